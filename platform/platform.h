@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How guest code is run: the whole contract between the sentry and a platform. A platform knows
+ * nothing of files, tasks or signals. It knows
+ *
+ *   struct aspace   one guest address space (under trap: the memory of one stub)
+ *   struct ctx      one guest thread in it: registers, and whether it runs or is held
+ *
+ * A ctx either runs guest code or is HELD. It becomes held when an event is delivered for it, and
+ * runs again by ctx_resume(). While it is held its registers lie in *ctx_regs(c), the sentry's own
+ * copy. Everything in a stub belongs to the guest: a platform reads each foreign word once, checks
+ * it and kills an address space whose context breaks the protocol.
+ *
+ * Events arrive on worker threads of the platform, one at a time for a ctx, through client->event.
+ * The handler must not sleep but in bounded host I/O bracketed by worker_block_begin/end. After
+ * client->event returns the worker calls client->drain (the ready list).
+ *
+ * Errors are negative errno values. Lock class of everything inside: LOCK_PLATFORM.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "abi/types.h"
+
+struct aspace;
+struct ctx;
+
+/* General registers, in the order of the kernel's struct user_regs_struct less segments. */
+struct regs {
+    uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+    uint64_t orig_rax; /* number of the call at EV_SYSCALL, else -1 */
+    uint64_t rip, rflags, rsp;
+};
+
+enum platform_event {
+    EV_SYSCALL, /* regs->orig_rax and the argument registers; rip is behind the instruction */
+    EV_FAULT,   /* a fault of guest code: *ctx_fault(c) */
+    EV_KICK,    /* ctx_kick() got through to running guest code */
+    EV_OPS,     /* the operations handed to ctx_run_ops() are done, ret filled in */
+    EV_BORN,    /* the child of an AS_CLONE has arrived and is held; regs are its parent's */
+    EV_GONE,    /* the host ended it (killed, crashed, broke the protocol); only ctx_free() is left */
+};
+
+struct fault {
+    int signo; /* SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP */
+    int code;  /* si_code */
+    gaddr_t addr;
+    uint64_t trapno, err, cr2;
+};
+
+struct platform_client {
+    void (*event)(void *owner, struct ctx *c, enum platform_event ev);
+    void (*drain)(void);
+    /* A worker thread starts / ends; for thread-local state. */
+    void (*worker_start)(void);
+};
+
+/* What an address space can be asked to do, by one of its own held contexts. */
+enum as_op_kind {
+    AS_MMAP,     /* a: addr, len, prot, flags (host MAP_*), offset; fd: -1 or a descriptor of ours,
+                    lent for the map only and left open; ret: address */
+    AS_MUNMAP,   /* a: addr, len */
+    AS_MPROTECT, /* a: addr, len, prot */
+    AS_MREMAP,   /* a: old, oldlen, newlen, flags, new; ret: address */
+    AS_MADVISE,  /* a: addr, len, advice */
+    AS_MSYNC,    /* a: addr, len, flags */
+    AS_MLOCK,    /* a: addr, len, flags */
+    AS_MINCORE,  /* a: addr, len, guest vector */
+    AS_MEMBARRIER, /* a: cmd, flags, cpu */
+    AS_FUTEX_WAKE, /* a: addr, count, private(1/0) */
+    AS_STORE32_WAKE, /* a: addr, value: stores, then wakes all waiters, private and shared */
+    AS_SET_FS,   /* a: fs base */
+    AS_SET_GS,
+    AS_GET_FS,   /* ret: the base */
+    AS_GET_GS,
+    AS_CLONE,    /* a: AS_CLONE_* flags, tls, clear_child_tid; child: from ctx_new_child(); ret: 0 */
+};
+
+enum {
+    AS_CLONE_VM = 1,     /* shares the address space (a thread or a vfork child) */
+    AS_CLONE_THREAD = 2, /* same host thread group */
+    AS_CLONE_SETTLS = 4,
+    AS_CLONE_CLEARTID = 8, /* host clears the word and wakes at thread exit */
+};
+
+struct as_op {
+    enum as_op_kind kind;
+    int fd;
+    uint64_t a[6];
+    struct ctx *child;
+    int64_t ret; /* result or -errno; ops after a failed one are not run and get -ECANCELED */
+};
+
+#define AS_OPS_MAX 32
+
+struct platform_caps {
+    bool native_memory; /* anonymous mmap/munmap/mprotect/madvise need not come here */
+    bool native_futex;
+    bool native_fork;
+};
+
+struct as_usage {
+    uint64_t rss, vsize; /* bytes */
+    uint64_t utime_ns, stime_ns;
+};
+
+struct as_mapping {
+    gaddr_t start, end;
+    uint32_t prot;    /* PROT_* */
+    bool shared;
+    uint64_t offset, dev, ino; /* of the host file behind it; 0 for anonymous */
+};
+
+struct platform_stats {
+    uint64_t bells, faults, kicks, parks, forks, blanks, ops, mem_reads, mem_writes;
+};
+
+struct platform_config {
+    const struct platform_client *client;
+    int proc_fd;     /* the sentry's own procfs, or -1 */
+    uint64_t without; /* SBX_WITHOUT_* bits of features not to use */
+    unsigned max_workers;
+};
+
+struct platform {
+    const char *name;
+    struct platform_caps caps;
+
+    /* Can it work on this host? 0, or -errno and one line why in *ret_why (static). */
+    int (*probe)(const char **ret_why);
+
+    /*
+     * early: in the sentry while it is single-threaded and still unfenced (makes the zygote).
+     * start: after fencing; starts workers. stop: ends every stub; no event after it returns.
+     */
+    int (*early)(const struct platform_config *cfg);
+    int (*start)(void);
+    void (*stop)(void);
+
+    /*
+     * A fresh, empty address space with one held context. May wait (bounded) for the zygote.
+     * The reference on the aspace belongs to the caller; so does the ctx.
+     */
+    int (*blank)(struct ctx **ret_ctx, struct aspace **ret_as);
+
+    /* A child of parent for AS_CLONE. Unused ones are freed by ctx_free. */
+    struct ctx *(*ctx_new_child)(struct ctx *parent, unsigned clone_flags);
+    void (*ctx_set_owner)(struct ctx *c, void *owner);
+    struct aspace *(*ctx_aspace)(struct ctx *c); /* borrowed */
+
+    struct regs *(*ctx_regs)(struct ctx *c);
+    const struct fault *(*ctx_fault)(struct ctx *c);
+    /* The XSAVE image of a held context: size in bytes, copy out, copy in (checked). */
+    size_t (*ctx_fpu_size)(struct ctx *c);
+    int (*ctx_fpu_get)(struct ctx *c, void *buf, size_t n);
+    int (*ctx_fpu_set)(struct ctx *c, const void *buf, size_t n);
+    void (*ctx_fpu_reset)(struct ctx *c);
+
+    void (*ctx_run_ops)(struct ctx *c, struct as_op *ops, unsigned n);
+    void (*ctx_resume)(struct ctx *c);
+    /* The call took long already: keep c blocked cheaply (parking) until ctx_resume. A hint. */
+    void (*ctx_park)(struct ctx *c);
+    /* Interrupts guest code or a native futex wait; EV_KICK follows unless another event comes first. */
+    void (*ctx_kick)(struct ctx *c);
+    /* Ends the (held) thread on the host; its clear-tid word is cleared. Frees c. */
+    void (*ctx_exit)(struct ctx *c);
+    /* Gives up c: never resumed again; for a ctx after EV_GONE or as_kill or unused. */
+    void (*ctx_free)(struct ctx *c);
+    int (*ctx_affinity)(struct ctx *c, const void *mask, size_t len);
+    pid_t (*ctx_host_tid)(struct ctx *c);
+    int (*ctx_cputime)(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
+
+    void (*as_ref)(struct aspace *as);
+    void (*as_put)(struct aspace *as); /* the last one kills what is left of it */
+    void (*as_kill)(struct aspace *as);
+
+    /*
+     * Bytes copied (short where a page is missing or refuses), or -EFAULT when none. force ignores
+     * page protection (as ptrace does).
+     */
+    ssize_t (*as_read)(struct aspace *as, gaddr_t from, void *to, size_t n);
+    ssize_t (*as_write)(struct aspace *as, gaddr_t to, const void *from, size_t n, bool force);
+    /* As above with what the held context c has lent in its channel, where that covers it. */
+    ssize_t (*ctx_read)(struct ctx *c, gaddr_t from, void *to, size_t n);
+
+    /* The mapping that holds addr, or the next above it; -ENOENT when none. */
+    int (*as_query)(struct aspace *as, gaddr_t addr, struct as_mapping *ret);
+    int (*as_usage)(struct aspace *as, struct as_usage *ret);
+    gaddr_t (*as_vdso)(struct aspace *as);
+    /* Lowest address that a guest may not map; highest host address free for stacks is below it. */
+    gaddr_t (*as_limit)(void);
+
+    /*
+     * Brackets bounded host I/O on a worker: passes the lead of its listener on, where another
+     * context could be waiting for it. Does nothing on other threads. Nests.
+     */
+    void (*worker_block_begin)(void);
+    void (*worker_block_end)(void);
+
+    void (*stats)(struct platform_stats *ret);
+};
+
+extern const struct platform platform_trap, platform_skeleton;
+
+/* By name or "auto"; NULL when unknown. ret_why as in probe. */
+const struct platform *platform_find(const char *name, const char **ret_why);

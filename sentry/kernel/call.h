@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The record of one system call. It stands in struct task, is made by the dispatcher when the call
+ * arrives and released when it is answered. A handler may run several times for one call (wait.h);
+ * everything here survives from run to run:
+ *
+ *   call_file(t, slot, fd)  the file behind a descriptor number, looked up in the first run only
+ *   call_keep_file()        a file that the handler made itself
+ *   call_scratch(t, n)      n zeroed bytes for decoded arguments and progress; same block each run
+ *   call_deadline(t, when)  absolute deadline; the first call counts, later ones do nothing
+ *   t->call.done            bytes (or items) done so far
+ *   t->call.phase           0 in the first run; the handler's own afterwards
+ */
+#pragma once
+
+#include "abi/types.h"
+#include "sentry/kernel/wait.h"
+
+struct task;
+struct file;
+struct as_op;
+
+#define CALL_FILES 3
+#define CALL_ENTRIES 2
+
+struct call {
+    uint64_t nr;
+    uint64_t args[6];
+    uint64_t done;
+    int phase;
+    unsigned runs;                   /* how often the handler has been run */
+    struct file *files[CALL_FILES];  /* references */
+    void *scratch;
+    void (*scratch_free)(void *scratch); /* called before scratch is freed; may be NULL */
+    ktime_t deadline;                /* KTIME_NEVER: none */
+    bool expired;                    /* the deadline has passed */
+    struct wait_entry entries[CALL_ENTRIES];
+    struct wait_entry *more;         /* poll and select: as many as they need; charged */
+    unsigned more_used, more_cap;
+    struct as_op *ops;               /* operations that the thread's own context is doing now */
+    unsigned nops;
+};
+
+/* A reference held by the record (do not put it); ERR_PTR(-EBADF). slot < CALL_FILES. */
+struct file *call_file(struct task *t, unsigned slot, int fd);
+/* Hands f's reference to the record; returns f. */
+struct file *call_keep_file(struct task *t, unsigned slot, struct file *f);
+
+/* NULL when memory is at its limit (-ENOMEM). n must be the same in each run. */
+void *call_scratch(struct task *t, size_t n);
+
+void call_deadline(struct task *t, ktime_t when);
+
+/*
+ * Has the calling task's own context carry out n operations on its address space; the handler
+ * returns what this returns (-EWAITING) and is run again when ops[].ret are filled in. ops must lie
+ * in the scratch block. No signal interrupts it.
+ */
+int call_ops(struct task *t, struct as_op *ops, unsigned n) __must_check;
+
+/* Dispatcher only. */
+void call_begin(struct task *t, uint64_t nr, const uint64_t args[6]);
+void call_end(struct task *t);
+
+#define ERR_PTR(e) ((void *)(intptr_t)(e))
+#define PTR_ERR(p) ((int)(intptr_t)(p))
+#define IS_ERR(p) ((uintptr_t)(p) >= (uintptr_t)-4095)

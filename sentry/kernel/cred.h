@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Credentials: immutable once published, shared by reference; a change makes a new one. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct cred {
+    _Atomic int refs;
+    uid_t uid, euid, suid, fsuid;
+    gid_t gid, egid, sgid, fsgid;
+    unsigned ngroups;
+    gid_t *groups; /* sorted */
+    uint64_t cap_permitted, cap_effective, cap_inheritable, cap_bset, cap_ambient;
+    unsigned securebits;
+    bool no_new_privs;
+};
+
+struct cred *cred_new_root(void);
+struct cred *cred_new_user(uid_t uid, gid_t gid, const gid_t *groups, unsigned n);
+struct cred *cred_copy(const struct cred *c); /* private, to be changed, then published */
+struct cred *cred_ref(struct cred *c);
+void cred_put(struct cred *c);
+bool cred_capable(const struct cred *c, int cap);
+bool cred_in_group(const struct cred *c, gid_t gid); /* fsgid and supplementary */
+bool cred_in_egroup(const struct cred *c, gid_t gid); /* egid and supplementary */

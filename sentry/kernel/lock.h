@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sentry's short locks: never held while guest code runs, over a gofer trip or over host I/O
+ * (what may be held there is a struct tlock, wait.h). Each lock belongs to a class; a thread takes
+ * classes only in rising order (the table stands in kernel.h). Every build checks ownership; a
+ * build with SBX_DEBUG also checks the order.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum lock_class {
+    LOCK_NONE,
+    LOCK_MOUNTS,   /* 1  the mount tree */
+    LOCK_DCACHE,   /* 2  dentry tree and hash */
+    LOCK_EPOLL,    /* 3  an epoll set's items; held while members are polled */
+    LOCK_NET,      /* 4  port and name tables of sockets */
+    LOCK_SOCKET,   /* 5  one socket, or one connected pair */
+    LOCK_TTY,      /* 6  one terminal */
+    LOCK_OBJECT,   /* 7  pipe, eventfd, timerfd, inotify, ... : one object */
+    LOCK_INODE,    /* 8  an inode's attributes, small data and locks */
+    LOCK_FILES,    /* 9  a descriptor table */
+    LOCK_FS,       /* 10 cwd, root, umask of a task */
+    LOCK_MM,       /* 11 the record of an address space */
+    LOCK_TASKS,    /* 12 process tree, ids, groups, sessions, all signal state */
+    LOCK_WQ,       /* 13 one wait queue */
+    LOCK_EPREADY,  /* 14 an epoll set's ready list (taken from a wake) */
+    LOCK_WQ_EPOLL, /* 15 the wait queue of an epoll set itself */
+    LOCK_TIMERS,   /* 16 the timer heap */
+    LOCK_READY,    /* 17 ready lists of workers */
+    LOCK_PLATFORM, /* 18 what a platform keeps */
+    LOCK_LEAF,     /* 19 takes nothing below it */
+};
+
+struct lock {
+    pthread_mutex_t m;
+    _Atomic int owner; /* host tid, 0 when free; only for checks */
+    unsigned char class;
+};
+
+void lock_init(struct lock *l, enum lock_class class);
+void lock_done(struct lock *l);
+void lock(struct lock *l);
+void unlock(struct lock *l);
+bool trylock(struct lock *l);
+
+/* Takes two locks of one class, by address; a == b is taken once. */
+void lock_pair(struct lock *a, struct lock *b);
+void unlock_pair(struct lock *a, struct lock *b);
+
+/* A second lock of a class already held, where the caller knows an order (parent before child). */
+void lock_nested(struct lock *l);
+
+/* Ends the sentry when the calling thread does not hold l. First line of each *_locked function. */
+void assert_locked(struct lock *l);
+
+static inline void lock_cleanup_(struct lock **l)
+{
+    if (*l)
+        unlock(*l);
+}
+
+/* LOCK_SCOPE(&x->lock): held to the end of the enclosing block. */
+#define LOCK_CAT2(a, b) a##b
+#define LOCK_CAT(a, b) LOCK_CAT2(a, b)
+#define LOCK_SCOPE(l)                                                                              \
+    __attribute__((cleanup(lock_cleanup_), unused)) struct lock *LOCK_CAT(scope_, __LINE__) =      \
+        (lock(l), (l))

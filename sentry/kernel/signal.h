@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Signals. All state here is guarded by LOCK_TASKS (kernel.tasks_lock) but for task.sigpending,
+ * which is atomic and says "look": it is set whenever an unblocked signal is queued.
+ */
+#pragma once
+
+#include <signal.h>
+#include <stdbool.h>
+
+#include "abi/types.h"
+#include "sentry/kernel/list.h"
+
+struct task;
+struct tgroup;
+struct cred;
+
+#define LX_NSIG 64
+#define LX_SIGRTMIN 32
+#define SIGBIT(n) (1ull << ((n)-1))
+#define SIG_UNBLOCKABLE (SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
+
+/* The kernel's siginfo: 128 bytes, laid out as the guest sees it. */
+struct lx_siginfo {
+    int32_t signo, err, code, pad;
+    union {
+        struct { int32_t pid; uint32_t uid; uint64_t value; } rt; /* kill, queue, tkill */
+        struct { int32_t tid, overrun; uint64_t value; int32_t sys_private; } timer;
+        struct { int32_t pid; uint32_t uid; int32_t status, pad; int64_t utime, stime; } chld;
+        struct { uint64_t addr; int16_t addr_lsb, pad[3]; uint64_t lower, upper; } fault;
+        struct { int64_t band; int32_t fd; } poll;
+        struct { uint64_t call_addr; int32_t syscall; uint32_t arch; } sys;
+        uint8_t raw[112];
+    };
+};
+
+/* As rt_sigaction takes it. */
+struct lx_sigaction {
+    uint64_t handler; /* 0 SIG_DFL, 1 SIG_IGN */
+    uint64_t flags, restorer;
+    sigset64 mask;
+};
+
+struct lx_sigaltstack {
+    uint64_t sp;
+    int32_t flags, pad;
+    uint64_t size;
+};
+
+struct sigqueue { /* one pending signal with its siginfo */
+    struct list link;
+    struct lx_siginfo info;
+    void (*dequeued)(struct sigqueue *q); /* NULL: kfree'd; else the owner's (a timer's own entry) */
+    uid_t charged;
+};
+
+struct sigpending {
+    sigset64 set;
+    struct list queue;
+};
+
+struct sighand { /* CLONE_SIGHAND shares it */
+    int refs;
+    struct lx_sigaction action[LX_NSIG];
+};
+
+/*
+ * Sends. info NULL: as the kernel itself (SI_KERNEL). They take tasks_lock themselves; the _locked
+ * ones want it held. 0, -EAGAIN (queue full, real-time), -ESRCH. Permission is the caller's matter.
+ */
+int signal_send_task(struct task *t, int sig, const struct lx_siginfo *info);
+int signal_send_task_locked(struct task *t, int sig, const struct lx_siginfo *info);
+int signal_send_group(struct tgroup *g, int sig, const struct lx_siginfo *info);
+int signal_send_group_locked(struct tgroup *g, int sig, const struct lx_siginfo *info);
+/* All groups of a process group; 0 when at least one was there. */
+int signal_send_pgrp(pid_t pgid, int sig, const struct lx_siginfo *info);
+int signal_send_pgrp_locked(pid_t pgid, int sig, const struct lx_siginfo *info);
+/* A synchronous signal of t's own (a fault, SIGPIPE): not to be held back when blocked or ignored. */
+void signal_force(struct task *t, int sig, const struct lx_siginfo *info);
+
+/* siginfo of kill(2) from t; code SI_USER or SI_TKILL. */
+void siginfo_user(struct lx_siginfo *info, int sig, int code, const struct task *from);
+
+/* May from signal to? 0 or -EPERM. tasks_lock held. */
+int signal_permitted(const struct task *from, const struct tgroup *to, int sig);
+
+/* Takes the next pending signal in set (for sigtimedwait, signalfd, delivery). 0 when none. */
+int signal_dequeue_locked(struct task *t, sigset64 set, struct lx_siginfo *ret);
+sigset64 signal_pending_set_locked(const struct task *t);
+/* After blocked, pending or actions changed: sets or clears t->sigpending. */
+void signal_recalc_locked(struct task *t);
+void signal_set_blocked(struct task *t, sigset64 set);
+/* Temporarily other mask for one call (ppoll, sigsuspend, ...): old one back when it is answered. */
+void signal_set_call_mask(struct task *t, sigset64 set);
+
+static inline bool sig_is_rt(int sig)
+{
+    return sig >= LX_SIGRTMIN;
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tasks (threads), thread groups (processes), process groups and sessions.
+ *
+ * Letters behind a member say what guards it:
+ *   [I] immutable after creation   [a] atomic   [T] kernel.tasks_lock
+ *   [t] the task's own: touched only by the worker that runs its record (it is held, so nobody else
+ *       does)   [r] by reference, replaced only by the task itself under tasks_lock
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <sys/resource.h>
+
+#include "platform/platform.h"
+#include "sentry/kernel/call.h"
+#include "sentry/kernel/cred.h"
+#include "sentry/kernel/signal.h"
+#include "sentry/kernel/timer.h"
+
+struct mm;
+struct files;
+struct fs_ctx;
+struct tty;
+struct file;
+
+enum rec_state { REC_RUN, REC_QUEUED, REC_WOKEN, REC_WAITING, REC_READY };
+enum task_where { IN_SENTRY, IN_GUEST };
+enum task_phase { PHASE_CALL, PHASE_RETURN, PHASE_OPS }; /* what a run of the record goes on with */
+
+struct pid_entry { /* one number in the id table; what refers to it keeps it from being reused */
+    pid_t nr;
+    int refs;
+    struct task *task;      /* the thread of that tid */
+    struct tgroup *group;   /* the thread group of that pid, zombie included */
+    struct list pgrp;       /* groups in the process group of that id */
+    struct list session;    /* groups in the session of that id */
+    struct pid_entry *next; /* hash chain */
+};
+
+struct session {
+    _Atomic int refs;
+    pid_t sid;          /* [I] */
+    struct tty *tty;    /* [T] controlling terminal, a reference; NULL: none */
+};
+
+struct task {
+    _Atomic int refs;
+    pid_t tid;               /* [T] changes when a thread execs and becomes the leader */
+    struct tgroup *group;    /* [I] */
+    struct list group_link;  /* [T] in group->tasks */
+    struct pid_entry *pid;   /* [T] */
+    struct ctx *ctx;         /* [t] NULL: no guest context (pid 1, zombie) */
+
+    /* the record */
+    _Atomic int rec;         /* [a] enum rec_state */
+    _Atomic int where;       /* [a] enum task_where */
+    int phase;               /* [t] enum task_phase */
+    struct list ready_link;  /* LOCK_READY */
+    struct call call;        /* [t] */
+    struct ktimer deadline;  /* armed while waiting */
+    bool in_call;            /* [t] a system call is being carried out */
+    long ret;                /* [t] its result, when phase is RETURN */
+    int restart;             /* [t] ERESTART kind being decided */
+    long (*restart_fn)(struct task *t); /* [t] for restart_syscall */
+    uint64_t restart_arg[6]; /* [t] */
+
+    struct mm *mm;           /* [r] */
+    struct files *files;     /* [r] */
+    struct fs_ctx *fs;       /* [r] */
+    struct cred *cred;       /* [r] read by others under tasks_lock */
+
+    _Atomic bool sigpending; /* [a] look at signals before returning to the guest */
+    _Atomic bool fatal;      /* [a] a SIGKILL is pending: nothing restarts any more */
+    struct sigpending pending; /* [T] */
+    sigset64 blocked, saved_blocked; /* [T] written by itself only */
+    bool restore_blocked;    /* [t] saved_blocked goes back when the call is answered */
+    struct lx_sigaltstack altstack; /* [t] */
+    struct waitqueue signalfd_wq;   /* woken when a signal is queued for it or its group */
+
+    gaddr_t clear_child_tid; /* [t] */
+    gaddr_t robust_list;     /* [t] head; 0: none */
+    gaddr_t rseq;            /* [t] */
+    uint32_t rseq_len, rseq_sig;
+    char comm[16];           /* [T] */
+    int exit_signal;         /* [I] what the parent gets (leader) */
+    int exit_code;           /* [T] wait status */
+    bool dead;               /* [T] left, not yet reaped */
+    bool vfork_pending;      /* [T] parent held until exec or exit */
+    struct task *vfork_parent; /* [T] reference */
+    int pdeath_signal;       /* [T] */
+    uint64_t ptrace_reserved;
+    unsigned long personality; /* [T] */
+    uint64_t utime_ns, stime_ns; /* [T] final figures, when dead */
+    uint64_t ncalls;         /* [t] */
+    struct rusage_extra { uint64_t minflt, majflt, nvcsw, nivcsw, inblock, oublock; } ru; /* [t] */
+};
+
+struct tgroup {
+    _Atomic int refs;
+    pid_t pid;                /* [I] */
+    struct pid_entry *pid_entry; /* [T] */
+    struct task *leader;      /* [T] a reference */
+    struct list tasks;        /* [T] live and dead threads */
+    unsigned nlive;           /* [T] threads that have not left */
+    struct tgroup *parent;    /* [T] */
+    struct list children;     /* [T] */
+    struct list sibling;      /* [T] in parent->children */
+    struct pid_entry *pgrp, *sess_entry; /* [T] references */
+    struct list pgrp_link, sess_link;    /* [T] */
+    struct session *session;  /* [T] reference */
+
+    struct sighand *sighand;  /* [T] */
+    struct sigpending pending; /* [T] */
+    struct waitqueue child_wq; /* waited on by wait4; woken under tasks_lock */
+    struct waitqueue exit_wq;  /* pidfds: woken when it becomes a zombie */
+
+    bool exiting;             /* [T] exit_group or a fatal signal: exit_code is decided */
+    bool zombie;              /* [T] all threads left, not yet waited for */
+    int exit_code;            /* [T] wait status */
+    struct task *exec_task;   /* [T] thread that waits for the others to leave, for exec */
+    bool stopped;             /* [T] job control stop */
+    bool stop_reported, continued; /* [T] for wait4 */
+    int stop_signal;          /* [T] */
+    bool is_init;             /* [I] pid 1 inside */
+    bool child_subreaper;     /* [T] */
+    bool dumpable;            /* [T] */
+    bool did_exec;            /* [T] */
+    struct rlimit rlim[RLIM_NLIMITS]; /* [T] */
+    ktime_t start;            /* [I] boot time */
+    struct list timers;       /* [T] POSIX timers, kernel/posix_timer.c */
+    int next_timer_id;
+    struct itimer *itimers;   /* [T] */
+    uint64_t cutime_ns, cstime_ns, utime_ns, stime_ns; /* [T] waited-for children; dead threads */
+    struct rusage_extra ru, cru; /* [T] */
+    uint64_t maxrss, cmaxrss;    /* [T] KiB */
+    int oom_score_adj;        /* [T] */
+    struct file *exe;         /* [T] reference; /proc/PID/exe */
+    int nice;
+};
+
+struct task *task_ref(struct task *t);
+void task_put(struct task *t);
+struct tgroup *tgroup_ref(struct tgroup *g);
+void tgroup_put(struct tgroup *g);
+
+/* Look-ups by number; with tasks_lock held the result may be used without a reference. */
+struct task *task_find_locked(pid_t tid);
+struct tgroup *tgroup_find_locked(pid_t pid);
+/* Each thread group there is (zombies too); stops when fn returns non-zero. tasks_lock held. */
+int tgroup_each_locked(int (*fn)(struct tgroup *g, void *arg), void *arg);
+
+static inline bool task_signal_pending(const struct task *t)
+{
+    return atomic_load(&t->sigpending);
+}
+
+static inline bool task_capable(const struct task *t, int cap)
+{
+    return cred_capable(t->cred, cap);
+}
+
+static inline struct rlimit *task_rlimit(struct task *t, int res)
+{
+    return &t->group->rlim[res];
+}

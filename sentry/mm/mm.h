@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A guest's address space as the sentry records it. The host is the truth (native calls change the
+ * map without us); the record holds what the host does not know: which guest file a range maps,
+ * brk, the argument and environment areas for /proc.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "abi/types.h"
+#include "sentry/kernel/lock.h"
+#include "sentry/kernel/list.h"
+
+struct aspace;
+struct file;
+struct task;
+
+struct vma { /* a mapping made through the sentry */
+    struct list link; /* mm->vmas, sorted by start, no overlaps */
+    gaddr_t start, end;
+    uint64_t offset;  /* in file */
+    struct file *file; /* reference; NULL: anonymous, shared or with PROT_EXEC */
+    int prot, flags;   /* as mmap; prot is a hint */
+};
+
+struct mm {
+    _Atomic int refs;
+    struct aspace *as; /* [I] reference */
+    struct lock lock;  /* LOCK_MM; guards what follows */
+    struct list vmas;
+    gaddr_t brk_start, brk;
+    gaddr_t start_code, end_code, start_data, end_data, start_stack;
+    gaddr_t arg_start, arg_end, env_start, env_end;
+    gaddr_t vdso;
+    uint64_t saved_auxv[64];
+    unsigned nauxv;
+    struct file *exe; /* reference */
+    bool dumpable;
+};
+
+struct mm *mm_new(struct aspace *as); /* takes over as */
+struct mm *mm_copy(struct mm *mm, struct aspace *as); /* fork: the record of the child */
+struct mm *mm_ref(struct mm *mm);
+void mm_put(struct mm *mm);
+
+/* Record changes. vma_add takes over file. */
+int vma_add(struct mm *mm, gaddr_t start, gaddr_t len, int prot, int flags, struct file *file,
+            uint64_t offset);
+void vma_remove(struct mm *mm, gaddr_t start, gaddr_t len);
+/* The recorded mapping that holds addr; mm->lock held; NULL. */
+struct vma *vma_find_locked(struct mm *mm, gaddr_t addr);
+
+/* Another process's memory (process_vm_readv, /proc/PID/mem, cmdline). Bytes or -EFAULT. */
+ssize_t mm_read(struct mm *mm, gaddr_t from, void *to, size_t n);
+ssize_t mm_write(struct mm *mm, gaddr_t to, const void *from, size_t n);

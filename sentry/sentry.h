@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sentry as the front end sees it. The front end forks (it does not exec), the child enters its
+ * namespaces, is fenced and calls sentry_main() with what stands here; nothing is read from files.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct platform;
+
+enum sentry_mount_kind { SM_OVERLAY, SM_RO, SM_TMPFS, SM_PROC, SM_SYSFS, SM_DEV, SM_SYMLINK, SM_DIR };
+
+/* One step of building the guest's tree, in order. Parents are made as needed. */
+struct sentry_mount {
+    enum sentry_mount_kind kind;
+    const char *path;    /* inside */
+    unsigned export_id;  /* OVERLAY, RO: the gofer's export (its root may be a file or a directory) */
+    const char *target;  /* SYMLINK */
+    uint32_t mode, uid, gid; /* TMPFS, DIR */
+};
+
+struct sentry_config {
+    int gofer_sock;      /* SEQPACKET; -1 only in tests */
+    int gofer_ring;      /* restricted io_uring, or -1 */
+    int control_sock;    /* SEQPACKET to the front end: cli/control.h */
+    int stdio[3];        /* host descriptors of the program's 0, 1, 2; -1: closed */
+    bool stdio_tty[3];   /* this one is the sandbox's terminal (a pty of our own) instead */
+    int tty_sock;        /* stream to the front end's terminal proxy; -1: no terminal */
+    uint16_t tty_rows, tty_cols;
+    int log_fd, strace_fd; /* -1: none */
+    int log_level;
+    int proc_fd;         /* procfs of the sentry's pid namespace, or -1 */
+
+    const struct platform *platform;
+    uint64_t without;    /* SBX_WITHOUT_* */
+
+    const struct sentry_mount *mounts;
+    unsigned nmounts;
+
+    char *const *argv;   /* argv[0] is looked up by the front end: exec_path is what is run */
+    char *const *envp;
+    const char *exec_path, *cwd;
+    uid_t uid;
+    gid_t gid;
+    const gid_t *groups;
+    unsigned ngroups;
+    const char *hostname;
+
+    uint64_t mem_limit;  /* of the sentry's own memory spent for the guest; 0: default */
+    unsigned max_tasks;  /* 0: default */
+    bool stats;
+    uint64_t t_start_ns; /* CLOCK_MONOTONIC when the front end began, for the start-up budget */
+};
+
+/*
+ * Runs the sandbox to the end and sends the wait status of the program over control_sock. Never
+ * returns. On a start-up error sends it (errno and one line) in the same way.
+ */
+void sentry_main(const struct sentry_config *cfg) __attribute__((noreturn));

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Open files (file descriptions) and descriptor tables.
+ *
+ * An object (pipe, eventfd, socket, ...) embeds struct file as its first member or hangs itself
+ * into file->priv, and fills a struct file_ops; that is all the rest of the kernel knows of it.
+ */
+#pragma once
+
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "abi/types.h"
+#include "sentry/kernel/wait.h"
+#include "sentry/mm/copy.h"
+
+struct file;
+struct inode;
+struct dentry;
+struct mount;
+struct task;
+struct cred;
+struct lx_stat;
+struct dirent_sink;
+
+struct path {
+    struct mount *mnt;
+    struct dentry *dentry;
+};
+
+/*
+ * Collects the entries of the wait queues that a poll looked at. NULL where a poll only asks. The
+ * entries' wait_entry belong to the caller.
+ */
+struct poll_table {
+    void (*queue)(struct poll_table *pt, struct waitqueue *q);
+    int error; /* -ENOMEM when an entry could not be had */
+};
+
+static inline void poll_wait(struct poll_table *pt, struct waitqueue *q)
+{
+    if (pt)
+        pt->queue(pt, q);
+}
+
+/* How a file is to be mapped: what the platform needs to know of it. */
+struct mmap_request {
+    uint64_t offset, len;
+    int prot, flags;   /* as mmap */
+    int ret_fd;        /* host descriptor to map, opened with no more rights than needed */
+    bool ret_fd_owned; /* close it after the map */
+    bool ret_anon;     /* map anonymous memory instead (/dev/zero) */
+    uint64_t ret_offset; /* offset in ret_fd */
+};
+
+/*
+ * Operations. task is the caller's; none is called with a lock held. All but release may return
+ * -EWAITING where they would block (never when O_NONBLOCK: -EAGAIN), and are then called again.
+ * An operation that is NULL gives the error behind it.
+ */
+struct file_ops {
+    const char *name; /* for /proc/PID/fd and logs: "pipe", "eventfd", ... */
+
+    /*
+     * Read to / write from it at *pos (NULL: a stream; the caller advances f->pos by what is
+     * returned). Bytes moved. NULL: -EINVAL. Partial progress over runs lies in t->call.done: an
+     * operation adds what it moves in each run to it and returns the sum at the end.
+     */
+    ssize_t (*read)(struct task *t, struct file *f, struct iter *it, loff_t *pos);
+    ssize_t (*write)(struct task *t, struct file *f, struct iter *it, loff_t *pos);
+
+    /* New position, or error. NULL: -ESPIPE. */
+    loff_t (*llseek)(struct task *t, struct file *f, loff_t off, int whence);
+
+    /* POLLIN etc. that hold now; first poll_wait()s on every queue that may change them. NULL:
+     * always POLLIN|POLLOUT (epoll: EPERM). Called with LOCK_EPOLL held perhaps. */
+    uint32_t (*poll)(struct file *f, struct poll_table *pt);
+
+    /* arg as the guest gave it. NULL or -ENOIOCTLCMD: the common ones, then -ENOTTY. */
+    long (*ioctl)(struct task *t, struct file *f, unsigned cmd, uint64_t arg);
+
+    /* NULL: -ENODEV. */
+    int (*mmap)(struct task *t, struct file *f, struct mmap_request *req);
+
+    /* Emits entries from f->pos on. NULL: -ENOTDIR. */
+    int (*readdir)(struct task *t, struct file *f, struct dirent_sink *sink);
+
+    int (*fsync)(struct task *t, struct file *f, bool datasync);             /* NULL: -EINVAL */
+    int (*truncate)(struct task *t, struct file *f, loff_t size);            /* NULL: -EINVAL */
+    int (*fallocate)(struct task *t, struct file *f, int mode, loff_t off, loff_t len);
+    int (*fadvise)(struct task *t, struct file *f, loff_t off, loff_t len, int advice);
+
+    /* F_SETFL is about to change f->flags. NULL: fine. */
+    int (*set_flags)(struct task *t, struct file *f, unsigned flags);
+
+    /* A descriptor of it was closed by t (POSIX locks, dnotify); may be NULL. */
+    void (*flush)(struct task *t, struct file *f);
+
+    /* Text after the common part of /proc/PID/fdinfo/N; appends to buf, returns the length. */
+    size_t (*fdinfo)(struct file *f, char *buf, size_t cap);
+
+    /* The last reference went. Frees what ops own; the file itself is freed by file_put. */
+    void (*release)(struct file *f);
+};
+
+struct file {
+    _Atomic int refs;
+    const struct file_ops *ops; /* [I] */
+    _Atomic unsigned flags;     /* O_ACCMODE and status flags */
+    unsigned mode;              /* [I] FMODE_* */
+    loff_t pos;                 /* pos_lock where it is shared, see file_pos_lock */
+    struct tlock pos_lock;
+    struct path path;           /* [I] references; anonymous ones have an anonymous dentry or NULL */
+    struct inode *inode;        /* [I] reference; NULL for a few anonymous ones */
+    struct cred *cred;          /* [I] who opened it */
+    void *priv;
+    struct list epoll_items;    /* LOCK_EPREADY of vfs: epoll items that watch it */
+    struct {                    /* F_SETOWN, F_SETSIG: kernel/fasync.c; LOCK_LEAF inside */
+        int type;
+        pid_t pid;
+        int sig;
+        uid_t uid, euid;
+    } owner;
+    uint64_t id;                /* [I] unique, never reused */
+};
+
+enum {
+    FMODE_READ = 1,
+    FMODE_WRITE = 2,
+    FMODE_PATH = 4,      /* O_PATH */
+    FMODE_STREAM = 8,    /* no position: pos arguments are NULL, pread is -ESPIPE */
+    FMODE_EXEC = 16,
+    FMODE_DIR_OPEN = 32,
+};
+
+/*
+ * A file on an anonymous inode ("anon_inode:[name]"). Takes over priv: on failure the caller still
+ * owns it. ERR_PTR(-ENOMEM / -ENFILE). flags: O_ACCMODE | O_NONBLOCK.
+ */
+struct file *anon_file_new(const char *name, const struct file_ops *ops, void *priv, unsigned flags);
+/* The same for a file whose struct file is embedded by an object of size n; zeroed, file first. */
+struct file *file_new_sized(size_t n, const struct file_ops *ops, unsigned flags);
+
+struct file *file_ref(struct file *f);
+void file_put(struct file *f); /* NULL is fine */
+static inline bool file_nonblock(const struct file *f)
+{
+    return atomic_load(&f->flags) & 04000 /* O_NONBLOCK */;
+}
+uint32_t file_poll(struct file *f, struct poll_table *pt);
+
+/* ---- descriptor tables ---- */
+
+struct fd_entry {
+    struct file *file;
+    bool cloexec;
+};
+
+struct files {
+    _Atomic int refs;
+    struct lock lock; /* LOCK_FILES; guards all below */
+    struct fd_entry *fds;
+    unsigned cap;
+    unsigned next; /* lowest that may be free */
+};
+
+struct files *files_new(void);
+struct files *files_copy(struct files *f); /* fork */
+struct files *files_ref(struct files *f);
+void files_put(struct files *f);       /* last one closes all */
+void files_close_exec(struct task *t); /* exec; t->files is not shared any more */
+
+/* A reference, or NULL. fd_get refuses O_PATH files, fd_get_path does not. */
+struct file *fd_get(struct task *t, int fd);
+struct file *fd_get_path(struct task *t, int fd);
+
+/*
+ * Installs f at the lowest free number >= min. Takes over the reference, also on failure (so the
+ * caller has nothing to undo). The number; -EMFILE, -ENOMEM.
+ */
+int fd_install(struct task *t, struct file *f, int min, bool cloexec);
+/* At exactly fd, closing what was there (dup2). Takes over the reference. */
+int fd_install_at(struct task *t, struct file *f, int fd, bool cloexec);
+int fd_close(struct task *t, int fd); /* 0 or -EBADF */
+
+/* ---- positions ---- */
+
+/* Locks f->pos where f is shared and seekable; 0 or -EWAITING. file_pos_unlock when done. */
+int file_pos_lock(struct task *t, struct file *f) __must_check;
+void file_pos_unlock(struct task *t, struct file *f);

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The virtual file system: superblocks, inodes, dentries, mounts and path walks.
+ *
+ * A file system fills struct super_ops and struct inode_ops; each operation says below which locks
+ * are held. dcache and inode look-ups never wait; operations marked [io] may make a gofer trip and
+ * so may be slow, and are called with no lock but task locks held.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "abi/types.h"
+#include "sentry/kernel/list.h"
+#include "sentry/kernel/lock.h"
+#include "sentry/kernel/wait.h"
+#include "sentry/vfs/file.h"
+
+struct super;
+struct inode;
+struct dentry;
+struct mount;
+struct cred;
+struct lx_statfs;
+
+struct kstat {
+    uint64_t dev, ino, nlink, rdev, size, blocks;
+    uint32_t mode, uid, gid, blksize;
+    struct timespec atime, mtime, ctime, btime;
+    uint64_t mnt_id, attributes, attributes_mask;
+};
+
+enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32,
+       ATTR_CTIME = 64 };
+
+struct setattr {
+    unsigned valid;
+    uint32_t mode, uid, gid;
+    uint64_t size;
+    struct timespec atime, mtime, ctime;
+};
+
+/* Where readdir puts names. emit returns false when the buffer is full: stop, keep f->pos at it. */
+struct dirent_sink {
+    bool (*emit)(struct dirent_sink *s, const char *name, size_t len, uint64_t ino, unsigned dtype,
+                 loff_t next_pos);
+};
+
+/*
+ * All of these are called with dir->rw (a task lock) held for a directory that changes; never with
+ * a short lock. task may be NULL at start-up. Permission was checked by the caller (vfs/namei.c).
+ */
+struct inode_ops {
+    /* [io] Finds name; *ret gets an inode reference. -ENOENT makes a negative dentry. */
+    int (*lookup)(struct task *t, struct inode *dir, const char *name, size_t len,
+                  struct inode **ret);
+    /* The dentry is negative and hashed by the caller afterwards with the inode returned. */
+    int (*create)(struct task *t, struct inode *dir, struct dentry *d, uint32_t mode,
+                  struct inode **ret);
+    int (*mknod)(struct task *t, struct inode *dir, struct dentry *d, uint32_t mode, uint64_t rdev,
+                 struct inode **ret);
+    int (*mkdir)(struct task *t, struct inode *dir, struct dentry *d, uint32_t mode,
+                 struct inode **ret);
+    int (*symlink)(struct task *t, struct inode *dir, struct dentry *d, const char *target,
+                   struct inode **ret);
+    int (*link)(struct task *t, struct inode *old, struct inode *dir, struct dentry *d);
+    int (*unlink)(struct task *t, struct inode *dir, struct dentry *d);
+    int (*rmdir)(struct task *t, struct inode *dir, struct dentry *d);
+    /* flags: RENAME_NOREPLACE, EXCHANGE, WHITEOUT. */
+    int (*rename)(struct task *t, struct inode *odir, struct dentry *od, struct inode *ndir,
+                  struct dentry *nd, unsigned flags);
+    int (*tmpfile)(struct task *t, struct inode *dir, uint32_t mode, struct inode **ret);
+
+    /* [io] Target into buf, length or error. For magic links (/proc/PID/fd/N) follow is set instead. */
+    int (*readlink)(struct task *t, struct inode *ino, char *buf, size_t cap);
+    int (*follow)(struct task *t, struct inode *ino, struct path *ret);
+
+    int (*getattr)(struct task *t, struct inode *ino, struct kstat *ret); /* [io] NULL: from inode */
+    int (*setattr)(struct task *t, struct inode *ino, const struct setattr *a); /* [io] */
+    /* NULL: mode bits, ACL-less (inode_permission_generic). */
+    int (*permission)(struct task *t, struct inode *ino, int mask);
+
+    /* [io] Makes an open file of it. NULL: struct file with inode->fops. flags as open(2). */
+    int (*open)(struct task *t, struct inode *ino, struct file *f);
+
+    ssize_t (*getxattr)(struct task *t, struct inode *ino, const char *name, void *buf, size_t n);
+    int (*setxattr)(struct task *t, struct inode *ino, const char *name, const void *v, size_t n,
+                    int flags);
+    ssize_t (*listxattr)(struct task *t, struct inode *ino, char *buf, size_t n);
+    int (*removexattr)(struct task *t, struct inode *ino, const char *name);
+};
+
+struct super_ops {
+    int (*statfs)(struct task *t, struct super *sb, struct lx_statfs *ret);
+    void (*evict)(struct inode *ino); /* last reference went: free ino->priv */
+    void (*put_super)(struct super *sb);
+    /* A cached dentry is about to be used: 1 still good, 0 look it up again. NULL: always good. */
+    int (*revalidate)(struct task *t, struct dentry *d);
+    bool no_negative_cache; /* /proc and the like: nothing is cached */
+};
+
+struct super {
+    _Atomic int refs;
+    const struct super_ops *ops;
+    const char *type;     /* "tmpfs", "overlay", "proc", ... */
+    uint64_t magic;
+    uint64_t dev;         /* st_dev, unique */
+    struct dentry *root;
+    _Atomic uint64_t next_ino;
+    bool readonly;
+    void *priv;
+};
+
+struct inode {
+    _Atomic int refs;
+    struct super *sb;             /* [I] */
+    const struct inode_ops *ops;  /* [I] */
+    const struct file_ops *fops;  /* [I] what an opened one gets */
+    uint64_t ino;                 /* [I] */
+    struct tlock rw;              /* directory changes, copy-up, truncate against write */
+    struct lock lock;             /* LOCK_INODE; guards what follows */
+    uint32_t mode, uid, gid, nlink;
+    uint64_t rdev, size, blocks;
+    struct timespec atime, mtime, ctime, btime;
+    int writers;                  /* open for writing; negative: denied (being executed) */
+    struct file_locks *flocks;    /* vfs/locks.c; NULL: none */
+    struct list watches;          /* inotify */
+    struct simple_xattr *xattrs;  /* vfs/xattr.c; for file systems in memory */
+    void *sock;                   /* a bound AF_UNIX socket; a FIFO's pipe */
+    void *priv;
+    struct inode *hash_next;
+};
+
+struct dentry {
+    _Atomic int refs;
+    struct dentry *parent;        /* LOCK_DCACHE; itself for a root */
+    struct inode *inode;          /* LOCK_DCACHE; NULL: negative. Set once, then fixed until unlinked */
+    char *name;                   /* LOCK_DCACHE */
+    uint32_t namelen;
+    uint64_t hash;                /* XXH3 of parent and name */
+    struct dentry *hash_next;     /* LOCK_DCACHE */
+    struct list children, sibling, lru;
+    struct super *sb;
+    unsigned nmounts;             /* mounts on it */
+    bool unhashed;                /* deleted */
+    bool complete;                /* a directory all of whose children are cached (absence is known) */
+    uint64_t stamp;               /* of the last revalidation */
+};
+
+struct mount {
+    _Atomic int refs;
+    int id;                       /* never reused */
+    struct mount *parent;         /* LOCK_MOUNTS */
+    struct dentry *mountpoint;    /* in parent */
+    struct dentry *root;
+    struct super *sb;
+    unsigned flags;               /* MS_RDONLY, MS_NODEV, MS_NOSUID, MS_NOEXEC, ... */
+    char *source;
+    struct list link, children, sibling;
+};
+
+/* cwd, root, umask; CLONE_FS shares it. */
+struct fs_ctx {
+    _Atomic int refs;
+    struct lock lock; /* LOCK_FS */
+    struct path cwd, root;
+    uint32_t umask;
+};
+struct fs_ctx *fs_ctx_new(const struct path *root);
+struct fs_ctx *fs_ctx_copy(struct fs_ctx *fs);
+struct fs_ctx *fs_ctx_ref(struct fs_ctx *fs);
+void fs_ctx_put(struct fs_ctx *fs);
+
+struct path path_ref(struct path p);
+void path_put(struct path *p);
+
+/* ---- inodes and dentries, for file systems ---- */
+
+struct super *super_new(const char *type, const struct super_ops *ops, uint64_t magic);
+void super_put(struct super *sb);
+/* An inode with one reference, times now, ino from the superblock when 0. */
+struct inode *inode_new(struct super *sb, const struct inode_ops *ops, const struct file_ops *fops,
+                        uint32_t mode, uint64_t ino);
+struct inode *inode_ref(struct inode *i);
+void inode_put(struct inode *i);
+void inode_touch(struct inode *i, unsigned which); /* ATTR_ATIME|MTIME|CTIME to now */
+struct dentry *dentry_make_root(struct super *sb, struct inode *root); /* takes the reference */
+struct dentry *dentry_ref(struct dentry *d);
+void dentry_put(struct dentry *d);
+/* The child if cached (reference), NULL if not known; a negative one has no inode. */
+struct dentry *dentry_cached(struct dentry *parent, const char *name, size_t len);
+/* Adds a child (inode reference taken over; NULL: negative), or returns the one that was faster. */
+struct dentry *dentry_add(struct dentry *parent, const char *name, size_t len, struct inode *inode);
+void dentry_drop(struct dentry *d); /* unhash */
+
+/* ---- walking ---- */
+
+enum {
+    WALK_FOLLOW = 1,    /* follow a link at the end */
+    WALK_DIR = 2,       /* must be a directory */
+    WALK_PARENT = 4,    /* stop at the parent, last component in struct walk */
+    WALK_EMPTY = 8,     /* AT_EMPTY_PATH */
+    WALK_BENEATH = 16, WALK_IN_ROOT = 32, WALK_NO_MAGIC = 64, WALK_NO_SYMLINKS = 128,
+    WALK_NO_XDEV = 256, WALK_CACHED = 512, /* openat2 */
+};
+
+struct nameidata_last {
+    struct path parent; /* reference */
+    char name[256];
+    size_t len;
+    bool trailing_slash;
+    enum { LAST_NORM, LAST_DOT, LAST_DOTDOT, LAST_ROOT } type;
+};
+
+/* Resolves a kernel-memory path from dfd (AT_FDCWD or a descriptor). *ret is a reference. */
+int walk_path(struct task *t, int dfd, const char *path, unsigned flags, struct path *ret);
+int walk_parent(struct task *t, int dfd, const char *path, unsigned flags, struct nameidata_last *ret);
+/* The same with the path still in the guest. */
+int walk_user(struct task *t, int dfd, gaddr_t upath, unsigned flags, struct path *ret);
+
+int inode_permission(struct task *t, struct inode *i, int mask); /* R_OK|W_OK|X_OK */
+int vfs_getattr(struct task *t, const struct path *p, struct kstat *ret);
+int vfs_setattr(struct task *t, const struct path *p, const struct setattr *a);
+/* Opens a resolved path. ERR_PTR. */
+struct file *vfs_open(struct task *t, const struct path *p, unsigned flags);
+/* open(2) whole: walk, create, open. May be -EWAITING (a FIFO). */
+struct file *vfs_open_at(struct task *t, int dfd, const char *path, unsigned flags, uint32_t mode);
+ssize_t vfs_read_kernel(struct task *t, struct file *f, void *buf, size_t n, loff_t pos);
+/* "/usr/bin/env", relative to t's root; "(deleted)" appended where so. Pointer into buf. */
+char *path_string(struct task *t, const struct path *p, char *buf, size_t cap);
+
+/* ---- mounts ---- */
+
+extern struct vfs {
+    struct lock mounts_lock, dcache_lock;
+    struct mount *root;
+    struct tlock rename;
+} vfs;
+
+void vfs_init(void);
+/* Mounts sb (reference taken over) on at; NULL at: it becomes the root. */
+int vfs_mount(struct super *sb, const struct path *at, unsigned flags, const char *source,
+              struct mount **ret);
+
+/* File systems. Each makes a superblock with its root dentry. */
+struct super *tmpfs_new(uint32_t mode, uint64_t max_bytes);
+struct super *proc_new(void);
+struct super *sysfs_new(void);
+struct super *devtmpfs_new(void); /* /dev: null zero full random urandom tty, pts, shm, fd links */
+struct super *devpts_new(void);
+/* dir: an export of the gofer's (its number in the request). */
+struct super *gofer_fs_new(unsigned export_id);
+/* Writes go to memory; lower (reference taken over) is never changed. */
+struct super *overlay_new(struct super *lower);
+/* An inode of its own for anonymous files. */
+struct inode *anon_inode_new(const char *name);
+/* A tmpfs file without a name, host memfd behind it at first map (memfd_create, shared anon maps). */
+struct file *shmem_file_new(const char *name, uint64_t size, unsigned flags);
