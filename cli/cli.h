@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The commands of the front end. Each gets its own name as argv[0] and returns the exit status. */
+#pragma once
+
+int cli_main(int argc, char **argv);
