@@ -27,12 +27,39 @@ long do_execve(struct task *t, int dfd, gaddr_t path, gaddr_t argv, gaddr_t envp
 int kernel_init(void);
 int task_spawn_first(const char *path, char *const argv[], char *const envp[], struct task **ret);
 
-/* The calling thread leaves; code is a wait status. Does not come back to guest code: returns
- * -EDETACHED for the handler to return. */
+/*
+ * A new task for clone (task.c). parent NULL: pid 1. Allocates the task, unless CLONE_THREAD its
+ * group, and its number; copies or shares what clone_flags say of signal actions; inherits mask,
+ * credentials, limits, session and process group. mm, files, fs and ctx are the caller's to set.
+ * The task is invisible until task_publish(), from when on signals find it; task_publish fails
+ * (-ERESTARTNOINTR) when the group is ending or a signal came for the parent meanwhile. task_abort
+ * undoes an unpublished one and puts mm, files and fs if they are set. -EAGAIN, -ENOMEM.
+ */
+int task_alloc(struct task *parent, uint64_t clone_flags, int exit_signal, struct task **ret);
+int task_publish(struct task *t);
+void task_abort(struct task *t);
+
+/*
+ * The calling thread leaves; code is a wait status. Returns -EDETACHED when it has left (t has no
+ * context any more; only the caller's reference may remain), or -EWAITING while its context still
+ * carries out the last stores: run the handler, or signal_deliver, again, which comes back here.
+ * t->ctx may be NULL (the host ended it).
+ */
 long do_exit(struct task *t, int code);
 long do_exit_group(struct task *t, int code);
 /* The same from outside: all threads of g are to leave. tasks_lock held. */
 void group_kill_locked(struct tgroup *g, int code);
+/* exec: all threads but t are to leave; t then waits on group->exit_wq until group->nlive is 1. */
+void group_kill_others_locked(struct task *t);
+/* exec, when it is alone: takes the leader's place and number. tasks_lock held. */
+void task_become_leader_locked(struct task *t);
+/* exec and exit: the parent of a vfork goes on. */
+void vfork_release(struct task *t);
+/* Every task but those of pid 1 is to be killed (the sandbox ends). tasks_lock held. */
+void kernel_kill_all_locked(void);
+
+/* sentry/main.c: the program has ended with this wait status; without locks. */
+void sandbox_end(int wait_status);
 
 long do_wait(struct task *t, int type, pid_t id, int options, gaddr_t status, gaddr_t info,
              gaddr_t rusage, bool waitid);
@@ -48,7 +75,20 @@ void dispatch_drain(void);
 void task_make_ready(struct task *t);
 /* On the way back to guest code: signals, stop, freeze, exit; then resume. */
 void task_return(struct task *t);
-/* signal delivery: sets up or undoes a guest signal frame in the held context's registers. */
+/*
+ * Signals, stop and exit on the way back to guest code; called while task_must_deliver(). The
+ * dispatcher has stored t->ret, restart kinds included, in regs->rax before (where t->in_call).
+ *   0           go on to the guest: a frame may have been set up, a restart been decided (regs and
+ *               t->ret say the same)
+ *   -EWAITING   the record is queued (stopped, or leaving): in phase RETURN come here again
+ *   -EDETACHED  t has left
+ */
+int signal_deliver(struct task *t);
+/* A fault of guest code, ctx_fault(): becomes a signal. */
+void signal_fault(struct task *t, const struct fault *f);
+
+/* sigframe.c: sets up or undoes a guest signal frame in the held context's registers. */
 int signal_setup_frame(struct task *t, int sig, const struct lx_siginfo *info,
                        const struct lx_sigaction *sa);
+/* The value for rax; -EDETACHED where the frame was bad (SIGSEGV is then pending). */
 long do_sigreturn(struct task *t);

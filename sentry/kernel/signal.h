@@ -64,6 +64,15 @@ struct sighand { /* CLONE_SIGHAND shares it */
     struct lx_sigaction action[LX_NSIG];
 };
 
+struct sighand *sighand_new(void);
+struct sighand *sighand_copy_locked(const struct sighand *sh);
+void sighand_put_locked(struct sighand *sh);
+/* exec: handlers become SIG_DFL, ignored ones stay (they never share: a copy was made before). */
+void sighand_exec_locked(struct sighand *sh);
+
+/* rt_sigaction; old and new may be NULL. -EINVAL. */
+int signal_action(struct task *t, int sig, const struct lx_sigaction *new, struct lx_sigaction *old);
+
 /*
  * Sends. info NULL: as the kernel itself (SI_KERNEL). They take tasks_lock themselves; the _locked
  * ones want it held. 0, -EAGAIN (queue full, real-time), -ESRCH. Permission is the caller's matter.
@@ -75,7 +84,10 @@ int signal_send_group_locked(struct tgroup *g, int sig, const struct lx_siginfo 
 /* All groups of a process group; 0 when at least one was there. */
 int signal_send_pgrp(pid_t pgid, int sig, const struct lx_siginfo *info);
 int signal_send_pgrp_locked(pid_t pgid, int sig, const struct lx_siginfo *info);
-/* A synchronous signal of t's own (a fault, SIGPIPE): not to be held back when blocked or ignored. */
+/*
+ * A synchronous signal of t's own (a fault): not to be held back when blocked or ignored. SIGPIPE
+ * and SIGXFSZ, which a program may ignore or block, are sent to t in the ordinary way.
+ */
 void signal_force(struct task *t, int sig, const struct lx_siginfo *info);
 
 /* siginfo of kill(2) from t; code SI_USER or SI_TKILL. */
@@ -90,6 +102,14 @@ sigset64 signal_pending_set_locked(const struct task *t);
 /* After blocked, pending or actions changed: sets or clears t->sigpending. */
 void signal_recalc_locked(struct task *t);
 void signal_set_blocked(struct task *t, sigset64 set);
+void signal_set_blocked_locked(struct task *t, sigset64 set);
+void sigpending_init(struct sigpending *p);
+void sigpending_flush_locked(struct sigpending *p);
+/* Queues q, an entry of the owner's own (dequeued set), for t or for g. false: it is queued already
+ * or the signal is ignored. */
+bool signal_send_entry_locked(struct task *t, struct tgroup *g, struct sigqueue *q);
+/* Takes such an entry off its queue, wherever it is. */
+void sigqueue_cancel_locked(struct sigqueue *q);
 /* Temporarily other mask for one call (ppoll, sigsuspend, ...): old one back when it is answered. */
 void signal_set_call_mask(struct task *t, sigset64 set);
 

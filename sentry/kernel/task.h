@@ -35,7 +35,6 @@ struct pid_entry { /* one number in the id table; what refers to it keeps it fro
     struct tgroup *group;   /* the thread group of that pid, zombie included */
     struct list pgrp;       /* groups in the process group of that id */
     struct list session;    /* groups in the session of that id */
-    struct pid_entry *next; /* hash chain */
 };
 
 struct session {
@@ -74,6 +73,7 @@ struct task {
     _Atomic bool fatal;      /* [a] a SIGKILL is pending: nothing restarts any more */
     struct sigpending pending; /* [T] */
     sigset64 blocked, saved_blocked; /* [T] written by itself only */
+    sigset64 real_blocked;   /* [T] sigtimedwait: the mask while blocked lacks what is waited for */
     bool restore_blocked;    /* [t] saved_blocked goes back when the call is answered */
     struct lx_sigaltstack altstack; /* [t] */
     struct waitqueue signalfd_wq;   /* woken when a signal is queued for it or its group */
@@ -86,8 +86,13 @@ struct task {
     int exit_signal;         /* [I] what the parent gets (leader) */
     int exit_code;           /* [T] wait status */
     bool dead;               /* [T] left, not yet reaped */
-    bool vfork_pending;      /* [T] parent held until exec or exit */
-    struct task *vfork_parent; /* [T] reference */
+    bool published;          /* [T] in the tree */
+    _Atomic bool leaving;    /* [a] do_exit has begun; set under tasks_lock */
+    int leave_phase;         /* [t] how far do_exit is */
+    struct as_op *leave_ops; /* [t] what it has the context do last; its own */
+    bool stop_counted;       /* [T] counted in group->nstopped */
+    bool vfork_pending;      /* [T] the parent is held until this child execs or exits */
+    struct waitqueue vfork_wq; /* the parent waits here, WAIT_KILL, with a reference of its own */
     int pdeath_signal;       /* [T] */
     uint64_t ptrace_reserved;
     unsigned long personality; /* [T] */
@@ -103,7 +108,8 @@ struct tgroup {
     struct task *leader;      /* [T] a reference */
     struct list tasks;        /* [T] live and dead threads */
     unsigned nlive;           /* [T] threads that have not left */
-    struct tgroup *parent;    /* [T] */
+    struct tgroup *parent;    /* [T] NULL: pid 1 */
+    struct task *parent_task; /* [T] the thread that made it, while that lives; else another one */
     struct list children;     /* [T] */
     struct list sibling;      /* [T] in parent->children */
     struct pid_entry *pgrp, *sess_entry; /* [T] references */
@@ -117,11 +123,16 @@ struct tgroup {
 
     bool exiting;             /* [T] exit_group or a fatal signal: exit_code is decided */
     bool zombie;              /* [T] all threads left, not yet waited for */
+    bool reaped;              /* [T] waited for: it has no number any more */
     int exit_code;            /* [T] wait status */
-    struct task *exec_task;   /* [T] thread that waits for the others to leave, for exec */
-    bool stopped;             /* [T] job control stop */
+    struct task *exec_task;   /* [T] thread that waits on exit_wq for the others to leave (exec) */
+    bool stop_pending;        /* [T] a job control stop has begun */
+    bool stopped;             /* [T] and all threads have reached it */
+    unsigned nstopped;        /* [T] threads that have */
+    struct waitqueue stop_wq; /* where stopped threads wait */
     bool stop_reported, continued; /* [T] for wait4 */
     int stop_signal;          /* [T] */
+    bool is_sentry;           /* [I] pid 1 is the sentry itself: no guest code, reaps at once */
     bool is_init;             /* [I] pid 1 inside */
     bool child_subreaper;     /* [T] */
     bool dumpable;            /* [T] */
@@ -130,7 +141,7 @@ struct tgroup {
     ktime_t start;            /* [I] boot time */
     struct list timers;       /* [T] POSIX timers, kernel/posix_timer.c */
     int next_timer_id;
-    struct itimer *itimers;   /* [T] */
+    struct itimers *itimers;  /* [T] kernel/itimer.c; NULL until the first is set */
     uint64_t cutime_ns, cstime_ns, utime_ns, stime_ns; /* [T] waited-for children; dead threads */
     struct rusage_extra ru, cru; /* [T] */
     uint64_t maxrss, cmaxrss;    /* [T] KiB */
@@ -149,6 +160,13 @@ struct task *task_find_locked(pid_t tid);
 struct tgroup *tgroup_find_locked(pid_t pid);
 /* Each thread group there is (zombies too); stops when fn returns non-zero. tasks_lock held. */
 int tgroup_each_locked(int (*fn)(struct tgroup *g, void *arg), void *arg);
+
+/* On the way back to guest code: must signal_deliver (proc.h) be called? */
+static inline bool task_must_deliver(const struct task *t)
+{
+    return atomic_load(&t->sigpending) || atomic_load(&t->leaving) || t->restore_blocked ||
+           (t->in_call && t->ret <= -ERESTARTSYS && t->ret >= -ERESTART_RESTARTBLOCK);
+}
 
 static inline bool task_signal_pending(const struct task *t)
 {

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The id table, process groups and sessions. All under kernel.tasks_lock. */
+#pragma once
+
+#include <stdbool.h>
+
+#include "sentry/kernel/task.h"
+
+#define PID_LIMIT 32768 /* one more than the highest id; /proc/sys/kernel/pid_max */
+
+/* The next free number, with one reference; -EAGAIN, -ENOMEM. */
+int pid_new_locked(struct pid_entry **ret);
+struct pid_entry *pid_ref_locked(struct pid_entry *e);
+void pid_put_locked(struct pid_entry *e);
+/* NULL: not in use. */
+struct pid_entry *pid_find_locked(pid_t nr);
+pid_t pid_last(void); /* the number given last */
+
+struct session *session_new(pid_t sid);
+struct session *session_ref(struct session *s);
+void session_put(struct session *s);
+
+/* Puts g into the process group / session of that id; takes over nothing. */
+void group_set_pgrp_locked(struct tgroup *g, struct pid_entry *e);
+void group_set_session_locked(struct tgroup *g, struct pid_entry *e, struct session *s);
+
+static inline pid_t group_pgid(const struct tgroup *g)
+{
+    return g->pgrp ? g->pgrp->nr : 0;
+}
+
+static inline pid_t group_sid(const struct tgroup *g)
+{
+    return g->sess_entry ? g->sess_entry->nr : 0;
+}
+
+/* No member has a parent in another group of the same session (but for ignored, which is leaving). */
+bool pgrp_orphaned_locked(const struct pid_entry *pgrp, const struct tgroup *ignored);
+bool pgrp_has_stopped_locked(const struct pid_entry *pgrp);
+/* Is pgid a process group in session sid? */
+bool pgrp_in_session_locked(pid_t pgid, pid_t sid);
+
+int do_setpgid(struct task *t, pid_t pid, pid_t pgid);
+long do_setsid(struct task *t);
