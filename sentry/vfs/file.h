@@ -30,17 +30,18 @@ struct path {
 };
 
 /*
- * Collects the entries of the wait queues that a poll looked at. NULL where a poll only asks. The
- * entries' wait_entry belong to the caller.
+ * Collects the entries of the wait queues that a poll looked at. NULL (or queue NULL) where a poll
+ * only asks. The entries' wait_entry belong to the caller.
  */
 struct poll_table {
     void (*queue)(struct poll_table *pt, struct waitqueue *q);
+    struct task *task; /* who polls; only a signalfd needs to know. NULL: nobody */
     int error; /* -ENOMEM when an entry could not be had */
 };
 
 static inline void poll_wait(struct poll_table *pt, struct waitqueue *q)
 {
-    if (pt)
+    if (pt && pt->queue)
         pt->queue(pt, q);
 }
 
