@@ -21,7 +21,7 @@ static uint32_t pidfd_poll(struct file *f, struct poll_table *pt)
     struct tgroup *g = f->priv;
     poll_wait(pt, &g->exit_wq);
     LOCK_SCOPE(&kernel.tasks_lock);
-    if (tgroup_find_locked(g->pid) != g)
+    if (g->reaped)
         return POLLIN | POLLRDNORM | POLLHUP;
     return g->zombie ? POLLIN | POLLRDNORM : 0;
 }
@@ -30,7 +30,7 @@ static size_t pidfd_fdinfo(struct file *f, char *buf, size_t cap)
 {
     struct tgroup *g = f->priv;
     LOCK_SCOPE(&kernel.tasks_lock);
-    int pid = tgroup_find_locked(g->pid) == g ? g->pid : -1;
+    int pid = g->reaped ? -1 : g->pid;
     int n = snprintf(buf, cap, "Pid:\t%d\nNSpid:\t%d\n", pid, pid);
     return n < 0 ? 0 : MIN((size_t)n, cap);
 }
@@ -95,7 +95,7 @@ int pidfd_send_signal(struct task *t, struct file *f, int sig, const struct lx_s
         info = &own;
     }
     LOCK_SCOPE(&kernel.tasks_lock);
-    if (tgroup_find_locked(g->pid) != g)
+    if (g->reaped)
         return -ESRCH;
     int r = signal_permitted(t, g, sig);
     if (r || !sig)

@@ -35,7 +35,12 @@ struct call {
     ktime_t deadline;                /* KTIME_NEVER: none */
     bool expired;                    /* the deadline has passed */
     struct wait_entry entries[CALL_ENTRIES];
-    struct wait_entry *more;         /* poll and select: as many as they need; charged */
+    /*
+     * poll and select (ipc/poll.c): more_cap entries, kzalloc'd by the handler, freed by call_end.
+     * The first more_used hang on queues; they come off with entries[] whenever the record is
+     * claimed, and more_used is 0 again.
+     */
+    struct wait_entry *more;
     unsigned more_used, more_cap;
     struct as_op *ops;               /* operations that the thread's own context is doing now */
     unsigned nops;

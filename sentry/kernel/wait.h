@@ -26,6 +26,7 @@
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "abi/types.h"
@@ -83,6 +84,14 @@ int task_wait(struct task *t, struct waitqueue *q, unsigned flags) __must_check;
 
 /* Waits for nothing but a signal or the deadline (pause, nanosleep). */
 int task_sleep(struct task *t) __must_check;
+
+/*
+ * Waits on many queues (poll): after task_sleep has returned -EWAITING, hangs the record on q too,
+ * with the next entry of call.more (false: none is left). No one lock guards what is waited for, so
+ * the caller tests all once more afterwards, and calls task_interrupt(t) when something is true by
+ * now: the handler is then run again at once.
+ */
+bool task_wait_more(struct task *t, struct waitqueue *q, uint32_t mask);
 
 /*
  * A lock of a task, not of a thread: may be held over gofer trips, host I/O and waits. tlock
