@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdbool.h>
 
+#include "abi/signal.h"
 #include "abi/types.h"
 #include "sentry/kernel/list.h"
 
@@ -15,37 +16,8 @@ struct task;
 struct tgroup;
 struct cred;
 
-#define LX_NSIG 64
-#define LX_SIGRTMIN 32
 #define SIGBIT(n) (1ull << ((n)-1))
 #define SIG_UNBLOCKABLE (SIGBIT(SIGKILL) | SIGBIT(SIGSTOP))
-
-/* The kernel's siginfo: 128 bytes, laid out as the guest sees it. */
-struct lx_siginfo {
-    int32_t signo, err, code, pad;
-    union {
-        struct { int32_t pid; uint32_t uid; uint64_t value; } rt; /* kill, queue, tkill */
-        struct { int32_t tid, overrun; uint64_t value; int32_t sys_private; } timer;
-        struct { int32_t pid; uint32_t uid; int32_t status, pad; int64_t utime, stime; } chld;
-        struct { uint64_t addr; int16_t addr_lsb, pad[3]; uint64_t lower, upper; } fault;
-        struct { int64_t band; int32_t fd; } poll;
-        struct { uint64_t call_addr; int32_t syscall; uint32_t arch; } sys;
-        uint8_t raw[112];
-    };
-};
-
-/* As rt_sigaction takes it. */
-struct lx_sigaction {
-    uint64_t handler; /* 0 SIG_DFL, 1 SIG_IGN */
-    uint64_t flags, restorer;
-    sigset64 mask;
-};
-
-struct lx_sigaltstack {
-    uint64_t sp;
-    int32_t flags, pad;
-    uint64_t size;
-};
 
 struct sigqueue { /* one pending signal with its siginfo */
     struct list link;
