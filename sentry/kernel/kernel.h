@@ -20,7 +20,7 @@
  *   LOCK_MM        mm->lock                   record of an address space
  *   LOCK_TASKS     kernel.tasks_lock          process tree, ids, sessions, all signal state
  *   LOCK_WQ        waitqueue->lock            one queue
- *   LOCK_EPREADY   epoll->ready_lock          ready list (taken from wakes)
+ *   LOCK_EPREADY   epoll_ready_lock           all ready lists, who watches what (taken from wakes)
  *   LOCK_WQ_EPOLL  an epoll set's own queue   (and of sets that watch it)
  *   LOCK_TIMERS    the timer heap
  *   LOCK_READY     ready lists of workers

@@ -46,8 +46,11 @@ enum {
     WAIT_KILL = 2,   /* only a fatal signal interrupts */
 };
 
-/* Called under q's lock; may take LOCK_EPREADY and later classes only. events 0: unspecified. */
-typedef void (*wait_func)(struct wait_entry *e, uint32_t events);
+/*
+ * Called under q's lock; may take LOCK_EPREADY and later classes only. events 0: unspecified. true:
+ * somebody will see to it; an exclusive entry that says false is passed over for the next.
+ */
+typedef bool (*wait_func)(struct wait_entry *e, uint32_t events);
 
 struct wait_entry {
     struct list link;    /* guarded by q->lock */
@@ -73,6 +76,7 @@ void wq_del(struct wait_entry *e);
  */
 void wq_wake(struct waitqueue *q, uint32_t events);
 void wq_wake_all(struct waitqueue *q, uint32_t events);
+bool wq_active(struct waitqueue *q); /* is anything on it? */
 
 /*
  * The one way to wait. Returns -EWAITING (queued; return it), -ERESTARTSYS (a signal is pending:
