@@ -53,7 +53,10 @@ struct fault {
 struct platform_client {
     void (*event)(void *owner, struct ctx *c, enum platform_event ev);
     void (*drain)(void);
-    /* A worker thread starts / ends; for thread-local state. */
+    /* EV_GONE may come at any time, also while c is held: the owner is pinned by these. */
+    void (*owner_ref)(void *owner);
+    void (*owner_put)(void *owner);
+    /* A worker thread starts; for thread-local state. */
     void (*worker_start)(void);
 };
 

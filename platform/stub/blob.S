@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Entry points of the blob. The file is linked first: the header lies at its start.
+ *
+ * blob_born is where a new thread, a forked child and a blank stub arrive. A forked child has no
+ * channel mapped (MADV_DONTFORK), so nothing here touches memory before the answer to its bell:
+ *   r12 address of its block, r13 nonce, r14 bit 0: map the channel first, bit 1: a new process
+ */
+#include "platform/stub/blob.h"
+
+#define NR_mmap 9
+#define NR_munmap 11
+#define NR_close 3
+#define NR_rt_sigreturn 15
+#define NR_madvise 28
+#define NR_clone 56
+#define NR_prctl 157
+#define NR_exit_group 231
+
+    .section .head, "ax"
+    .globl blob_start
+blob_start:
+    .long BLOB_MAGIC
+    .long blob_end - blob_start
+    .long blob_entry - blob_start
+    .long blob_restorer - blob_start
+    .long zygote_entry - blob_start
+    .long blob_born - blob_start
+
+    .text
+    /* Signal handler: the C part, on this thread's alternate stack. */
+blob_entry:
+    cld
+    jmp blob_handler
+
+blob_restorer:
+    movl $NR_rt_sigreturn, %eax
+    syscall
+    hlt
+
+    /* long blob_syscall(nr, const uint64_t a[6]) */
+    .globl blob_syscall
+blob_syscall:
+    movl %edi, %eax
+    movq %rsi, %r11
+    movq 0(%r11), %rdi
+    movq 8(%r11), %rsi
+    movq 16(%r11), %rdx
+    movq 24(%r11), %r10
+    movq 32(%r11), %r8
+    movq 40(%r11), %r9
+    syscall
+    ret
+
+    /* long blob_store32(uint32_t *to, uint32_t value): 0, or -EFAULT by the handler's fix-up. */
+    .globl blob_store32, blob_store32_insn, blob_store32_fault
+blob_store32:
+    xorl %eax, %eax
+blob_store32_insn:
+    movl %esi, (%rdi)
+    ret
+blob_store32_fault:
+    movq $-14, %rax
+    ret
+
+    /* long blob_clone(flags, block, nonce, tls, ctid, kind): kind is the child's r14 */
+    .globl blob_clone
+blob_clone:
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    movq %rsi, %r12
+    movq %rdx, %r13
+    movq %r9, %r14
+    leaq BLOCK_SIZE(%rsi), %rsi     /* a child that shares memory must not share the stack */
+    movq %r8, %r10                  /* ctid */
+    movq %rcx, %r8                  /* tls */
+    xorl %edx, %edx
+    movl $NR_clone, %eax
+    syscall
+    testq %rax, %rax
+    jz blob_born
+    popq %r14
+    popq %r13
+    popq %r12
+    ret
+
+blob_born:
+    xorl %ebp, %ebp
+    testq %r14, %r14                /* a thread has its process's death signal */
+    jz 1f
+    movl $NR_prctl, %eax            /* PR_SET_PDEATHSIG, SIGKILL */
+    movl $1, %edi
+    movl $9, %esi
+    xorl %edx, %edx
+    xorl %r10d, %r10d
+    xorl %r8d, %r8d
+    syscall
+1:  movl $NR_BELL, %eax
+    movl $BELL_BORN, %edi
+    movq %r13, %rsi
+    xorl %edx, %edx
+    syscall
+    testq %rax, %rax
+    js 9f
+    testb $1, %r14b
+    jz 2f
+    movq %rax, %r15                 /* a descriptor of the channel */
+    movq %r12, %rdi
+    shrq $SLOT_SHIFT, %rdi
+    shlq $SLOT_SHIFT, %rdi
+    addq $CHANNEL_OFF, %rdi
+    movl $CHANNEL_SIZE, %esi
+    movl $3, %edx                   /* PROT_READ | PROT_WRITE */
+    movl $0x11, %r10d               /* MAP_SHARED | MAP_FIXED */
+    movq %r15, %r8
+    xorl %r9d, %r9d
+    movl $NR_mmap, %eax
+    syscall
+    testq %rax, %rax
+    js 9f
+    movq %rax, %rdi
+    movl $CHANNEL_SIZE, %esi
+    movl $10, %edx                  /* MADV_DONTFORK */
+    movl $NR_madvise, %eax
+    syscall
+    movq %r15, %rdi
+    movl $NR_close, %eax
+    syscall
+    /* A second bell: the channel is there, the frame may be waited for in it. */
+    movl $NR_BELL, %eax
+    movl $BELL_BORN, %edi
+    movq %r13, %rsi
+    movl $1, %edx
+    syscall
+    testq %rax, %rax
+    js 9f
+2:  cmpq $ANS_EXIT, %rax
+    je 9f
+    movl BLOCK_UC_OFF(%r12), %eax
+    leaq (%r12, %rax), %rsp
+    movl $NR_rt_sigreturn, %eax
+    syscall
+9:  movl $NR_exit_group, %eax
+    movl $127, %edi
+    syscall
+    hlt
+
+    /* rdi: slot. The stack is the zygote's own. */
+zygote_entry:
+    leaq ZDATA_OFF(%rdi), %rdi
+    leaq ZDATA_SIZE(%rdi), %rsp
+    xorl %ebp, %ebp
+    call zygote_main
+    hlt
+
+    /* void blob_blank(slot, nonce): the first thread of a blank stub leaves the zygote's code. */
+    .globl blob_blank
+blob_blank:
+    movl $CHANNEL_OFF, %r12d
+    addq %rdi, %r12
+    movq %rsi, %r13
+    movl $3, %r14d
+    leaq ZDATA_OFF(%rdi), %rdi
+    movl $ZDATA_SIZE, %esi
+    movl $NR_munmap, %eax
+    syscall
+    jmp blob_born
+
+    .section .tail, "ax"
+    .globl blob_end
+blob_end:
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The C part of the blob: the signal handler that hands a trapped call (or fault, or kick) over to
+ * the sentry, and the zygote that makes blank stubs. Freestanding, general registers only, no
+ * writable data: the state is the block that the stack pointer lies in.
+ *
+ * A handler is left by sigreturn only: the frame in the block is how the sentry changes registers.
+ * An answer that makes no sense (the sentry is gone: ENOSYS) ends the process.
+ */
+#include "platform/stub/blob.h"
+
+#define HIDDEN __attribute__((visibility("hidden")))
+
+extern HIDDEN long blob_syscall(uint32_t nr, const uint64_t a[6]);
+extern HIDDEN long blob_store32(uint32_t *to, uint32_t value);
+extern HIDDEN long blob_clone(uint64_t flags, uint64_t block, uint64_t nonce, uint64_t tls,
+                              uint64_t ctid, uint64_t kind);
+extern HIDDEN void blob_blank(uint64_t slot, uint64_t nonce) __attribute__((noreturn));
+extern HIDDEN char blob_store32_insn[], blob_store32_fault[];
+HIDDEN void blob_handler(int sig, void *info, void *uc);
+HIDDEN void zygote_main(struct zygote_data *z) __attribute__((noreturn));
+
+enum { NR_READ = 0, NR_CLOSE = 3, NR_MUNMAP = 11, NR_SENDMSG = 46, NR_CLONE = 56, NR_EXIT = 60,
+       NR_FUTEX = 202, NR_EXIT_GROUP = 231, NR_SECCOMP = 317 };
+
+/* Offset of rip in the kernel's ucontext: flags, link, stack (24), then r8.. in sigcontext order. */
+#define UC_RIP (40 + 16 * 8)
+
+static inline long sys6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+                        uint64_t f)
+{
+    long ret;
+    register uint64_t r10 __asm__("r10") = d;
+    register uint64_t r8 __asm__("r8") = e;
+    register uint64_t r9 __asm__("r9") = f;
+
+    __asm__ volatile("syscall"
+                     : "=a"(ret)
+                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return ret;
+}
+
+static __attribute__((noreturn)) void die(void)
+{
+    for (;;)
+        sys6(NR_EXIT_GROUP, 127, 0, 0, 0, 0, 0);
+}
+
+static inline struct block *my_block(void)
+{
+    return (struct block *)((uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)(BLOCK_SIZE - 1));
+}
+
+static long do_op(const struct block_op *op)
+{
+    if (op->nr == OP_STORE32_WAKE) {
+        long r = blob_store32((uint32_t *)op->a[0], (uint32_t)op->a[1]);
+
+        if (r)
+            return r;
+        sys6(NR_FUTEX, op->a[0], 1, 0x7fffffff, 0, 0, 0);          /* FUTEX_WAKE */
+        return sys6(NR_FUTEX, op->a[0], 129, 0x7fffffff, 0, 0, 0); /* the private ones */
+    }
+    if (op->nr == OP_CLONE)
+        return blob_clone(op->a[0], op->a[1], op->a[2], op->a[3], op->a[4], op->a[5]);
+    return blob_syscall(op->nr, op->a);
+}
+
+static void run_ops(struct block *b)
+{
+    struct block_op *ops = (struct block_op *)((char *)b + BLOCK_OPS_OFF);
+    uint32_t n = b->nops;
+    int failed = 0;
+
+    for (uint32_t i = 0; i < n && i < BLOCK_OPS_MAX; i++) {
+        ops[i].ret = failed && !ops[i].always ? -125 /* ECANCELED */ : do_op(&ops[i]);
+        if (ops[i].ret < 0 && ops[i].ret > -4096)
+            failed = 1;
+    }
+}
+
+/* Parked: the notification was answered so that the sentry need not keep it. */
+static long wait_parked(struct block *b)
+{
+    uint32_t v;
+
+    while ((v = __atomic_load_n(&b->park, __ATOMIC_ACQUIRE)) == 0)
+        sys6(NR_FUTEX, (uint64_t)&b->park, 0, 0, 0, 0, 0);
+    return (long)v - 1;
+}
+
+void blob_handler(int sig, void *info, void *uc)
+{
+    struct block *b = my_block();
+    uint64_t *rip = (uint64_t *)((char *)uc + UC_RIP);
+    long kind = BELL_EVENT, ans;
+
+    (void)info;
+    if (*rip == (uint64_t)blob_store32_insn) { /* the one access of ours that may fault */
+        *rip = (uint64_t)blob_store32_fault;
+        return;
+    }
+    b->sig = (uint32_t)sig;
+    b->uc = (uint32_t)((char *)uc - (char *)b);
+    b->seq++;
+    for (;;) {
+        ans = sys6(NR_BELL, (uint64_t)kind, b->index, b->seq, 0, 0, 0);
+        if (ans == ANS_PARK)
+            ans = wait_parked(b);
+        if (ans == ANS_RING)
+            continue;
+        if (ans == ANS_RESUME)
+            return;
+        if (ans == ANS_OPS) {
+            run_ops(b);
+            kind = BELL_OPS;
+            continue;
+        }
+        if (ans == ANS_EXIT)
+            sys6(NR_EXIT, 0, 0, 0, 0, 0, 0);
+        die();
+    }
+}
+
+/* ---- the zygote ---- */
+
+static void unmap_all_but(const struct zygote_data *z)
+{
+    uint64_t lo[3], hi[3], at = 0x1000; /* what is kept, in rising order */
+    uint32_t n = 0;
+
+    lo[n] = z->slot;
+    hi[n++] = z->slot + (1ull << SLOT_SHIFT);
+    for (uint32_t i = 0; i < z->nkeep && i < 2; i++, n++) {
+        uint32_t j = n;
+
+        for (; j > 0 && lo[j - 1] > z->keep[i][0]; j--) {
+            lo[j] = lo[j - 1];
+            hi[j] = hi[j - 1];
+        }
+        lo[j] = z->keep[i][0];
+        hi[j] = z->keep[i][1];
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (lo[i] > at && sys6(NR_MUNMAP, at, lo[i] - at, 0, 0, 0, 0) < 0)
+            die();
+        at = hi[i];
+    }
+    if (at < z->task_size && sys6(NR_MUNMAP, at, z->task_size - at, 0, 0, 0, 0) < 0)
+        die();
+}
+
+static void send_listener(int sock, int fd)
+{
+    struct { uint64_t len; int level, type; int fd, pad; } cmsg = { 20, 1, 1, fd, 0 };
+    char byte = 0;
+    struct { void *base; uint64_t len; } iov = { &byte, 1 };
+    struct { void *name; uint32_t namelen; void *iov; uint64_t iovlen; void *control;
+             uint64_t controllen; int flags; } msg = { 0, 0, &iov, 1, &cmsg, sizeof cmsg, 0 };
+
+    if (sys6(NR_SENDMSG, (uint64_t)sock, (uint64_t)&msg, 0x4000, 0, 0, 0) != 1)
+        die();
+}
+
+static __attribute__((noreturn)) void blank(struct zygote_data *z, uint64_t nonce)
+{
+    struct { uint16_t len; void *insns; } prog = { (uint16_t)z->listen_len, z->listen };
+    long fd;
+    int sock = z->sock;
+
+    fd = sys6(NR_SECCOMP, 1, 8 | (z->use_killable ? 32 : 0), (uint64_t)&prog, 0, 0, 0);
+    if (fd < 0)
+        die();
+    send_listener(sock, (int)fd);
+    sys6(NR_CLOSE, (uint64_t)fd, 0, 0, 0, 0, 0);
+    sys6(NR_CLOSE, (uint64_t)sock, 0, 0, 0, 0, 0);
+    blob_blank(z->slot, nonce);
+}
+
+void zygote_main(struct zygote_data *z)
+{
+    struct { uint16_t len; void *insns; } prog = { (uint16_t)z->base_len, z->base };
+    struct zygote_request rq;
+    long pid;
+
+    unmap_all_but(z);
+    if (sys6(NR_SECCOMP, 1, 0, (uint64_t)&prog, 0, 0, 0) < 0)
+        die();
+    for (;;) {
+        if (sys6(NR_READ, (uint64_t)z->sock, (uint64_t)&rq, sizeof rq, 0, 0, 0) != sizeof rq)
+            die();
+        pid = sys6(NR_CLONE, 17, 0, z->secret, 0, 0, 0); /* SIGCHLD */
+        if (pid == 0)
+            blank(z, rq.nonce);
+        if (pid < 0)
+            die();
+    }
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The blob: the only code of ours in a stub, and what it shares with the sentry. Freestanding; used
+ * by both sides. All of it is the guest's to scribble over: the sentry reads a word once and checks.
+ *
+ * A stub's address space has one slot of 4 GiB, told by its upper 32 bits, which the guest may not
+ * map into. In it:
+ *
+ *     SLOT + 0             blob text, read-only and executable, shared by all stubs
+ *     SLOT + ZDATA_OFF     zygote's private data and stack, unmapped before guest code runs
+ *     SLOT + CHANNEL_OFF   the channel: one block a thread
+ */
+#pragma once
+
+#define SLOT_SHIFT 32
+#define BLOB_MAX 0x10000
+#define ZDATA_OFF 0x1000000
+#define ZDATA_SIZE 0x10000
+#define CHANNEL_OFF 0x10000000
+
+#define BLOCK_SHIFT 16
+#define BLOCK_SIZE (1 << BLOCK_SHIFT)
+#define BLOCKS_MAX 4096
+#define CHANNEL_SIZE (BLOCKS_MAX << BLOCK_SHIFT)
+#define BLOCK_STACK_OFF 0x8000 /* alternate signal stack: the upper half of a block */
+#define BLOCK_STACK_SIZE (BLOCK_SIZE - BLOCK_STACK_OFF)
+#define BLOCK_OPS_OFF 0x400
+
+/* The doorbell: a number no kernel uses. rdi kind, rsi block index or nonce, rdx sequence. */
+#define NR_BELL 500
+#define BELL_EVENT 1 /* a signal frame lies in the block */
+#define BELL_OPS 2   /* operations are done */
+#define BELL_BORN 3  /* a new thread or process, rsi: its nonce, rdx: 1 once its channel is mapped */
+
+/* What a bell is answered with. */
+#define ANS_RESUME 0
+#define ANS_OPS 1
+#define ANS_PARK 2
+#define ANS_EXIT 3
+#define ANS_RING 4 /* to a parked one: ring again */
+
+/* What kind of child a clone makes (blob.S, r14). */
+#define BORN_CHANNEL 1 /* maps a channel of its own first */
+#define BORN_PROCESS 2 /* a new process: asks for its parent's death signal */
+
+/* Host signal that takes a thread out of guest code. Blocked while the blob's handler runs. */
+#define SIG_KICK 23 /* SIGURG */
+
+#define BLOB_MAGIC 0x58425332
+#define BLOCK_UC_OFF 8 /* offset of struct block.uc, for the assembler */
+
+#ifndef __ASSEMBLER__
+
+#include <stdint.h>
+
+struct blob_header {
+    uint32_t magic, size;
+    uint32_t handler, restorer, zygote, born; /* offsets of entry points */
+};
+
+/* A host call to be made by the blob, its result in ret. */
+struct block_op {
+    uint32_t nr;     /* host call number, or an OP_* below */
+    uint32_t always; /* run also after a failure (closing a descriptor that was lent) */
+    uint64_t a[6];
+    int64_t ret;
+};
+
+#define OP_STORE32_WAKE 0x10001 /* a: address, value */
+#define OP_CLONE 0x10002        /* a: flags, address of the child's block, nonce, tls, ctid, BORN_* */
+#define BLOCK_OPS_MAX 32
+
+struct block {
+    uint32_t seq;    /* counts events, by the blob */
+    uint32_t sig;    /* the host signal of this event */
+    uint32_t uc;     /* offset of the frame's ucontext in the block; BLOCK_UC_OFF */
+    uint32_t park;   /* futex: 0 sleep, else answer + 1 */
+    uint32_t index;  /* of this block */
+    uint32_t nops;
+};
+
+_Static_assert(sizeof(struct block_op) * BLOCK_OPS_MAX + BLOCK_OPS_OFF <= BLOCK_STACK_OFF, "fits");
+_Static_assert(__builtin_offsetof(struct block, uc) == BLOCK_UC_OFF, "blob.S uses it");
+
+struct bpf_insn { /* struct sock_filter */
+    uint16_t code;
+    uint8_t jt, jf;
+    uint32_t k;
+};
+
+/* What the zygote is told, at SLOT + ZDATA_OFF. Its stack is above it. */
+struct zygote_data {
+    int sock;
+    uint32_t base_len, listen_len;
+    uint32_t use_killable;
+    uint64_t slot, secret; /* secret: third argument of the zygote's own clone */
+    uint64_t task_size;
+    uint64_t keep[2][2];   /* ranges to keep: the host's vDSO */
+    uint32_t nkeep;
+    struct bpf_insn base[256], listen[16];
+};
+
+/* Sentry to zygote: make a blank stub. It answers with one byte and the listener by SCM_RIGHTS. */
+struct zygote_request {
+    uint64_t nonce;
+};
+
+#endif

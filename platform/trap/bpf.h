@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A small assembler for the stub's filters. libseccomp cannot test the instruction pointer, which
+ * these filters load first. Jumps name labels; a jump that does not fit in 8 bits is refused when
+ * the program is finished.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "platform/stub/blob.h"
+
+#define BPF_MAX 256
+#define BPF_LABELS 64
+#define BPF_NEXT -1 /* as a label: the next instruction */
+
+struct bpf_asm {
+    struct bpf_insn insn[BPF_MAX];
+    int16_t jt[BPF_MAX], jf[BPF_MAX]; /* labels */
+    int16_t at[BPF_LABELS];
+    unsigned n, nlabels;
+    bool overflow;
+};
+
+void bpf_init(struct bpf_asm *a);
+int bpf_label(struct bpf_asm *a);             /* a new label */
+void bpf_here(struct bpf_asm *a, int label);  /* it stands here */
+void bpf_load(struct bpf_asm *a, uint32_t off);
+void bpf_and(struct bpf_asm *a, uint32_t mask);
+void bpf_jeq(struct bpf_asm *a, uint32_t k, int yes, int no);
+void bpf_jge(struct bpf_asm *a, uint32_t k, int yes, int no);
+void bpf_ja(struct bpf_asm *a, int label);
+void bpf_ret(struct bpf_asm *a, uint32_t action);
+
+/* Resolves the labels. Instructions, or -E2BIG / -EINVAL (a label without a place, too far). */
+int bpf_finish(struct bpf_asm *a);
+
+/* The two programs of a stub (trap/filter.c). slot_hi: upper half of the slot's address. */
+int filter_base(struct bpf_asm *a, uint32_t slot_hi, uint32_t blob_size, uint64_t secret);
+int filter_listen(struct bpf_asm *a);

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Life of contexts and stubs. A ctx is found by its host tid once it is born, by its nonce before:
+ * a random number that stands only in the parent's block until the child shows it in a register, so
+ * that no other process can claim the child's place.
+ *
+ * References of a ctx: one of the sentry's (until ctx_free or ctx_exit), one of the stub's list
+ * while the host thread may still ring (dropped when the stub is dead or the block is reused).
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "platform/trap/trap.h"
+
+struct stub *stub_new(struct aspace *as, struct listener *l)
+{
+    struct stub *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return NULL;
+    s->refs = 1;
+    s->pidfd = -1;
+    s->as = as;
+    aspace_ref(as);
+    s->l = l;
+    if (l) {
+        listener_ref(l);
+        atomic_fetch_add(&l->nstubs, 1);
+    }
+    tlist_init(&s->ctxs);
+    pthread_mutex_lock(&trap.lock);
+    tlist_add(&as->stubs, &s->as_link);
+    pthread_mutex_unlock(&trap.lock);
+    return s;
+}
+
+void stub_put(struct stub *s)
+{
+    if (atomic_fetch_sub(&s->refs, 1) != 1)
+        return;
+    pthread_mutex_lock(&trap.lock);
+    tlist_del(&s->as_link);
+    pthread_mutex_unlock(&trap.lock);
+    if (s->pidfd >= 0)
+        close(s->pidfd);
+    if (s->l) {
+        listener_lost_stub(s->l);
+        listener_put(s->l);
+    }
+    aspace_put(s->as);
+    free(s);
+}
+
+/* Its process exists: watch its death. The watch holds a reference. */
+int stub_born(struct stub *s, pid_t pid)
+{
+    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = s };
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+    if (fd < 0)
+        return -errno;
+    s->pid = pid;
+    s->pidfd = fd;
+    atomic_fetch_add(&s->refs, 1);
+    if (epoll_ctl(trap.epoll_fd, EPOLL_CTL_ADD, fd, &ev) < 0) {
+        atomic_fetch_sub(&s->refs, 1);
+        return -errno;
+    }
+    return 0;
+}
+
+void stub_kill(struct stub *s)
+{
+    if (s->pidfd >= 0)
+        syscall(SYS_pidfd_send_signal, s->pidfd, SIGKILL, NULL, 0);
+}
+
+/* Blocks of threads that were told to exit come back once the host has no such thread any more. */
+static void reap_leaving(struct stub *s)
+{
+    struct ctx *gone[8];
+    unsigned n = 0;
+
+    pthread_mutex_lock(&trap.lock);
+    for (struct tlist *p = s->ctxs.next; p != &s->ctxs && n < 8; p = p->next) {
+        struct ctx *c = tlist_entry(p, struct ctx, stub_link);
+
+        if (c->leaving && syscall(SYS_tgkill, s->pid, c->tid, 0) < 0 && errno == ESRCH) {
+            c->leaving = false;
+            gone[n++] = c;
+        }
+    }
+    pthread_mutex_unlock(&trap.lock);
+    while (n > 0)
+        ctx_drop(gone[--n]);
+}
+
+struct ctx *ctx_new(struct aspace *as, struct stub *s, int wanted)
+{
+    struct ctx *c = calloc(1, sizeof *c);
+    int index;
+
+    if (!c)
+        return NULL;
+    reap_leaving(s);
+    atomic_fetch_add(&s->nlive, 1);
+    pthread_mutex_lock(&trap.lock);
+    index = block_alloc(as, wanted);
+    if (index < 0) {
+        pthread_mutex_unlock(&trap.lock);
+        atomic_fetch_sub(&s->nlive, 1);
+        free(c);
+        return NULL;
+    }
+    c->index = (unsigned)index;
+    c->block = block_at(as, c->index);
+    c->block->index = c->index;
+    c->stub = s;
+    atomic_fetch_add(&s->refs, 1);
+    c->refs = 2;
+    while (getrandom(&c->nonce, sizeof c->nonce, 0) != sizeof c->nonce || c->nonce == 0)
+        ;
+    tlist_add(&s->ctxs, &c->stub_link);
+    tlist_add(&trap.unborn, &c->hash_link);
+    pthread_mutex_unlock(&trap.lock);
+    if (s->l)
+        atomic_fetch_add(&s->l->nctx, 1);
+    return c;
+}
+
+struct ctx *ctx_new_child(struct ctx *parent, unsigned flags)
+{
+    struct aspace *as = parent->stub->as;
+    struct stub *s = parent->stub;
+    struct ctx *c;
+
+    if (flags & AS_CLONE_VM) {
+        aspace_ref(as);
+    } else {
+        as = aspace_new();
+        if (!as)
+            return NULL;
+    }
+    if (flags & AS_CLONE_THREAD)
+        atomic_fetch_add(&s->refs, 1);
+    else
+        s = stub_new(as, parent->stub->l);
+    c = s ? ctx_new(as, s, flags & AS_CLONE_VM ? -1 : (int)parent->index) : NULL;
+    if (c)
+        c->clone_flags = flags;
+    if (s)
+        stub_put(s);
+    aspace_put(as);
+    return c;
+}
+
+void ctx_get(struct ctx *c)
+{
+    atomic_fetch_add(&c->refs, 1);
+}
+
+void ctx_drop(struct ctx *c)
+{
+    struct stub *s = c->stub;
+
+    if (atomic_fetch_sub(&c->refs, 1) != 1)
+        return;
+    pthread_mutex_lock(&trap.lock);
+    tlist_del(&c->hash_link);
+    tlist_del(&c->stub_link);
+    block_free(s->as, c->index);
+    pthread_mutex_unlock(&trap.lock);
+    if (s->l)
+        atomic_fetch_sub(&s->l->nctx, 1);
+    stub_put(s);
+    free(c);
+}
+
+struct ctx *ctx_by_tid(pid_t tid)
+{
+    struct tlist *h = &trap.tids[(unsigned)tid % TID_HASH];
+    struct ctx *found = NULL;
+
+    pthread_mutex_lock(&trap.lock);
+    for (struct tlist *n = h->next; n != h; n = n->next) {
+        struct ctx *c = tlist_entry(n, struct ctx, hash_link);
+
+        if (c->tid == tid && !c->stub->dead) {
+            found = c;
+            ctx_get(c);
+            break;
+        }
+    }
+    pthread_mutex_unlock(&trap.lock);
+    return found;
+}
+
+/*
+ * The thread of c has rung. A ctx that was left under the same tid belongs to a thread that is over
+ * (the host does not have two of one number): its place goes.
+ */
+void ctx_hash_locked(struct ctx *c, pid_t tid)
+{
+    c->tid = tid;
+    tlist_del(&c->hash_link);
+    tlist_add(&trap.tids[(unsigned)tid % TID_HASH], &c->hash_link);
+}
+
+void ctx_leave(struct ctx *c)
+{
+    if (atomic_exchange(&c->freed, true))
+        return;
+    if (atomic_fetch_sub(&c->stub->nlive, 1) == 1)
+        stub_kill(c->stub);
+}
+
+/*
+ * The sentry has no more use for c. What the host thread may still use (its block) stays until it
+ * is over: see reap_leaving, and the reaper for whole stubs.
+ */
+void ctx_free(struct ctx *c)
+{
+    bool unborn;
+
+    ctx_leave(c);
+    pthread_mutex_lock(&trap.lock);
+    unborn = atomic_load(&c->state) == CTX_UNBORN && c->nonce;
+    if (unborn) {
+        c->nonce = 0; /* whoever shows it now is refused */
+        tlist_del(&c->hash_link);
+    } else if (!c->stub->dead) {
+        c->leaving = true;
+    }
+    pthread_mutex_unlock(&trap.lock);
+    if (unborn)
+        ctx_drop(c);
+    ctx_drop(c);
+}

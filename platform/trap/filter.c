@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The stub's filters (design: docs/ARCHITECTURE.md, "The trap platform").
+ *
+ * The base filter is made once, in the zygote, and inherited by every stub. It loads the instruction
+ * pointer first: this makes it cheap to install (the kernel cannot build its bitmap from it).
+ *
+ *   from the blob      what the blob needs passes, its doorbell and clone are notified
+ *   from elsewhere     the native calls pass under argument checks, all else is SIGSYS to the blob
+ *
+ * The instruction pointer is routing, not security: a hostile guest jumps to the blob's `syscall`
+ * with registers of its choice. So every call listed for the blob must be harmless with ANY
+ * arguments from a process that holds no descriptors, has an empty root and no capabilities.
+ */
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "abi/types.h"
+#include "platform/trap/bpf.h"
+
+#define OFF_NR offsetof(struct seccomp_data, nr)
+#define OFF_ARCH offsetof(struct seccomp_data, arch)
+#define OFF_IP offsetof(struct seccomp_data, instruction_pointer)
+#define ARG_LO(n) (offsetof(struct seccomp_data, args) + 8 * (n))
+#define ARG_HI(n) (ARG_LO(n) + 4)
+
+/* What the blob may call, with the reason. Least dangerous first. */
+static const struct {
+    unsigned short nr;
+    const char *why;
+} blob_calls[] = {
+    { SYS_rt_sigreturn, "leaves the handler" },
+    { SYS_futex, "parking; wakes for the sentry" },
+    { SYS_close, "descriptors lent for a map" },
+    { SYS_exit, "end of a thread" },
+    { SYS_exit_group, "end of a stub" },
+    { SYS_mmap, "maps, with descriptors that were lent" },
+    { SYS_munmap, "maps" },
+    { SYS_mprotect, "maps" },
+    { SYS_mremap, "maps" },
+    { SYS_madvise, "maps" },
+    { SYS_msync, "maps of files" },
+    { SYS_mincore, "residency" },
+    { SYS_mlock2, "under RLIMIT_MEMLOCK of the host" },
+    { SYS_munlock, "undoes it" },
+    { SYS_membarrier, "barriers between the stub's own threads" },
+    { SYS_read, "the zygote's orders; a stub holds no descriptor" },
+    { SYS_sendmsg, "a new stub hands over its listener; a stub holds no socket" },
+};
+
+static void from_blob(struct bpf_asm *a, uint64_t secret, int allow, int notify, int trap)
+{
+    int clone = bpf_label(a), seccomp = bpf_label(a), prctl_ = bpf_label(a), arch = bpf_label(a);
+    int next;
+
+    bpf_load(a, OFF_ARCH);
+    bpf_jeq(a, AUDIT_ARCH_X86_64, BPF_NEXT, trap);
+    bpf_load(a, OFF_NR);
+    bpf_jeq(a, NR_BELL, notify, BPF_NEXT);
+    for (unsigned i = 0; i < ARRAY_SIZE(blob_calls); i++)
+        bpf_jeq(a, blob_calls[i].nr, allow, BPF_NEXT);
+    bpf_jeq(a, SYS_clone, clone, BPF_NEXT);
+    bpf_jeq(a, SYS_arch_prctl, arch, BPF_NEXT);
+    bpf_jeq(a, SYS_prctl, prctl_, BPF_NEXT);
+    bpf_jeq(a, SYS_seccomp, seccomp, trap);
+
+    /* The zygote's own fork knows a secret; every other clone is the sentry's to judge. */
+    bpf_here(a, clone);
+    bpf_load(a, ARG_LO(2));
+    bpf_jeq(a, (uint32_t)secret, BPF_NEXT, notify);
+    bpf_load(a, ARG_HI(2));
+    bpf_jeq(a, (uint32_t)(secret >> 32), BPF_NEXT, notify);
+    bpf_load(a, ARG_LO(0));
+    bpf_jeq(a, 17 /* SIGCHLD */, allow, notify);
+
+    bpf_here(a, arch); /* segment bases: the thread's own */
+    bpf_load(a, ARG_LO(0));
+    next = bpf_label(a);
+    bpf_jge(a, 0x1001, BPF_NEXT, trap);
+    bpf_jge(a, 0x1005, trap, next);
+    bpf_here(a, next);
+    bpf_ja(a, allow);
+
+    bpf_here(a, prctl_); /* PR_SET_PDEATHSIG to SIGKILL */
+    bpf_load(a, ARG_LO(0));
+    bpf_jeq(a, 1, BPF_NEXT, trap);
+    bpf_load(a, ARG_LO(1));
+    bpf_jeq(a, 9, allow, trap);
+
+    bpf_here(a, seccomp); /* a filter on top, only with a listener of its own */
+    bpf_load(a, ARG_LO(0));
+    bpf_jeq(a, SECCOMP_SET_MODE_FILTER, BPF_NEXT, trap);
+    bpf_load(a, ARG_LO(1));
+    bpf_and(a, ~32u);
+    bpf_jeq(a, SECCOMP_FILTER_FLAG_NEW_LISTENER, BPF_NEXT, trap);
+    bpf_load(a, ARG_HI(1));
+    bpf_jeq(a, 0, allow, trap);
+}
+
+/* start in arg 0 lies so far below the slot that no length below 4 GiB reaches it. */
+static void check_range(struct bpf_asm *a, uint32_t slot_hi, int trap)
+{
+    bpf_load(a, ARG_HI(0));
+    bpf_jge(a, slot_hi - 1, trap, BPF_NEXT);
+    bpf_load(a, ARG_HI(1));
+    bpf_jeq(a, 0, BPF_NEXT, trap);
+}
+
+static void from_guest(struct bpf_asm *a, uint32_t slot_hi, int allow, int trap)
+{
+    int map = bpf_label(a), unmap = bpf_label(a), protect = bpf_label(a), advise = bpf_label(a);
+    int futex = bpf_label(a);
+
+    bpf_load(a, OFF_ARCH);
+    bpf_jeq(a, AUDIT_ARCH_X86_64, BPF_NEXT, trap);
+    bpf_load(a, OFF_NR);
+    bpf_jeq(a, SYS_futex, futex, BPF_NEXT);
+    bpf_jeq(a, SYS_mmap, map, BPF_NEXT);
+    bpf_jeq(a, SYS_munmap, unmap, BPF_NEXT);
+    bpf_jeq(a, SYS_mprotect, protect, BPF_NEXT);
+    bpf_jeq(a, SYS_madvise, advise, BPF_NEXT);
+    bpf_jeq(a, SYS_sched_yield, allow, trap);
+
+    bpf_here(a, map); /* not fixed, private, anonymous, not executable, below 4 GiB */
+    bpf_load(a, ARG_LO(0));
+    bpf_jeq(a, 0, BPF_NEXT, trap);
+    bpf_load(a, ARG_HI(0));
+    bpf_jeq(a, 0, BPF_NEXT, trap);
+    bpf_load(a, ARG_HI(1));
+    bpf_jeq(a, 0, BPF_NEXT, trap);
+    bpf_load(a, ARG_LO(2));
+    bpf_and(a, ~(uint32_t)(PROT_READ | PROT_WRITE));
+    bpf_jeq(a, 0, BPF_NEXT, trap);
+    bpf_load(a, ARG_HI(2));
+    bpf_jeq(a, 0, BPF_NEXT, trap);
+    bpf_load(a, ARG_LO(3));
+    bpf_and(a, ~(uint32_t)(MAP_NORESERVE | MAP_STACK));
+    bpf_jeq(a, MAP_PRIVATE | MAP_ANONYMOUS, BPF_NEXT, trap);
+    bpf_load(a, ARG_HI(3));
+    bpf_jeq(a, 0, allow, trap);
+
+    bpf_here(a, unmap);
+    check_range(a, slot_hi, trap);
+    bpf_ja(a, allow);
+
+    bpf_here(a, protect);
+    check_range(a, slot_hi, trap);
+    bpf_load(a, ARG_LO(2));
+    bpf_and(a, ~(uint32_t)(PROT_READ | PROT_WRITE | PROT_EXEC));
+    bpf_jeq(a, 0, BPF_NEXT, trap);
+    bpf_load(a, ARG_HI(2));
+    bpf_jeq(a, 0, allow, trap);
+
+    bpf_here(a, advise);
+    check_range(a, slot_hi, trap);
+    bpf_load(a, ARG_LO(2));
+    bpf_jeq(a, MADV_DONTNEED, allow, BPF_NEXT);
+    bpf_jeq(a, MADV_FREE, allow, trap);
+
+    bpf_here(a, futex); /* whatever does not make the host read or write thread ids */
+    bpf_load(a, ARG_LO(1));
+    bpf_and(a, ~(uint32_t)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME));
+    bpf_jeq(a, FUTEX_WAIT, allow, BPF_NEXT);
+    bpf_jeq(a, FUTEX_WAKE, allow, BPF_NEXT);
+    bpf_jeq(a, FUTEX_WAIT_BITSET, allow, BPF_NEXT);
+    bpf_jeq(a, FUTEX_WAKE_BITSET, allow, BPF_NEXT);
+    bpf_jeq(a, FUTEX_REQUEUE, allow, BPF_NEXT);
+    bpf_jeq(a, FUTEX_CMP_REQUEUE, allow, BPF_NEXT);
+    bpf_jeq(a, FUTEX_WAKE_OP, allow, trap);
+}
+
+int filter_base(struct bpf_asm *a, uint32_t slot_hi, uint32_t blob_size, uint64_t secret)
+{
+    int inside = bpf_label(a), outside = bpf_label(a), maybe = bpf_label(a);
+    int allow1, notify1, trap1, allow2, trap2;
+
+    bpf_load(a, OFF_IP + 4);
+    bpf_jeq(a, slot_hi, maybe, outside);
+    bpf_here(a, maybe);
+    bpf_load(a, OFF_IP);
+    bpf_jge(a, blob_size, outside, inside);
+
+    bpf_here(a, inside);
+    allow1 = bpf_label(a), notify1 = bpf_label(a), trap1 = bpf_label(a);
+    from_blob(a, secret, allow1, notify1, trap1);
+    bpf_here(a, allow1);
+    bpf_ret(a, SECCOMP_RET_ALLOW);
+    bpf_here(a, notify1);
+    bpf_ret(a, SECCOMP_RET_USER_NOTIF);
+    bpf_here(a, trap1);
+    bpf_ret(a, SECCOMP_RET_TRAP);
+
+    bpf_here(a, outside);
+    allow2 = bpf_label(a), trap2 = bpf_label(a);
+    from_guest(a, slot_hi, allow2, trap2);
+    bpf_here(a, allow2);
+    bpf_ret(a, SECCOMP_RET_ALLOW);
+    bpf_here(a, trap2);
+    bpf_ret(a, SECCOMP_RET_TRAP);
+    return bpf_finish(a);
+}
+
+/* On top of it in each stub: what this listener is told of. TRAP of the base outranks it. */
+int filter_listen(struct bpf_asm *a)
+{
+    int notify = bpf_label(a);
+
+    bpf_load(a, OFF_NR);
+    bpf_jeq(a, NR_BELL, notify, BPF_NEXT);
+    bpf_jeq(a, SYS_clone, notify, BPF_NEXT);
+    bpf_ret(a, SECCOMP_RET_ALLOW);
+    bpf_here(a, notify);
+    bpf_ret(a, SECCOMP_RET_USER_NOTIF);
+    return bpf_finish(a);
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A stub's memory from outside. process_vm_* respects page protection as a guest expects (EFAULT on
+ * a read-only page); /proc/PID/mem ignores it and is used only where that is wanted.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "platform/trap/trap.h"
+
+pid_t aspace_pid(struct aspace *as)
+{
+    pid_t pid = 0;
+
+    pthread_mutex_lock(&trap.lock);
+    for (struct tlist *n = as->stubs.next; n != &as->stubs && !pid; n = n->next) {
+        struct stub *s = tlist_entry(n, struct stub, as_link);
+
+        if (!s->dead)
+            pid = s->pid;
+    }
+    pthread_mutex_unlock(&trap.lock);
+    return pid;
+}
+
+static bool in_reach(gaddr_t at, size_t n)
+{
+    return at < trap.slot && n <= trap.slot - at;
+}
+
+ssize_t as_read(struct aspace *as, gaddr_t from, void *to, size_t n)
+{
+    struct iovec local = { to, n }, remote = { (void *)from, n };
+    pid_t pid = aspace_pid(as);
+    ssize_t r;
+
+    if (n == 0)
+        return 0;
+    if (pid <= 1)
+        return -EFAULT;
+    if (!in_reach(from, n) && !(from >= trap.vdso && from + n <= trap.vdso + 0x4000)) {
+        if (from >= trap.slot)
+            return -EFAULT;
+        remote.iov_len = local.iov_len = trap.slot - from;
+    }
+    atomic_fetch_add_explicit(&trap.st.reads, 1, memory_order_relaxed);
+    r = process_vm_readv(pid, &local, 1, &remote, 1, 0);
+    return r > 0 ? r : -EFAULT;
+}
+
+static ssize_t write_forced(struct aspace *as, pid_t pid, gaddr_t to, const void *from, size_t n)
+{
+    char path[32];
+    int fd = atomic_load(&as->mem_fd), none = -1;
+    ssize_t r;
+
+    if (fd < 0 && trap.proc_fd >= 0) {
+        snprintf(path, sizeof path, "%d/mem", (int)pid);
+        fd = openat(trap.proc_fd, path, O_RDWR | O_CLOEXEC);
+        if (fd >= 0 && !atomic_compare_exchange_strong(&as->mem_fd, &none, fd)) {
+            close(fd);
+            fd = none;
+        }
+    }
+    if (fd < 0)
+        return -EFAULT;
+    r = pwrite(fd, from, n, (off_t)to);
+    return r > 0 ? r : -EFAULT;
+}
+
+ssize_t as_write(struct aspace *as, gaddr_t to, const void *from, size_t n, bool force)
+{
+    struct iovec local = { (void *)(uintptr_t)from, n }, remote = { (void *)to, n };
+    pid_t pid = aspace_pid(as);
+    ssize_t r;
+
+    if (n == 0)
+        return 0;
+    if (pid <= 1 || to >= trap.slot)
+        return -EFAULT;
+    if (!in_reach(to, n))
+        n = remote.iov_len = local.iov_len = trap.slot - to;
+    atomic_fetch_add_explicit(&trap.st.writes, 1, memory_order_relaxed);
+    if (force)
+        return write_forced(as, pid, to, from, n);
+    r = process_vm_writev(pid, &local, 1, &remote, 1, 0);
+    return r > 0 ? r : -EFAULT;
+}
+
+static FILE *proc_file(struct aspace *as, const char *name)
+{
+    char path[48];
+    pid_t pid = aspace_pid(as);
+    int fd;
+
+    if (trap.proc_fd < 0 || pid <= 1)
+        return NULL;
+    snprintf(path, sizeof path, "%d/%s", (int)pid, name);
+    fd = openat(trap.proc_fd, path, O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? NULL : fdopen(fd, "re");
+}
+
+int as_query(struct aspace *as, gaddr_t addr, struct as_mapping *ret)
+{
+    FILE *f = proc_file(as, "maps");
+    char line[512], perm[8];
+    uint64_t start, end, off, ino;
+    unsigned maj, min;
+    int r = -ENOENT;
+
+    if (!f)
+        return -ENOENT;
+    while (fgets(line, sizeof line, f)) {
+        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64, &start, &end,
+                   perm, &off, &maj, &min, &ino) != 7)
+            continue;
+        if (end <= addr || (start >= trap.slot && start < trap.slot + (1ull << SLOT_SHIFT)))
+            continue;
+        *ret = (struct as_mapping){ .start = start, .end = end, .shared = perm[3] == 's',
+                                    .offset = off, .dev = (uint64_t)maj << 20 | min, .ino = ino };
+        ret->prot = (perm[0] == 'r' ? PROT_READ : 0u) | (perm[1] == 'w' ? PROT_WRITE : 0u) |
+                    (perm[2] == 'x' ? PROT_EXEC : 0u);
+        r = 0;
+        break;
+    }
+    fclose(f);
+    return r;
+}
+
+int as_usage(struct aspace *as, struct as_usage *ret)
+{
+    FILE *f = proc_file(as, "statm");
+    unsigned long size, res;
+    int r = -ENOENT;
+
+    if (!f)
+        return -ENOENT;
+    if (fscanf(f, "%lu %lu", &size, &res) == 2) {
+        *ret = (struct as_usage){ .rss = res * 4096ull, .vsize = size * 4096ull - CHANNEL_SIZE };
+        r = 0;
+    }
+    fclose(f);
+    return r;
+}
+
+/* From task/TID/stat: fields 14 and 15, in clock ticks. */
+int ctx_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns)
+{
+    char path[64], buf[1024], *p;
+    unsigned long ut, st;
+    ssize_t n;
+    int fd;
+
+    if (trap.proc_fd < 0 || c->tid <= 1)
+        return -ENOENT;
+    snprintf(path, sizeof path, "%d/task/%d/schedstat", (int)c->stub->pid, (int)c->tid);
+    fd = openat(trap.proc_fd, path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) { /* nanoseconds, user and system together */
+        unsigned long long run;
+
+        n = read(fd, buf, sizeof buf - 1);
+        close(fd);
+        if (n > 0 && (buf[n] = 0, sscanf(buf, "%llu", &run) == 1)) {
+            *ret_user_ns = run;
+            *ret_sys_ns = 0;
+            return 0;
+        }
+    }
+    snprintf(path, sizeof path, "%d/task/%d/stat", (int)c->stub->pid, (int)c->tid);
+    fd = openat(trap.proc_fd, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -ENOENT;
+    n = read(fd, buf, sizeof buf - 1);
+    close(fd);
+    if (n <= 0)
+        return -ENOENT;
+    buf[n] = 0;
+    p = strrchr(buf, ')');
+    if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &ut, &st) != 2)
+        return -ENOENT;
+    *ret_user_ns = ut * 10000000ull;
+    *ret_sys_ns = st * 10000000ull;
+    return 0;
+}

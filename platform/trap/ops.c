@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Operations on an address space, carried out by a held context's own blob: translated to host
+ * calls in the block, answered with ANS_OPS, their results read back at the next bell.
+ */
+#include <errno.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "platform/trap/trap.h"
+
+static struct block_op *block_ops(struct ctx *c)
+{
+    return (struct block_op *)((char *)c->block + BLOCK_OPS_OFF);
+}
+
+/* Lends fd to the stub; its number there, or -errno. */
+static int lend(struct ctx *c, int fd)
+{
+    struct seccomp_notif_addfd add = { .id = c->notif, .srcfd = (uint32_t)fd,
+                                       .newfd_flags = 02000000 /* O_CLOEXEC */ };
+    int r = ioctl(c->stub->l->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+
+    return r < 0 ? -errno : r;
+}
+
+static uint64_t clone_flags_of(unsigned f)
+{
+    uint64_t host;
+
+    if (f & AS_CLONE_THREAD)
+        host = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+    else
+        host = SIGCHLD | CLONE_PARENT | (f & AS_CLONE_VM ? CLONE_VM : 0);
+    if (f & AS_CLONE_SETTLS)
+        host |= CLONE_SETTLS;
+    if (f & AS_CLONE_CLEARTID)
+        host |= CLONE_CHILD_CLEARTID;
+    return host;
+}
+
+static void put_clone(struct ctx *c, struct as_op *op, struct block_op *b)
+{
+    struct ctx *child = op->child;
+    unsigned flags = (unsigned)op->a[0];
+    uint64_t kind = flags & AS_CLONE_THREAD ? 0
+                    : flags & AS_CLONE_VM   ? BORN_PROCESS
+                                            : BORN_PROCESS | BORN_CHANNEL;
+
+    frame_clone(child, c);
+    c->clone_child = child;
+    c->clone_host = clone_flags_of(flags);
+    c->clone_seen = false;
+    *b = (struct block_op){ .nr = OP_CLONE,
+                            .a = { c->clone_host, block_addr(child->index), child->nonce, op->a[1],
+                                   op->a[2], kind } };
+    atomic_fetch_add(&trap.st.forks, 1);
+}
+
+static struct block_op plain(uint32_t nr, const struct as_op *op)
+{
+    struct block_op b = { .nr = nr };
+
+    memcpy(b.a, op->a, sizeof b.a);
+    return b;
+}
+
+static int translate(struct ctx *c, struct as_op *op, struct block_op *b)
+{
+    static const uint16_t calls[] = {
+        [AS_MUNMAP] = SYS_munmap, [AS_MPROTECT] = SYS_mprotect, [AS_MREMAP] = SYS_mremap,
+        [AS_MADVISE] = SYS_madvise, [AS_MSYNC] = SYS_msync, [AS_MLOCK] = SYS_mlock2,
+        [AS_MINCORE] = SYS_mincore, [AS_MEMBARRIER] = SYS_membarrier,
+    };
+
+    switch (op->kind) {
+    case AS_MMAP:
+        *b = plain(SYS_mmap, op);
+        b->a[5] = op->a[4];
+        b->a[4] = (uint64_t)-1;
+        if (op->fd >= 0) {
+            int fd = lend(c, op->fd);
+
+            if (fd < 0)
+                return fd;
+            b->a[4] = (uint64_t)fd;
+        }
+        return 0;
+    case AS_FUTEX_WAKE:
+        *b = (struct block_op){ .nr = SYS_futex,
+                                .a = { op->a[0], FUTEX_WAKE | (op->a[2] ? FUTEX_PRIVATE_FLAG : 0u),
+                                       op->a[1] } };
+        return 0;
+    case AS_STORE32_WAKE:
+        *b = plain(OP_STORE32_WAKE, op);
+        return 0;
+    case AS_SET_FS:
+    case AS_SET_GS:
+        *b = (struct block_op){ .nr = SYS_arch_prctl,
+                                .a = { op->kind == AS_SET_FS ? 0x1002 : 0x1001, op->a[0] } };
+        return 0;
+    case AS_CLONE:
+        put_clone(c, op, b);
+        return 0;
+    case AS_GET_FS:
+    case AS_GET_GS: /* stored into the block itself, above the operations */
+        *b = (struct block_op){ .nr = SYS_arch_prctl,
+                                .a = { op->kind == AS_GET_FS ? 0x1003 : 0x1004,
+                                       block_addr(c->index) + BLOCK_STACK_OFF - 64 } };
+        return 0;
+    default:
+        if (op->kind < sizeof calls / sizeof calls[0] && calls[op->kind]) {
+            *b = plain(calls[op->kind], op);
+            return 0;
+        }
+        return -EINVAL;
+    }
+}
+
+/* c is held by a live notification: hand them over. */
+void ops_send(struct ctx *c)
+{
+    struct block_op *b = block_ops(c);
+    unsigned nb = 0;
+    int lent[AS_OPS_MAX], nlent = 0;
+
+    for (unsigned i = 0; i < c->nops; i++) {
+        struct as_op *op = &c->ops[i];
+        int r = translate(c, op, &b[nb]);
+
+        if (r < 0) { /* what cannot even be handed over fails; those behind it are not run */
+            op->ret = r;
+            c->op_slot[i] = 0xff;
+            for (unsigned j = i + 1; j < c->nops; j++) {
+                c->ops[j].ret = -ECANCELED;
+                c->op_slot[j] = 0xff;
+            }
+            break;
+        }
+        if (op->kind == AS_MMAP && op->fd >= 0)
+            lent[nlent++] = (int)b[nb].a[4];
+        c->op_slot[i] = (uint8_t)nb++;
+    }
+    for (int i = 0; i < nlent; i++)
+        b[nb++] = (struct block_op){ .nr = SYS_close, .always = 1, .a = { (uint64_t)lent[i] } };
+    __atomic_store_n(&c->block->nops, nb, __ATOMIC_RELAXED);
+    atomic_fetch_add(&trap.st.ops, nb);
+    atomic_store(&c->state, CTX_OPS);
+    answer(c, ANS_OPS);
+}
+
+void ops_done(struct ctx *c)
+{
+    struct block_op *b = block_ops(c);
+
+    for (unsigned i = 0; i < c->nops; i++) {
+        struct as_op *op = &c->ops[i];
+
+        if (c->op_slot[i] == 0xff)
+            continue;
+        op->ret = __atomic_load_n(&b[c->op_slot[i]].ret, __ATOMIC_RELAXED);
+        if (op->kind == AS_CLONE && op->ret > 0)
+            op->ret = 0;
+        if ((op->kind == AS_GET_FS || op->kind == AS_GET_GS) && op->ret == 0)
+            memcpy(&op->ret, (char *)c->block + BLOCK_STACK_OFF - 64, 8);
+    }
+    c->clone_child = NULL;
+    c->nops = 0;
+}
+
+/* The clone itself was notified: is it the one that was asked for? Its flags lie in registers. */
+bool ops_clone_seen(struct ctx *c, const struct seccomp_notif *n)
+{
+    if (atomic_load(&c->state) != CTX_OPS || !c->clone_child || c->clone_seen ||
+        n->data.args[0] != c->clone_host)
+        return false;
+    c->clone_seen = true;
+    return true;
+}
+
+void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n)
+{
+    c->ops = ops;
+    c->nops = n;
+    for (unsigned i = 0; i < n; i++)
+        ops[i].ret = -EINTR;
+    if (atomic_load(&c->state) == CTX_PARKED) { /* a descriptor can be lent to a caller only */
+        atomic_store(&c->state, CTX_RERING);
+        __atomic_store_n(&c->block->park, ANS_RING + 1, __ATOMIC_RELEASE);
+        syscall(SYS_futex, &c->block->park, FUTEX_WAKE, 1, NULL, NULL, 0);
+        return;
+    }
+    ops_send(c);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The trap platform: guest code runs natively in stubs, every call that is not on the native list
+ * raises SIGSYS into the blob, which rings a doorbell that seccomp notifies the sentry of.
+ */
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "abi/without.h"
+#include "platform/trap/trap.h"
+
+struct trap trap = { .lock = PTHREAD_MUTEX_INITIALIZER, .pool_cond = PTHREAD_COND_INITIALIZER,
+                     .spare_cond = PTHREAD_COND_INITIALIZER };
+
+static int probe(const char **ret_why)
+{
+    uint32_t act = SECCOMP_RET_USER_NOTIF;
+
+    if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &act) < 0) {
+        *ret_why = "the kernel has no seccomp user notification (Linux 5.0), or it is forbidden here";
+        return -ENOSYS;
+    }
+    return 0;
+}
+
+static int early(const struct platform_config *cfg)
+{
+    trap.client = cfg->client;
+    trap.proc_fd = cfg->proc_fd;
+    trap.max_workers = cfg->max_workers;
+    trap.use_sync = !(cfg->without & SBX_WITHOUT_SYNC);
+    trap.use_killable = !(cfg->without & SBX_WITHOUT_WAITKILLABLE);
+    for (unsigned i = 0; i < TID_HASH; i++)
+        tlist_init(&trap.tids[i]);
+    tlist_init(&trap.unborn);
+    tlist_init(&trap.dying);
+    trap.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (trap.epoll_fd < 0)
+        return -errno;
+    return zygote_start(cfg);
+}
+
+static int start(void)
+{
+    int r = workers_start();
+
+    if (r < 0)
+        return r;
+    pthread_mutex_lock(&trap.lock);
+    zygote_request_locked();
+    pthread_mutex_unlock(&trap.lock);
+    return 0;
+}
+
+static void stop(void)
+{
+    workers_stop();
+}
+
+static void set_owner(struct ctx *c, void *owner)
+{
+    pthread_mutex_lock(&trap.lock);
+    c->owner = owner;
+    pthread_mutex_unlock(&trap.lock);
+}
+
+static struct aspace *get_aspace(struct ctx *c)
+{
+    return c->stub->as;
+}
+
+static struct regs *get_regs(struct ctx *c)
+{
+    return &c->regs;
+}
+
+static const struct fault *get_fault(struct ctx *c)
+{
+    return &c->fault;
+}
+
+static int affinity(struct ctx *c, const void *mask, size_t len)
+{
+    if (c->tid <= 1)
+        return -ESRCH;
+    return sched_setaffinity(c->tid, len, mask) < 0 ? -errno : 0;
+}
+
+static pid_t host_tid(struct ctx *c)
+{
+    return c->tid;
+}
+
+static ssize_t ctx_read(struct ctx *c, gaddr_t from, void *to, size_t n)
+{
+    return as_read(c->stub->as, from, to, n);
+}
+
+static gaddr_t vdso(struct aspace *as)
+{
+    (void)as;
+    return trap.vdso;
+}
+
+static gaddr_t limit(void)
+{
+    return trap.slot - (1ull << SLOT_SHIFT);
+}
+
+static void stats(struct platform_stats *ret)
+{
+    *ret = (struct platform_stats){ .bells = trap.st.bells, .faults = trap.st.faults,
+                                    .kicks = trap.st.kicks, .parks = trap.st.parks,
+                                    .forks = trap.st.forks, .blanks = trap.st.blanks,
+                                    .ops = trap.st.ops, .mem_reads = trap.st.reads,
+                                    .mem_writes = trap.st.writes };
+}
+
+const struct platform platform_trap = {
+    .name = "trap",
+    .caps = { .native_memory = true, .native_futex = true, .native_fork = true },
+    .probe = probe,
+    .early = early,
+    .start = start,
+    .stop = stop,
+    .blank = trap_blank,
+    .ctx_new_child = ctx_new_child,
+    .ctx_set_owner = set_owner,
+    .ctx_aspace = get_aspace,
+    .ctx_regs = get_regs,
+    .ctx_fault = get_fault,
+    .ctx_fpu_size = frame_fpu_size,
+    .ctx_fpu_get = frame_fpu_get,
+    .ctx_fpu_set = frame_fpu_set,
+    .ctx_fpu_reset = frame_fpu_reset,
+    .ctx_run_ops = ctx_run_ops,
+    .ctx_resume = ctx_resume,
+    .ctx_park = ctx_park,
+    .ctx_kick = ctx_kick,
+    .ctx_exit = ctx_exit,
+    .ctx_free = ctx_free,
+    .ctx_affinity = affinity,
+    .ctx_host_tid = host_tid,
+    .ctx_cputime = ctx_cputime,
+    .as_ref = as_ref,
+    .as_put = as_put,
+    .as_kill = aspace_kill,
+    .as_read = as_read,
+    .as_write = as_write,
+    .ctx_read = ctx_read,
+    .as_query = as_query,
+    .as_usage = as_usage,
+    .as_vdso = vdso,
+    .as_limit = limit,
+    .worker_block_begin = worker_block_begin,
+    .worker_block_end = worker_block_end,
+    .stats = stats,
+};

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the trap platform.
+ *
+ *   struct aspace    guest memory: the channel (one memfd), and the host processes that share it
+ *   struct stub      one host process; inherits its forker's listener, or has its own (blank ones)
+ *   struct ctx       one host thread of a stub, tied to one block of the channel
+ *   struct listener  a seccomp notification descriptor and the worker that leads it
+ *
+ * States of a ctx, and what moves it:
+ *
+ *   UNBORN --bell BORN--> (CHANNEL --bell BORN 1-->) HELD --resume--> RUNNING --bell EVENT--> HELD
+ *   HELD --run_ops--> OPS --bell OPS--> HELD      HELD --park--> PARKED --resume--> RUNNING
+ *   PARKED --run_ops--> RERING --bell--> OPS      any --host killed it--> GONE
+ *
+ * Locks: trap.lock guards the tables (tids, nonces, pool, stubs' lists); a held ctx belongs to the
+ * one worker that handles it. Nothing is called upwards under a lock.
+ */
+#pragma once
+
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "platform/platform.h"
+#include "platform/stub/blob.h"
+
+#define TID_HASH 1024
+
+enum ctx_state { CTX_UNBORN, CTX_CHANNEL, CTX_HELD, CTX_RUNNING, CTX_OPS, CTX_PARKED, CTX_RERING,
+                 CTX_GONE };
+
+struct tlist { /* a list node of this folder; the sentry's list.h lies above us */
+    struct tlist *next, *prev;
+};
+
+struct listener {
+    int fd;
+    _Atomic int refs;   /* stubs, and the leader */
+    _Atomic int nctx;   /* contexts whose calls come here */
+    _Atomic int nstubs;
+    _Atomic bool dead;  /* no stub is left */
+    pthread_t leader;
+    _Atomic bool has_leader;
+    struct tlist dying;
+};
+
+struct stub {
+    _Atomic int refs;
+    pid_t pid;          /* in our pid namespace; 0 until it is born */
+    int pidfd;
+    struct aspace *as;
+    struct listener *l;
+    struct tlist ctxs;  /* trap.lock */
+    struct tlist as_link;
+    bool dead;          /* trap.lock */
+    _Atomic int nlive;  /* contexts that the sentry has not given up */
+};
+
+struct aspace {
+    _Atomic int refs;   /* stubs and users */
+    _Atomic int users;  /* the sentry's references; the last one kills the stubs */
+    int chan_fd;
+    char *chan;             /* our map of the channel, CHANNEL_SIZE */
+    unsigned nblocks;       /* trap.lock; blocks that the memfd has room for */
+    uint64_t used[BLOCKS_MAX / 64]; /* trap.lock */
+    struct tlist stubs;     /* trap.lock */
+    _Atomic bool killed;
+    _Atomic int mem_fd;     /* /proc/PID/mem of one of them, -1: not open yet */
+};
+
+struct ctx {
+    unsigned index;
+    struct block *block;
+    struct stub *stub;
+    struct tlist stub_link, hash_link;
+    pid_t tid;
+    void *owner;
+    _Atomic int state;
+    _Atomic bool gone, freed;
+    bool leaving;           /* trap.lock; told to exit, its block is in use until it has */
+    _Atomic int refs;
+    uint64_t notif;         /* id of the notification it is held by */
+    uint32_t seq, uc;       /* of the last event; offset of its frame */
+    bool born_event;        /* the frame is one that we made: answer is not looked at twice */
+    struct regs regs;
+    uint64_t segs;          /* cs, gs, fs, ss as the frame has them */
+    struct fault fault;
+    uint64_t nonce;         /* 0: not awaited */
+    unsigned clone_flags;   /* how it was made */
+    struct ctx *clone_child; /* AS_CLONE under way */
+    uint64_t clone_host;    /* flags that the clone must have */
+    bool clone_seen;
+    struct as_op *ops;
+    unsigned nops;
+    uint8_t op_slot[AS_OPS_MAX]; /* block op that has the result */
+};
+
+struct worker {
+    struct listener *l; /* led, or NULL */
+    unsigned blocked;   /* depth of worker_block_begin */
+};
+
+extern struct trap {
+    const struct platform_client *client;
+    int proc_fd, zygote_sock, epoll_fd;
+    unsigned max_workers;
+    bool use_sync, use_killable;
+    uint64_t slot;
+    uint32_t handler, restorer;
+    uint64_t vdso;
+    pthread_mutex_t lock;
+    struct tlist tids[TID_HASH];
+    struct tlist unborn;     /* ctxs awaited, by nonce */
+    pthread_cond_t pool_cond, spare_cond;
+    struct ctx *pool[8];
+    unsigned npool, npending, pool_want;
+    uint64_t pending[8];     /* nonces whose listener has not come yet, oldest first */
+    struct listener *promote; /* waits for a spare worker */
+    unsigned nspare, nworkers;
+    struct tlist dying;
+    _Atomic bool stopping;
+    pthread_t reaper;
+    struct {
+        _Atomic uint64_t bells, faults, kicks, parks, forks, blanks, ops, reads, writes;
+    } st;
+} trap;
+
+/* zygote.c */
+int zygote_start(const struct platform_config *cfg);
+void zygote_request_locked(void);            /* one more blank; trap.lock held */
+void zygote_listener_arrived(void);          /* zygote_sock is readable */
+int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as);
+void pool_put(struct ctx *c);
+
+/* channel.c */
+struct aspace *aspace_new(void);
+void aspace_ref(struct aspace *as);
+void aspace_put(struct aspace *as);
+void as_ref(struct aspace *as);
+void as_put(struct aspace *as);
+void aspace_kill(struct aspace *as);
+int block_alloc(struct aspace *as, int wanted); /* trap.lock held; index or -errno */
+void block_free(struct aspace *as, unsigned index);
+static inline struct block *block_at(struct aspace *as, unsigned index)
+{
+    return (struct block *)(as->chan + ((size_t)index << BLOCK_SHIFT));
+}
+static inline uint64_t block_addr(unsigned index)
+{
+    return trap.slot + CHANNEL_OFF + ((uint64_t)index << BLOCK_SHIFT);
+}
+
+/* ctx.c */
+struct ctx *ctx_new(struct aspace *as, struct stub *s, int index);
+struct ctx *ctx_new_child(struct ctx *parent, unsigned flags);
+void ctx_get(struct ctx *c);
+void ctx_drop(struct ctx *c);
+struct ctx *ctx_by_tid(pid_t tid);           /* a reference, or NULL */
+void ctx_hash_locked(struct ctx *c, pid_t tid);
+void ctx_free(struct ctx *c);
+void ctx_leave(struct ctx *c);               /* nlive--; the last one's stub is killed */
+struct stub *stub_new(struct aspace *as, struct listener *l);
+void stub_put(struct stub *s);
+int stub_born(struct stub *s, pid_t pid);
+void stub_kill(struct stub *s);
+
+/* frame.c: the host signal frame in a block */
+int frame_take(struct ctx *c);               /* frame to c->regs, fault; -EPROTO when it lies */
+void frame_put(struct ctx *c);               /* c->regs to the frame */
+void frame_make_blank(struct ctx *c);
+void frame_clone(struct ctx *child, const struct ctx *parent);
+size_t frame_fpu_size(struct ctx *c);
+int frame_fpu_get(struct ctx *c, void *buf, size_t n);
+int frame_fpu_set(struct ctx *c, const void *buf, size_t n);
+void frame_fpu_reset(struct ctx *c);
+
+/* ops.c */
+void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n);
+void ops_send(struct ctx *c);                /* c is held by a notification */
+void ops_done(struct ctx *c);                /* results from the block into c->ops */
+bool ops_clone_seen(struct ctx *c, const struct seccomp_notif *n);
+
+/* worker.c */
+struct listener *listener_new(int fd);
+void listener_put(struct listener *l);
+void listener_ref(struct listener *l);
+void listener_start(struct listener *l);
+void listener_lost_stub(struct listener *l);
+void worker_block_begin(void);
+void worker_block_end(void);
+int workers_start(void);
+void workers_stop(void);
+void answer(struct ctx *c, int64_t val);
+void ctx_resume(struct ctx *c);
+void ctx_park(struct ctx *c);
+void ctx_exit(struct ctx *c);
+void ctx_kick(struct ctx *c);
+
+/* memory.c */
+ssize_t as_read(struct aspace *as, gaddr_t from, void *to, size_t n);
+ssize_t as_write(struct aspace *as, gaddr_t to, const void *from, size_t n, bool force);
+int as_query(struct aspace *as, gaddr_t addr, struct as_mapping *ret);
+int as_usage(struct aspace *as, struct as_usage *ret);
+pid_t aspace_pid(struct aspace *as);
+int ctx_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
+
+#define tlist_entry(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+static inline void tlist_init(struct tlist *l)
+{
+    l->next = l->prev = l;
+}
+static inline bool tlist_empty(const struct tlist *l)
+{
+    return l->next == l;
+}
+static inline void tlist_add(struct tlist *l, struct tlist *n)
+{
+    n->prev = l->prev;
+    n->next = l;
+    l->prev->next = n;
+    l->prev = n;
+}
+static inline void tlist_del(struct tlist *n)
+{
+    n->prev->next = n->next;
+    n->next->prev = n->prev;
+    tlist_init(n);
+}

@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Workers: threads of the sentry that receive notifications. A listener has one leader that waits in
+ * RECV (each further waiter makes every call dearer). A worker that is about to wait for something
+ * outside (worker_block_begin) gives the lead to a spare one, where another context could ring
+ * meanwhile; when it is through, it becomes a spare itself.
+ *
+ * A ring carries no meaning: who calls is told by the kernel, what is asked stands in the block's
+ * frame, and the state of the ctx says whether it may. Whoever breaks this is killed.
+ */
+#include <errno.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "platform/trap/trap.h"
+
+#define WORKER_STACK (256 * 1024)
+#define SPARES_KEPT 2
+#define SIG_NUDGE SIGUSR2 /* takes a leader out of RECV; its handler does nothing */
+
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#endif
+#define SYNC_WAKE_UP 1
+
+static _Thread_local struct worker *self;
+static pthread_attr_t attr;
+
+/* ---- answers ---- */
+
+static int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint32_t flags)
+{
+    struct seccomp_notif_resp resp = { .id = id, .val = val, .error = error, .flags = flags };
+
+    return ioctl(l->fd, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0 ? -errno : 0;
+}
+
+void answer(struct ctx *c, int64_t val)
+{
+    /* ENOENT: its thread was killed; the reaper will say so. */
+    (void)notif_send(c->stub->l, c->notif, val, 0, 0);
+}
+
+static void unpark(struct ctx *c, uint32_t ans)
+{
+    __atomic_store_n(&c->block->park, ans + 1, __ATOMIC_RELEASE);
+    syscall(SYS_futex, &c->block->park, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+void ctx_resume(struct ctx *c)
+{
+    bool parked = atomic_load(&c->state) == CTX_PARKED;
+
+    frame_put(c);
+    atomic_store(&c->state, CTX_RUNNING);
+    if (parked)
+        unpark(c, ANS_RESUME);
+    else
+        answer(c, ANS_RESUME);
+}
+
+/* The notification goes, so that the kernel's list stays short; the blob sleeps in its block. */
+void ctx_park(struct ctx *c)
+{
+    if (atomic_load(&c->state) != CTX_HELD || c->born_event)
+        return;
+    atomic_store(&c->state, CTX_PARKED);
+    __atomic_store_n(&c->block->park, 0, __ATOMIC_RELEASE);
+    atomic_fetch_add(&trap.st.parks, 1);
+    answer(c, ANS_PARK);
+}
+
+void ctx_exit(struct ctx *c)
+{
+    bool parked = atomic_load(&c->state) == CTX_PARKED;
+
+    ctx_leave(c);
+    if (parked)
+        unpark(c, ANS_EXIT);
+    else
+        answer(c, ANS_EXIT);
+    ctx_free(c);
+}
+
+void ctx_kick(struct ctx *c)
+{
+    if (c->tid > 1 && c->stub->pid > 1) {
+        atomic_fetch_add(&trap.st.kicks, 1);
+        syscall(SYS_tgkill, c->stub->pid, c->tid, SIG_KICK);
+    }
+}
+
+/* ---- one notification ---- */
+
+static void deliver(struct ctx *c, enum platform_event ev)
+{
+    trap.client->event(c->owner, c, ev);
+}
+
+static void violated(struct ctx *c)
+{
+    stub_kill(c->stub);
+}
+
+static struct ctx *find_unborn(uint64_t nonce)
+{
+    struct ctx *found = NULL;
+
+    pthread_mutex_lock(&trap.lock);
+    for (struct tlist *n = trap.unborn.next; n != &trap.unborn; n = n->next) {
+        struct ctx *c = tlist_entry(n, struct ctx, hash_link);
+
+        if (c->nonce == nonce) {
+            found = c;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&trap.lock);
+    return found;
+}
+
+/* The first bell of a process with a channel of its own: it gets the descriptor with the answer. */
+static int give_channel(struct listener *l, struct ctx *c, uint64_t id)
+{
+    struct seccomp_notif_addfd add = { .id = id, .flags = SECCOMP_ADDFD_FLAG_SEND,
+                                       .srcfd = (uint32_t)c->stub->as->chan_fd,
+                                       .newfd_flags = 02000000 };
+
+    return ioctl(l->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno : 0;
+}
+
+static bool has_channel(const struct ctx *c)
+{
+    return !(c->clone_flags & AS_CLONE_VM);
+}
+
+static void on_born(struct listener *l, const struct seccomp_notif *n)
+{
+    struct ctx *c;
+    bool second = n->data.args[2] == 1;
+
+    if (n->data.args[1] == 0 || !(c = find_unborn(n->data.args[1])) ||
+        atomic_load(&c->state) != (second ? CTX_CHANNEL : CTX_UNBORN) ||
+        (second && c->tid != (pid_t)n->pid)) {
+        (void)notif_send(l, n->id, 0, -ENOSYS, 0);
+        return;
+    }
+    if (!second) {
+        bool process = !(c->clone_flags & AS_CLONE_THREAD);
+
+        if (process ? stub_born(c->stub, (pid_t)n->pid) < 0 : c->stub->dead) {
+            (void)notif_send(l, n->id, 0, -ENOSYS, 0);
+            return;
+        }
+        c->tid = (pid_t)n->pid;
+        if (has_channel(c)) {
+            atomic_store(&c->state, CTX_CHANNEL);
+            (void)give_channel(l, c, n->id);
+            return;
+        }
+    }
+    pthread_mutex_lock(&trap.lock);
+    ctx_hash_locked(c, (pid_t)n->pid);
+    c->nonce = 0;
+    pthread_mutex_unlock(&trap.lock);
+    c->notif = n->id;
+    c->born_event = true;
+    atomic_store(&c->state, CTX_HELD);
+    if (c->owner)
+        deliver(c, EV_BORN);
+    else
+        pool_put(c);
+}
+
+static void on_event(struct ctx *c, const struct seccomp_notif *n)
+{
+    enum platform_event ev;
+
+    if (atomic_load(&c->state) != CTX_RUNNING || atomic_load(&c->freed)) {
+        violated(c);
+        return;
+    }
+    c->notif = n->id;
+    c->born_event = false;
+    if (frame_take(c) < 0) {
+        violated(c);
+        return;
+    }
+    atomic_store(&c->state, CTX_HELD);
+    if (c->fault.signo) {
+        atomic_fetch_add_explicit(&trap.st.faults, 1, memory_order_relaxed);
+        ev = EV_FAULT;
+    } else {
+        ev = c->regs.orig_rax == (uint64_t)-1 ? EV_KICK : EV_SYSCALL;
+    }
+    deliver(c, ev);
+}
+
+static void on_bell(struct ctx *c, const struct seccomp_notif *n)
+{
+    int st = atomic_load(&c->state);
+
+    if (st == CTX_RERING) { /* it was parked; now it can be lent things again */
+        c->notif = n->id;
+        ops_send(c);
+    } else if (n->data.args[0] == BELL_OPS && st == CTX_OPS) {
+        c->notif = n->id;
+        ops_done(c);
+        atomic_store(&c->state, CTX_HELD);
+        deliver(c, EV_OPS);
+    } else if (n->data.args[0] == BELL_EVENT) {
+        on_event(c, n);
+    } else {
+        violated(c);
+    }
+}
+
+static void on_notif(struct listener *l, const struct seccomp_notif *n)
+{
+    struct ctx *c;
+
+    atomic_fetch_add_explicit(&trap.st.bells, 1, memory_order_relaxed);
+    if (n->data.nr == NR_BELL && n->data.args[0] == BELL_BORN) {
+        on_born(l, n);
+        return;
+    }
+    c = ctx_by_tid((pid_t)n->pid);
+    if (!c || c->stub->l != l) {
+        (void)notif_send(l, n->id, 0, -ENOSYS, 0);
+        if (c)
+            ctx_drop(c);
+        return;
+    }
+    if (n->data.nr == NR_BELL)
+        on_bell(c, n);
+    else if (n->data.nr == SYS_clone && ops_clone_seen(c, n))
+        (void)notif_send(l, n->id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+    else
+        violated(c);
+    ctx_drop(c);
+}
+
+/* ---- leaders and followers ---- */
+
+static void lead(struct worker *w)
+{
+    struct listener *l = w->l;
+    struct seccomp_notif n;
+
+    while (w->l == l && !atomic_load(&l->dead) && !atomic_load(&trap.stopping)) {
+        memset(&n, 0, sizeof n);
+        if (ioctl(l->fd, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0) {
+            if (errno == ENOENT && atomic_load(&l->nstubs) > 0) {
+                /* the caller was killed, or (6.11 on) nobody is left to call */
+                struct pollfd p = { .fd = l->fd, .events = POLLIN };
+
+                if (poll(&p, 1, 0) == 1 && (p.revents & POLLHUP))
+                    poll(NULL, 0, 1);
+            }
+            continue;
+        }
+        on_notif(l, &n);
+        trap.client->drain();
+    }
+    if (w->l == l) { /* dead */
+        w->l = NULL;
+        atomic_store(&l->has_leader, false);
+    }
+    listener_put(l);
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker w = { .l = arg };
+
+    self = &w;
+    if (trap.client->worker_start)
+        trap.client->worker_start();
+    for (;;) {
+        if (w.l)
+            lead(&w);
+        pthread_mutex_lock(&trap.lock);
+        if (trap.nspare >= SPARES_KEPT && !trap.promote) {
+            trap.nworkers--;
+            pthread_mutex_unlock(&trap.lock);
+            return NULL;
+        }
+        trap.nspare++;
+        while (!trap.promote && !atomic_load(&trap.stopping))
+            pthread_cond_wait(&trap.spare_cond, &trap.lock);
+        trap.nspare--;
+        w.l = trap.promote;
+        trap.promote = NULL;
+        if (w.l) {
+            w.l->leader = pthread_self();
+            atomic_store(&w.l->has_leader, true);
+        }
+        pthread_mutex_unlock(&trap.lock);
+        if (atomic_load(&trap.stopping))
+            return NULL;
+    }
+}
+
+/* A leader for l: a spare worker where there is one. Takes a reference over. */
+static void give_lead(struct listener *l)
+{
+    pthread_t th;
+
+    pthread_mutex_lock(&trap.lock);
+    if (trap.nspare > 0 && !trap.promote) {
+        trap.promote = l;
+        pthread_cond_signal(&trap.spare_cond);
+        pthread_mutex_unlock(&trap.lock);
+        return;
+    }
+    trap.nworkers++;
+    atomic_store(&l->has_leader, true);
+    if (pthread_create(&th, &attr, worker_main, l) == 0) {
+        l->leader = th;
+        pthread_detach(th);
+    }
+    pthread_mutex_unlock(&trap.lock);
+}
+
+void worker_block_begin(void)
+{
+    struct worker *w = self;
+    struct listener *l;
+
+    if (!w || w->blocked++ || !(l = w->l) || atomic_load(&l->nctx) <= 1)
+        return;
+    w->l = NULL; /* lead() sees that it leads no more */
+    listener_ref(l);
+    give_lead(l);
+}
+
+void worker_block_end(void)
+{
+    if (self)
+        self->blocked--;
+}
+
+/* ---- listeners ---- */
+
+struct listener *listener_new(int fd)
+{
+    struct listener *l = calloc(1, sizeof *l);
+
+    if (!l)
+        return NULL;
+    l->fd = fd;
+    l->refs = 1;
+    tlist_init(&l->dying);
+    if (trap.use_sync && ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) < 0)
+        trap.use_sync = false;
+    return l;
+}
+
+void listener_ref(struct listener *l)
+{
+    atomic_fetch_add(&l->refs, 1);
+}
+
+void listener_put(struct listener *l)
+{
+    if (atomic_fetch_sub(&l->refs, 1) != 1)
+        return;
+    close(l->fd);
+    free(l);
+}
+
+void listener_start(struct listener *l)
+{
+    listener_ref(l);
+    give_lead(l);
+}
+
+void listener_lost_stub(struct listener *l)
+{
+    if (atomic_fetch_sub(&l->nstubs, 1) != 1)
+        return;
+    atomic_store(&l->dead, true);
+    listener_ref(l);
+    pthread_mutex_lock(&trap.lock);
+    tlist_add(&trap.dying, &l->dying);
+    pthread_mutex_unlock(&trap.lock);
+}
+
+/* ---- the reaper: deaths of stubs, blanks that arrive, leaders of dead listeners ---- */
+
+static void stub_died(struct stub *s)
+{
+    struct ctx *c;
+
+    epoll_ctl(trap.epoll_fd, EPOLL_CTL_DEL, s->pidfd, NULL);
+    for (;;) {
+        void *owner = NULL;
+        bool freed;
+
+        pthread_mutex_lock(&trap.lock);
+        s->dead = true;
+        if (tlist_empty(&s->ctxs)) {
+            pthread_mutex_unlock(&trap.lock);
+            break;
+        }
+        c = tlist_entry(s->ctxs.next, struct ctx, stub_link);
+        tlist_del(&c->stub_link);
+        tlist_del(&c->hash_link);
+        c->nonce = 0;
+        freed = atomic_load(&c->freed);
+        atomic_store(&c->gone, true);
+        if (!freed && c->owner) {
+            owner = c->owner;
+            trap.client->owner_ref(owner);
+        }
+        pthread_mutex_unlock(&trap.lock);
+        if (owner) {
+            trap.client->event(owner, c, EV_GONE);
+            trap.client->owner_put(owner);
+        }
+        ctx_drop(c); /* the host thread's reference */
+    }
+    stub_put(s);
+}
+
+static bool nudge_leaders(void)
+{
+    bool left;
+
+    pthread_mutex_lock(&trap.lock);
+    for (struct tlist *n = trap.dying.next, *next; n != &trap.dying; n = next) {
+        struct listener *l = tlist_entry(n, struct listener, dying);
+
+        next = n->next;
+        if (atomic_load(&l->has_leader)) {
+            pthread_kill(l->leader, SIG_NUDGE);
+            continue;
+        }
+        if (trap.promote == l)
+            continue;
+        tlist_del(n);
+        listener_put(l);
+    }
+    left = !tlist_empty(&trap.dying);
+    pthread_mutex_unlock(&trap.lock);
+    return left;
+}
+
+static void *reaper_main(void *arg)
+{
+    struct epoll_event ev[16];
+    bool nudging = false;
+
+    (void)arg;
+    if (trap.client->worker_start)
+        trap.client->worker_start();
+    while (!atomic_load(&trap.stopping)) {
+        int n = epoll_wait(trap.epoll_fd, ev, 16, nudging ? 2 : -1);
+
+        for (int i = 0; i < n; i++) {
+            if (ev[i].data.ptr)
+                stub_died(ev[i].data.ptr);
+            else
+                zygote_listener_arrived();
+        }
+        trap.client->drain();
+        nudging = nudge_leaders();
+    }
+    return NULL;
+}
+
+static void no_op(int sig)
+{
+    (void)sig;
+}
+
+int workers_start(void)
+{
+    struct sigaction sa = { .sa_handler = no_op };
+    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL };
+
+    sigaction(SIG_NUDGE, &sa, NULL);
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, WORKER_STACK);
+    if (epoll_ctl(trap.epoll_fd, EPOLL_CTL_ADD, trap.zygote_sock, &ev) < 0)
+        return -errno;
+    return -pthread_create(&trap.reaper, &attr, reaper_main, NULL);
+}
+
+void workers_stop(void)
+{
+    atomic_store(&trap.stopping, true);
+    pthread_mutex_lock(&trap.lock);
+    pthread_cond_broadcast(&trap.spare_cond);
+    pthread_mutex_unlock(&trap.lock);
+}

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The zygote: forked from the sentry while that is still small and single-threaded, left with
+ * nothing but the blob, it forks blank stubs on request. It is pid 1 of the stubs' pid namespace
+ * where there is one, so that all of them die with it, and it dies with the sentry.
+ *
+ * A blank stub: request (with a nonce) -> its listener arrives on the socket -> its first bell shows
+ * the nonce -> it waits, held, in the pool. Two are kept ready; the path of an exec only takes one.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "abi/without.h"
+#include "platform/trap/bpf.h"
+#include "platform/trap/trap.h"
+
+#define POOL_READY 2
+#define TASK_END 0x7ffffffff000ull
+#define VDSO_AROUND 0x10000ull
+
+extern const char sbx_blob[], sbx_blob_end[];
+
+/* The kernel's struct sigaction; glibc's would put its own restorer in. */
+struct ksigaction {
+    uint64_t handler, flags, restorer, mask;
+};
+
+static uint64_t stack_end(void)
+{
+    const char *name = (const char *)getauxval(AT_EXECFN);
+
+    return PAGE_ALIGN_UP((uint64_t)name + strlen(name) + 9);
+}
+
+/* The highest slot that neither the host's stack nor its vDSO lies in. */
+static uint64_t choose_slot(void)
+{
+    uint64_t stack = (uint64_t)__builtin_frame_address(0) >> SLOT_SHIFT;
+    uint64_t stack_hi = stack_end() >> SLOT_SHIFT, vdso = trap.vdso >> SLOT_SHIFT;
+    uint64_t hi = 0x7fff - 1; /* the last one is not whole */
+
+    while (hi == stack || hi == stack_hi || hi == vdso)
+        hi--;
+    return hi << SLOT_SHIFT;
+}
+
+/* Handlers of everything that a stub's thread can be stopped by; forks inherit them. */
+static int set_handlers(uint64_t slot)
+{
+    static const int sigs[] = { SIGSYS, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIG_KICK };
+    struct ksigaction sa = { .handler = slot + trap.handler, .restorer = slot + trap.restorer,
+                             .flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART |
+                                      0x04000000 /* SA_RESTORER */,
+                             .mask = 1ull << (SIG_KICK - 1) };
+    struct ksigaction ign = { .handler = 1 };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(sigs); i++) {
+        if (syscall(SYS_rt_sigaction, sigs[i], &sa, NULL, 8) < 0)
+            return -errno;
+    }
+    return syscall(SYS_rt_sigaction, SIGCHLD, &ign, NULL, 8) < 0 ? -errno : 0;
+}
+
+static void fill(struct zygote_data *z, int sock, const struct bpf_asm *base,
+                 const struct bpf_asm *listen, uint64_t secret)
+{
+    z->sock = sock;
+    z->slot = trap.slot;
+    z->secret = secret;
+    z->task_size = TASK_END;
+    z->base_len = base->n;
+    z->listen_len = listen->n;
+    z->use_killable = trap.use_killable;
+    memcpy(z->base, base->insn, base->n * sizeof base->insn[0]);
+    memcpy(z->listen, listen->insn, listen->n * sizeof listen->insn[0]);
+    if (trap.vdso) { /* with the data pages before it, but nothing of the stack that may adjoin */
+        uint64_t lo = trap.vdso - VDSO_AROUND, end = stack_end();
+
+        z->keep[0][0] = end > lo && end <= trap.vdso ? end : lo;
+        z->keep[0][1] = trap.vdso + VDSO_AROUND;
+        z->nkeep = 1;
+    }
+}
+
+/* In the child: everything of the sentry goes. Does not return. */
+static void become_zygote(int sock, const struct bpf_asm *base, const struct bpf_asm *listen,
+                          uint64_t secret, int blob_fd)
+{
+    struct blob_header h;
+    struct zygote_data *z;
+    struct rlimit core = { 1, 1 };
+    sigset_t none;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    setrlimit(RLIMIT_CORE, &core); /* 0 would not stop a piped core handler of the host */
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    if (mmap((void *)trap.slot, BLOB_MAX, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED_NOREPLACE,
+             blob_fd, 0) == MAP_FAILED)
+        _exit(124);
+    z = mmap((void *)(trap.slot + ZDATA_OFF), ZDATA_SIZE, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (z == MAP_FAILED)
+        _exit(124);
+    if (sock != 3) {
+        dup2(sock, 3);
+        sock = 3;
+    }
+    close_range(0, 2, 0);
+    close_range(4, ~0u, 0);
+    memcpy(&h, sbx_blob, sizeof h);
+    fill(z, sock, base, listen, secret);
+    if (set_handlers(trap.slot) < 0)
+        _exit(124);
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* the sentry reads stubs */
+    ((void (*)(uint64_t))(trap.slot + h.zygote))(trap.slot);
+    _exit(124);
+}
+
+static int make_blob_fd(void)
+{
+    int fd = memfd_create("blob", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    size_t n = (size_t)(sbx_blob_end - sbx_blob);
+
+    if (fd < 0)
+        return -errno;
+    if (ftruncate(fd, BLOB_MAX) < 0 || pwrite(fd, sbx_blob, n, 0) != (ssize_t)n ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0) {
+        close(fd);
+        return -EIO;
+    }
+    return fd;
+}
+
+int zygote_start(const struct platform_config *cfg)
+{
+    struct bpf_asm base, listen;
+    struct blob_header h;
+    uint64_t secret;
+    int sv[2], blob_fd, r;
+    long pid;
+
+    memcpy(&h, sbx_blob, sizeof h);
+    if (h.magic != BLOB_MAGIC)
+        return -ENOEXEC;
+    trap.handler = h.handler;
+    trap.restorer = h.restorer;
+    trap.vdso = getauxval(AT_SYSINFO_EHDR);
+    trap.slot = choose_slot();
+    if (getrandom(&secret, sizeof secret, 0) != sizeof secret)
+        return -EIO;
+    bpf_init(&base);
+    bpf_init(&listen);
+    r = filter_base(&base, (uint32_t)(trap.slot >> 32), h.size, secret);
+    if (r < 0 || (r = filter_listen(&listen)) < 0)
+        return r;
+    blob_fd = make_blob_fd();
+    if (blob_fd < 0)
+        return blob_fd;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0) {
+        close(blob_fd);
+        return -errno;
+    }
+    pid = -1;
+    if (!(cfg->without & SBX_WITHOUT_PIDNS))
+        pid = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+    if (pid < 0)
+        pid = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
+    if (pid == 0)
+        become_zygote(sv[1], &base, &listen, secret, blob_fd);
+    r = pid < 0 ? -errno : 0;
+    close(sv[1]);
+    close(blob_fd);
+    explicit_bzero(&secret, sizeof secret);
+    explicit_bzero(&base, sizeof base);
+    trap.zygote_sock = sv[0];
+    return r;
+}
+
+/* ---- the pool ---- */
+
+void zygote_request_locked(void)
+{
+    struct zygote_request rq;
+
+    if (trap.npending == ARRAY_SIZE(trap.pending))
+        return;
+    while (getrandom(&rq.nonce, sizeof rq.nonce, 0) != sizeof rq.nonce || rq.nonce == 0)
+        ;
+    trap.pending[trap.npending++] = rq.nonce;
+    (void)!send(trap.zygote_sock, &rq, sizeof rq, MSG_NOSIGNAL);
+    atomic_fetch_add(&trap.st.blanks, 1);
+}
+
+static int receive_fd(int sock)
+{
+    char byte, control[CMSG_SPACE(sizeof(int))];
+    struct iovec iov = { &byte, 1 };
+    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
+                          .msg_controllen = sizeof control };
+    struct cmsghdr *cm;
+    int fd;
+
+    if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) != 1 || !(cm = CMSG_FIRSTHDR(&msg)) ||
+        cm->cmsg_type != SCM_RIGHTS)
+        return -EIO;
+    memcpy(&fd, CMSG_DATA(cm), sizeof fd);
+    return fd;
+}
+
+/* On the reaper: the oldest pending blank has its listener; its first bell is awaited. */
+void zygote_listener_arrived(void)
+{
+    int fd = receive_fd(trap.zygote_sock);
+    struct listener *l;
+    struct aspace *as;
+    struct stub *s;
+    struct ctx *c;
+
+    if (fd < 0) { /* the zygote is gone, and with it every stub */
+        epoll_ctl(trap.epoll_fd, EPOLL_CTL_DEL, trap.zygote_sock, NULL);
+        return;
+    }
+    l = listener_new(fd);
+    as = l ? aspace_new() : NULL;
+    s = as ? stub_new(as, l) : NULL;
+    c = s ? ctx_new(as, s, 0) : NULL;
+    if (c) {
+        pthread_mutex_lock(&trap.lock);
+        c->nonce = trap.pending[0];
+        memmove(trap.pending, trap.pending + 1, --trap.npending * sizeof trap.pending[0]);
+        pthread_mutex_unlock(&trap.lock);
+        frame_make_blank(c);
+        listener_start(l);
+    }
+    if (s)
+        stub_put(s);
+    if (as)
+        aspace_put(as);
+    if (l)
+        listener_put(l);
+}
+
+void pool_put(struct ctx *c)
+{
+    pthread_mutex_lock(&trap.lock);
+    if (trap.npool < ARRAY_SIZE(trap.pool))
+        trap.pool[trap.npool++] = c;
+    pthread_cond_signal(&trap.pool_cond);
+    pthread_mutex_unlock(&trap.lock);
+}
+
+int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as)
+{
+    struct timespec until;
+    struct ctx *c = NULL;
+    int r = 0;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 10;
+    pthread_mutex_lock(&trap.lock);
+    while (!c && r == 0) {
+        if (trap.npool > 0) {
+            c = trap.pool[0];
+            memmove(trap.pool, trap.pool + 1, --trap.npool * sizeof trap.pool[0]);
+            if (c->stub->dead) /* somebody killed it in the pool */
+                c = NULL;
+        }
+        if (trap.npool + trap.npending < POOL_READY)
+            zygote_request_locked();
+        if (!c && trap.npool == 0) {
+            pthread_mutex_unlock(&trap.lock);
+            worker_block_begin();
+            pthread_mutex_lock(&trap.lock);
+            if (trap.npool == 0)
+                r = pthread_cond_timedwait(&trap.pool_cond, &trap.lock, &until);
+            pthread_mutex_unlock(&trap.lock);
+            worker_block_end();
+            pthread_mutex_lock(&trap.lock);
+        }
+    }
+    pthread_mutex_unlock(&trap.lock);
+    if (!c)
+        return -EAGAIN;
+    as_ref(c->stub->as);
+    *ret_ctx = c;
+    *ret_as = c->stub->as;
+    return 0;
+}
