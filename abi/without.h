@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SBX_WITHOUT=userns,pidns,...: host features that are not to be used, so that fallbacks are tested. */
+#pragma once
+
+#include <stdint.h>
+
+enum {
+    SBX_WITHOUT_USERNS = 1 << 0,
+    SBX_WITHOUT_PIDNS = 1 << 1,
+    SBX_WITHOUT_IOURING = 1 << 2,
+    SBX_WITHOUT_SYNC = 1 << 3,
+    SBX_WITHOUT_WAITKILLABLE = 1 << 4,
+    SBX_WITHOUT_TIMENS = 1 << 5,
+    SBX_WITHOUT_LANDLOCK = 1 << 6,
+    SBX_WITHOUT_CGROUP = 1 << 7,
+};
+
+/* A comma-separated list (NULL or empty: nothing). *ret_bad: the first unknown word, or NULL. */
+uint64_t without_parse(const char *list, const char **ret_bad);
