@@ -18,9 +18,15 @@ struct cred {
     bool no_new_privs;
 };
 
+#define CAP_LAST 40 /* CAP_CHECKPOINT_RESTORE */
+#define CAP_ALL ((1ull << (CAP_LAST + 1)) - 1)
+
 struct cred *cred_new_root(void);
+/* uid 0 gets all capabilities. */
 struct cred *cred_new_user(uid_t uid, gid_t gid, const gid_t *groups, unsigned n);
 struct cred *cred_copy(const struct cred *c); /* private, to be changed, then published */
+/* On a private copy; false: no memory, nothing changed. */
+bool cred_set_groups(struct cred *c, const gid_t *groups, unsigned n);
 struct cred *cred_ref(struct cred *c);
 void cred_put(struct cred *c);
 bool cred_capable(const struct cred *c, int cap);

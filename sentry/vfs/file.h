@@ -95,7 +95,7 @@ struct file_ops {
     /* F_SETFL is about to change f->flags. NULL: fine. */
     int (*set_flags)(struct task *t, struct file *f, unsigned flags);
 
-    /* A descriptor of it was closed by t (POSIX locks, dnotify); may be NULL. */
+    /* A descriptor of it was closed by t (NULL: by the end of its process); may be NULL. */
     void (*flush)(struct task *t, struct file *f);
 
     /* Text after the common part of /proc/PID/fdinfo/N; appends to buf, returns the length. */
@@ -124,6 +124,8 @@ struct file {
         uid_t uid, euid;
     } owner;
     uint64_t id;                /* [I] unique, never reused */
+    const char *anon_name;      /* [I] static; "[eventfd]": /proc/PID/fd shows anon_inode:[eventfd] */
+    bool no_notify;             /* [I] no inotify events (O_PATH, internal opens) */
 };
 
 enum {
@@ -133,14 +135,22 @@ enum {
     FMODE_STREAM = 8,    /* no position: pos arguments are NULL, pread is -ESPIPE */
     FMODE_EXEC = 16,
     FMODE_DIR_OPEN = 32,
+    FMODE_WRITER = 64,   /* counted in inode->writers by who opened it; file_put counts it off */
 };
 
 /*
- * A file on an anonymous inode ("anon_inode:[name]"). Takes over priv: on failure the caller still
- * owns it. ERR_PTR(-ENOMEM / -ENFILE). flags: O_ACCMODE | O_NONBLOCK.
+ * A file on an anonymous inode ("anon_inode:[name]"; name is static, "[eventfd]" say). Takes over
+ * priv: on failure the caller still owns it. ERR_PTR(-ENOMEM / -ENFILE). flags: O_ACCMODE |
+ * O_NONBLOCK. Such files are streams (FMODE_STREAM); clear the bit for one that seeks.
  */
 struct file *anon_file_new(const char *name, const struct file_ops *ops, void *priv, unsigned flags);
-/* The same for a file whose struct file is embedded by an object of size n; zeroed, file first. */
+/*
+ * A struct file embedded by an object of size n; zeroed, file first; neither path nor inode nor
+ * stream: the caller fills them in (taking references that file_put gives back). ERR_PTR.
+ *
+ * The end of a file (file_put, last reference): off all epoll sets, inotify's close event, its
+ * flock and OFD locks, ops->release, FMODE_WRITER counted off, then path, inode and cred are put.
+ */
 struct file *file_new_sized(size_t n, const struct file_ops *ops, unsigned flags);
 
 struct file *file_ref(struct file *f);
@@ -150,6 +160,8 @@ static inline bool file_nonblock(const struct file *f)
     return atomic_load(&f->flags) & 04000 /* O_NONBLOCK */;
 }
 uint32_t file_poll(struct file *f, struct poll_table *pt);
+/* ipc/epoll.c: takes a dying file off all epoll sets. Called when epoll_items is not empty. */
+void epoll_file_gone(struct file *f);
 
 /* ---- descriptor tables ---- */
 
@@ -162,8 +174,9 @@ struct files {
     _Atomic int refs;
     struct lock lock; /* LOCK_FILES; guards all below */
     struct fd_entry *fds;
-    unsigned cap;
-    unsigned next; /* lowest that may be free */
+    uint64_t *used; /* a bit for each number in use */
+    unsigned cap;   /* a multiple of 64 */
+    unsigned next;  /* none below it is free */
 };
 
 struct files *files_new(void);
@@ -184,6 +197,10 @@ int fd_install(struct task *t, struct file *f, int min, bool cloexec);
 /* At exactly fd, closing what was there (dup2). Takes over the reference. */
 int fd_install_at(struct task *t, struct file *f, int fd, bool cloexec);
 int fd_close(struct task *t, int fd); /* 0 or -EBADF */
+/* Closes (or marks close-on-exec) all numbers from first to last. */
+void fd_close_range(struct task *t, unsigned first, unsigned last, bool cloexec_only);
+int fd_get_cloexec(struct task *t, int fd); /* 0, 1, -EBADF */
+int fd_set_cloexec(struct task *t, int fd, bool on);
 
 /* ---- positions ---- */
 

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hooks of inotify. Whoever changes or uses a file says so here; while nothing in the sandbox
+ * is watched each hook is one load and a branch. Called with task locks at most, never a short lock.
+ *
+ * Who calls what:
+ *   vfs path operations   fsnotify_dirent (create, delete), fsnotify_move, fsnotify_link,
+ *                         fsnotify_inode (IN_ATTRIB of chmod, utimes, unlink), fsnotify_file IN_OPEN
+ *   dentry_put            fsnotify_gone when a dentry of an inode without links goes
+ *   read, write, close    fsnotify_file
+ *   umount                fsnotify_unmount
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct dentry;
+struct file;
+struct inode;
+struct path;
+struct super;
+
+enum {
+    LX_IN_ACCESS = 0x1,
+    LX_IN_MODIFY = 0x2,
+    LX_IN_ATTRIB = 0x4,
+    LX_IN_CLOSE_WRITE = 0x8,
+    LX_IN_CLOSE_NOWRITE = 0x10,
+    LX_IN_OPEN = 0x20,
+    LX_IN_MOVED_FROM = 0x40,
+    LX_IN_MOVED_TO = 0x80,
+    LX_IN_CREATE = 0x100,
+    LX_IN_DELETE = 0x200,
+    LX_IN_DELETE_SELF = 0x400,
+    LX_IN_MOVE_SELF = 0x800,
+    LX_IN_ALL_EVENTS = 0xfff,
+    LX_IN_UNMOUNT = 0x2000,
+    LX_IN_Q_OVERFLOW = 0x4000,
+    LX_IN_IGNORED = 0x8000,
+    LX_IN_ISDIR = 0x40000000,
+};
+
+extern _Atomic int fsnotify_watches; /* in the whole sandbox */
+
+static inline bool fsnotify_active(void)
+{
+    return atomic_load_explicit(&fsnotify_watches, memory_order_relaxed) != 0;
+}
+
+void fsnotify_dentry_(struct dentry *d, uint32_t mask);
+void fsnotify_file_(struct file *f, uint32_t mask);
+void fsnotify_dirent_(struct inode *dir, const char *name, uint32_t mask, uint32_t cookie,
+                      bool child_is_dir);
+void fsnotify_move_(struct inode *odir, const char *oname, struct inode *ndir, const char *nname,
+                    struct inode *moved);
+void fsnotify_gone_(struct inode *i);
+void fsnotify_unmount_(struct super *sb);
+
+/* To the watchers of d's inode, and of the directory it lies in (with its name). */
+static inline void fsnotify_dentry(struct dentry *d, uint32_t mask)
+{
+    if (fsnotify_active())
+        fsnotify_dentry_(d, mask);
+}
+
+/* The same for an open file: LX_IN_OPEN, ACCESS, MODIFY, CLOSE_*. */
+static inline void fsnotify_file(struct file *f, uint32_t mask)
+{
+    if (fsnotify_active())
+        fsnotify_file_(f, mask);
+}
+
+/* A name appeared in or went from dir: LX_IN_CREATE, LX_IN_DELETE. */
+static inline void fsnotify_dirent(struct inode *dir, const char *name, uint32_t mask, bool is_dir)
+{
+    if (fsnotify_active())
+        fsnotify_dirent_(dir, name, mask, /* cookie= */ 0, is_dir);
+}
+
+/* After a rename: MOVED_FROM and MOVED_TO with one cookie, MOVE_SELF. */
+static inline void fsnotify_move(struct inode *odir, const char *oname, struct inode *ndir,
+                                 const char *nname, struct inode *moved)
+{
+    if (fsnotify_active())
+        fsnotify_move_(odir, oname, ndir, nname, moved);
+}
+
+/* The inode has no link left and its last dentry went: DELETE_SELF, IGNORED; watches end. */
+static inline void fsnotify_gone(struct inode *i)
+{
+    if (fsnotify_active())
+        fsnotify_gone_(i);
+}
+
+static inline void fsnotify_unmount(struct super *sb)
+{
+    if (fsnotify_active())
+        fsnotify_unmount_(sb);
+}
