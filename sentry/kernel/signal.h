@@ -12,6 +12,7 @@
 #include "abi/types.h"
 #include "sentry/kernel/list.h"
 
+struct sigpending;
 struct task;
 struct tgroup;
 struct cred;
@@ -23,6 +24,7 @@ struct sigqueue { /* one pending signal with its siginfo */
     struct list link;
     struct lx_siginfo info;
     void (*dequeued)(struct sigqueue *q); /* NULL: kfree'd; else the owner's (a timer's own entry) */
+    struct sigpending *pending; /* where it is queued, while link is on a list */
     uid_t charged;
 };
 

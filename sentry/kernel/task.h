@@ -89,10 +89,14 @@ struct task {
     bool published;          /* [T] in the tree */
     _Atomic bool leaving;    /* [a] do_exit has begun; set under tasks_lock */
     int leave_phase;         /* [t] how far do_exit is */
-    struct as_op *leave_ops; /* [t] what it has the context do last; its own */
+    bool finishing;          /* [T] do_exit: past everything that waits */
+    struct leave_ops *leave_ops; /* [t] what it has the context do last (exit.c) */
+    gaddr_t host_clear_tid;  /* [t] cloned with AS_CLONE_CLEARTID: the host clears this word */
     bool stop_counted;       /* [T] counted in group->nstopped */
     bool vfork_pending;      /* [T] the parent is held until this child execs or exits */
     struct waitqueue vfork_wq; /* the parent waits here, WAIT_KILL, with a reference of its own */
+    bool clone_parent;       /* [I] CLONE_PARENT: a child of its maker's parent */
+    unsigned fork_gen;       /* [T] group_signals of the parent when this one was allocated */
     int pdeath_signal;       /* [T] */
     uint64_t ptrace_reserved;
     unsigned long personality; /* [T] */
@@ -132,8 +136,10 @@ struct tgroup {
     struct waitqueue stop_wq; /* where stopped threads wait */
     bool stop_reported, continued; /* [T] for wait4 */
     int stop_signal;          /* [T] */
+    unsigned group_signals;   /* [T] signals to process groups and all, counted for fork */
     bool is_sentry;           /* [I] pid 1 is the sentry itself: no guest code, reaps at once */
     bool is_init;             /* [I] pid 1 inside */
+    bool unkillable;          /* [T] pid 1: a signal without a handler does nothing */
     bool child_subreaper;     /* [T] */
     bool dumpable;            /* [T] */
     bool did_exec;            /* [T] */

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The end of a thread, and of its process when it is the last one.
+ *
+ *   do_exit: begin (no signal finds it any more) -> words (robust list, clear_child_tid: operations
+ *   of its context, over several runs) -> resources put -> context ended -> out of the tree, or a
+ *   zombie when it led the group
+ *
+ * From outside a process is ended by group_kill_locked: every thread is interrupted with fatal set
+ * and comes by signal_deliver, which calls do_exit.
+ */
+#include <errno.h>
+
+#include "sentry/kernel/alloc.h"
+#include "sentry/kernel/exit.h"
+#include "sentry/kernel/jobctl.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/pid.h"
+#include "sentry/kernel/posix_timer.h"
+#include "sentry/kernel/proc.h"
+#include "sentry/kernel/robust.h"
+#include "sentry/kernel/sigset.h"
+#include "sentry/mm/mm.h"
+#include "sentry/vfs/file.h"
+#include "sentry/vfs/vfs.h"
+
+enum { LEAVE_BEGIN, LEAVE_WORDS, LEAVE_FINISH };
+
+/* ---- killing ---- */
+
+static void kill_task_locked(struct task *t)
+{
+    if (t->dead || atomic_load(&t->leaving))
+        return;
+    t->pending.set |= SIGBIT(SIGKILL);
+    atomic_store(&t->fatal, true);
+    task_wake_signal_locked(t);
+}
+
+void group_kill_locked(struct tgroup *g, int code)
+{
+    assert_locked(&kernel.tasks_lock);
+    if (g->exiting || g->is_sentry || g->zombie)
+        return;
+    g->exiting = true;
+    g->exit_code = code;
+    jobctl_cancel_locked(g);
+    struct task *t;
+    list_for_each(t, &g->tasks, group_link)
+        kill_task_locked(t);
+}
+
+void group_kill_others_locked(struct task *t)
+{
+    assert_locked(&kernel.tasks_lock);
+    struct task *o;
+    jobctl_cancel_locked(t->group);
+    list_for_each(o, &t->group->tasks, group_link) {
+        if (o != t)
+            kill_task_locked(o);
+    }
+}
+
+static int kill_one(struct tgroup *g, void *arg)
+{
+    (void)arg;
+    if (!g->is_sentry)
+        group_kill_locked(g, SIGKILL);
+    return 0;
+}
+
+void kernel_kill_all_locked(void)
+{
+    tgroup_each_locked(kill_one, NULL);
+}
+
+void task_become_leader_locked(struct task *t)
+{
+    assert_locked(&kernel.tasks_lock);
+    struct tgroup *g = t->group;
+    struct task *old = g->leader;
+    if (old == t)
+        return;
+    struct pid_entry *mine = t->pid;
+    t->pid = old->pid;
+    old->pid = mine;
+    t->pid->task = t;
+    mine->task = old;
+    old->tid = mine->nr;
+    t->tid = t->pid->nr;
+    t->exit_signal = SIGCHLD;
+    g->leader = task_ref(t);
+    struct tgroup *child;
+    list_for_each(child, &g->children, sibling) {
+        if (child->parent_task == old)
+            child->parent_task = t;
+    }
+    task_unlink_locked(old);
+    task_put(old); /* the group's reference */
+}
+
+/* ---- leaving ---- */
+
+static void begin(struct task *t, int code)
+{
+    LOCK_SCOPE(&kernel.tasks_lock);
+    atomic_store(&t->leaving, true);
+    t->exit_code = code;
+    signal_retarget_locked(t, ~t->blocked);
+    jobctl_leave_locked(t);
+    if (t->group->exec_task == t)
+        t->group->exec_task = NULL;
+}
+
+void task_drop_resources(struct task *t)
+{
+    files_put(t->files);
+    t->files = NULL;
+    if (t->fs)
+        fs_ctx_put(t->fs);
+    t->fs = NULL;
+    if (t->mm)
+        mm_put(t->mm);
+    t->mm = NULL;
+}
+
+/* Whether t is the last of its group to get here; the others then only have to be unlinked. */
+static bool last_to_finish(struct task *t)
+{
+    LOCK_SCOPE(&kernel.tasks_lock);
+    t->finishing = true;
+    struct task *o;
+    list_for_each(o, &t->group->tasks, group_link) {
+        if (!o->finishing)
+            return false;
+    }
+    return true;
+}
+
+static void finish_process(struct task *t)
+{
+    struct tgroup *g = t->group;
+    group_timers_free(g);
+    if (group_sid(g) == g->pid)
+        tty_session_leader_exit(t);
+    lock(&kernel.tasks_lock);
+    struct file *exe = g->exe;
+    g->exe = NULL;
+    unlock(&kernel.tasks_lock);
+    file_put(exe);
+}
+
+static void end_context(struct task *t)
+{
+    lock(&kernel.tasks_lock);
+    struct ctx *c = t->ctx;
+    if (c)
+        kernel.platform->ctx_cputime(c, &t->utime_ns, &t->stime_ns);
+    t->ctx = NULL;
+    unlock(&kernel.tasks_lock);
+    if (c)
+        kernel.platform->ctx_exit(c);
+}
+
+static struct mm *take_mm(struct task *t)
+{
+    LOCK_SCOPE(&kernel.tasks_lock);
+    struct mm *mm = t->mm;
+    t->mm = NULL;
+    return mm;
+}
+
+/* Out of the tree. true: the whole sandbox ends with *ret_status. */
+static bool unlink_task(struct task *t, int *ret_status)
+{
+    LOCK_SCOPE(&kernel.tasks_lock);
+    struct tgroup *g = t->group;
+    t->dead = true;
+    g->nlive--;
+    g->utime_ns += t->utime_ns;
+    g->stime_ns += t->stime_ns;
+    sigpending_flush_locked(&t->pending);
+    task_orphan_children_locked(t);
+    if (g->nlive) {
+        if (g->exec_task && g->nlive == 1)
+            wq_wake_all(&g->exit_wq, 0);
+        if (g->leader != t)
+            task_unlink_locked(t);
+        return false;
+    }
+    if (!g->exiting)
+        g->exit_code = t->exit_code;
+    g->exiting = true;
+    if (g->leader != t)
+        task_unlink_locked(t);
+    bool ends = g->is_init || (g->parent && g->parent->is_sentry && g->pid == 2);
+    *ret_status = group_wait_status_locked(g);
+    if (group_became_zombie_locked(g) && !g->is_init)
+        group_release_locked(g);
+    return ends;
+}
+
+long do_exit(struct task *t, int code)
+{
+    if (t->leave_phase == LEAVE_BEGIN) {
+        begin(t, code);
+        t->leave_phase = LEAVE_WORDS;
+        struct tgroup *g = t->group;
+        t->leave_ops = robust_leave(t, t->mm && g->exiting && atomic_load(&t->mm->refs) <= (int)g->nlive);
+    }
+    struct leave_ops *l = t->leave_ops;
+    if (t->leave_phase == LEAVE_WORDS && l && t->ctx && l->pos < l->n) {
+        unsigned n = MIN(l->n - l->pos, (unsigned)AS_OPS_MAX);
+        l->pos += n;
+        return call_ops(t, &l->ops[l->pos - n], n);
+    }
+    t->leave_phase = LEAVE_FINISH;
+    bool last = last_to_finish(t);
+    vfork_release(t);
+    struct mm *mm = take_mm(t);
+    task_drop_resources(t);
+    if (last)
+        finish_process(t);
+    end_context(t);
+    if (mm)
+        mm_put(mm);
+    int status;
+    if (unlink_task(t, &status))
+        sandbox_end(status);
+    return -EDETACHED;
+}
+
+long do_exit_group(struct task *t, int code)
+{
+    lock(&kernel.tasks_lock);
+    struct tgroup *g = t->group;
+    if (!g->exiting && !g->exec_task)
+        group_kill_locked(g, code);
+    if (g->exiting)
+        code = g->exit_code;
+    else
+        code = SIGKILL; /* another thread's exec ends this one */
+    unlock(&kernel.tasks_lock);
+    return do_exit(t, code);
+}
+
+void vfork_release(struct task *t)
+{
+    LOCK_SCOPE(&kernel.tasks_lock);
+    if (!t->vfork_pending)
+        return;
+    t->vfork_pending = false;
+    wq_wake_all(&t->vfork_wq, 0);
+}

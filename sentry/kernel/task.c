@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making and freeing tasks and thread groups.
+ *
+ *      task_alloc --task_publish--> in the tree --do_exit--> dead --release--> gone
+ *            \--task_abort--> gone
+ *
+ * A task holds a reference on its group, a group one on its leader; the tree itself holds one on
+ * each published thread and group. Release (exit.c) takes a group out of the tree; what is left is
+ * memory, freed when the last reference (a pidfd, an open /proc directory, a worker) goes. Dropping
+ * a reference takes no lock, so it may be done under any.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#include "sentry/kernel/alloc.h"
+#include "sentry/kernel/exit.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/pid.h"
+#include "sentry/kernel/proc.h"
+#include "sentry/mm/mm.h"
+#include "sentry/vfs/file.h"
+#include "sentry/vfs/vfs.h"
+
+#define CAP_SYS_ADMIN 21
+#define CAP_SYS_RESOURCE 24
+
+#ifndef CLONE_CLEAR_SIGHAND
+#define CLONE_CLEAR_SIGHAND 0x100000000ull
+#endif
+
+static void task_free(struct task *t);
+
+struct task *task_ref(struct task *t)
+{
+    atomic_fetch_add(&t->refs, 1);
+    return t;
+}
+
+void task_put(struct task *t)
+{
+    if (t && atomic_fetch_sub(&t->refs, 1) == 1)
+        task_free(t);
+}
+
+struct tgroup *tgroup_ref(struct tgroup *g)
+{
+    atomic_fetch_add(&g->refs, 1);
+    return g;
+}
+
+void tgroup_put(struct tgroup *g)
+{
+    if (!g || atomic_fetch_sub(&g->refs, 1) != 1)
+        return;
+    wq_done(&g->child_wq);
+    wq_done(&g->exit_wq);
+    wq_done(&g->stop_wq);
+    kfree(g);
+}
+
+static void task_free(struct task *t)
+{
+    wq_done(&t->signalfd_wq);
+    wq_done(&t->vfork_wq);
+    if (t->cred)
+        cred_put(t->cred);
+    tgroup_put(t->group);
+    kfree(t->leave_ops);
+    kfree(t);
+}
+
+/* ---- limits ---- */
+
+struct uid_tasks {
+    uid_t uid;
+    uint64_t n;
+};
+
+static int count_uid(struct tgroup *g, void *arg)
+{
+    struct uid_tasks *u = arg;
+    struct task *t;
+    list_for_each(t, &g->tasks, group_link) {
+        if (t->cred->uid == u->uid)
+            u->n++;
+    }
+    return 0;
+}
+
+/*
+ * Tasks of one user are counted only where there are as many tasks in all as the user's limit
+ * allows; below that the answer is known.
+ */
+static bool over_nproc_locked(struct task *parent)
+{
+    uint64_t max = task_rlimit(parent, RLIMIT_NPROC)->rlim_cur;
+    if (atomic_load(&kernel.ntasks) < max || parent->cred->uid == 0 ||
+        task_capable(parent, CAP_SYS_RESOURCE) || task_capable(parent, CAP_SYS_ADMIN))
+        return false;
+    struct uid_tasks u = {.uid = parent->cred->uid};
+    tgroup_each_locked(count_uid, &u);
+    return u.n >= max;
+}
+
+/* ---- groups ---- */
+
+static struct tgroup *group_new(void)
+{
+    struct tgroup *g = kzalloc(sizeof *g);
+    if (!g)
+        return NULL;
+    atomic_init(&g->refs, 1);
+    list_init(&g->tasks);
+    list_init(&g->children);
+    list_init(&g->sibling);
+    list_init(&g->pgrp_link);
+    list_init(&g->sess_link);
+    list_init(&g->timers);
+    sigpending_init(&g->pending);
+    wq_init(&g->child_wq);
+    wq_init(&g->exit_wq);
+    wq_init(&g->stop_wq);
+    g->start = ktime_boot();
+    return g;
+}
+
+/* Pid 1 has no parent and ignores what has no handler. */
+static int group_first(struct tgroup *g)
+{
+    g->is_init = g->unkillable = true;
+    g->dumpable = true;
+    for (int i = 0; i < RLIM_NLIMITS; i++)
+        g->rlim[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
+    return (g->sighand = sighand_new()) ? 0 : -ENOMEM;
+}
+
+static int group_inherit_locked(struct tgroup *g, struct task *parent, uint64_t flags)
+{
+    struct tgroup *from = parent->group;
+    memcpy(g->rlim, from->rlim, sizeof g->rlim);
+    g->dumpable = from->dumpable;
+    g->oom_score_adj = from->oom_score_adj;
+    g->nice = from->nice;
+    g->exe = from->exe ? file_ref(from->exe) : NULL;
+    if (flags & CLONE_SIGHAND) {
+        g->sighand = from->sighand;
+        g->sighand->refs++;
+        return 0;
+    }
+    g->sighand = sighand_copy_locked(from->sighand);
+    if (!g->sighand)
+        return -ENOMEM;
+    if (flags & CLONE_CLEAR_SIGHAND)
+        sighand_exec_locked(g->sighand);
+    return 0;
+}
+
+/* ---- tasks ---- */
+
+static struct task *task_blank(void)
+{
+    struct task *t = kzalloc(sizeof *t);
+    if (!t)
+        return NULL;
+    atomic_init(&t->refs, 1);
+    list_init(&t->group_link);
+    sigpending_init(&t->pending);
+    wq_init(&t->signalfd_wq);
+    wq_init(&t->vfork_wq);
+    t->altstack.flags = SS_DISABLE;
+    call_task_init(t);
+    return t;
+}
+
+static void task_inherit_locked(struct task *t, struct task *parent, uint64_t flags)
+{
+    t->blocked = parent->restore_blocked ? parent->saved_blocked : parent->blocked;
+    t->cred = cred_ref(parent->cred);
+    t->personality = parent->personality;
+    memcpy(t->comm, parent->comm, sizeof t->comm);
+    t->fork_gen = parent->group->group_signals;
+    /* A second stack in the same memory needs an alternate stack of its own; vfork borrows. */
+    if ((flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM)
+        t->altstack = parent->altstack;
+    if (!(flags & CLONE_VM)) {
+        t->rseq = parent->rseq;
+        t->rseq_len = parent->rseq_len;
+        t->rseq_sig = parent->rseq_sig;
+    }
+    if (flags & CLONE_THREAD)
+        t->exit_signal = -1;
+    else if (flags & CLONE_PARENT)
+        t->exit_signal = parent->group->leader->exit_signal;
+}
+
+static int task_setup_locked(struct task *t, struct task *parent, uint64_t flags)
+{
+    if (parent && over_nproc_locked(parent))
+        return -EAGAIN;
+    if (parent)
+        task_inherit_locked(t, parent, flags);
+    if (flags & CLONE_THREAD) {
+        t->group = tgroup_ref(parent->group);
+    } else {
+        t->group = group_new();
+        if (!t->group)
+            return -ENOMEM;
+        t->group->leader = t;
+        int r = parent ? group_inherit_locked(t->group, parent, flags) : group_first(t->group);
+        if (r)
+            return r;
+    }
+    int r = pid_new_locked(&t->pid);
+    if (r)
+        return r;
+    t->tid = t->pid->nr;
+    if (!(flags & CLONE_THREAD)) {
+        t->group->pid = t->tid;
+        t->group->pid_entry = pid_ref_locked(t->pid);
+        t->group->parent_task = parent; /* the maker, until task_publish */
+        t->clone_parent = flags & CLONE_PARENT;
+    }
+    return 0;
+}
+
+int task_alloc(struct task *parent, uint64_t flags, int exit_signal, struct task **ret)
+{
+    if (atomic_fetch_add(&kernel.ntasks, 1) >= kernel.max_tasks) {
+        atomic_fetch_sub(&kernel.ntasks, 1);
+        return -EAGAIN;
+    }
+    struct task *t = task_blank();
+    if (!t) {
+        atomic_fetch_sub(&kernel.ntasks, 1);
+        return -ENOMEM;
+    }
+    t->exit_signal = exit_signal;
+    lock(&kernel.tasks_lock);
+    int r = task_setup_locked(t, parent, flags);
+    unlock(&kernel.tasks_lock);
+    if (r) {
+        task_abort(t);
+        return r;
+    }
+    return *ret = t, 0;
+}
+
+/* Undoes what task_setup_locked did of a group of its own. */
+static struct file *group_abort_locked(struct tgroup *g)
+{
+    struct file *exe = g->exe;
+    g->exe = NULL;
+    g->leader = NULL;
+    if (g->sighand)
+        sighand_put_locked(g->sighand);
+    pid_put_locked(g->pid_entry);
+    return exe;
+}
+
+void task_abort(struct task *t)
+{
+    struct file *exe = NULL;
+    lock(&kernel.tasks_lock);
+    pid_put_locked(t->pid);
+    if (t->group && t->group->leader == t)
+        exe = group_abort_locked(t->group);
+    unlock(&kernel.tasks_lock);
+    file_put(exe);
+    task_drop_resources(t);
+    atomic_fetch_sub(&kernel.ntasks, 1);
+    task_put(t);
+}
+
+/* The parent is looked up only now: the maker still lives, but its parent may have changed. */
+static void publish_group_locked(struct task *t)
+{
+    struct tgroup *g = t->group;
+    struct task *maker = g->parent_task;
+    g->pid_entry->group = g;
+    task_ref(t);   /* the group's */
+    tgroup_ref(g); /* the tree's */
+    if (!maker)
+        return;
+    g->parent = t->clone_parent ? maker->group->parent : maker->group;
+    g->parent_task = t->clone_parent ? maker->group->parent_task : maker;
+    list_add_tail(&g->parent->children, &g->sibling);
+    if (maker->group->pgrp)
+        group_set_pgrp_locked(g, maker->group->pgrp);
+    if (maker->group->sess_entry)
+        group_set_session_locked(g, maker->group->sess_entry, maker->group->session);
+}
+
+int task_publish(struct task *t)
+{
+    LOCK_SCOPE(&kernel.tasks_lock);
+    struct tgroup *g = t->group;
+    bool leader = g->leader == t;
+    struct tgroup *from = leader ? g->parent_task ? g->parent_task->group : NULL : g;
+    if (from && (from->exiting || from->exec_task))
+        return -ERESTARTNOINTR;
+    if (from && leader && from->group_signals != t->fork_gen)
+        return -ERESTARTNOINTR; /* a signal for the whole process group must not miss the child */
+    t->pid->task = t;
+    t->published = true;
+    if (leader)
+        publish_group_locked(t);
+    list_add_tail(&g->tasks, &t->group_link);
+    g->nlive++;
+    atomic_fetch_add(&kernel.forks_total, 1);
+    signal_recalc_locked(t);
+    return 0;
+}
