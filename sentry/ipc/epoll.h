@@ -2,12 +2,8 @@
 /* epoll: interest sets. */
 #pragma once
 
+#include "abi/poll.h"
 #include "sentry/vfs/file.h"
-
-struct lx_epoll_event {
-    uint32_t events;
-    uint64_t data;
-} __attribute__((packed));
 
 #define EPOLL_MAX_EVENTS ((int)(INT32_MAX / sizeof(struct lx_epoll_event)))
 
@@ -24,4 +20,4 @@ int epoll_control(struct task *t, struct file *epf, int op, int fd, struct file 
 long epoll_collect(struct task *t, struct file *epf, gaddr_t events, int max, bool now);
 
 /* file_put, before ops->release of f's last reference: f leaves all sets. */
-void epoll_forget_file(struct file *f);
+void epoll_file_gone(struct file *f);

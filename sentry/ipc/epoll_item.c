@@ -123,7 +123,7 @@ void epitem_remove(struct epitem *item)
     kfree(item);
 }
 
-void epoll_forget_file(struct file *f)
+void epoll_file_gone(struct file *f)
 {
     for (;;) {
         lock(&epoll_ready_lock);

@@ -8,7 +8,7 @@
  *   epoll_ready_lock  LOCK_EPREADY  [R] one for all sets: ready lists, events of members, and the
  *                                   graph of who watches whom. Taken from wakes.
  *
- * A member holds no reference to its file: it is taken out by epoll_forget_file() before the file
+ * A member holds no reference to its file: it is taken out by epoll_file_gone() before the file
  * goes. Wakes go up from a set to those that watch it along the graph, not through wait queues, so
  * that no two queues' locks are ever nested.
  */
@@ -29,7 +29,7 @@ struct epitem;
 
 struct epoll {
     struct lock lock;
-    _Atomic int refs;      /* the file's, and those of epoll_forget_file in passing */
+    _Atomic int refs;      /* the file's, and those of epoll_file_gone in passing */
     struct file *file;     /* [I] not a reference */
     struct epitem **hash;  /* [E] by descriptor number */
     unsigned nhash, count; /* [E] */
