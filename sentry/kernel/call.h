@@ -42,6 +42,8 @@ struct call {
      */
     struct wait_entry *more;
     unsigned more_used, more_cap;
+    struct callpath *paths; /* vfs/callpath.h: resolved and locked so far; call_end: callpath_end(t) */
+    const struct cred *fs_cred; /* access(2), for one run: in place of task.cred; else NULL */
     struct as_op *ops;               /* operations that the thread's own context is doing now */
     unsigned nops;
 };

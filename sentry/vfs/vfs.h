@@ -33,7 +33,11 @@ struct kstat {
 };
 
 enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32,
-       ATTR_CTIME = 64 };
+       ATTR_CTIME = 64,
+       ATTR_ATIME_SET = 128, ATTR_MTIME_SET = 256, /* to the value given, not to now */
+       ATTR_TIMES_SET = 512, /* the owner's right */
+       ATTR_TOUCH = 1024,    /* the right of any who may write */
+       ATTR_CHOWN = 2048 };  /* chown(-1, -1): nothing but the set-id bits */
 
 struct setattr {
     unsigned valid;
@@ -102,7 +106,8 @@ struct super_ops {
 };
 
 struct super {
-    _Atomic int refs;
+    _Atomic int refs;     /* mounts, and file systems that stand on it */
+    _Atomic int users;    /* keeps the memory: one for refs, one for each inode */
     const struct super_ops *ops;
     const char *type;     /* "tmpfs", "overlay", "proc", ... */
     uint64_t magic;
@@ -130,6 +135,10 @@ struct inode {
     struct simple_xattr *xattrs;  /* vfs/xattr.c; for file systems in memory */
     void *sock;                   /* a bound AF_UNIX socket; a FIFO's pipe */
     void *priv;
+    struct dentry *dir_dentry;    /* LOCK_DCACHE; a directory's only dentry, no reference */
+    _Atomic uint32_t changes;     /* of a directory's names; a look-up that raced with one is redone */
+    bool tmpfile;                 /* of O_TMPFILE, without a name: may still get one */
+    bool hashed;                  /* LOCK_DCACHE; in the inode table */
     struct inode *hash_next;
 };
 
@@ -173,6 +182,10 @@ struct fs_ctx *fs_ctx_copy(struct fs_ctx *fs);
 struct fs_ctx *fs_ctx_ref(struct fs_ctx *fs);
 void fs_ctx_put(struct fs_ctx *fs);
 
+/* References to where t stands; t NULL or without an fs_ctx: the root of all. */
+struct path fs_ctx_root(struct task *t);
+struct path fs_ctx_cwd(struct task *t);
+
 struct path path_ref(struct path p);
 void path_put(struct path *p);
 
@@ -195,6 +208,28 @@ struct dentry *dentry_cached(struct dentry *parent, const char *name, size_t len
 struct dentry *dentry_add(struct dentry *parent, const char *name, size_t len, struct inode *inode);
 void dentry_drop(struct dentry *d); /* unhash */
 
+/* A cached negative dentry got an inode (reference taken over). */
+void dentry_instantiate(struct dentry *d, struct inode *inode);
+/* After a rename: d takes the place of nd, which is unhashed; exchange: they change places. */
+int dentry_move(struct dentry *d, struct dentry *nd, bool exchange);
+/* All children of d are cached from now on: what is not there is known to be absent. */
+void dentry_set_complete(struct dentry *d);
+/* The dentry of a directory's inode (reference), NULL when it has none at the moment. */
+struct dentry *inode_dir_dentry(struct inode *dir);
+static inline struct inode *dentry_inode(const struct dentry *d)
+{
+    return __atomic_load_n(&d->inode, __ATOMIC_ACQUIRE);
+}
+/* [io] The child, asked of the file system where it is not cached. A reference, perhaps negative;
+ * ERR_PTR. No permission is checked. */
+struct dentry *vfs_lookup(struct task *t, struct dentry *parent, const char *name, size_t len);
+
+/* The inode table: for file systems whose inodes are found by number. */
+struct inode *inode_find(struct super *sb, uint64_t ino); /* a reference or NULL */
+/* Enters i; where another of that number is there already: puts i and returns that one. */
+struct inode *inode_enter(struct inode *i);
+struct super *super_ref(struct super *sb);
+
 /* ---- walking ---- */
 
 enum {
@@ -204,6 +239,7 @@ enum {
     WALK_EMPTY = 8,     /* AT_EMPTY_PATH */
     WALK_BENEATH = 16, WALK_IN_ROOT = 32, WALK_NO_MAGIC = 64, WALK_NO_SYMLINKS = 128,
     WALK_NO_XDEV = 256, WALK_CACHED = 512, /* openat2 */
+    WALK_LINKS = 1024,  /* walk_parent: through links at the end; LAST_ROOT: parent is it (magic) */
 };
 
 struct nameidata_last {
@@ -221,17 +257,68 @@ int walk_parent(struct task *t, int dfd, const char *path, unsigned flags, struc
 int walk_user(struct task *t, int dfd, gaddr_t upath, unsigned flags, struct path *ret);
 
 int inode_permission(struct task *t, struct inode *i, int mask); /* R_OK|W_OK|X_OK */
+int inode_permission_generic(struct task *t, struct inode *i, int mask);
+/* The caller owns i or has CAP_FOWNER. */
+bool inode_owner_or_capable(struct task *t, struct inode *i);
 int vfs_getattr(struct task *t, const struct path *p, struct kstat *ret);
+/* Checks everything but W_OK for a size. */
 int vfs_setattr(struct task *t, const struct path *p, const struct setattr *a);
+/* For file systems: the plain answer, and the plain change (all but the size). */
+void inode_fill_stat(struct inode *i, struct kstat *ret);
+void inode_apply_attr(struct inode *i, const struct setattr *a);
+/* getattr of an inode, by its operation or plain. */
+int inode_getattr(struct task *t, struct inode *i, struct kstat *ret);
+/* A file is to have that size: -EFBIG (and SIGXFSZ) beyond RLIMIT_FSIZE. */
+int vfs_check_size(struct task *t, uint64_t size);
+/* Writing takes set-id bits away, unless CAP_FSETID. */
+void inode_remove_privs(struct task *t, struct inode *i);
+/* Against writing while it is executed: -ETXTBSY when open for writing. Undone by allow. */
+int inode_deny_write(struct inode *i);
+void inode_allow_write(struct inode *i);
 /* Opens a resolved path. ERR_PTR. */
 struct file *vfs_open(struct task *t, const struct path *p, unsigned flags);
 /* open(2) whole: walk, create, open. May be -EWAITING (a FIFO). */
 struct file *vfs_open_at(struct task *t, int dfd, const char *path, unsigned flags, uint32_t mode);
+/* An open file of an inode, without any check; p->mnt may be NULL (a lower layer's file). ERR_PTR. */
+struct file *vfs_open_inode(struct task *t, const struct path *p, unsigned flags);
+/* With openat2's resolve flags as WALK_ flags. */
+struct file *vfs_open_how(struct task *t, int dfd, const char *path, unsigned flags, uint32_t mode,
+                          unsigned walk);
 ssize_t vfs_read_kernel(struct task *t, struct file *f, void *buf, size_t n, loff_t pos);
 /* "/usr/bin/env", relative to t's root; "(deleted)" appended where so. Pointer into buf. */
 char *path_string(struct task *t, const struct path *p, char *buf, size_t cap);
 
+/*
+ * Changes of the tree, whole calls: walk, locks, permission, operation, inotify. Paths in kernel
+ * memory. May be -EWAITING; what they resolved and locked lies in the record (callpath.h) until
+ * they return something else. mode is taken through the umask. ret may be NULL.
+ */
+int vfs_mknod_at(struct task *t, int dfd, const char *path, uint32_t mode, uint64_t rdev,
+                 struct path *ret);
+int vfs_mkdir_at(struct task *t, int dfd, const char *path, uint32_t mode);
+int vfs_symlink_at(struct task *t, const char *target, int dfd, const char *path);
+int vfs_link_at(struct task *t, int odfd, const char *old, int ndfd, const char *new, int flags);
+int vfs_unlink_at(struct task *t, int dfd, const char *path);
+int vfs_rmdir_at(struct task *t, int dfd, const char *path);
+int vfs_rename_at(struct task *t, int odfd, const char *old, int ndfd, const char *new,
+                  unsigned flags);
+ssize_t vfs_readlink(struct task *t, struct inode *i, char *buf, size_t cap);
+
+/* Extended attributes, permission checked; the file system's business where it has operations. */
+ssize_t vfs_getxattr(struct task *t, struct inode *i, const char *name, void *buf, size_t n);
+int vfs_setxattr(struct task *t, const struct path *p, const char *name, const void *v, size_t n,
+                 int flags);
+ssize_t vfs_listxattr(struct task *t, struct inode *i, char *buf, size_t n);
+int vfs_removexattr(struct task *t, const struct path *p, const char *name);
+
+/* As path_string, without "(deleted)" unless asked for; *ret_reached: it lies beneath t's root. */
+char *path_string_flags(struct task *t, const struct path *p, char *buf, size_t cap, bool deleted,
+                        bool *ret_reached);
+
 /* ---- mounts ---- */
+
+/* -EROFS when the mount or its file system is read-only. */
+int mnt_want_write(const struct path *p);
 
 extern struct vfs {
     struct lock mounts_lock, dcache_lock;
@@ -243,6 +330,17 @@ void vfs_init(void);
 /* Mounts sb (reference taken over) on at; NULL at: it becomes the root. */
 int vfs_mount(struct super *sb, const struct path *at, unsigned flags, const char *source,
               struct mount **ret);
+
+/* Shows from (a directory or file) at another place too. flags 0: those of from's mount. */
+int vfs_bind(const struct path *from, const struct path *at, unsigned flags);
+/* Detaches the mount whose root at is (children with it). */
+int vfs_umount(struct mount *m);
+/* Steps from a mountpoint to the root of what is mounted on it, as often as needed. */
+void path_descend(struct path *p);
+/* Each mount in the order of mounting, under mounts_lock; for /proc/PID/mounts. */
+int vfs_each_mount(int (*fn)(struct mount *m, void *arg), void *arg);
+struct mount *mount_ref(struct mount *m);
+void mount_put(struct mount *m);
 
 /* File systems. Each makes a superblock with its root dentry. */
 struct super *tmpfs_new(uint32_t mode, uint64_t max_bytes);

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The paths and inode locks in the record of a call; see callpath.h. */
+#include "sentry/vfs/callpath.h"
+
+#include <errno.h>
+
+#include "sentry/kernel/alloc.h"
+#include "sentry/kernel/task.h"
+
+static struct callpath *get(struct task *t)
+{
+    if (!t->call.paths)
+        t->call.paths = kzalloc(sizeof *t->call.paths);
+    return t->call.paths;
+}
+
+int callpath_parent(struct task *t, unsigned slot, int dfd, const char *path, unsigned flags,
+                    struct nameidata_last **ret)
+{
+    struct callpath *cp = get(t);
+    struct callpath_slot *s;
+
+    if (!cp)
+        return -ENOMEM;
+    s = &cp->slot[slot];
+    if (s->state == SLOT_EMPTY) {
+        int r = walk_parent(t, dfd, path, flags, &s->last);
+
+        if (r < 0)
+            return r;
+        s->state = SLOT_PARENT;
+    }
+    *ret = &s->last;
+    return 0;
+}
+
+int callpath_path(struct task *t, unsigned slot, int dfd, const char *path, unsigned flags,
+                  struct path *ret)
+{
+    struct callpath *cp = get(t);
+    struct callpath_slot *s;
+
+    if (!cp)
+        return -ENOMEM;
+    s = &cp->slot[slot];
+    if (s->state == SLOT_EMPTY) {
+        int r = walk_path(t, dfd, path, flags, &s->path);
+
+        if (r < 0)
+            return r;
+        s->state = SLOT_PATH;
+    }
+    *ret = s->path;
+    return 0;
+}
+
+int callpath_lock(struct task *t, struct inode *i)
+{
+    struct callpath *cp;
+    unsigned n;
+
+    if (!t)
+        return 0;
+    cp = get(t);
+    if (!cp)
+        return -ENOMEM;
+    for (n = 0; n < cp->nlocked && cp->locked[n] != i; n++)
+        ;
+    if (n == cp->nlocked) {
+        if (n == CALLPATH_LOCKS)
+            return -EDEADLK;
+        cp->locked[cp->nlocked++] = inode_ref(i);
+    }
+    return tlock(t, &i->rw);
+}
+
+int callpath_lock_rename(struct task *t)
+{
+    struct callpath *cp;
+
+    if (!t)
+        return 0;
+    cp = get(t);
+    if (!cp)
+        return -ENOMEM;
+    cp->rename = true;
+    return tlock(t, &vfs.rename);
+}
+
+int callpath_keep_opening(struct task *t, struct file *f)
+{
+    struct callpath *cp = get(t);
+
+    if (!cp)
+        return -ENOMEM;
+    cp->opening = f;
+    return 0;
+}
+
+struct file *callpath_opening(struct task *t)
+{
+    struct file *f = t && t->call.paths ? t->call.paths->opening : NULL;
+
+    if (f)
+        t->call.paths->opening = NULL;
+    return f;
+}
+
+static void release(struct task *t, struct tlock *l)
+{
+    /* Only t itself makes itself the owner, or ends that. */
+    if (__atomic_load_n(&l->owner, __ATOMIC_RELAXED) == t)
+        tunlock(t, l);
+}
+
+void callpath_end(struct task *t)
+{
+    struct callpath *cp = t->call.paths;
+
+    if (!cp)
+        return;
+    t->call.paths = NULL;
+    while (cp->nlocked) {
+        struct inode *i = cp->locked[--cp->nlocked];
+
+        release(t, &i->rw);
+        inode_put(i);
+    }
+    if (cp->rename)
+        release(t, &vfs.rename);
+    for (unsigned n = 0; n < ARRAY_SIZE(cp->slot); n++) {
+        path_put(&cp->slot[n].last.parent);
+        path_put(&cp->slot[n].path);
+    }
+    file_put(cp->opening);
+    kfree(cp);
+}

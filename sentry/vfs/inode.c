@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Superblocks and inodes: life, and the table of inodes by number.
+ *
+ * A superblock has two counts. refs are its active users: mounts, and file systems that stand on it.
+ * When the last one goes, the cached tree is dropped. users keep the memory: an inode may outlive
+ * the mount (an inotify watch, a socket's name), so put_super comes when the last inode has gone.
+ *
+ * inode_put may take LOCK_DCACHE and calls ops->evict without locks, so no short lock is held there.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "sentry/kernel/alloc.h"
+#include "sentry/kernel/timer.h"
+#include "sentry/vfs/dcache.h"
+#include "sentry/vfs/vfs.h"
+
+#define INODE_BUCKETS 16384
+
+static struct inode *table[INODE_BUCKETS]; /* LOCK_DCACHE */
+static _Atomic uint64_t next_dev = 0x20;
+
+struct super *super_new(const char *type, const struct super_ops *ops, uint64_t magic)
+{
+    struct super *sb = kzalloc(sizeof *sb);
+
+    if (!sb)
+        return NULL;
+    atomic_init(&sb->refs, 1);
+    atomic_init(&sb->users, 1);
+    sb->ops = ops;
+    sb->type = type;
+    sb->magic = magic;
+    sb->dev = atomic_fetch_add(&next_dev, 1); /* major 0, as the kernel's unnamed devices */
+    atomic_init(&sb->next_ino, 1);
+    return sb;
+}
+
+static void super_unuse(struct super *sb)
+{
+    if (atomic_fetch_sub(&sb->users, 1) != 1)
+        return;
+    if (sb->ops->put_super)
+        sb->ops->put_super(sb);
+    kfree(sb);
+}
+
+struct super *super_ref(struct super *sb)
+{
+    atomic_fetch_add(&sb->refs, 1);
+    return sb;
+}
+
+void super_put(struct super *sb)
+{
+    if (!sb || atomic_fetch_sub(&sb->refs, 1) != 1)
+        return;
+    if (sb->root) {
+        struct dentry *root = sb->root;
+
+        dcache_shrink_super(sb);
+        sb->root = NULL;
+        dentry_drop(root);
+        dentry_put(root);
+    }
+    super_unuse(sb);
+}
+
+struct inode *inode_new(struct super *sb, const struct inode_ops *ops, const struct file_ops *fops,
+                        uint32_t mode, uint64_t ino)
+{
+    struct inode *i = kzalloc(sizeof *i);
+
+    if (!i)
+        return NULL;
+    atomic_init(&i->refs, 1);
+    atomic_fetch_add(&sb->users, 1);
+    i->sb = sb;
+    i->ops = ops;
+    i->fops = fops;
+    i->mode = mode;
+    i->nlink = 1;
+    i->ino = ino ? ino : atomic_fetch_add(&sb->next_ino, 1);
+    tlock_init(&i->rw);
+    lock_init(&i->lock, LOCK_INODE);
+    list_init(&i->watches);
+    i->btime = ktime_to_timespec(ktime_real());
+    i->atime = i->mtime = i->ctime = i->btime;
+    return i;
+}
+
+struct inode *inode_ref(struct inode *i)
+{
+    atomic_fetch_add(&i->refs, 1);
+    return i;
+}
+
+static struct inode **bucket_of(const struct super *sb, uint64_t ino)
+{
+    uint64_t h = (ino ^ ((uintptr_t)sb >> 4)) * 0x9e3779b97f4a7c15ull;
+
+    return &table[h >> 50];
+}
+
+static void unhash_locked(struct inode *i)
+{
+    struct inode **p = bucket_of(i->sb, i->ino);
+
+    assert_locked(&vfs.dcache_lock);
+    while (*p != i)
+        p = &(*p)->hash_next;
+    *p = i->hash_next;
+    i->hashed = false;
+}
+
+struct inode *inode_find(struct super *sb, uint64_t ino)
+{
+    LOCK_SCOPE(&vfs.dcache_lock);
+
+    for (struct inode *i = *bucket_of(sb, ino); i; i = i->hash_next)
+        if (i->sb == sb && i->ino == ino)
+            return inode_ref(i);
+    return NULL;
+}
+
+struct inode *inode_enter(struct inode *i)
+{
+    struct inode **b = bucket_of(i->sb, i->ino), *o;
+
+    lock(&vfs.dcache_lock);
+    for (o = *b; o; o = o->hash_next)
+        if (o->sb == i->sb && o->ino == i->ino)
+            break;
+    if (o) {
+        inode_ref(o);
+    } else {
+        i->hash_next = *b;
+        *b = i;
+        i->hashed = true;
+    }
+    unlock(&vfs.dcache_lock);
+    if (!o)
+        return i;
+    inode_put(i);
+    return o;
+}
+
+/* The last reference of an inode in the table goes under the table's lock, or one could be found. */
+static bool put_was_last(struct inode *i)
+{
+    int n = atomic_load(&i->refs);
+    bool last;
+
+    while (n > 1)
+        if (atomic_compare_exchange_weak(&i->refs, &n, n - 1))
+            return false;
+    if (!__atomic_load_n(&i->hashed, __ATOMIC_ACQUIRE))
+        return atomic_fetch_sub(&i->refs, 1) == 1;
+    lock(&vfs.dcache_lock);
+    last = atomic_fetch_sub(&i->refs, 1) == 1;
+    if (last && i->hashed)
+        unhash_locked(i);
+    unlock(&vfs.dcache_lock);
+    return last;
+}
+
+void inode_put(struct inode *i)
+{
+    struct super *sb;
+
+    if (!i || !put_was_last(i))
+        return;
+    sb = i->sb;
+    if (sb->ops->evict)
+        sb->ops->evict(i);
+    simple_xattrs_free(i);
+    tlock_done(&i->rw);
+    lock_done(&i->lock);
+    kfree(i);
+    super_unuse(sb);
+}
+
+void inode_touch(struct inode *i, unsigned which)
+{
+    struct timespec now = ktime_to_timespec(ktime_real());
+
+    lock(&i->lock);
+    if (which & ATTR_ATIME)
+        i->atime = now;
+    if (which & ATTR_MTIME)
+        i->mtime = now;
+    if (which & ATTR_CTIME)
+        i->ctime = now;
+    unlock(&i->lock);
+}
+
+static struct super *anon_super(void)
+{
+    static const struct super_ops ops;
+    static struct super *_Atomic sb;
+    struct super *s = atomic_load(&sb), *none = NULL;
+
+    if (s)
+        return s;
+    s = super_new("anon_inodefs", &ops, 0x09041934);
+    if (s && !atomic_compare_exchange_strong(&sb, &none, s)) {
+        super_put(s);
+        s = none;
+    }
+    return s;
+}
+
+struct inode *anon_inode_new(const char *name)
+{
+    static const struct inode_ops ops;
+    struct super *sb = anon_super();
+
+    (void)name; /* what /proc shows is the file's own name */
+    return sb ? inode_new(sb, &ops, NULL, 0600, 0) : NULL;
+}

@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * open(2): from a path to a struct file. Four steps: walk (with O_CREAT: to the parent, through
+ * links at the end), create, check, make the file.
+ *
+ * Only O_CREAT takes a directory's lock, and only when the name is not there. A FIFO's open waits
+ * for the other end: the file then lies in the record and nothing is walked again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "sentry/ipc/pipe.h"
+#include "sentry/kernel/cred.h"
+#include "sentry/kernel/task.h"
+#include "sentry/vfs/callpath.h"
+#include "sentry/vfs/dcache.h"
+#include "sentry/vfs/notify.h"
+
+/* Not kept in f->flags. */
+#define OPEN_ONLY_FLAGS (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
+
+static const struct file_ops no_ops = { .name = "none" };
+static const struct file_ops path_ops = { .name = "path" };
+
+/* Character and block devices by number; the owner of /dev gives the real one. */
+__attribute__((weak)) int chrdev_open(struct task *t, struct inode *i, struct file *f);
+
+static int open_special(struct task *t, struct inode *i, struct file *f)
+{
+    switch (i->mode & S_IFMT) {
+    case S_IFIFO:
+        return fifo_open(t, i, f);
+    case S_IFCHR:
+        if (i->ops->open || i->fops)
+            break; /* a file system's own device */
+        return chrdev_open ? chrdev_open(t, i, f) : -ENXIO;
+    case S_IFBLK:
+    case S_IFSOCK:
+        return -ENXIO;
+    }
+    if (i->fops)
+        f->ops = i->fops;
+    return i->ops->open ? i->ops->open(t, i, f) : 0;
+}
+
+/* A regular file counts who writes to it, against those who execute it. */
+static int count_writer(struct inode *i, struct file *f)
+{
+    if (!S_ISREG(i->mode) || !(f->mode & FMODE_WRITE))
+        return 0;
+    LOCK_SCOPE(&i->lock);
+    if (i->writers < 0)
+        return -ETXTBSY;
+    i->writers++;
+    f->mode |= FMODE_WRITER;
+    return 0;
+}
+
+int inode_deny_write(struct inode *i)
+{
+    LOCK_SCOPE(&i->lock);
+    if (i->writers > 0)
+        return -ETXTBSY;
+    i->writers--;
+    return 0;
+}
+
+void inode_allow_write(struct inode *i)
+{
+    LOCK_SCOPE(&i->lock);
+    i->writers++;
+}
+
+/* f is new, or one that waited; on failure it is put. */
+static struct file *open_finish(struct task *t, struct file *f)
+{
+    int r = open_special(t, f->inode, f);
+
+    if (r == -EWAITING && t && callpath_keep_opening(t, f) == 0)
+        return ERR_PTR(-EWAITING);
+    if (r < 0) {
+        f->ops = &no_ops;
+        f->no_notify = true;
+        file_put(f);
+        return ERR_PTR(r);
+    }
+    fsnotify_file(f, LX_IN_OPEN);
+    return f;
+}
+
+struct file *vfs_open_inode(struct task *t, const struct path *p, unsigned flags)
+{
+    struct inode *i = dentry_inode(p->dentry);
+    struct file *f = file_new_sized(sizeof *f, &no_ops, flags & ~OPEN_ONLY_FLAGS);
+    int r;
+
+    if (IS_ERR(f))
+        return f;
+    f->path = path_ref(*p);
+    f->inode = inode_ref(i);
+    f->cred = t ? cred_ref(t->cred) : NULL;
+    if (!p->mnt)
+        f->no_notify = true;
+    if (flags & O_PATH) {
+        f->ops = &path_ops;
+        return f;
+    }
+    if (is_dir(i))
+        f->mode |= FMODE_DIR_OPEN;
+    r = count_writer(i, f);
+    if (r < 0) {
+        f->no_notify = true;
+        file_put(f);
+        return ERR_PTR(r);
+    }
+    return open_finish(t, f);
+}
+
+static int wanted_access(unsigned flags)
+{
+    int mask = flags & O_TRUNC ? W_OK : 0;
+
+    switch (flags & O_ACCMODE) {
+    case O_RDONLY:
+        return mask | R_OK;
+    case O_WRONLY:
+        return mask | W_OK;
+    default:
+        return mask | R_OK | W_OK;
+    }
+}
+
+/* May t open p so? Takes O_TRUNC off where it means nothing. */
+static int may_open(struct task *t, const struct path *p, unsigned *flags, bool created)
+{
+    struct inode *i = dentry_inode(p->dentry);
+    int mask = wanted_access(*flags), r;
+
+    switch (i->mode & S_IFMT) {
+    case S_IFLNK:
+        return -ELOOP;
+    case S_IFDIR:
+        if (mask & W_OK)
+            return -EISDIR;
+        break;
+    case S_IFCHR:
+    case S_IFBLK:
+        if (p->mnt && p->mnt->flags & MS_NODEV)
+            return -EACCES;
+        /* fallthrough */
+    case S_IFIFO:
+    case S_IFSOCK:
+        *flags &= ~O_TRUNC;
+        break;
+    default:
+        if (mask & W_OK && !created) {
+            r = mnt_want_write(p);
+            if (r < 0)
+                return r;
+        }
+    }
+    if (!created) {
+        r = inode_permission(t, i, mask);
+        if (r < 0)
+            return r;
+    }
+    if (*flags & O_NOATIME && !inode_owner_or_capable(t, i))
+        return -EPERM;
+    return 0;
+}
+
+static struct file *open_checked(struct task *t, const struct path *p, unsigned flags, bool created)
+{
+    struct file *f;
+    int r;
+
+    if (flags & O_PATH)
+        return vfs_open_inode(t, p, flags);
+    r = may_open(t, p, &flags, created);
+    if (r < 0)
+        return ERR_PTR(r);
+    f = vfs_open_inode(t, p, flags);
+    if (IS_ERR(f) || !(flags & O_TRUNC) || created)
+        return f;
+    r = vfs_setattr(t, p, &(struct setattr){ .valid = ATTR_SIZE | ATTR_MTIME | ATTR_CTIME });
+    if (r < 0) {
+        file_put(f);
+        return ERR_PTR(r);
+    }
+    return f;
+}
+
+struct file *vfs_open(struct task *t, const struct path *p, unsigned flags)
+{
+    return open_checked(t, p, flags, /* created= */ false);
+}
+
+static struct file *open_tmpfile(struct task *t, int dfd, const char *path, unsigned flags,
+                                 uint32_t mode, unsigned walk)
+{
+    struct path dir, p = {};
+    struct inode *i = NULL, *di;
+    struct file *f;
+    int r = walk_path(t, dfd, path, walk | WALK_FOLLOW | WALK_DIR, &dir);
+
+    if (r < 0)
+        return ERR_PTR(r);
+    di = dentry_inode(dir.dentry);
+    r = mnt_want_write(&dir);
+    if (r == 0)
+        r = inode_permission(t, di, W_OK | X_OK);
+    if (r == 0)
+        r = di->ops->tmpfile ? di->ops->tmpfile(t, di, mode, &i) : -EOPNOTSUPP;
+    if (r == 0) {
+        char name[32];
+        int n = snprintf(name, sizeof name, "#%llu", (unsigned long long)i->ino);
+
+        p.dentry = dentry_new_unhashed(dir.dentry, name, n);
+        p.mnt = mount_ref(dir.mnt);
+        if (p.dentry)
+            dentry_instantiate(p.dentry, i);
+        else
+            inode_put(i), r = -ENOMEM;
+    }
+    f = r < 0 ? ERR_PTR(r) : open_checked(t, &p, flags & ~O_EXCL, /* created= */ true);
+    path_put(&p);
+    path_put(&dir);
+    return f;
+}
+
+/* d, a negative dentry, is made a regular file. The directory is locked. */
+static int create_locked(struct task *t, struct path *dir, struct dentry *d, uint32_t mode)
+{
+    struct inode *di = dentry_inode(dir->dentry), *i;
+    int r = mnt_want_write(dir);
+
+    if (r == 0)
+        r = may_create(t, di);
+    if (r == 0)
+        r = di->ops->create ? di->ops->create(t, di, d, S_IFREG | mode, &i) : -EACCES;
+    if (r < 0)
+        return r;
+    dentry_instantiate(d, i);
+    fsnotify_dirent(di, d->name, LX_IN_CREATE, false);
+    return 0;
+}
+
+/* The path of the file to open under O_CREAT, which it may have made. *ret is a reference. */
+static int find_or_create(struct task *t, struct nameidata_last *last, unsigned flags,
+                          uint32_t mode, struct path *ret, bool *ret_created)
+{
+    struct inode *di = dentry_inode(last->parent.dentry);
+    struct dentry *d = vfs_lookup(t, last->parent.dentry, last->name, last->len);
+    int r = 0;
+
+    if (IS_ERR(d))
+        return PTR_ERR(d);
+    if (!dentry_inode(d)) {
+        dentry_put(d);
+        r = callpath_lock(t, di);
+        if (r < 0)
+            return r;
+        d = vfs_lookup(t, last->parent.dentry, last->name, last->len);
+        if (IS_ERR(d))
+            return PTR_ERR(d);
+        *ret_created = !dentry_inode(d);
+        if (*ret_created)
+            r = create_locked(t, &last->parent, d, mode);
+    }
+    if (r < 0) {
+        dentry_put(d);
+        return r;
+    }
+    *ret = (struct path){ mount_ref(last->parent.mnt), d };
+    if (!*ret_created && flags & O_EXCL)
+        return -EEXIST;
+    path_descend(ret);
+    return 0;
+}
+
+static struct file *open_create(struct task *t, int dfd, const char *path, unsigned flags,
+                                uint32_t mode, unsigned walk)
+{
+    struct nameidata_last *last;
+    struct path p = {};
+    struct file *f;
+    bool created = false;
+    int r;
+
+    if (!(flags & (O_EXCL | O_NOFOLLOW)))
+        walk |= WALK_LINKS;
+    r = callpath_parent(t, 0, dfd, path, walk, &last);
+    if (r < 0)
+        return ERR_PTR(r);
+    if (last->type == LAST_NORM && last->trailing_slash)
+        return ERR_PTR(-EISDIR);
+    if (last->type == LAST_NORM)
+        r = find_or_create(t, last, flags, mode, &p, &created);
+    else if (last->type == LAST_ROOT)
+        p = path_ref(last->parent);
+    else /* "." and ".." */
+        r = -EISDIR;
+    if (r == 0 && !created && flags & O_EXCL)
+        r = -EEXIST;
+    if (r == 0 && is_dir(dentry_inode(p.dentry)))
+        r = -EISDIR;
+    f = r < 0 ? ERR_PTR(r) : open_checked(t, &p, flags, created);
+    path_put(&p);
+    return f;
+}
+
+static struct file *open_walk(struct task *t, int dfd, const char *path, unsigned flags,
+                              uint32_t mode, unsigned walk)
+{
+    struct path p;
+    struct file *f;
+    int r;
+
+    if (flags & O_CREAT)
+        return open_create(t, dfd, path, flags, mode, walk);
+    if (!(flags & O_NOFOLLOW))
+        walk |= WALK_FOLLOW;
+    if (flags & O_DIRECTORY)
+        walk |= WALK_DIR;
+    r = walk_path(t, dfd, path, walk, &p);
+    if (r < 0)
+        return ERR_PTR(r);
+    f = vfs_open(t, &p, flags);
+    path_put(&p);
+    return f;
+}
+
+struct file *vfs_open_how(struct task *t, int dfd, const char *path, unsigned flags, uint32_t mode,
+                          unsigned walk)
+{
+    struct file *f = callpath_opening(t);
+
+    if (t && t->fs)
+        mode &= ~t->fs->umask;
+    if (f)
+        f = open_finish(t, f);
+    else if ((flags & O_TMPFILE) == O_TMPFILE)
+        f = open_tmpfile(t, dfd, path, flags, mode, walk);
+    else
+        f = open_walk(t, dfd, path, flags, mode, walk);
+    callpath_done(t, IS_ERR(f) ? PTR_ERR(f) : 0);
+    return f;
+}
+
+struct file *vfs_open_at(struct task *t, int dfd, const char *path, unsigned flags, uint32_t mode)
+{
+    return vfs_open_how(t, dfd, path, flags, mode, /* walk= */ 0);
+}
+
+ssize_t vfs_read_kernel(struct task *t, struct file *f, void *buf, size_t n, loff_t pos)
+{
+    struct iter it;
+
+    if (!f->ops->read)
+        return -EINVAL;
+    iter_kernel(&it, buf, n);
+    return f->ops->read(t, f, &it, &pos);
+}

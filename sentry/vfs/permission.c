@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who may do what to a file: mode bits, fsuid and groups, and the three capabilities that override
+ * them. task NULL (start-up) may do all. There are no ACLs.
+ */
+#include <errno.h>
+#include <linux/capability.h>
+#include <unistd.h>
+
+#include "sentry/kernel/cred.h"
+#include "sentry/kernel/task.h"
+#include "sentry/vfs/dcache.h"
+
+const struct cred *vfs_cred(struct task *t)
+{
+    if (!t)
+        return NULL;
+    return t->call.fs_cred ? t->call.fs_cred : t->cred;
+}
+
+int inode_permission_generic(struct task *t, struct inode *i, int mask)
+{
+    const struct cred *c = vfs_cred(t);
+    uint32_t mode, uid, gid, bits;
+
+    if (!c)
+        return 0;
+    lock(&i->lock);
+    mode = i->mode;
+    uid = i->uid;
+    gid = i->gid;
+    unlock(&i->lock);
+    bits = mode;
+    if (c->fsuid == uid)
+        bits >>= 6;
+    else if (cred_in_group(c, gid))
+        bits >>= 3;
+    if (!(mask & ~bits & 7))
+        return 0;
+    if (S_ISDIR(mode)) {
+        if (!(mask & W_OK) && cred_capable(c, CAP_DAC_READ_SEARCH))
+            return 0;
+        return cred_capable(c, CAP_DAC_OVERRIDE) ? 0 : -EACCES;
+    }
+    if (mask == R_OK && cred_capable(c, CAP_DAC_READ_SEARCH))
+        return 0;
+    if ((!(mask & X_OK) || mode & 0111) && cred_capable(c, CAP_DAC_OVERRIDE))
+        return 0;
+    return -EACCES;
+}
+
+int inode_permission(struct task *t, struct inode *i, int mask)
+{
+    if (!t)
+        return 0;
+    if (mask & W_OK && i->sb->readonly && (S_ISREG(i->mode) || is_dir(i) || S_ISLNK(i->mode)))
+        return -EROFS;
+    if (i->ops->permission)
+        return i->ops->permission(t, i, mask);
+    return inode_permission_generic(t, i, mask);
+}
+
+bool inode_owner_or_capable(struct task *t, struct inode *i)
+{
+    const struct cred *c = vfs_cred(t);
+
+    return !c || c->fsuid == i->uid || cred_capable(c, CAP_FOWNER);
+}
+
+void inode_init_owner(struct task *t, struct inode *i, const struct inode *dir)
+{
+    const struct cred *c = vfs_cred(t);
+
+    i->uid = c ? c->fsuid : 0;
+    i->gid = c ? c->fsgid : 0;
+    if (!dir || !(dir->mode & S_ISGID))
+        return;
+    i->gid = dir->gid;
+    if (S_ISDIR(i->mode))
+        i->mode |= S_ISGID;
+    else if ((i->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && c &&
+             !cred_in_group(c, i->gid) && !cred_capable(c, CAP_FSETID))
+        i->mode &= ~S_ISGID;
+}
+
+int may_create(struct task *t, struct inode *dir)
+{
+    if (dir->nlink == 0)
+        return -ENOENT;
+    return inode_permission(t, dir, W_OK | X_OK);
+}
+
+int may_delete(struct task *t, struct inode *dir, struct dentry *victim, bool isdir)
+{
+    struct inode *i = dentry_inode(victim);
+    const struct cred *c = vfs_cred(t);
+    int r = inode_permission(t, dir, W_OK | X_OK);
+
+    if (r < 0)
+        return r;
+    if (c && dir->mode & S_ISVTX && c->fsuid != i->uid && c->fsuid != dir->uid &&
+        !cred_capable(c, CAP_FOWNER))
+        return -EPERM;
+    if (isdir && !is_dir(i))
+        return -ENOTDIR;
+    if (!isdir && is_dir(i))
+        return -EISDIR;
+    if (victim->parent == victim || victim->nmounts)
+        return -EBUSY;
+    return 0;
+}
