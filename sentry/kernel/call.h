@@ -44,8 +44,10 @@ struct call {
     unsigned more_used, more_cap;
     struct callpath *paths; /* vfs/callpath.h: resolved and locked so far; call_end: callpath_end(t) */
     const struct cred *fs_cred; /* access(2), for one run: in place of task.cred; else NULL */
+    unsigned wait_flags;             /* of the last wait */
     struct as_op *ops;               /* operations that the thread's own context is doing now */
     unsigned nops;
+    struct ctx *ops_ctx;             /* does the operations; NULL: the task's own (exec: the new one) */
 };
 
 /* A reference held by the record (do not put it); ERR_PTR(-EBADF). slot < CALL_FILES. */

@@ -73,6 +73,13 @@ extern const struct platform_client dispatch_client;
 /* Runs what is ready on this thread; after 8 the rest is left to another worker. */
 void dispatch_drain(void);
 void task_make_ready(struct task *t);
+/* wait.c: takes the record off all queues; function of task.deadline. */
+void task_unqueue(struct task *t);
+void task_deadline(struct ktimer *tm);
+/* A thread of the sentry that runs records (workers, the event thread) starts. */
+void dispatch_worker_start(void);
+/* clone.c: the context of a new task has arrived; its registers are its parent's. */
+void clone_child_born(struct task *t);
 /* On the way back to guest code: signals, stop, freeze, exit; then resume. */
 void task_return(struct task *t);
 /*

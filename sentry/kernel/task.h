@@ -24,9 +24,9 @@ struct fs_ctx;
 struct tty;
 struct file;
 
-enum rec_state { REC_RUN, REC_QUEUED, REC_WOKEN, REC_WAITING, REC_READY };
+enum rec_state { REC_RUN, REC_QUEUED, REC_WOKEN, REC_WAITING, REC_READY, REC_OPS };
 enum task_where { IN_SENTRY, IN_GUEST };
-enum task_phase { PHASE_CALL, PHASE_RETURN, PHASE_OPS }; /* what a run of the record goes on with */
+enum task_phase { PHASE_CALL, PHASE_RETURN }; /* what a run of the record goes on with */
 
 struct pid_entry { /* one number in the id table; what refers to it keeps it from being reused */
     pid_t nr;
@@ -54,6 +54,8 @@ struct task {
     /* the record */
     _Atomic int rec;         /* [a] enum rec_state */
     _Atomic int where;       /* [a] enum task_where */
+    _Atomic bool ctx_gone;   /* [a] the host ended its context */
+    uint64_t eintr_rip;      /* [t] where the guest last went on with -EINTR of ours */
     int phase;               /* [t] enum task_phase */
     struct list ready_link;  /* LOCK_READY */
     struct call call;        /* [t] */

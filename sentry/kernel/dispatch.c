@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The dispatcher: from an event of the platform to a handler, and back to guest code.
+ *
+ *   event --> run_record --> handler ---> result --> task_return --> ctx_resume
+ *                 ^             |                        |
+ *                 |         -EWAITING                -EWAITING (stopped, leaving)
+ *                 |             v                        v
+ *                 +---- ready <-- claim <--- WAITING ----+
+ *
+ * A record is run by one worker at a time: whoever moved rec to RUN. After the last line of settle()
+ * or task_return() the task may already be running elsewhere, so nothing of it is touched there.
+ *
+ * The host may end a context at any time (EV_GONE). The task notices through ctx_gone: the event
+ * runs it only when nobody else does (it was in guest code, or its context was doing operations).
+ */
+#include <errno.h>
+#include <linux/futex.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/proc.h"
+#include "sentry/strace/strace.h"
+#include "sentry/syscalls/table.h"
+
+#define RUN_AT_ONCE 8 /* ready records that one drain runs before it leaves the rest to the runner */
+
+static _Thread_local struct list *my_ready;
+static _Thread_local struct list ready_store;
+
+static struct {
+    pthread_mutex_t lock; /* LOCK_READY */
+    pthread_cond_t cond;
+    struct list list;
+    bool started;
+} overflow = { .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER,
+               .list = LIST_INIT(overflow.list) };
+
+static void run_record(struct task *t);
+
+/* ---- ready lists ---- */
+
+static void *runner_main(void *arg)
+{
+    (void)arg;
+    list_init(&ready_store);
+    my_ready = &ready_store;
+    for (;;) {
+        struct task *t;
+
+        pthread_mutex_lock(&overflow.lock);
+        while (list_empty(&overflow.list))
+            pthread_cond_wait(&overflow.cond, &overflow.lock);
+        t = list_first(&overflow.list, struct task, ready_link);
+        list_del(&t->ready_link);
+        pthread_mutex_unlock(&overflow.lock);
+        run_record(t);
+        dispatch_drain();
+    }
+    return NULL;
+}
+
+/* Hands a list of ready tasks to the runner thread. */
+static void leave_to_runner(struct list *l)
+{
+    pthread_t th;
+
+    pthread_mutex_lock(&overflow.lock);
+    list_splice_tail(&overflow.list, l);
+    if (!overflow.started && pthread_create(&th, NULL, runner_main, NULL) == 0) {
+        pthread_detach(th);
+        overflow.started = true;
+    }
+    pthread_cond_signal(&overflow.cond);
+    pthread_mutex_unlock(&overflow.lock);
+}
+
+void dispatch_worker_start(void)
+{
+    list_init(&ready_store);
+    my_ready = &ready_store;
+}
+
+void task_make_ready(struct task *t)
+{
+    if (my_ready) {
+        list_add_tail(my_ready, &t->ready_link);
+    } else { /* not a worker: nobody will drain here */
+        struct list one;
+
+        list_init(&one);
+        list_add_tail(&one, &t->ready_link);
+        leave_to_runner(&one);
+    }
+}
+
+void dispatch_drain(void)
+{
+    unsigned n = 0;
+
+    while (my_ready && !list_empty(my_ready)) {
+        struct task *t = list_first(my_ready, struct task, ready_link);
+
+        list_del(&t->ready_link);
+        run_record(t);
+        if (++n == RUN_AT_ONCE && !list_empty(my_ready))
+            leave_to_runner(my_ready);
+    }
+}
+
+/* ---- waiting ---- */
+
+/* The context does operations; EV_OPS, or its death, runs the record again. */
+static void start_ops(struct task *t)
+{
+    struct as_op *ops = t->call.ops;
+    unsigned n = t->call.nops;
+    int st = REC_OPS;
+
+    t->call.ops = NULL;
+    for (unsigned i = 0; i < n; i++)
+        ops[i].ret = -EINTR;
+    task_ref(t);
+    atomic_store(&t->rec, REC_OPS);
+    if (!atomic_load(&t->ctx_gone))
+        kernel.platform->ctx_run_ops(t->ctx, ops, n);
+    if (atomic_load(&t->ctx_gone) && atomic_compare_exchange_strong(&t->rec, &st, REC_READY))
+        task_make_ready(t);
+    task_put(t);
+}
+
+/* After a run that said -EWAITING. True: the record waits, hands off. False: run it again now. */
+static bool settle(struct task *t)
+{
+    int st = REC_QUEUED;
+
+    if (t->call.ops) {
+        start_ops(t);
+        return true;
+    }
+    if (t->call.deadline != KTIME_NEVER)
+        ktimer_arm(&t->deadline, t->call.deadline);
+    if (atomic_compare_exchange_strong(&t->rec, &st, REC_WAITING))
+        return true;
+    /* woken before it waited */
+    ktimer_cancel(&t->deadline);
+    task_unqueue(t);
+    atomic_store(&t->rec, REC_RUN);
+    return false;
+}
+
+/* ---- running ---- */
+
+static void finish_call(struct task *t, long ret)
+{
+    struct regs *r;
+
+    if (kernel.strace)
+        strace_call(t, ret);
+    call_end(t);
+    if (ret == -EDETACHED) {
+        if (!t->ctx)
+            return; /* it has left */
+        t->in_call = false; /* the handler has set the registers */
+    } else {
+        t->ret = ret;
+        r = kernel.platform->ctx_regs(t->ctx);
+        r->rax = (uint64_t)ret;
+        if (ret == -EINTR)
+            t->eintr_rip = r->rip;
+    }
+    task_return(t);
+}
+
+static void run_call(struct task *t)
+{
+    for (;;) {
+        long ret;
+
+        t->call.runs++;
+        ret = syscall_dispatch(t);
+        if (ret != -EWAITING) {
+            /* a wait that was queued and then given up */
+            if (atomic_load(&t->rec) != REC_RUN) {
+                atomic_store(&t->rec, REC_RUN);
+                task_unqueue(t);
+            }
+            finish_call(t, ret);
+            return;
+        }
+        if (settle(t))
+            return;
+    }
+}
+
+/* rec is READY (or was OPS): this worker has it. */
+static void run_record(struct task *t)
+{
+    task_ref(t);
+    if (t->call.deadline != KTIME_NEVER)
+        ktimer_cancel(&t->deadline);
+    task_unqueue(t);
+    atomic_store(&t->rec, REC_RUN);
+    if (t->phase == PHASE_CALL)
+        run_call(t);
+    else
+        task_return(t);
+    task_put(t);
+}
+
+/* True when the task may go: it is IN_GUEST then. False: somebody else has it, or look again. */
+static bool enter_guest(struct task *t, bool *ret_again)
+{
+    int where = IN_GUEST;
+
+    *ret_again = false;
+    atomic_store(&t->where, IN_GUEST);
+    if (!task_must_deliver(t) && !atomic_load(&t->ctx_gone))
+        return true;
+    if (atomic_compare_exchange_strong(&t->where, &where, IN_SENTRY))
+        *ret_again = true;
+    return false;
+}
+
+void task_return(struct task *t)
+{
+    bool again = true;
+
+    t->phase = PHASE_RETURN;
+    t->call.deadline = KTIME_NEVER;
+    while (again) {
+        while (task_must_deliver(t) || atomic_load(&t->ctx_gone)) {
+            int r;
+
+            if (atomic_load(&t->ctx_gone) && !atomic_load(&t->leaving)) {
+                lock(&kernel.tasks_lock);
+                group_kill_locked(t->group, SIGKILL);
+                unlock(&kernel.tasks_lock);
+            }
+            r = signal_deliver(t);
+            if (r == -EDETACHED)
+                return;
+            if (r == -EWAITING && settle(t))
+                return;
+        }
+        if (enter_guest(t, &again)) {
+            int where = IN_GUEST;
+
+            task_ref(t);
+            kernel.platform->ctx_resume(t->ctx);
+            /* its context may have died before it was resumed: then nobody else runs it */
+            if (atomic_load(&t->ctx_gone) &&
+                atomic_compare_exchange_strong(&t->where, &where, IN_SENTRY)) {
+                task_return(t);
+            }
+            task_put(t);
+            return;
+        }
+    }
+}
+
+/* ---- events ---- */
+
+/*
+ * A kick that ended a native futex wait: the host has set the registers to restart it (no timeout),
+ * or has given EINTR (timeout). Shown to signal delivery as a call that a signal interrupted.
+ */
+static void kick_in_futex(struct task *t, struct regs *r)
+{
+    uint64_t op = r->rsi & (uint64_t)FUTEX_CMD_MASK;
+    uint8_t insn[2];
+    bool before = r->rax == SYS_futex, after = r->rax == (uint64_t)-EINTR;
+
+    if ((!before && !after) || (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET))
+        return;
+    if (after && r->rip == t->eintr_rip)
+        return; /* an -EINTR that we gave */
+    if (kernel.platform->as_read(kernel.platform->ctx_aspace(t->ctx), r->rip - (after ? 2 : 0), insn,
+                                 2) != 2 || insn[0] != 0x0f || insn[1] != 0x05)
+        return;
+    if (before)
+        r->rip += 2;
+    r->orig_rax = SYS_futex;
+    t->call.nr = SYS_futex;
+    t->in_call = true;
+    t->ret = before ? -ERESTARTSYS : -ERESTARTNOHAND;
+    r->rax = (uint64_t)t->ret;
+}
+
+static void on_syscall(struct task *t, struct ctx *c)
+{
+    const struct regs *r = kernel.platform->ctx_regs(c);
+    const uint64_t args[6] = { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 };
+
+    call_begin(t, r->orig_rax, args);
+    t->ncalls++;
+    t->in_call = true;
+    t->ret = 0;
+    t->phase = PHASE_CALL;
+    run_call(t);
+}
+
+static void on_gone(struct task *t, struct ctx *c)
+{
+    int where = IN_GUEST, ops = REC_OPS;
+
+    lock(&kernel.tasks_lock);
+    if (t->ctx != c) { /* it has execed, or left, meanwhile */
+        unlock(&kernel.tasks_lock);
+        return;
+    }
+    atomic_store(&t->ctx_gone, true);
+    group_kill_locked(t->group, SIGKILL);
+    task_interrupt(t);
+    unlock(&kernel.tasks_lock);
+    if (atomic_compare_exchange_strong(&t->where, &where, IN_SENTRY))
+        task_return(t);
+    else if (atomic_compare_exchange_strong(&t->rec, &ops, REC_READY))
+        task_make_ready(t);
+}
+
+static void on_event(void *owner, struct ctx *c, enum platform_event ev)
+{
+    struct task *t = owner;
+    int st;
+
+    task_ref(t);
+    if (ev == EV_GONE) {
+        on_gone(t, c);
+        task_put(t);
+        return;
+    }
+    if (ev == EV_OPS) {
+        st = REC_OPS;
+        if (atomic_compare_exchange_strong(&t->rec, &st, REC_READY))
+            run_record(t);
+        task_put(t);
+        return;
+    }
+    st = IN_GUEST;
+    if (!atomic_compare_exchange_strong(&t->where, &st, IN_SENTRY)) {
+        task_put(t); /* gone: it is run as such */
+        return;
+    }
+    t->in_call = false;
+    switch (ev) {
+    case EV_SYSCALL:
+        on_syscall(t, c);
+        break;
+    case EV_FAULT:
+        signal_fault(t, kernel.platform->ctx_fault(c));
+        task_return(t);
+        break;
+    case EV_KICK:
+        kick_in_futex(t, kernel.platform->ctx_regs(c));
+        task_return(t);
+        break;
+    default:
+        clone_child_born(t);
+        task_return(t);
+        break;
+    }
+    task_put(t);
+}
+
+static void owner_ref(void *owner)
+{
+    task_ref(owner);
+}
+
+static void owner_put(void *owner)
+{
+    task_put(owner);
+}
+
+const struct platform_client dispatch_client = {
+    .event = on_event,
+    .drain = dispatch_drain,
+    .owner_ref = owner_ref,
+    .owner_put = owner_put,
+    .worker_start = dispatch_worker_start,
+};

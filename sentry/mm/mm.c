@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The record of an address space; see mm.h. */
+#include "sentry/mm/mm.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "sentry/kernel/alloc.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/vfs/file.h"
+
+struct mm *mm_new(struct aspace *as)
+{
+    struct mm *mm = kzalloc(sizeof *mm);
+
+    if (!mm)
+        return NULL;
+    mm->refs = 1;
+    mm->as = as;
+    mm->dumpable = true;
+    lock_init(&mm->lock, LOCK_MM);
+    list_init(&mm->vmas);
+    return mm;
+}
+
+static void vma_free(struct vma *v)
+{
+    list_del(&v->link);
+    file_put(v->file);
+    kfree(v);
+}
+
+static struct vma *vma_dup(const struct vma *v)
+{
+    struct vma *n = kmemdup(v, sizeof *v);
+
+    if (n && n->file)
+        file_ref(n->file);
+    return n;
+}
+
+struct mm *mm_copy(struct mm *mm, struct aspace *as)
+{
+    struct mm *n = mm_new(as);
+    struct vma *v, *c;
+
+    if (!n)
+        return NULL;
+    LOCK_SCOPE(&mm->lock);
+    list_for_each(v, &mm->vmas, link) {
+        c = vma_dup(v);
+        if (!c) {
+            n->as = NULL;
+            mm_put(n);
+            return NULL;
+        }
+        list_add_tail(&n->vmas, &c->link);
+    }
+    n->brk_start = mm->brk_start, n->brk = mm->brk;
+    n->start_code = mm->start_code, n->end_code = mm->end_code;
+    n->start_data = mm->start_data, n->end_data = mm->end_data;
+    n->start_stack = mm->start_stack;
+    n->arg_start = mm->arg_start, n->arg_end = mm->arg_end;
+    n->env_start = mm->env_start, n->env_end = mm->env_end;
+    n->vdso = mm->vdso;
+    memcpy(n->saved_auxv, mm->saved_auxv, sizeof n->saved_auxv);
+    n->nauxv = mm->nauxv;
+    n->dumpable = mm->dumpable;
+    n->exe = mm->exe ? file_ref(mm->exe) : NULL;
+    return n;
+}
+
+struct mm *mm_ref(struct mm *mm)
+{
+    atomic_fetch_add(&mm->refs, 1);
+    return mm;
+}
+
+void mm_put(struct mm *mm)
+{
+    if (!mm || atomic_fetch_sub(&mm->refs, 1) != 1)
+        return;
+    while (!list_empty(&mm->vmas))
+        vma_free(list_first(&mm->vmas, struct vma, link));
+    if (mm->as)
+        kernel.platform->as_put(mm->as);
+    file_put(mm->exe);
+    lock_done(&mm->lock);
+    kfree(mm);
+}
+
+struct vma *vma_find_locked(struct mm *mm, gaddr_t addr)
+{
+    struct vma *v;
+
+    assert_locked(&mm->lock);
+    list_for_each(v, &mm->vmas, link) {
+        if (v->end > addr)
+            return v->start <= addr ? v : NULL;
+    }
+    return NULL;
+}
+
+/* Cuts [start, end) out of the record; a piece that loses its middle becomes two. */
+static int remove_locked(struct mm *mm, gaddr_t start, gaddr_t end)
+{
+    struct vma *v, *tmp, *tail;
+
+    list_for_each_safe(v, tmp, &mm->vmas, link) {
+        if (v->end <= start || v->start >= end)
+            continue;
+        if (v->start < start && v->end > end) {
+            tail = vma_dup(v);
+            if (!tail)
+                return -ENOMEM;
+            tail->offset += end - v->start;
+            tail->start = end;
+            v->end = start;
+            list_add_head(&v->link, &tail->link);
+        } else if (v->start < start) {
+            v->end = start;
+        } else if (v->end > end) {
+            v->offset += end - v->start;
+            v->start = end;
+        } else {
+            vma_free(v);
+        }
+    }
+    return 0;
+}
+
+int vma_add(struct mm *mm, gaddr_t start, gaddr_t len, int prot, int flags, struct file *file,
+            uint64_t offset)
+{
+    struct vma *n = kzalloc(sizeof *n), *v;
+    struct list *at;
+
+    if (!n) {
+        file_put(file);
+        return -ENOMEM;
+    }
+    *n = (struct vma){ .start = start, .end = start + len, .prot = prot, .flags = flags,
+                       .file = file, .offset = offset };
+    LOCK_SCOPE(&mm->lock);
+    remove_locked(mm, start, start + len);
+    at = &mm->vmas;
+    list_for_each(v, &mm->vmas, link) {
+        if (v->start >= n->end) {
+            at = &v->link;
+            break;
+        }
+    }
+    list_add_tail(at, &n->link);
+    return 0;
+}
+
+void vma_remove(struct mm *mm, gaddr_t start, gaddr_t len)
+{
+    LOCK_SCOPE(&mm->lock);
+    remove_locked(mm, start, start + len);
+}
+
+ssize_t mm_read(struct mm *mm, gaddr_t from, void *to, size_t n)
+{
+    return kernel.platform->as_read(mm->as, from, to, n);
+}
+
+ssize_t mm_write(struct mm *mm, gaddr_t to, const void *from, size_t n)
+{
+    return kernel.platform->as_write(mm->as, to, from, n, false);
+}

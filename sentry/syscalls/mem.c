@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory calls. The common anonymous ones never come here (they are native); what does is carried
+ * out by the caller's own context (call_ops) and noted in the record of the address space.
+ *
+ * Each handler runs twice: first it checks and hands over its operations, then it reads results.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "abi/types.h"
+#include "sentry/kernel/alloc.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/mm/mm.h"
+#include "sentry/syscalls/table.h"
+#include "sentry/vfs/file.h"
+#include "sentry/vfs/vfs.h"
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+#define MMAP_MIN_ADDR 0x10000
+#define MAP_KNOWN                                                                                  \
+    (MAP_SHARED | MAP_PRIVATE | MAP_SHARED_VALIDATE | MAP_FIXED | MAP_ANONYMOUS | MAP_GROWSDOWN |  \
+     MAP_DENYWRITE | MAP_EXECUTABLE | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK |   \
+     MAP_STACK | MAP_FIXED_NOREPLACE | MAP_SYNC)
+
+struct map_state { /* in the record's scratch */
+    struct as_op op;
+    struct mmap_request req;
+    struct file *file; /* a reference for the vma */
+    int type, prot, flags;
+    uint64_t len, offset;
+};
+
+static void map_state_free(void *p)
+{
+    struct map_state *s = p;
+
+    if (s->req.ret_fd_owned)
+        close(s->req.ret_fd);
+    file_put(s->file);
+}
+
+/* May [addr, addr+len) be the guest's? */
+static int range_check(gaddr_t addr, uint64_t len)
+{
+    gaddr_t limit = kernel.platform->as_limit();
+
+    return addr >= limit || len > limit - addr ? -ENOMEM : 0;
+}
+
+static int check_file(struct file *f, const struct map_state *s)
+{
+    int acc = (int)f->mode;
+
+    if (!(acc & FMODE_READ))
+        return -EACCES;
+    if (s->type != MAP_PRIVATE && (s->prot & PROT_WRITE) && !(acc & FMODE_WRITE))
+        return -EACCES;
+    if (f->path.mnt && (f->path.mnt->flags & ST_NOEXEC_FLAG) && (s->prot & PROT_EXEC))
+        return -EPERM;
+    return f->ops->mmap ? 0 : -ENODEV;
+}
+
+static int prepare_file(struct task *t, struct map_state *s, int fd)
+{
+    struct file *f = call_file(t, 0, fd);
+    int r;
+
+    if (IS_ERR(f))
+        return PTR_ERR(f);
+    r = check_file(f, s);
+    if (r < 0)
+        return r;
+    if (s->offset + s->len < s->offset)
+        return -EOVERFLOW;
+    s->req = (struct mmap_request){ .offset = s->offset, .len = s->len, .prot = s->prot,
+                                    .flags = s->flags, .ret_fd = -1, .ret_offset = s->offset };
+    r = f->ops->mmap(t, f, &s->req);
+    if (r < 0)
+        return r;
+    s->file = file_ref(f);
+    return 0;
+}
+
+/* Anonymous shared memory is a file without a name, so that forked children go on sharing it. */
+static int prepare_shared_anon(struct task *t, struct map_state *s)
+{
+    struct file *f = shmem_file_new("dev/zero", s->len, O_RDWR);
+    int r;
+
+    if (IS_ERR(f))
+        return PTR_ERR(f);
+    s->req = (struct mmap_request){ .len = s->len, .prot = s->prot, .flags = s->flags,
+                                    .ret_fd = -1 };
+    r = f->ops->mmap(t, f, &s->req);
+    if (r < 0) {
+        file_put(f);
+        return r;
+    }
+    s->file = f;
+    s->offset = 0;
+    return 0;
+}
+
+static int mmap_prepare(struct task *t, struct map_state *s, gaddr_t addr, int fd)
+{
+    bool fixed = s->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+    int r;
+
+    s->type = s->flags & MAP_TYPE;
+    if (s->len == 0)
+        return -EINVAL;
+    s->len = PAGE_ALIGN_UP(s->len);
+    if (s->len == 0)
+        return -ENOMEM;
+    if (s->offset & (PAGE_SIZE_4K - 1))
+        return -EINVAL;
+    if (s->type != MAP_SHARED && s->type != MAP_PRIVATE && s->type != MAP_SHARED_VALIDATE)
+        return -EINVAL;
+    if (s->type == MAP_SHARED_VALIDATE && (s->flags & ~MAP_KNOWN))
+        return -EOPNOTSUPP;
+    if (s->flags & MAP_HUGETLB)
+        return s->flags & MAP_ANONYMOUS ? -ENOMEM : -EINVAL; /* no huge page files here */
+    if (fixed) {
+        if (addr & (PAGE_SIZE_4K - 1))
+            return -EINVAL;
+        r = range_check(addr, s->len);
+        if (r < 0)
+            return r;
+        if (addr < MMAP_MIN_ADDR && !task_capable(t, 17 /* CAP_SYS_RAWIO */))
+            return -EPERM;
+    } else if (range_check(addr, s->len) < 0) {
+        addr = 0; /* a hint that cannot be */
+    }
+    if (!(s->flags & MAP_ANONYMOUS))
+        r = prepare_file(t, s, fd);
+    else if (s->type != MAP_PRIVATE)
+        r = prepare_shared_anon(t, s);
+    else
+        s->req = (struct mmap_request){ .ret_fd = -1, .ret_anon = true }, r = 0;
+    if (r < 0)
+        return r;
+    s->op = (struct as_op){ .kind = AS_MMAP, .fd = s->req.ret_fd };
+    s->op.a[0] = addr;
+    s->op.a[1] = s->len;
+    s->op.a[2] = (uint64_t)(unsigned)s->prot;
+    s->op.a[3] = (uint64_t)(unsigned)(s->flags & ~(MAP_LOCKED | MAP_DENYWRITE | MAP_EXECUTABLE));
+    s->op.a[4] = s->req.ret_offset;
+    if (s->req.ret_anon) {
+        s->op.fd = -1;
+        s->op.a[3] |= MAP_ANONYMOUS;
+        s->op.a[4] = 0;
+    } else {
+        s->op.a[3] &= ~(uint64_t)MAP_ANONYMOUS;
+    }
+    return 0;
+}
+
+long sys_mmap(struct task *t, gaddr_t addr, uint64_t len, int prot, int flags, int fd, uint64_t off)
+{
+    struct map_state *s = call_scratch(t, sizeof *s);
+    gaddr_t at;
+    int r;
+
+    if (!s)
+        return -ENOMEM;
+    if (t->call.phase == 0) {
+        s->prot = prot, s->flags = flags, s->len = len, s->offset = off;
+        s->req.ret_fd = -1;
+        t->call.scratch_free = map_state_free;
+        r = mmap_prepare(t, s, addr, fd);
+        if (r < 0)
+            return r;
+        t->call.phase = 1;
+        return call_ops(t, &s->op, 1);
+    }
+    if (s->op.ret < 0)
+        return s->op.ret;
+    at = (gaddr_t)s->op.ret;
+    if (s->file || (prot & PROT_EXEC)) {
+        struct file *f = s->file;
+
+        s->file = NULL;
+        (void)!vma_add(t->mm, at, s->len, prot, flags, f, s->offset);
+    } else {
+        vma_remove(t->mm, at, s->len);
+    }
+    return (long)at;
+}
+
+/* One operation on a range, with what it means for the record. */
+static long one_op(struct task *t, enum as_op_kind kind, gaddr_t addr, uint64_t len, uint64_t arg)
+{
+    struct as_op *op = call_scratch(t, sizeof *op);
+    int r;
+
+    if (!op)
+        return -ENOMEM;
+    if (t->call.phase == 0) {
+        if (addr & (PAGE_SIZE_4K - 1))
+            return -EINVAL;
+        r = range_check(addr, len);
+        if (r < 0)
+            return kind == AS_MUNMAP ? -EINVAL : r;
+        *op = (struct as_op){ .kind = kind, .fd = -1, .a = { addr, len, arg } };
+        t->call.phase = 1;
+        return call_ops(t, op, 1);
+    }
+    return op->ret;
+}
+
+long sys_munmap(struct task *t, gaddr_t addr, uint64_t len)
+{
+    long r;
+
+    if (t->call.phase == 0 && len == 0)
+        return -EINVAL;
+    r = one_op(t, AS_MUNMAP, addr, len, 0);
+    if (r == 0)
+        vma_remove(t->mm, addr, PAGE_ALIGN_UP(len));
+    return r;
+}
+
+long sys_mprotect(struct task *t, gaddr_t addr, uint64_t len, int prot)
+{
+    return one_op(t, AS_MPROTECT, addr, len, (uint64_t)(unsigned)prot);
+}
+
+long sys_madvise(struct task *t, gaddr_t addr, uint64_t len, int advice)
+{
+    switch (advice) {
+    case MADV_DONTFORK: /* blob and channel rely on it, guests may use it on their own */
+    case MADV_DOFORK:
+    case MADV_NORMAL:
+    case MADV_RANDOM:
+    case MADV_SEQUENTIAL:
+    case MADV_WILLNEED:
+    case MADV_DONTNEED:
+    case MADV_FREE:
+    case MADV_REMOVE:
+    case MADV_HUGEPAGE:
+    case MADV_NOHUGEPAGE:
+    case MADV_MERGEABLE:
+    case MADV_UNMERGEABLE:
+    case MADV_DONTDUMP:
+    case MADV_DODUMP:
+    case MADV_WIPEONFORK:
+    case MADV_KEEPONFORK:
+    case MADV_COLD:
+    case MADV_PAGEOUT:
+    case MADV_POPULATE_READ:
+    case MADV_POPULATE_WRITE:
+    case MADV_DONTNEED_LOCKED:
+    case 25: /* MADV_COLLAPSE */
+        return one_op(t, AS_MADVISE, addr, len, (uint64_t)(unsigned)advice);
+    default: /* poisoning pages, guard pages (6.13) */
+        return advice == MADV_HWPOISON || advice == MADV_SOFT_OFFLINE ? -EPERM : -EINVAL;
+    }
+}
+
+long sys_msync(struct task *t, gaddr_t addr, uint64_t len, int flags)
+{
+    return one_op(t, AS_MSYNC, addr, len, (uint64_t)(unsigned)flags);
+}
+
+long sys_mincore(struct task *t, gaddr_t addr, uint64_t len, gaddr_t vec)
+{
+    return one_op(t, AS_MINCORE, addr, len, vec);
+}
+
+struct remap_state {
+    struct as_op op;
+};
+
+long sys_mremap(struct task *t, gaddr_t old, uint64_t olen, uint64_t nlen, int flags, gaddr_t new)
+{
+    struct as_op *op = call_scratch(t, sizeof *op);
+    struct vma *v, keep = { 0 };
+
+    if (!op)
+        return -ENOMEM;
+    if (t->call.phase == 0) {
+        if (range_check(old, olen) < 0)
+            return -EFAULT;
+        if ((flags & MREMAP_FIXED) && range_check(new, nlen) < 0)
+            return -EINVAL;
+        *op = (struct as_op){ .kind = AS_MREMAP, .fd = -1,
+                              .a = { old, olen, nlen, (uint64_t)(unsigned)flags, new } };
+        t->call.phase = 1;
+        return call_ops(t, op, 1);
+    }
+    if (op->ret < 0)
+        return op->ret;
+    lock(&t->mm->lock);
+    v = vma_find_locked(t->mm, old);
+    if (v && v->file) {
+        keep = *v;
+        keep.offset += old - v->start;
+        file_ref(keep.file);
+    }
+    unlock(&t->mm->lock);
+    if (olen && !(flags & 4 /* MREMAP_DONTUNMAP */))
+        vma_remove(t->mm, old, PAGE_ALIGN_UP(olen));
+    if (keep.file)
+        (void)!vma_add(t->mm, (gaddr_t)op->ret, PAGE_ALIGN_UP(nlen), keep.prot, keep.flags,
+                       keep.file, keep.offset);
+    return op->ret;
+}
+
+/* brk: an anonymous map that grows at its end, from where exec has put it. */
+long sys_brk(struct task *t, gaddr_t brk)
+{
+    struct as_op *op = call_scratch(t, sizeof *op);
+    struct mm *mm = t->mm;
+    gaddr_t old_end, new_end, was;
+
+    lock(&mm->lock);
+    was = mm->brk;
+    unlock(&mm->lock);
+    if (!op)
+        return (long)was;
+    old_end = PAGE_ALIGN_UP(was);
+    new_end = PAGE_ALIGN_UP(brk);
+    if (t->call.phase == 0) {
+        if (brk < mm->brk_start || brk - mm->brk_start > task_rlimit(t, RLIMIT_DATA)->rlim_cur ||
+            range_check(mm->brk_start, new_end - mm->brk_start) < 0)
+            return (long)was;
+        if (new_end == old_end) {
+            lock(&mm->lock);
+            mm->brk = brk;
+            unlock(&mm->lock);
+            return (long)brk;
+        }
+        if (new_end > old_end)
+            *op = (struct as_op){ .kind = AS_MMAP, .fd = -1,
+                                  .a = { old_end, new_end - old_end, PROT_READ | PROT_WRITE,
+                                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE } };
+        else
+            *op = (struct as_op){ .kind = AS_MUNMAP, .fd = -1,
+                                  .a = { new_end, old_end - new_end } };
+        t->call.phase = 1;
+        return call_ops(t, op, 1);
+    }
+    if (op->ret < 0)
+        return (long)was;
+    lock(&mm->lock);
+    mm->brk = brk;
+    unlock(&mm->lock);
+    return (long)brk;
+}
+
+struct lock_state {
+    struct as_op op;
+};
+
+static long lock_range(struct task *t, gaddr_t addr, uint64_t len, unsigned flags)
+{
+    uint64_t start = PAGE_ALIGN_DOWN(addr);
+
+    if (t->call.phase == 0 && len && !task_capable(t, 14 /* CAP_IPC_LOCK */) &&
+        task_rlimit(t, RLIMIT_MEMLOCK)->rlim_cur == 0)
+        return -EPERM;
+    return one_op(t, AS_MLOCK, start, PAGE_ALIGN_UP(len + (addr - start)), flags);
+}
+
+long sys_mlock(struct task *t, gaddr_t addr, uint64_t len)
+{
+    return lock_range(t, addr, len, 0);
+}
+
+long sys_mlock2(struct task *t, gaddr_t addr, uint64_t len, int flags)
+{
+    return flags & ~1 ? -EINVAL : lock_range(t, addr, len, (unsigned)flags);
+}
+
+long sys_munlock(struct task *t, gaddr_t addr, uint64_t len)
+{
+    uint64_t start = PAGE_ALIGN_DOWN(addr);
+
+    return one_op(t, AS_MUNLOCK, start, PAGE_ALIGN_UP(len + (addr - start)), 0);
+}
