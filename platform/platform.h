@@ -70,6 +70,7 @@ enum as_op_kind {
     AS_MADVISE,  /* a: addr, len, advice */
     AS_MSYNC,    /* a: addr, len, flags */
     AS_MLOCK,    /* a: addr, len, flags */
+    AS_MUNLOCK,  /* a: addr, len */
     AS_MINCORE,  /* a: addr, len, guest vector */
     AS_MEMBARRIER, /* a: cmd, flags, cpu */
     AS_FUTEX_WAKE, /* a: addr, count, private(1/0) */

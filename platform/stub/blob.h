@@ -68,7 +68,7 @@ struct block_op {
 
 #define OP_STORE32_WAKE 0x10001 /* a: address, value */
 #define OP_CLONE 0x10002        /* a: flags, address of the child's block, nonce, tls, ctid, BORN_* */
-#define BLOCK_OPS_MAX 32
+#define BLOCK_OPS_MAX 64 /* AS_OPS_MAX, and a close for each descriptor lent */
 
 struct block {
     uint32_t seq;    /* counts events, by the blob */

@@ -30,6 +30,26 @@ static int lend(struct ctx *c, int fd)
     return r < 0 ? -errno : r;
 }
 
+struct lent { /* descriptors that this batch has lent, ours and theirs */
+    int ours[AS_OPS_MAX], theirs[AS_OPS_MAX];
+    unsigned n;
+};
+
+static int lend_once(struct ctx *c, struct lent *l, int fd)
+{
+    for (unsigned i = 0; i < l->n; i++) {
+        if (l->ours[i] == fd)
+            return l->theirs[i];
+    }
+    int r = lend(c, fd);
+
+    if (r >= 0) {
+        l->ours[l->n] = fd;
+        l->theirs[l->n++] = r;
+    }
+    return r;
+}
+
 static uint64_t clone_flags_of(unsigned f)
 {
     uint64_t host;
@@ -71,11 +91,11 @@ static struct block_op plain(uint32_t nr, const struct as_op *op)
     return b;
 }
 
-static int translate(struct ctx *c, struct as_op *op, struct block_op *b)
+static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct lent *l)
 {
     static const uint16_t calls[] = {
         [AS_MUNMAP] = SYS_munmap, [AS_MPROTECT] = SYS_mprotect, [AS_MREMAP] = SYS_mremap,
-        [AS_MADVISE] = SYS_madvise, [AS_MSYNC] = SYS_msync, [AS_MLOCK] = SYS_mlock2,
+        [AS_MADVISE] = SYS_madvise, [AS_MSYNC] = SYS_msync, [AS_MLOCK] = SYS_mlock2, [AS_MUNLOCK] = SYS_munlock,
         [AS_MINCORE] = SYS_mincore, [AS_MEMBARRIER] = SYS_membarrier,
     };
 
@@ -85,7 +105,7 @@ static int translate(struct ctx *c, struct as_op *op, struct block_op *b)
         b->a[5] = op->a[4];
         b->a[4] = (uint64_t)-1;
         if (op->fd >= 0) {
-            int fd = lend(c, op->fd);
+            int fd = lend_once(c, l, op->fd);
 
             if (fd < 0)
                 return fd;
@@ -128,11 +148,11 @@ void ops_send(struct ctx *c)
 {
     struct block_op *b = block_ops(c);
     unsigned nb = 0;
-    int lent[AS_OPS_MAX], nlent = 0;
+    struct lent l = { .n = 0 };
 
     for (unsigned i = 0; i < c->nops; i++) {
         struct as_op *op = &c->ops[i];
-        int r = translate(c, op, &b[nb]);
+        int r = translate(c, op, &b[nb], &l);
 
         if (r < 0) { /* what cannot even be handed over fails; those behind it are not run */
             op->ret = r;
@@ -143,12 +163,10 @@ void ops_send(struct ctx *c)
             }
             break;
         }
-        if (op->kind == AS_MMAP && op->fd >= 0)
-            lent[nlent++] = (int)b[nb].a[4];
         c->op_slot[i] = (uint8_t)nb++;
     }
-    for (int i = 0; i < nlent; i++)
-        b[nb++] = (struct block_op){ .nr = SYS_close, .always = 1, .a = { (uint64_t)lent[i] } };
+    for (unsigned i = 0; i < l.n; i++)
+        b[nb++] = (struct block_op){ .nr = SYS_close, .always = 1, .a = { (uint64_t)l.theirs[i] } };
     __atomic_store_n(&c->block->nops, nb, __ATOMIC_RELAXED);
     atomic_fetch_add(&trap.st.ops, nb);
     atomic_store(&c->state, CTX_OPS);

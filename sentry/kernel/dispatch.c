@@ -116,6 +116,7 @@ void dispatch_drain(void)
 static void start_ops(struct task *t)
 {
     struct as_op *ops = t->call.ops;
+    struct ctx *c = t->call.ops_ctx ? t->call.ops_ctx : t->ctx;
     unsigned n = t->call.nops;
     int st = REC_OPS;
 
@@ -125,7 +126,7 @@ static void start_ops(struct task *t)
     task_ref(t);
     atomic_store(&t->rec, REC_OPS);
     if (!atomic_load(&t->ctx_gone))
-        kernel.platform->ctx_run_ops(t->ctx, ops, n);
+        kernel.platform->ctx_run_ops(c, ops, n);
     if (atomic_load(&t->ctx_gone) && atomic_compare_exchange_strong(&t->rec, &st, REC_READY))
         task_make_ready(t);
     task_put(t);
@@ -307,8 +308,12 @@ static void on_gone(struct task *t, struct ctx *c)
     int where = IN_GUEST, ops = REC_OPS;
 
     lock(&kernel.tasks_lock);
-    if (t->ctx != c) { /* it has execed, or left, meanwhile */
+    if (t->ctx != c) { /* it has execed, or left, meanwhile; or this was to be its next */
+        bool next = t->call.ops_ctx == c;
+
         unlock(&kernel.tasks_lock);
+        if (next && atomic_compare_exchange_strong(&t->rec, &ops, REC_READY))
+            task_make_ready(t);
         return;
     }
     atomic_store(&t->ctx_gone, true);

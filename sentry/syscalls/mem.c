@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <unistd.h>
 
 #include "abi/types.h"
 #include "sentry/kernel/alloc.h"
@@ -59,7 +61,7 @@ static int check_file(struct file *f, const struct map_state *s)
         return -EACCES;
     if (s->type != MAP_PRIVATE && (s->prot & PROT_WRITE) && !(acc & FMODE_WRITE))
         return -EACCES;
-    if (f->path.mnt && (f->path.mnt->flags & ST_NOEXEC_FLAG) && (s->prot & PROT_EXEC))
+    if (f->path.mnt && (f->path.mnt->flags & MS_NOEXEC) && (s->prot & PROT_EXEC))
         return -EPERM;
     return f->ops->mmap ? 0 : -ENODEV;
 }
@@ -159,7 +161,8 @@ static int mmap_prepare(struct task *t, struct map_state *s, gaddr_t addr, int f
     return 0;
 }
 
-long sys_mmap(struct task *t, gaddr_t addr, uint64_t len, int prot, int flags, int fd, uint64_t off)
+long sys_mmap(struct task *t, gaddr_t addr, size_t len, unsigned long prot, unsigned long flags, int fd,
+              unsigned long off)
 {
     struct map_state *s = call_scratch(t, sizeof *s);
     gaddr_t at;
@@ -168,7 +171,7 @@ long sys_mmap(struct task *t, gaddr_t addr, uint64_t len, int prot, int flags, i
     if (!s)
         return -ENOMEM;
     if (t->call.phase == 0) {
-        s->prot = prot, s->flags = flags, s->len = len, s->offset = off;
+        s->prot = (int)prot, s->flags = (int)flags, s->len = len, s->offset = off;
         s->req.ret_fd = -1;
         t->call.scratch_free = map_state_free;
         r = mmap_prepare(t, s, addr, fd);
@@ -184,7 +187,7 @@ long sys_mmap(struct task *t, gaddr_t addr, uint64_t len, int prot, int flags, i
         struct file *f = s->file;
 
         s->file = NULL;
-        (void)!vma_add(t->mm, at, s->len, prot, flags, f, s->offset);
+        (void)!vma_add(t->mm, at, s->len, s->prot, s->flags, f, s->offset);
     } else {
         vma_remove(t->mm, at, s->len);
     }
@@ -212,7 +215,7 @@ static long one_op(struct task *t, enum as_op_kind kind, gaddr_t addr, uint64_t 
     return op->ret;
 }
 
-long sys_munmap(struct task *t, gaddr_t addr, uint64_t len)
+long sys_munmap(struct task *t, gaddr_t addr, size_t len)
 {
     long r;
 
@@ -224,12 +227,12 @@ long sys_munmap(struct task *t, gaddr_t addr, uint64_t len)
     return r;
 }
 
-long sys_mprotect(struct task *t, gaddr_t addr, uint64_t len, int prot)
+long sys_mprotect(struct task *t, gaddr_t addr, size_t len, unsigned long prot)
 {
-    return one_op(t, AS_MPROTECT, addr, len, (uint64_t)(unsigned)prot);
+    return one_op(t, AS_MPROTECT, addr, len, prot);
 }
 
-long sys_madvise(struct task *t, gaddr_t addr, uint64_t len, int advice)
+long sys_madvise(struct task *t, gaddr_t addr, size_t len, int advice)
 {
     switch (advice) {
     case MADV_DONTFORK: /* blob and channel rely on it, guests may use it on their own */
@@ -261,21 +264,17 @@ long sys_madvise(struct task *t, gaddr_t addr, uint64_t len, int advice)
     }
 }
 
-long sys_msync(struct task *t, gaddr_t addr, uint64_t len, int flags)
+long sys_msync(struct task *t, gaddr_t addr, size_t len, int flags)
 {
     return one_op(t, AS_MSYNC, addr, len, (uint64_t)(unsigned)flags);
 }
 
-long sys_mincore(struct task *t, gaddr_t addr, uint64_t len, gaddr_t vec)
+long sys_mincore(struct task *t, gaddr_t addr, size_t len, gaddr_t vec)
 {
     return one_op(t, AS_MINCORE, addr, len, vec);
 }
 
-struct remap_state {
-    struct as_op op;
-};
-
-long sys_mremap(struct task *t, gaddr_t old, uint64_t olen, uint64_t nlen, int flags, gaddr_t new)
+long sys_mremap(struct task *t, gaddr_t old, size_t olen, size_t nlen, unsigned long flags, gaddr_t new)
 {
     struct as_op *op = call_scratch(t, sizeof *op);
     struct vma *v, keep = { 0 };
@@ -288,7 +287,7 @@ long sys_mremap(struct task *t, gaddr_t old, uint64_t olen, uint64_t nlen, int f
         if ((flags & MREMAP_FIXED) && range_check(new, nlen) < 0)
             return -EINVAL;
         *op = (struct as_op){ .kind = AS_MREMAP, .fd = -1,
-                              .a = { old, olen, nlen, (uint64_t)(unsigned)flags, new } };
+                              .a = { old, olen, nlen, flags, new } };
         t->call.phase = 1;
         return call_ops(t, op, 1);
     }
@@ -352,10 +351,6 @@ long sys_brk(struct task *t, gaddr_t brk)
     return (long)brk;
 }
 
-struct lock_state {
-    struct as_op op;
-};
-
 static long lock_range(struct task *t, gaddr_t addr, uint64_t len, unsigned flags)
 {
     uint64_t start = PAGE_ALIGN_DOWN(addr);
@@ -366,17 +361,17 @@ static long lock_range(struct task *t, gaddr_t addr, uint64_t len, unsigned flag
     return one_op(t, AS_MLOCK, start, PAGE_ALIGN_UP(len + (addr - start)), flags);
 }
 
-long sys_mlock(struct task *t, gaddr_t addr, uint64_t len)
+long sys_mlock(struct task *t, gaddr_t addr, size_t len)
 {
     return lock_range(t, addr, len, 0);
 }
 
-long sys_mlock2(struct task *t, gaddr_t addr, uint64_t len, int flags)
+long sys_mlock2(struct task *t, gaddr_t addr, size_t len, int flags)
 {
     return flags & ~1 ? -EINVAL : lock_range(t, addr, len, (unsigned)flags);
 }
 
-long sys_munlock(struct task *t, gaddr_t addr, uint64_t len)
+long sys_munlock(struct task *t, gaddr_t addr, size_t len)
 {
     uint64_t start = PAGE_ALIGN_DOWN(addr);
 
