@@ -97,5 +97,8 @@ void signal_fault(struct task *t, const struct fault *f);
 /* sigframe.c: sets up or undoes a guest signal frame in the held context's registers. */
 int signal_setup_frame(struct task *t, int sig, const struct lx_siginfo *info,
                        const struct lx_sigaction *sa);
-/* The value for rax; -EDETACHED where the frame was bad (SIGSEGV is then pending). */
+/*
+ * -EREGS: all registers, rax too, are those of the frame, and orig_rax is -1: neither rax nor a
+ * restart is to be touched; go on to task_return. The frame may have been bad (SIGSEGV is pending).
+ */
 long do_sigreturn(struct task *t);

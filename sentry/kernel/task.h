@@ -78,6 +78,7 @@ struct task {
     sigset64 real_blocked;   /* [T] sigtimedwait: the mask while blocked lacks what is waited for */
     bool restore_blocked;    /* [t] saved_blocked goes back when the call is answered */
     struct lx_sigaltstack altstack; /* [t] */
+    struct { uint64_t trapno, err, cr2; } last_fault; /* [t] as signal frames show it */
     struct waitqueue signalfd_wq;   /* woken when a signal is queued for it or its group */
 
     gaddr_t clear_child_tid; /* [t] */
