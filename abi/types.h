@@ -30,7 +30,6 @@ typedef int64_t ktime_t;   /* nanoseconds of CLOCK_MONOTONIC unless said otherwi
 #define ERESTART_RESTARTBLOCK 516 /* as NOHAND, but by restart_syscall with what is left */
 #define EWAITING 900             /* the record is queued; the handler is run again when it is woken */
 #define EDETACHED 901            /* the handler has taken over: no answer, regs are already as wanted */
-#define EREGS 902                /* the call's result is the registers as they stand (sigreturn) */
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))

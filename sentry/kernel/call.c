@@ -7,7 +7,17 @@
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/proc.h"
 #include "sentry/vfs/file.h"
+
+void call_task_init(struct task *t)
+{
+    atomic_init(&t->rec, REC_RUN);
+    atomic_init(&t->where, IN_SENTRY);
+    list_init(&t->ready_link);
+    ktimer_init(&t->deadline, task_deadline);
+    t->call.deadline = KTIME_NEVER;
+}
 
 void call_begin(struct task *t, uint64_t nr, const uint64_t args[6])
 {

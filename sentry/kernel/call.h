@@ -67,7 +67,7 @@ void call_deadline(struct task *t, ktime_t when);
  */
 int call_ops(struct task *t, struct as_op *ops, unsigned n) __must_check;
 
-/* The record of a new task (timer, list node, states): wait.c; task_alloc calls it. */
+/* The record of a new task (timer, list node, states); task_alloc calls it. */
 void call_task_init(struct task *t);
 
 /* Dispatcher only. */

@@ -158,7 +158,11 @@ static void end_context(struct task *t)
         kernel.platform->ctx_cputime(c, &t->utime_ns, &t->stime_ns);
     t->ctx = NULL;
     unlock(&kernel.tasks_lock);
-    if (c)
+    if (!c)
+        return;
+    if (atomic_load(&t->ctx_gone))
+        kernel.platform->ctx_free(c);
+    else
         kernel.platform->ctx_exit(c);
 }
 
@@ -209,7 +213,8 @@ long do_exit(struct task *t, int code)
         t->leave_ops = robust_leave(t, t->mm && g->exiting && atomic_load(&t->mm->refs) <= (int)g->nlive);
     }
     struct leave_ops *l = t->leave_ops;
-    if (t->leave_phase == LEAVE_WORDS && l && t->ctx && l->pos < l->n) {
+    if (t->leave_phase == LEAVE_WORDS && l && t->ctx && !atomic_load(&t->ctx_gone) &&
+        l->pos < l->n) {
         unsigned n = MIN(l->n - l->pos, (unsigned)AS_OPS_MAX);
         l->pos += n;
         return call_ops(t, &l->ops[l->pos - n], n);

@@ -97,8 +97,5 @@ void signal_fault(struct task *t, const struct fault *f);
 /* sigframe.c: sets up or undoes a guest signal frame in the held context's registers. */
 int signal_setup_frame(struct task *t, int sig, const struct lx_siginfo *info,
                        const struct lx_sigaction *sa);
-/*
- * -EREGS: all registers, rax too, are those of the frame, and orig_rax is -1: neither rax nor a
- * restart is to be touched; go on to task_return. The frame may have been bad (SIGSEGV is pending).
- */
+/* -EDETACHED: all registers are the frame's. The frame may have been bad (SIGSEGV is pending). */
 long do_sigreturn(struct task *t);

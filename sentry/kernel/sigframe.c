@@ -198,9 +198,9 @@ long do_sigreturn(struct task *t)
     gaddr_t limit = kernel.platform->as_limit();
     if (r->rip >= limit || r->rsp > limit)
         signal_force(t, SIGSEGV, NULL);
-    return -EREGS;
+    return -EDETACHED;
 bad:
     r->orig_rax = (uint64_t)-1;
     signal_force(t, SIGSEGV, NULL);
-    return -EREGS;
+    return -EDETACHED;
 }
