@@ -124,7 +124,7 @@ struct file {
         uid_t uid, euid;
     } owner;
     uint64_t id;                /* [I] unique, never reused */
-    const char *anon_name;      /* [I] static; "[eventfd]": /proc/PID/fd shows anon_inode:[eventfd] */
+    const char *anon_name;      /* [I] static; "eventfd": /proc/PID/fd shows anon_inode:[eventfd] */
     bool no_notify;             /* [I] no inotify events (O_PATH, internal opens) */
 };
 
@@ -139,7 +139,7 @@ enum {
 };
 
 /*
- * A file on an anonymous inode ("anon_inode:[name]"; name is static, "[eventfd]" say). Takes over
+ * A file on an anonymous inode ("anon_inode:[name]"; name is static, "eventfd" say). Takes over
  * priv: on failure the caller still owns it. ERR_PTR(-ENOMEM / -ENFILE). flags: O_ACCMODE |
  * O_NONBLOCK. Such files are streams (FMODE_STREAM); clear the bit for one that seeks.
  */
@@ -160,8 +160,6 @@ static inline bool file_nonblock(const struct file *f)
     return atomic_load(&f->flags) & 04000 /* O_NONBLOCK */;
 }
 uint32_t file_poll(struct file *f, struct poll_table *pt);
-/* ipc/epoll.c: takes a dying file off all epoll sets. Called when epoll_items is not empty. */
-void epoll_file_gone(struct file *f);
 
 /* ---- descriptor tables ---- */
 

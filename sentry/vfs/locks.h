@@ -6,24 +6,32 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "abi/fs.h"
 #include "abi/types.h"
+#include "sentry/kernel/list.h"
 
 struct file;
 struct files;
+struct inode;
 struct task;
 
-/* struct flock as the guest has it on x86-64. */
-struct lx_flock {
-    int16_t type, whence;
-    int32_t pad;
-    int64_t start, len;
-    int32_t pid, pad2;
+/*
+ * A lock call's part of the record (call_scratch): the decoded request, and, while it waits, its
+ * place among the waiters. locks_call makes it; it leaves the waiters when the record ends.
+ */
+struct lock_call {
+    struct lx_flock fl;
+    struct list link;   /* all waiters; guarded by locks_lock */
+    const void *owner;
+    const void *blocker; /* owner of what is in the way */
 };
+struct lock_call *locks_call(struct task *t); /* NULL: no memory */
 
-/* F_SETLK and F_SETLKW (wait), ofd: the F_OFD_ ones. May be -EWAITING. */
-int locks_set(struct task *t, struct file *f, const struct lx_flock *fl, bool wait, bool ofd);
+/* F_SETLK and F_SETLKW (wait) of lc->fl, ofd: the F_OFD_ ones. May be -EWAITING. */
+int locks_set(struct task *t, struct file *f, struct lock_call *lc, bool wait, bool ofd);
 /* F_GETLK: *fl becomes the first lock in the way, or F_UNLCK. */
 int locks_get(struct task *t, struct file *f, struct lx_flock *fl, bool ofd);
 /* flock(2): op LOCK_SH, LOCK_EX, LOCK_UN with LOCK_NB. May be -EWAITING. */
@@ -34,8 +42,6 @@ void locks_posix_gone(struct file *f, struct files *owner);
 /* The file ends: its flock and OFD locks go. */
 void locks_file_gone(struct file *f);
 
-struct file_locks;
-struct inode;
 /* The inode ends. */
 void locks_inode_gone(struct inode *i);
 

@@ -8,7 +8,8 @@
  *                         fsnotify_inode (IN_ATTRIB of chmod, utimes, unlink), fsnotify_file IN_OPEN
  *   dentry_put            fsnotify_gone when a dentry of an inode without links goes
  *   read, write, close    fsnotify_file
- *   umount                fsnotify_unmount
+ *
+ * A guest cannot unmount, so there is no IN_UNMOUNT.
  */
 #pragma once
 
@@ -16,11 +17,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sentry/kernel/list.h"
+#include "sentry/kernel/lock.h"
+
 struct dentry;
 struct file;
 struct inode;
 struct path;
-struct super;
 
 enum {
     LX_IN_ACCESS = 0x1,
@@ -36,12 +39,28 @@ enum {
     LX_IN_DELETE_SELF = 0x400,
     LX_IN_MOVE_SELF = 0x800,
     LX_IN_ALL_EVENTS = 0xfff,
-    LX_IN_UNMOUNT = 0x2000,
     LX_IN_Q_OVERFLOW = 0x4000,
     LX_IN_IGNORED = 0x8000,
     LX_IN_ISDIR = 0x40000000,
 };
 
+/*
+ * What hangs on an inode. event is called under notify_lock (LOCK_OBJECT) for those events that mask
+ * asks for, and for IGNORED (w is off the inode then); it may take w off by
+ * fsnotify_watch_del_locked.
+ */
+struct fsnotify_watch {
+    struct list link;    /* inode->watches */
+    struct inode *inode; /* reference, while it hangs there */
+    uint32_t mask;
+    bool excl_unlink;    /* nothing of children that have no name any more */
+    void (*event)(struct fsnotify_watch *w, uint32_t mask, uint32_t cookie, const char *name);
+};
+
+extern struct lock notify_lock; /* all watches, and the queues of inotify */
+void fsnotify_watch_add_locked(struct fsnotify_watch *w, struct inode *inode);
+/* The inode's reference becomes the caller's, to be put after notify_lock. */
+struct inode *fsnotify_watch_del_locked(struct fsnotify_watch *w);
 extern _Atomic int fsnotify_watches; /* in the whole sandbox */
 
 static inline bool fsnotify_active(void)
@@ -56,7 +75,6 @@ void fsnotify_dirent_(struct inode *dir, const char *name, uint32_t mask, uint32
 void fsnotify_move_(struct inode *odir, const char *oname, struct inode *ndir, const char *nname,
                     struct inode *moved);
 void fsnotify_gone_(struct inode *i);
-void fsnotify_unmount_(struct super *sb);
 
 /* To the watchers of d's inode, and of the directory it lies in (with its name). */
 static inline void fsnotify_dentry(struct dentry *d, uint32_t mask)
@@ -92,10 +110,4 @@ static inline void fsnotify_gone(struct inode *i)
 {
     if (fsnotify_active())
         fsnotify_gone_(i);
-}
-
-static inline void fsnotify_unmount(struct super *sb)
-{
-    if (fsnotify_active())
-        fsnotify_unmount_(sb);
 }

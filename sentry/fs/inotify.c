@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inotify: a queue of events from the watches of one instance. Everything here is guarded by
+ * notify_lock (vfs/notify.c); an event is queued by whoever does what is watched.
+ *
+ * An event that equals the newest one in the queue is dropped; beyond INOTIFY_MAX_QUEUED one
+ * overflow event is queued and the rest is lost. A watch ends by inotify_rm_watch, IN_ONESHOT, the
+ * end of its inode, or of the instance; the first three leave IN_IGNORED.
+ */
+#include "sentry/fs/inotify.h"
+
+#include <asm/ioctls.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sentry/kernel/alloc.h"
+#include "sentry/kernel/call.h"
+#include "sentry/kernel/task.h"
+#include "sentry/vfs/notify.h"
+#include "sentry/vfs/vfs.h"
+
+#define LX_IN_EXCL_UNLINK 0x04000000u
+#define LX_IN_MASK_CREATE 0x10000000u
+#define LX_IN_MASK_ADD 0x20000000u
+#define LX_IN_ONESHOT 0x80000000u
+
+struct lx_inotify_event {
+    int32_t wd;
+    uint32_t mask, cookie, len;
+};
+
+struct inotify_user { /* what the instances of one user have */
+    struct list link;
+    uid_t uid;
+    unsigned instances, watches;
+};
+
+struct inotify {
+    struct inotify_user *user;
+    struct waitqueue wq;
+    struct list events;  /* struct event */
+    struct list watches; /* struct watch */
+    unsigned nevents;
+    size_t bytes;        /* of all queued events, as read gives them */
+    int last_wd;
+    bool overflowed;     /* the overflow event is in the queue */
+};
+
+struct watch {
+    struct fsnotify_watch w;
+    struct list link; /* in->watches */
+    struct inotify *in;
+    int wd;
+    bool oneshot;
+    uint32_t shown; /* mask as fdinfo shows it */
+};
+
+struct event {
+    struct list link;
+    struct lx_inotify_event head;
+    char name[]; /* head.len bytes, padded with zeros */
+};
+
+static struct list users = LIST_INIT(users);
+
+static struct inotify_user *user_get_locked(uid_t uid)
+{
+    struct inotify_user *u;
+
+    list_for_each(u, &users, link)
+        if (u->uid == uid)
+            return u;
+    u = kzalloc(sizeof *u);
+    if (u) {
+        u->uid = uid;
+        list_add_tail(&users, &u->link);
+    }
+    return u;
+}
+
+static void user_drop_locked(struct inotify_user *u)
+{
+    if (u->instances || u->watches)
+        return;
+    list_del(&u->link);
+    kfree(u);
+}
+
+static bool same_as_newest(const struct inotify *in, const struct lx_inotify_event *h,
+                           const char *name)
+{
+    const struct event *last = list_entry(in->events.prev, struct event, link);
+
+    if (list_empty(&in->events) || memcmp(&last->head, h, sizeof *h) != 0)
+        return false;
+    return h->len == 0 || strcmp(last->name, name) == 0;
+}
+
+static void queue_locked(struct inotify *in, int wd, uint32_t mask, uint32_t cookie,
+                         const char *name)
+{
+    size_t n = name ? strlen(name) + 1 : 0;
+    struct lx_inotify_event h = {wd, mask, cookie, (uint32_t)((n + sizeof h - 1) & -sizeof h)};
+    struct event *e = NULL;
+
+    if (same_as_newest(in, &h, name))
+        return;
+    if (in->nevents < INOTIFY_MAX_QUEUED)
+        e = kzalloc(sizeof *e + h.len);
+    if (!e) { /* the queue or memory is at its limit */
+        if (in->overflowed)
+            return;
+        h = (struct lx_inotify_event){-1, LX_IN_Q_OVERFLOW, 0, 0};
+        e = kzalloc(sizeof *e);
+        if (!e)
+            return;
+        in->overflowed = true;
+        n = 0;
+    }
+    e->head = h;
+    if (n)
+        memcpy(e->name, name, n);
+    list_add_tail(&in->events, &e->link);
+    in->nevents++;
+    in->bytes += sizeof h + h.len;
+    wq_wake(&in->wq, POLLIN | POLLRDNORM);
+}
+
+/* w is off its inode already. */
+static void watch_free_locked(struct watch *w)
+{
+    w->in->user->watches--;
+    list_del(&w->link);
+    kfree(w);
+}
+
+static void watch_event(struct fsnotify_watch *fw, uint32_t mask, uint32_t cookie, const char *name)
+{
+    struct watch *w = container_of(fw, struct watch, w);
+
+    if (mask & LX_IN_IGNORED) {
+        if (w->wd >= 0)
+            queue_locked(w->in, w->wd, LX_IN_IGNORED, /* cookie= */ 0, /* name= */ NULL);
+        watch_free_locked(w);
+        return;
+    }
+    queue_locked(w->in, w->wd, mask, cookie, name);
+    if (w->oneshot && fw->mask) {
+        /* The inode's reference cannot be put here: the watch stays, deaf, until it is removed. */
+        fw->mask = 0;
+        queue_locked(w->in, w->wd, LX_IN_IGNORED, /* cookie= */ 0, /* name= */ NULL);
+        w->wd = -1;
+    }
+}
+
+/* Moves one event out; its size, or -EINVAL when it does not fit. */
+static ssize_t take_event_locked(struct inotify *in, struct iter *it)
+{
+    struct event *e = list_first(&in->events, struct event, link);
+    size_t n = sizeof e->head + e->head.len;
+    ssize_t r;
+
+    if (it->left < n)
+        return -EINVAL;
+    list_del(&e->link);
+    in->nevents--;
+    in->bytes -= n;
+    if (e->head.mask & LX_IN_Q_OVERFLOW)
+        in->overflowed = false;
+    r = iter_put(it, &e->head, n);
+    kfree(e);
+    return r == (ssize_t)n ? r : -EFAULT;
+}
+
+static ssize_t inotify_read(struct task *t, struct file *f, struct iter *it, loff_t *pos)
+{
+    struct inotify *in = f->priv;
+    ssize_t done = 0, r = 0;
+
+    (void)pos;
+    LOCK_SCOPE(&notify_lock);
+    while (!list_empty(&in->events) && (r = take_event_locked(in, it)) >= 0)
+        done += r;
+    if (done || r < 0)
+        return done && r != -EFAULT ? done : r;
+    return file_nonblock(f) ? -EAGAIN : task_wait(t, &in->wq, 0);
+}
+
+static uint32_t inotify_poll(struct file *f, struct poll_table *pt)
+{
+    struct inotify *in = f->priv;
+
+    poll_wait(pt, &in->wq);
+    LOCK_SCOPE(&notify_lock);
+    return list_empty(&in->events) ? 0 : POLLIN | POLLRDNORM;
+}
+
+static long inotify_ioctl(struct task *t, struct file *f, unsigned cmd, uint64_t arg)
+{
+    struct inotify *in = f->priv;
+    int n;
+
+    if (cmd != FIONREAD)
+        return -ENOIOCTLCMD;
+    lock(&notify_lock);
+    n = (int)in->bytes;
+    unlock(&notify_lock);
+    return put_guest(t, arg, &n);
+}
+
+static size_t inotify_fdinfo(struct file *f, char *buf, size_t cap)
+{
+    struct inotify *in = f->priv;
+    struct watch *w;
+    size_t len = 0;
+
+    LOCK_SCOPE(&notify_lock);
+    list_for_each(w, &in->watches, link) {
+        int n;
+
+        if (w->wd < 0 || len >= cap)
+            continue;
+        n = snprintf(buf + len, cap - len,
+                     "inotify wd:%x ino:%lx sdev:%lx mask:%x ignored_mask:0 \n", w->wd,
+                     (long)w->w.inode->ino, (long)w->w.inode->sb->dev, w->shown);
+        if (n > 0 && (size_t)n < cap - len)
+            len += (size_t)n;
+    }
+    return len;
+}
+
+static void inotify_release(struct file *f)
+{
+    struct inotify *in = f->priv;
+    struct event *e, *tmp;
+
+    for (;;) {
+        struct inode *inode = NULL;
+        struct watch *w;
+
+        lock(&notify_lock);
+        if (!list_empty(&in->watches)) {
+            w = list_first(&in->watches, struct watch, link);
+            inode = fsnotify_watch_del_locked(&w->w);
+            watch_free_locked(w);
+        } else {
+            in->user->instances--;
+            user_drop_locked(in->user);
+        }
+        unlock(&notify_lock);
+        if (!inode)
+            break;
+        inode_put(inode);
+    }
+    list_for_each_safe(e, tmp, &in->events, link)
+        kfree(e);
+    wq_done(&in->wq);
+    kfree(in);
+}
+
+static const struct file_ops inotify_ops = {
+    .name = "inotify",
+    .read = inotify_read,
+    .poll = inotify_poll,
+    .ioctl = inotify_ioctl,
+    .fdinfo = inotify_fdinfo,
+    .release = inotify_release,
+};
+
+bool file_is_inotify(const struct file *f)
+{
+    return f->ops == &inotify_ops;
+}
+
+struct file *inotify_new(struct task *t, unsigned flags)
+{
+    struct inotify *in = kzalloc(sizeof *in);
+    struct file *f;
+
+    if (!in)
+        return ERR_PTR(-ENOMEM);
+    lock(&notify_lock);
+    in->user = user_get_locked(t->cred->uid);
+    if (!in->user || in->user->instances >= INOTIFY_MAX_INSTANCES) {
+        unlock(&notify_lock);
+        f = ERR_PTR(in->user ? -EMFILE : -ENOMEM);
+        kfree(in);
+        return f;
+    }
+    in->user->instances++;
+    unlock(&notify_lock);
+    wq_init(&in->wq);
+    list_init(&in->events);
+    list_init(&in->watches);
+    f = anon_file_new("inotify", &inotify_ops, in, flags & O_NONBLOCK);
+    if (IS_ERR(f)) {
+        lock(&notify_lock);
+        in->user->instances--;
+        user_drop_locked(in->user);
+        unlock(&notify_lock);
+        wq_done(&in->wq);
+        kfree(in);
+    }
+    return f;
+}
+
+static struct watch *watch_of_inode_locked(struct inotify *in, struct inode *inode)
+{
+    struct fsnotify_watch *fw;
+
+    list_for_each(fw, &inode->watches, link) {
+        struct watch *w = container_of(fw, struct watch, w);
+
+        if (fw->event == watch_event && w->in == in && w->wd >= 0)
+            return w;
+    }
+    return NULL;
+}
+
+static int watch_new_locked(struct inotify *in, struct inode *inode, struct watch **ret)
+{
+    struct watch *w;
+
+    if (in->user->watches >= INOTIFY_MAX_WATCHES)
+        return -ENOSPC;
+    w = kzalloc(sizeof *w);
+    if (!w)
+        return -ENOMEM;
+    in->last_wd = in->last_wd == INT_MAX ? 1 : in->last_wd + 1;
+    w->wd = in->last_wd;
+    w->in = in;
+    w->w.event = watch_event;
+    in->user->watches++;
+    list_add_tail(&in->watches, &w->link);
+    fsnotify_watch_add_locked(&w->w, inode);
+    *ret = w;
+    return 0;
+}
+
+int inotify_add(struct file *f, struct inode *inode, uint32_t mask)
+{
+    struct inotify *in = f->priv;
+    struct watch *w;
+    int r;
+
+    if (!file_is_inotify(f))
+        return -EINVAL;
+    LOCK_SCOPE(&notify_lock);
+    w = watch_of_inode_locked(in, inode);
+    if (w && mask & LX_IN_MASK_CREATE)
+        return -EEXIST;
+    if (!w) {
+        r = watch_new_locked(in, inode, &w);
+        if (r < 0)
+            return r;
+    } else if (!(mask & LX_IN_MASK_ADD)) {
+        w->w.mask = w->shown = 0;
+        w->oneshot = w->w.excl_unlink = false;
+    }
+    w->w.mask |= mask & LX_IN_ALL_EVENTS;
+    w->shown |= mask & (LX_IN_ALL_EVENTS | LX_IN_EXCL_UNLINK | LX_IN_ONESHOT);
+    w->oneshot |= (mask & LX_IN_ONESHOT) != 0;
+    w->w.excl_unlink |= (mask & LX_IN_EXCL_UNLINK) != 0;
+    return w->wd;
+}
+
+int inotify_remove(struct file *f, int wd)
+{
+    struct inotify *in = f->priv;
+    struct inode *inode = NULL;
+    struct watch *w;
+
+    if (!file_is_inotify(f))
+        return -EINVAL;
+    lock(&notify_lock);
+    list_for_each(w, &in->watches, link) {
+        if (w->wd != wd || wd < 0)
+            continue;
+        inode = fsnotify_watch_del_locked(&w->w);
+        queue_locked(in, wd, LX_IN_IGNORED, /* cookie= */ 0, /* name= */ NULL);
+        watch_free_locked(w);
+        break;
+    }
+    unlock(&notify_lock);
+    if (!inode)
+        return -EINVAL;
+    inode_put(inode);
+    return 0;
+}
