@@ -4,7 +4,6 @@
 
 /* Names that libc has, too. */
 #define sigset_t kernel_sigset_t
-#define timespec kernel_timespec
 #define timeval kernel_timeval
 #define itimerspec kernel_itimerspec
 #define itimerval kernel_itimerval
@@ -14,7 +13,6 @@
 #include <asm/ucontext.h>
 #include <linux/signalfd.h>
 #undef sigset_t
-#undef timespec
 #undef timeval
 #undef itimerspec
 #undef itimerval
