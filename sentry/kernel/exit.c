@@ -20,6 +20,7 @@
 #include "sentry/kernel/proc.h"
 #include "sentry/kernel/robust.h"
 #include "sentry/kernel/sigset.h"
+#include "sentry/strace/strace.h"
 #include "sentry/mm/mm.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
@@ -208,6 +209,8 @@ long do_exit(struct task *t, int code)
 {
     if (t->leave_phase == LEAVE_BEGIN) {
         begin(t, code);
+        if (kernel.strace)
+            strace_exit(t, code);
         t->leave_phase = LEAVE_WORDS;
         struct tgroup *g = t->group;
         t->leave_ops = robust_leave(t, t->mm && g->exiting && atomic_load(&t->mm->refs) <= (int)g->nlive);

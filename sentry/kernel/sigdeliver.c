@@ -15,6 +15,7 @@
 #include "sentry/kernel/proc.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/sigset.h"
+#include "sentry/strace/strace.h"
 
 #define NR_RESTART_SYSCALL 219
 
@@ -156,7 +157,7 @@ int signal_deliver(struct task *t)
     if (atomic_load(&t->leaving))
         return (int)do_exit(t, t->exit_code);
     for (;;) {
-        struct lx_siginfo info;
+        struct lx_siginfo info = {.signo = 0};
         struct lx_sigaction sa;
         lock(&kernel.tasks_lock);
         if (!interrupted(t))
@@ -169,6 +170,8 @@ int signal_deliver(struct task *t)
         }
         bool again = v == NONE && atomic_load(&t->sigpending);
         unlock(&kernel.tasks_lock);
+        if (kernel.strace && info.signo && v != NONE)
+            strace_signal(t, info.signo, &info);
         if (v == ENDED)
             return leave_by_signal(t);
         if (v == STOPPED)

@@ -19,6 +19,7 @@
 #include "sentry/kernel/timer.h"
 
 struct mm;
+struct sx;
 struct files;
 struct fs_ctx;
 struct tty;
@@ -105,6 +106,7 @@ struct task {
     unsigned long personality; /* [T] */
     uint64_t utime_ns, stime_ns; /* [T] final figures, when dead */
     uint64_t ncalls;         /* [t] */
+    struct sx *trace;        /* [t] the tracer's line of the call; NULL: none */
     struct rusage_extra { uint64_t minflt, majflt, nvcsw, nivcsw, inblock, oublock; } ru; /* [t] */
 };
 

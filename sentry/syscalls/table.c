@@ -8,7 +8,9 @@
 
 #include <errno.h>
 
+#include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
+#include "sentry/strace/strace.h"
 
 static _Atomic uint64_t counts[SYSCALL_MAX + 2];
 
@@ -102,9 +104,12 @@ long syscall_dispatch(struct task *t)
 {
     const struct syscall_desc *d = syscall_desc(t->call.nr);
 
-    if (t->call.runs++ == 0) /* a call that waits is run several times */
+    if (t->call.runs <= 1) { /* a call that waits is run several times */
         atomic_fetch_add_explicit(&counts[d ? t->call.nr : SYSCALL_MAX + 1], 1,
                                   memory_order_relaxed);
+        if (kernel.strace)
+            strace_enter(t);
+    }
     return d ? d->run(t, t->call.args) : -ENOSYS;
 }
 
