@@ -62,6 +62,7 @@ void tgroup_put(struct tgroup *g)
 
 static void task_free(struct task *t)
 {
+    ktimer_cancel_sync(&t->deadline);
     wq_done(&t->signalfd_wq);
     wq_done(&t->vfork_wq);
     if (t->cred)
