@@ -169,6 +169,7 @@ static void *event_loop(void *unused)
     (void)unused;
     pthread_mutex_lock(&events_lock); /* event_start sets thread and started under it */
     pthread_mutex_unlock(&events_lock);
+    dispatch_worker_start();
     ktimers_run(); /* what was armed before there was a timerfd */
     for (;;) {
         int n = epoll_wait(epfd, ev, BATCH, -1);

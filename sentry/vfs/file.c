@@ -99,7 +99,7 @@ struct file *file_ref(struct file *f)
 static void file_free(struct file *f)
 {
     if (!list_empty(&f->epoll_items))
-        epoll_forget_file(f);
+        epoll_file_gone(f);
     if (!f->no_notify)
         fsnotify_file(f, f->mode & FMODE_WRITE ? LX_IN_CLOSE_WRITE : LX_IN_CLOSE_NOWRITE);
     if (f->inode)
