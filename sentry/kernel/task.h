@@ -62,6 +62,7 @@ struct task {
     struct call call;        /* [t] */
     struct ktimer deadline;  /* armed while waiting */
     bool in_call;            /* [t] a system call is being carried out */
+    gaddr_t born_stack, born_settid; /* [t] clone: what the child starts with; 0: nothing */
     long ret;                /* [t] its result, when phase is RETURN */
     int restart;             /* [t] ERESTART kind being decided */
     long (*restart_fn)(struct task *t); /* [t] for restart_syscall */

@@ -260,7 +260,7 @@ long sys_madvise(struct task *t, gaddr_t addr, size_t len, int advice)
     case 25: /* MADV_COLLAPSE */
         return one_op(t, AS_MADVISE, addr, len, (uint64_t)(unsigned)advice);
     default: /* poisoning pages, guard pages (6.13) */
-        return advice == MADV_HWPOISON || advice == MADV_SOFT_OFFLINE ? -EPERM : -EINVAL;
+        return advice == 100 || advice == 101 ? -EPERM : -EINVAL;
     }
 }
 

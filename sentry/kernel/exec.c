@@ -1,0 +1,567 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * execve. The new image always goes into a blank address space: the old one owned its blob and must
+ * not survive into it.
+ *
+ *   COPY    strings out of the guest
+ *   OPEN    the file, #! interpreters, the ELF interpreter; errors go to the caller
+ *   MAP     a blank context is taken, which maps the image itself (operations)
+ *   MAPPED  no error goes to the caller any more: the other threads are told to leave
+ *   ALONE   they have: stack, registers, signals, descriptors; the old context ends
+ *
+ * The first program has no old image and comes in at OPEN (task_spawn_first).
+ */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include "sentry/kernel/alloc.h"
+#include "sentry/kernel/exec.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/posix_timer.h"
+#include "sentry/kernel/proc.h"
+#include "sentry/kernel/robust.h"
+#include "sentry/mm/mm.h"
+#include "sentry/syscalls/table.h"
+#include "sentry/vfs/file.h"
+#include "sentry/vfs/vfs.h"
+
+#define SCRIPT_DEPTH 5
+#define STACK_MAX (1ull << 30)
+#define STACK_MIN (128ull << 10)
+
+static void exec_close(struct exec_state *s)
+{
+    elf_done(&s->image);
+    elf_done(&s->interp);
+    if (s->file) {
+        inode_allow_write(s->file->inode);
+        file_put(s->file);
+        s->file = NULL;
+    }
+    file_put(s->interp_file);
+    s->interp_file = NULL;
+}
+
+static void exec_state_free(void *p)
+{
+    struct exec_state *s = p;
+
+    exec_strings_free(&s->argv);
+    exec_strings_free(&s->envp);
+    exec_close(s);
+    if (s->ctx) { /* given up before it became the task's */
+        kernel.platform->ctx_set_owner(s->ctx, NULL);
+        kernel.platform->ctx_free(s->ctx);
+    }
+    if (s->as)
+        kernel.platform->as_put(s->as);
+}
+
+/* ---- COPY ---- */
+
+static int copy_strings(struct task *t, struct exec_state *s, gaddr_t path, gaddr_t argv,
+                        gaddr_t envp)
+{
+    size_t budget = MIN(EXEC_STRINGS_MAX, MAX(task_rlimit(t, RLIMIT_STACK)->rlim_cur / 4,
+                                              (rlim_t)(128 << 10)));
+    ssize_t n = copy_in_str(t, s->path, path, sizeof s->path);
+    int r;
+
+    if (n < 0)
+        return (int)n;
+    if (n == 0 && !(s->flags & AT_EMPTY_PATH))
+        return -ENOENT;
+    r = exec_strings_from_guest(t, &s->argv, argv, &budget);
+    if (r == 0)
+        r = exec_strings_from_guest(t, &s->envp, envp, &budget);
+    if (r == 0 && s->argv.n == 0) /* as Linux since 5.18: an empty argv gets one empty string */
+        r = exec_strings_add(&s->argv, "", 0);
+    memcpy(s->name, s->path, sizeof s->name);
+    memcpy(s->exe_path, s->path, sizeof s->exe_path);
+    if (s->dfd != AT_FDCWD && s->path[0] != '/')
+        snprintf(s->name, sizeof s->name, s->path[0] ? "/dev/fd/%d/%.4060s" : "/dev/fd/%d%.4060s",
+                 s->dfd, s->path);
+    return r;
+}
+
+/* ---- OPEN ---- */
+
+static struct file *open_image(struct task *t, int dfd, const char *path, int flags)
+{
+    unsigned walk = flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW;
+    struct file *f;
+    struct path p;
+    int r;
+
+    if (flags & AT_EMPTY_PATH)
+        walk |= WALK_EMPTY;
+    r = walk_path(t, dfd, path, walk, &p);
+    if (r < 0)
+        return ERR_PTR(r);
+    if (S_ISLNK(p.dentry->inode->mode))
+        r = -ELOOP;
+    else if (!S_ISREG(p.dentry->inode->mode) || (p.mnt->flags & MS_NOEXEC))
+        r = -EACCES;
+    else
+        r = inode_permission(t, p.dentry->inode, X_OK);
+    /* Linux reads a program that its user may only execute: no R_OK is asked for here. */
+    f = r < 0 ? ERR_PTR(r) : vfs_open_inode(t, &p, O_RDONLY);
+    path_put(&p);
+    return f;
+}
+
+static int script(struct task *t, struct exec_state *s, const char *head, size_t n)
+{
+    char interp[256], arg[256];
+    const char *front[3];
+    unsigned k = 0;
+    int r = exec_parse_script(head, n, interp, arg, sizeof interp);
+
+    (void)t;
+    if (r < 0)
+        return r;
+    if (++s->depth > SCRIPT_DEPTH)
+        return -ELOOP;
+    front[k++] = interp;
+    if (arg[0])
+        front[k++] = arg;
+    front[k++] = s->depth == 1 ? s->name : s->exe_path;
+    r = exec_strings_replace_first(&s->argv, front, k);
+    if (r < 0)
+        return r;
+    snprintf(s->exe_path, sizeof s->exe_path, "%s", interp);
+    s->dfd = AT_FDCWD;
+    s->flags = 0;
+    return 1;
+}
+
+/* Opens s->exe_path. 1: it is a script, whose interpreter is to be opened now. */
+static int open_one(struct task *t, struct exec_state *s)
+{
+    struct file *f = open_image(t, s->dfd, s->exe_path, s->flags);
+    char head[256];
+    ssize_t n;
+    int r;
+
+    if (IS_ERR(f))
+        return PTR_ERR(f);
+    r = inode_deny_write(f->inode);
+    if (r < 0) {
+        file_put(f);
+        return r;
+    }
+    s->file = f;
+    n = vfs_read_kernel(t, f, head, sizeof head, 0);
+    if (n < 0)
+        return (int)n;
+    if (n >= 2 && head[0] == '#' && head[1] == '!') {
+        exec_close(s);
+        return script(t, s, head, (size_t)n);
+    }
+    return elf_read(t, f, &s->image);
+}
+
+static int open_interp(struct task *t, struct exec_state *s)
+{
+    struct file *f;
+
+    if (!s->image.interp[0])
+        return 0;
+    f = open_image(t, AT_FDCWD, s->image.interp, 0);
+    if (IS_ERR(f))
+        return PTR_ERR(f);
+    s->interp_file = f;
+    return elf_read(t, f, &s->interp) == -ENOEXEC ? -ELIBBAD : s->interp.nsegs ? 0 : -ELIBBAD;
+}
+
+static uint64_t random_pages(unsigned bits)
+{
+    uint64_t r = 0;
+
+    if (getrandom(&r, sizeof r, 0) != sizeof r)
+        r = (uint64_t)ktime_now();
+    return (r & ((1ull << bits) - 1)) << 12;
+}
+
+/* Where things go. A blank address space holds nothing, so all of this is free. */
+static void lay_out(struct task *t, struct exec_state *s)
+{
+    uint64_t size = task_rlimit(t, RLIMIT_STACK)->rlim_cur;
+    bool random = !(t->personality & 0x0040000 /* ADDR_NO_RANDOMIZE */);
+
+    size = PAGE_ALIGN_UP(MAX(MIN(size, STACK_MAX), STACK_MIN));
+    if (s->image.pie) {
+        uint64_t base = s->image.interp[0] ? 0x555555554000ull : 0x7e8000000000ull;
+
+        s->image.bias = base + (random ? random_pages(28) : 0) - s->image.first;
+    }
+    if (s->interp_file && s->interp.pie)
+        s->interp.bias = 0x7e0000000000ull + (random ? random_pages(26) : 0) - s->interp.first;
+    s->stack_top = 0x7fd000000000ull + (random ? random_pages(22) : 0);
+    s->stack_low = s->stack_top - size;
+}
+
+static int make_ops(struct exec_state *s)
+{
+    int prot = PROT_READ | PROT_WRITE | (s->image.exec_stack ? PROT_EXEC : 0), r;
+
+    s->ops[s->nops++] = (struct as_op){ .kind = AS_SET_FS, .fd = -1 };
+    s->ops[s->nops++] = (struct as_op){ .kind = AS_SET_GS, .fd = -1 };
+    s->stack_op = s->nops;
+    s->ops[s->nops++] = (struct as_op){ .kind = AS_MMAP, .fd = -1,
+                                        .a = { s->stack_low, s->stack_top - s->stack_low,
+                                               (uint64_t)prot,
+                                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+                                                   MAP_STACK | MAP_FIXED_NOREPLACE } };
+    r = elf_ops(&s->image, s->ops, &s->nops, AS_OPS_MAX);
+    if (r == 0 && s->interp_file)
+        r = elf_ops(&s->interp, s->ops, &s->nops, AS_OPS_MAX);
+    return r;
+}
+
+static int open_all(struct task *t, struct exec_state *s)
+{
+    int r;
+
+    while ((r = open_one(t, s)) == 1)
+        ;
+    if (r == 0)
+        r = open_interp(t, s);
+    if (r < 0)
+        return r;
+    lay_out(t, s);
+    return make_ops(s);
+}
+
+/* ---- ALONE ---- */
+
+/* The record of the new image: what is mapped from files. */
+static int record(struct exec_state *s, struct mm *mm, const struct elf_image *e)
+{
+    for (unsigned i = 0; i < e->nsegs; i++) {
+        const struct elf_seg *g = &e->segs[i];
+        int r = 0;
+
+        if (g->len)
+            r = vma_add(mm, g->start + e->bias, g->len, g->prot, MAP_PRIVATE, file_ref(e->file),
+                        g->offset);
+        if (r < 0)
+            return r;
+    }
+    (void)s;
+    return 0;
+}
+
+static struct mm *make_mm(struct task *t, struct exec_state *s, gaddr_t *ret_sp)
+{
+    const struct elf_image *e = &s->image;
+    struct mm *mm = mm_new(s->as);
+
+    if (!mm)
+        return NULL;
+    s->as = NULL; /* mm has it */
+    mm->exe = file_ref(s->file);
+    mm->vdso = kernel.platform->as_vdso(mm->as);
+    mm->start_code = e->start_code + e->bias, mm->end_code = e->end_code + e->bias;
+    mm->start_data = e->start_data + e->bias, mm->end_data = e->end_data + e->bias;
+    mm->brk_start = mm->brk = PAGE_ALIGN_UP(e->brk + e->bias) + random_pages(13);
+    s->as = mm->as;
+    if (record(s, mm, e) < 0 || (s->interp_file && record(s, mm, &s->interp) < 0) ||
+        elf_clear(e, mm->as) < 0 || (s->interp_file && elf_clear(&s->interp, mm->as) < 0) ||
+        exec_build_stack(t, s, mm, ret_sp) < 0) {
+        s->as = NULL;
+        mm_put(mm);
+        return NULL;
+    }
+    s->as = NULL;
+    return mm;
+}
+
+/* Capabilities over an exec without set-id (binds and root are nosuid): root keeps, others keep the
+ * ambient ones. */
+static void exec_cred(struct task *t)
+{
+    const struct cred *old = t->cred;
+    struct cred *c = cred_copy(old), *was;
+
+    if (!c)
+        return;
+    if (c->euid == 0 && !(c->securebits & 1 /* NOROOT */)) {
+        c->cap_permitted = c->cap_inheritable | c->cap_bset;
+        c->cap_effective = c->cap_permitted;
+    } else if (c->uid == 0 && !(c->securebits & 1)) {
+        c->cap_permitted = c->cap_inheritable | c->cap_bset;
+        c->cap_effective = 0;
+    } else {
+        c->cap_permitted = c->cap_effective = c->cap_ambient;
+    }
+    c->suid = c->fsuid = c->euid;
+    c->sgid = c->fsgid = c->egid;
+    c->securebits &= ~16u; /* KEEP_CAPS */
+    lock(&kernel.tasks_lock);
+    was = t->cred;
+    t->cred = c;
+    unlock(&kernel.tasks_lock);
+    cred_put(was);
+}
+
+static void set_comm(struct task *t, const char *name)
+{
+    const char *base = strrchr(name, '/');
+
+    memset(t->comm, 0, sizeof t->comm);
+    strncpy(t->comm, base ? base + 1 : name, sizeof t->comm - 1);
+}
+
+/* What a new image does not inherit, and whose it becomes. tasks_lock. */
+static struct file *switch_locked(struct task *t, struct exec_state *s, struct mm *mm)
+{
+    struct tgroup *g = t->group;
+    struct file *old_exe = g->exe;
+
+    t->ctx = s->ctx;
+    atomic_store(&t->ctx_gone, false);
+    t->mm = mm;
+    g->exe = file_ref(s->file);
+    g->did_exec = true;
+    g->dumpable = true;
+    t->altstack = (struct lx_sigaltstack){ .flags = SS_DISABLE };
+    t->robust_list = 0;
+    t->clear_child_tid = t->host_clear_tid = 0;
+    t->rseq = 0;
+    t->rseq_len = 0;
+    t->pdeath_signal = 0;
+    t->personality &= ~0x0400000ul; /* READ_IMPLIES_EXEC */
+    set_comm(t, s->name);
+    sighand_exec_locked(g->sighand);
+    signal_recalc_locked(t);
+    return old_exe;
+}
+
+static void set_regs(struct exec_state *s, struct ctx *c, gaddr_t sp)
+{
+    struct regs *r = kernel.platform->ctx_regs(c);
+
+    memset(r, 0, sizeof *r);
+    r->orig_rax = (uint64_t)-1;
+    r->rip = s->interp_file ? s->interp.entry + s->interp.bias : s->image.entry + s->image.bias;
+    r->rsp = sp;
+    r->rflags = 0x202;
+}
+
+/* Private copies of what the old threads shared with other processes. */
+static int unshare_all(struct task *t)
+{
+    struct sighand *own = NULL, *old;
+
+    lock(&kernel.tasks_lock);
+    old = t->group->sighand;
+    if (old->refs > 1) {
+        own = sighand_copy_locked(old);
+        if (own) {
+            t->group->sighand = own;
+            sighand_put_locked(old);
+        }
+    }
+    unlock(&kernel.tasks_lock);
+    if (old->refs > 1 && !own)
+        return -ENOMEM;
+    if (t->files && atomic_load(&t->files->refs) > 1) {
+        struct files *f = files_copy(t->files), *was = t->files;
+
+        if (!f)
+            return -ENOMEM;
+        lock(&kernel.tasks_lock);
+        t->files = f;
+        unlock(&kernel.tasks_lock);
+        files_put(was);
+    }
+    return 0;
+}
+
+/* Past the point of no return: what fails here ends the process, as on Linux. */
+static long finish(struct task *t, struct exec_state *s)
+{
+    struct ctx *old_ctx = t->ctx;
+    struct mm *old_mm = t->mm, *mm;
+    struct file *old_exe;
+    gaddr_t sp = 0;
+
+    mm = make_mm(t, s, &sp);
+    if (!mm || unshare_all(t) < 0) {
+        mm_put(mm);
+        return do_exit_group(t, SIGSEGV);
+    }
+    kfree(robust_leave(t, false)); /* marks what the old image held; nobody waits in it any more */
+    group_timers_free(t->group);
+    if (t->files)
+        files_close_exec(t);
+    exec_cred(t);
+    set_regs(s, s->ctx, sp);
+    lock(&kernel.tasks_lock);
+    t->group->exec_task = NULL;
+    task_become_leader_locked(t);
+    old_exe = switch_locked(t, s, mm);
+    unlock(&kernel.tasks_lock);
+    s->ctx = NULL;
+    t->call.ops_ctx = NULL;
+    vfork_release(t);
+    file_put(old_exe);
+    if (old_ctx) {
+        kernel.platform->ctx_set_owner(old_ctx, NULL);
+        kernel.platform->ctx_exit(old_ctx);
+    }
+    mm_put(old_mm);
+    return -EDETACHED;
+}
+
+/* MAPPED: the other threads are told to leave, and waited for. */
+static long wait_alone(struct task *t, struct exec_state *s)
+{
+    struct tgroup *g = t->group;
+    int r = 0;
+
+    lock(&kernel.tasks_lock);
+    if (s->step == EXEC_MAPPED) {
+        if (g->exiting || (g->exec_task && g->exec_task != t)) {
+            r = -EINTR; /* another one ends us */
+        } else {
+            g->exec_task = t;
+            group_kill_others_locked(t);
+            s->step = EXEC_ALONE;
+        }
+    }
+    if (r == 0 && g->nlive > 1)
+        r = task_wait(t, &g->exit_wq, WAIT_KILL);
+    unlock(&kernel.tasks_lock);
+    if (r == -EWAITING)
+        return r;
+    if (r < 0)
+        return -ERESTARTNOINTR; /* a fatal signal: it is delivered on the way back */
+    return finish(t, s);
+}
+
+static long take_blank(struct task *t, struct exec_state *s)
+{
+    int r = kernel.platform->blank(&s->ctx, &s->as);
+
+    if (r < 0) {
+        s->ctx = NULL;
+        s->as = NULL;
+        return r;
+    }
+    kernel.platform->ctx_set_owner(s->ctx, t);
+    t->call.ops_ctx = s->ctx;
+    s->step = EXEC_MAP;
+    return call_ops(t, s->ops, s->nops);
+}
+
+/* Did the maps succeed? */
+static long mapped(struct task *t, struct exec_state *s)
+{
+    t->call.ops_ctx = NULL;
+    for (unsigned i = 0; i < s->nops; i++) {
+        if (s->ops[i].ret < 0)
+            return s->ops[i].ret == -EEXIST ? -ENOMEM : s->ops[i].ret;
+    }
+    s->step = EXEC_MAPPED;
+    return wait_alone(t, s);
+}
+
+static long step(struct task *t, struct exec_state *s, gaddr_t path, gaddr_t argv, gaddr_t envp)
+{
+    long r;
+
+    switch (s->step) {
+    case EXEC_COPY:
+        r = copy_strings(t, s, path, argv, envp);
+        if (r < 0)
+            return r;
+        s->step = EXEC_OPEN;
+        /* fall through */
+    case EXEC_OPEN:
+        r = open_all(t, s);
+        return r < 0 ? r : take_blank(t, s);
+    case EXEC_MAP:
+        return mapped(t, s);
+    default:
+        return wait_alone(t, s);
+    }
+}
+
+long do_execve(struct task *t, int dfd, gaddr_t path, gaddr_t argv, gaddr_t envp, int flags)
+{
+    bool fresh = !t->call.scratch;
+    struct exec_state *s = call_scratch(t, sizeof *s);
+    long r;
+
+    if (!s)
+        return -ENOMEM;
+    if (fresh) {
+        t->call.scratch_free = exec_state_free;
+        s->dfd = dfd;
+        s->flags = flags;
+        s->image.map_fd = s->interp.map_fd = -1;
+    }
+    r = step(t, s, path, argv, envp);
+    if (r < 0 && r != -EWAITING && r != -EDETACHED && s->first)
+        sandbox_start_failed((int)-r);
+    return r;
+}
+
+long sys_execve(struct task *t, gaddr_t path, gaddr_t argv, gaddr_t envp)
+{
+    return do_execve(t, AT_FDCWD, path, argv, envp, 0);
+}
+
+long sys_execveat(struct task *t, int dfd, gaddr_t path, gaddr_t argv, gaddr_t envp, int flags)
+{
+    if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+        return -EINVAL;
+    return do_execve(t, dfd, path, argv, envp, flags);
+}
+
+/* ---- the first program ---- */
+
+int task_spawn_first(const char *path, char *const argv[], char *const envp[], struct task **ret)
+{
+    struct exec_state *s;
+    struct task *t;
+    int r;
+
+    r = task_alloc(kernel.init->leader, 0, SIGCHLD, &t);
+    if (r < 0)
+        return r;
+    s = kzalloc(sizeof *s);
+    if (!s) {
+        task_abort(t);
+        return -ENOMEM;
+    }
+    s->first = true;
+    s->step = EXEC_OPEN;
+    s->dfd = AT_FDCWD;
+    s->image.map_fd = s->interp.map_fd = -1;
+    snprintf(s->exe_path, sizeof s->exe_path, "%s", path);
+    snprintf(s->name, sizeof s->name, "%s", path);
+    r = exec_strings_from_kernel(&s->argv, argv);
+    if (r == 0)
+        r = exec_strings_from_kernel(&s->envp, envp);
+    call_begin(t, 59 /* execve */, (uint64_t[6]){ 0 });
+    t->call.scratch = s;
+    t->call.scratch_free = exec_state_free;
+    if (r < 0) {
+        call_end(t);
+        task_abort(t);
+        return r;
+    }
+    t->in_call = true;
+    t->phase = PHASE_CALL;
+    *ret = t;
+    return 0;
+}
