@@ -315,8 +315,9 @@ static void set_comm(struct task *t, const char *name)
 {
     const char *base = strrchr(name, '/');
 
+    base = base ? base + 1 : name;
     memset(t->comm, 0, sizeof t->comm);
-    strncpy(t->comm, base ? base + 1 : name, sizeof t->comm - 1);
+    memcpy(t->comm, base, strnlen(base, sizeof t->comm - 1));
 }
 
 /* What a new image does not inherit, and whose it becomes. tasks_lock. */
