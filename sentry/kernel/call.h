@@ -28,6 +28,7 @@ struct call {
     uint64_t args[6];
     uint64_t done;
     int phase;
+    int rwf;                         /* RWF_* of preadv2 and pwritev2 */
     unsigned runs;                   /* how often the handler has been run */
     struct file *files[CALL_FILES];  /* references */
     void *scratch;

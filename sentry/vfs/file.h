@@ -64,9 +64,12 @@ struct file_ops {
     const char *name; /* for /proc/PID/fd and logs: "pipe", "eventfd", ... */
 
     /*
-     * Read to / write from it at *pos (NULL: a stream; the caller advances f->pos by what is
-     * returned). Bytes moved. NULL: -EINVAL. Partial progress over runs lies in t->call.done: an
-     * operation adds what it moves in each run to it and returns the sum at the end.
+     * Read to / write from it at *pos (NULL: a stream), and advance *pos by what was moved; a write
+     * that appends (file_appends) sets *pos to the end first, under the lock that makes it atomic.
+     * Bytes moved. NULL: -EINVAL. Partial progress over runs lies in t->call.done: an operation
+     * adds what it moves in each run to it and returns the sum at the end; the next run's iterator
+     * and *pos stand behind what is done. Right to read or write, RLIMIT_FSIZE, set-id bits,
+     * O_SYNC and inotify are the caller's (vfs/rw.c).
      */
     ssize_t (*read)(struct task *t, struct file *f, struct iter *it, loff_t *pos);
     ssize_t (*write)(struct task *t, struct file *f, struct iter *it, loff_t *pos);
@@ -94,6 +97,10 @@ struct file_ops {
 
     /* F_SETFL is about to change f->flags. NULL: fine. */
     int (*set_flags)(struct task *t, struct file *f, unsigned flags);
+
+    /* F_ADD_SEALS, F_GET_SEALS of memory files. NULL: -EINVAL. */
+    int (*add_seals)(struct task *t, struct file *f, unsigned seals);
+    int (*get_seals)(struct file *f);
 
     /* A descriptor of it was closed by t (NULL: by the end of its process); may be NULL. */
     void (*flush)(struct task *t, struct file *f);
@@ -199,6 +206,19 @@ int fd_close(struct task *t, int fd); /* 0 or -EBADF */
 void fd_close_range(struct task *t, unsigned first, unsigned last, bool cloexec_only);
 int fd_get_cloexec(struct task *t, int fd); /* 0, 1, -EBADF */
 int fd_set_cloexec(struct task *t, int fd, bool on);
+
+/* ---- reading and writing (vfs/rw.c) ---- */
+
+/* This write of t goes to the end: O_APPEND, or RWF_APPEND of the call. */
+bool file_appends(const struct task *t, const struct file *f);
+
+/*
+ * One read or write with all that Linux checks around it. off NULL: at the file's own position,
+ * which is locked and moved; else at *off (-ESPIPE for a stream), which is moved. it stands behind
+ * t->call.done (iter_skip it in a later run). May be -EWAITING.
+ */
+ssize_t file_read(struct task *t, struct file *f, struct iter *it, loff_t *off);
+ssize_t file_write(struct task *t, struct file *f, struct iter *it, loff_t *off);
 
 /* ---- positions ---- */
 

@@ -14,6 +14,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/timer.h"
 #include "sentry/vfs/dcache.h"
+#include "sentry/vfs/locks.h"
 #include "sentry/vfs/vfs.h"
 
 #define INODE_BUCKETS 16384
@@ -174,6 +175,7 @@ void inode_put(struct inode *i)
     sb = i->sb;
     if (sb->ops->evict)
         sb->ops->evict(i);
+    locks_inode_gone(i);
     simple_xattrs_free(i);
     tlock_done(&i->rw);
     lock_done(&i->lock);
