@@ -57,6 +57,8 @@ void super_put(struct super *sb)
 {
     if (!sb || atomic_fetch_sub(&sb->refs, 1) != 1)
         return;
+    if (sb->ops->shutdown)
+        sb->ops->shutdown(sb);
     if (sb->root) {
         struct dentry *root = sb->root;
 

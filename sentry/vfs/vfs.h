@@ -99,6 +99,9 @@ struct inode_ops {
 struct super_ops {
     int (*statfs)(struct task *t, struct super *sb, struct lx_statfs *ret);
     void (*evict)(struct inode *ino); /* last reference went: free ino->priv */
+    /* No mount is left: let go of inodes held for their own sake. Then the cached tree is dropped,
+     * and when no inode is left put_super frees sb->priv. Both may be NULL. */
+    void (*shutdown)(struct super *sb);
     void (*put_super)(struct super *sb);
     /* A cached dentry is about to be used: 1 still good, 0 look it up again. NULL: always good. */
     int (*revalidate)(struct task *t, struct dentry *d);

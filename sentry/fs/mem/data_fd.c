@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * File contents in a memfd, so that stubs can map them. Read and written by pread and pwrite, never
+ * through a mapping of ours. The memfd is as long as the file.
+ *
+ * What guests write through their mappings makes pages that no call of ours sees: they are counted
+ * at the next operation here, and the sandbox's cgroup sees them at once.
+ *
+ * pread and pwrite of a memfd touch memory only, so they are made under the inode's lock.
+ */
+#include "sentry/fs/mem/data_fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/falloc.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sentry/kernel/alloc.h"
+#include "sentry/kernel/kernel.h"
+
+#define BOUNCE 16384
+
+int data_fd_new(struct data *d, uint64_t size)
+{
+    int fd = memfd_create("file", MFD_CLOEXEC), r;
+
+    if (fd < 0)
+        return errno == ENFILE || errno == EMFILE ? -ENFILE : -ENOSPC;
+    if (ftruncate(fd, size) < 0) {
+        r = -errno;
+        close(fd);
+        return r;
+    }
+    d->fd = fd;
+    return 0;
+}
+
+void data_fd_free(struct data *d)
+{
+    close(d->fd);
+    d->fd = -1;
+    kuncharge(d->charged);
+    d->charged = 0;
+    quota_give(d, d->bytes);
+}
+
+int data_fd_put(struct data *d, const void *p, size_t n, uint64_t pos)
+{
+    ssize_t r = pwrite(d->fd, p, n, pos);
+
+    return r == (ssize_t)n ? 0 : r < 0 && errno != ENOMEM ? -errno : -ENOSPC;
+}
+
+int data_fd_recount(struct data *d)
+{
+    uint64_t now = data_fd_blocks(d) * 512;
+
+    if (now < d->charged) {
+        kuncharge(d->charged - now);
+        quota_give(d, d->bytes - now);
+        d->charged = now;
+    } else if (now > d->charged) {
+        if (quota_take(d, now - d->charged) < 0)
+            return -ENOSPC;
+        if (kcharge(now - d->charged) < 0) {
+            quota_give(d, now - d->charged);
+            return -ENOSPC;
+        }
+        d->charged = now;
+    }
+    return 0;
+}
+
+ssize_t data_fd_read(struct data *d, struct iter *it, uint64_t pos, size_t n)
+{
+    char buf[BOUNCE];
+    size_t done = 0;
+
+    while (done < n) {
+        ssize_t got = pread(d->fd, buf, MIN(n - done, sizeof buf), pos + done), r;
+
+        if (got <= 0)
+            return done ? (ssize_t)done : got < 0 ? -errno : 0;
+        r = iter_put(it, buf, got);
+        if (r < 0)
+            return done ? (ssize_t)done : r;
+        done += r;
+        if (r < got)
+            break;
+    }
+    return done;
+}
+
+ssize_t data_fd_write(struct data *d, struct iter *it, uint64_t pos, size_t n)
+{
+    char buf[BOUNCE];
+    size_t done = 0;
+    int r = 0;
+
+    while (done < n) {
+        ssize_t got = iter_get(it, buf, MIN(n - done, sizeof buf)), put;
+
+        if (got < 0)
+            return done ? (ssize_t)done : got;
+        put = pwrite(d->fd, buf, got, pos + done);
+        r = put < 0 ? -ENOSPC : data_fd_recount(d);
+        if (r < 0)
+            break;
+        done += put;
+        if (put < got || it->fault)
+            break;
+    }
+    return done ? (ssize_t)done : r;
+}
+
+int data_fd_truncate(struct data *d, uint64_t size)
+{
+    if (ftruncate(d->fd, size) < 0)
+        return -errno;
+    return data_fd_recount(d);
+}
+
+int data_fd_punch(struct data *d, uint64_t off, uint64_t len)
+{
+    if (fallocate(d->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, off, len) < 0)
+        return -errno;
+    return data_fd_recount(d);
+}
+
+int data_fd_alloc(struct data *d, uint64_t off, uint64_t len)
+{
+    /* Asked of the limits first: the host would make it all. */
+    if (d->quota->max && len > d->quota->max)
+        return -ENOSPC;
+    if (kcharge(len) < 0)
+        return -ENOSPC;
+    kuncharge(len);
+    if (fallocate(d->fd, FALLOC_FL_KEEP_SIZE, off, len) < 0)
+        return errno == ENOMEM ? -ENOSPC : -errno;
+    return data_fd_recount(d);
+}
+
+loff_t data_fd_seek(struct data *d, loff_t off, bool hole, uint64_t size)
+{
+    loff_t r = lseek(d->fd, off, hole ? SEEK_HOLE : SEEK_DATA);
+
+    if (r < 0)
+        return -errno;
+    return (uint64_t)r > size ? (loff_t)size : r;
+}
+
+uint64_t data_fd_blocks(struct data *d)
+{
+    struct stat st;
+
+    return fstat(d->fd, &st) < 0 ? 0 : st.st_blocks;
+}
+
+/* A second, read-only open of the memfd: what a stub gets that may only read. */
+static int reopen_readonly(int fd)
+{
+    char path[32];
+    int r;
+
+    if (kernel.proc_fd >= 0) {
+        snprintf(path, sizeof path, "self/fd/%d", fd);
+        r = openat(kernel.proc_fd, path, O_RDONLY | O_CLOEXEC);
+    } else {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        r = open(path, O_RDONLY | O_CLOEXEC);
+    }
+    return r < 0 ? -errno : r;
+}
+
+int data_map_fd(struct data *d, bool writable, int *ret_fd, bool *ret_owned)
+{
+    int fd;
+
+    if (writable) {
+        *ret_fd = d->fd;
+        *ret_owned = false;
+        return 0;
+    }
+    fd = reopen_readonly(d->fd);
+    if (fd < 0)
+        return fd == -EMFILE || fd == -ENFILE ? -ENFILE : -EACCES;
+    *ret_fd = fd;
+    *ret_owned = true;
+    return 0;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Superblocks and inodes of the file system in memory: their life, limits, attributes.
+ *
+ * A directory's names hold their inodes, so a tree ends from its root: evict of a directory lets go
+ * of its children. A guest can nest as deep as it likes, so this is no recursion: names wait on a
+ * list of the thread until the outermost evict has dealt with all.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "abi/stat.h"
+#include "sentry/fs/mem/data.h"
+#include "sentry/fs/mem/mem.h"
+#include "sentry/fs/overlay/overlay.h"
+#include "sentry/kernel/alloc.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/vfs/dcache.h"
+
+#define SIZE_SHOWN (1ull << 30) /* of a file system without limit, where the machine's is unknown */
+
+static void evict_names(struct names *n)
+{
+    static __thread struct list pending;
+    static __thread bool busy;
+
+    if (!pending.next)
+        list_init(&pending);
+    list_splice_tail(&pending, &n->all);
+    kfree(n->buckets);
+    n->buckets = NULL;
+    if (busy)
+        return;
+    busy = true;
+    while (!list_empty(&pending)) {
+        struct mem_name *e = list_first(&pending, struct mem_name, order);
+
+        list_del(&e->order);
+        mem_name_free(e);
+    }
+    busy = false;
+}
+
+static void mem_evict(struct inode *i)
+{
+    struct mem_node *n = mem_node(i);
+
+    if (!n)
+        return;
+    switch (i->mode & S_IFMT) {
+    case S_IFDIR:
+        evict_names(&n->names);
+        break;
+    case S_IFREG:
+        data_free(&n->data);
+        break;
+    case S_IFLNK:
+        kfree(n->target);
+        break;
+    }
+    dentry_put(n->lower);
+    kfree(n->memfd_name);
+    kfree(n);
+    atomic_fetch_sub(&mem_super(i->sb)->inodes, 1);
+}
+
+static void mem_shutdown(struct super *sb)
+{
+    struct mem_super *ms = mem_super(sb);
+
+    for (;;) {
+        struct inode *i = NULL;
+
+        lock(&ms->lock);
+        if (!list_empty(&ms->changed)) {
+            struct mem_node *n = list_first(&ms->changed, struct mem_node, changed_link);
+
+            list_del(&n->changed_link);
+            i = n->inode;
+        }
+        unlock(&ms->lock);
+        if (!i)
+            return;
+        inode_put(i);
+    }
+}
+
+static void mem_put_super(struct super *sb)
+{
+    struct mem_super *ms = mem_super(sb);
+
+    super_put(ms->lower);
+    lock_done(&ms->lock);
+    kfree(ms);
+}
+
+static int mem_statfs(struct task *t, struct super *sb, struct lx_statfs *ret)
+{
+    struct mem_super *ms = mem_super(sb);
+    uint64_t used = atomic_load(&ms->quota.used);
+    uint64_t size = ms->quota.max ? ms->quota.max : kernel.mem_total ? kernel.mem_total : SIZE_SHOWN;
+
+    (void)t;
+    ret->f_type = sb->magic;
+    ret->f_bsize = ret->f_frsize = PAGE_SIZE_4K;
+    ret->f_blocks = size / PAGE_SIZE_4K;
+    ret->f_bfree = ret->f_bavail = used < size ? (size - used) / PAGE_SIZE_4K : 0;
+    ret->f_files = ms->max_inodes ? ms->max_inodes : size / PAGE_SIZE_4K;
+    ret->f_ffree = ret->f_files - MIN(ret->f_files, atomic_load(&ms->inodes));
+    ret->f_namelen = 255;
+    return 0;
+}
+
+/* The lower may change behind us only where it says so. */
+static int mem_revalidate(struct task *t, struct dentry *d)
+{
+    struct inode *i = dentry_inode(d);
+    struct dentry *low = i ? mem_node(i)->lower : NULL;
+    struct super *lsb = mem_super(d->sb)->lower;
+
+    if (!low || !lsb->ops->revalidate || mem_node(i)->changed)
+        return 1;
+    return lsb->ops->revalidate(t, low);
+}
+
+static const struct super_ops tmpfs_super_ops = {
+    .statfs = mem_statfs,
+    .evict = mem_evict,
+    .put_super = mem_put_super,
+    .shutdown = mem_shutdown,
+};
+
+static const struct super_ops overlay_super_ops = {
+    .statfs = mem_statfs,
+    .evict = mem_evict,
+    .put_super = mem_put_super,
+    .shutdown = mem_shutdown,
+    .revalidate = mem_revalidate,
+};
+
+static int node_new(struct super *sb, uint32_t mode, uint64_t ino, struct inode **ret)
+{
+    static const struct {
+        const struct inode_ops *iops;
+        const struct file_ops *fops;
+    } kinds[] = {
+        [S_IFDIR >> 12] = { &mem_dir_ops, &mem_dir_fops },
+        [S_IFREG >> 12] = { &mem_file_iops, &mem_file_fops },
+        [S_IFLNK >> 12] = { &mem_link_iops, NULL },
+    };
+    struct mem_super *ms = mem_super(sb);
+    struct mem_node *n = kzalloc(sizeof *n);
+    unsigned k = (mode & S_IFMT) >> 12;
+    const struct inode_ops *iops = NULL;
+    const struct file_ops *fops = NULL;
+    struct inode *i;
+
+    if (k < ARRAY_SIZE(kinds)) {
+        iops = kinds[k].iops;
+        fops = kinds[k].fops;
+    }
+    i = n ? inode_new(sb, iops ? iops : &mem_special_iops, fops, mode, ino) : NULL;
+    if (!i) {
+        kfree(n);
+        return -ENOMEM;
+    }
+    n->inode = i;
+    list_init(&n->changed_link);
+    if (S_ISDIR(mode)) {
+        names_init(&n->names);
+        i->nlink = 2;
+    } else if (S_ISREG(mode)) {
+        data_init(&n->data, &ms->quota);
+    }
+    i->priv = n;
+    atomic_fetch_add(&ms->inodes, 1);
+    *ret = i;
+    return 0;
+}
+
+int mem_inode_new(struct task *t, struct super *sb, struct inode *dir, uint32_t mode,
+                  struct inode **ret)
+{
+    struct mem_super *ms = mem_super(sb);
+    int r;
+
+    if (ms->max_inodes && atomic_load(&ms->inodes) >= ms->max_inodes)
+        return -ENOSPC;
+    r = node_new(sb, mode, 0, ret);
+    if (r < 0)
+        return r;
+    inode_init_owner(t, *ret, dir);
+    mem_node(*ret)->parent_ino = dir ? dir->ino : (*ret)->ino;
+    return 0;
+}
+
+int mem_inode_wrap(struct super *sb, struct dentry *lower, uint64_t ino, uint32_t mode,
+                   struct inode **ret)
+{
+    int r = node_new(sb, mode, ino, ret);
+
+    if (r < 0) {
+        dentry_put(lower);
+        return r;
+    }
+    mem_node(*ret)->lower = lower;
+    return 0;
+}
+
+struct super *mem_super_new(const char *type, uint64_t magic, uint32_t mode, uint64_t max_bytes,
+                            struct super *lower, struct dentry *lower_root)
+{
+    struct super *sb = super_new(type, lower ? &overlay_super_ops : &tmpfs_super_ops, magic);
+    struct mem_super *ms = kzalloc(sizeof *ms);
+    struct inode *root;
+    int r;
+
+    if (!sb || !ms) {
+        kfree(sb);
+        kfree(ms);
+        return NULL;
+    }
+    ms->sb = sb;
+    ms->quota.max = max_bytes;
+    ms->lower = lower;
+    lock_init(&ms->lock, LOCK_LEAF);
+    list_init(&ms->changed);
+    sb->priv = ms;
+    if (lower) /* numbers of the lower's inodes are shown as they are; ours lie above them */
+        atomic_store(&sb->next_ino, 1ull << 62);
+    if (lower)
+        r = mem_inode_wrap(sb, dentry_ref(lower_root), dentry_inode(lower_root)->ino,
+                           dentry_inode(lower_root)->mode, &root);
+    else
+        r = mem_inode_new(NULL, sb, NULL, S_IFDIR | mode, &root);
+    if (r == 0 && !dentry_make_root(sb, root))
+        inode_put(root);
+    if (!sb->root) {
+        super_put(sb);
+        return NULL;
+    }
+    return sb;
+}
