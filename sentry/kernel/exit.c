@@ -22,6 +22,7 @@
 #include "sentry/kernel/sigset.h"
 #include "sentry/strace/strace.h"
 #include "sentry/mm/mm.h"
+#include "sentry/strace/strace.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
 
@@ -208,6 +209,8 @@ static bool unlink_task(struct task *t, int *ret_status)
 long do_exit(struct task *t, int code)
 {
     if (t->leave_phase == LEAVE_BEGIN) {
+        if (kernel.strace)
+            strace_exit(t, code);
         begin(t, code);
         if (kernel.strace)
             strace_exit(t, code);

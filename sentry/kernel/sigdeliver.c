@@ -16,6 +16,7 @@
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/sigset.h"
 #include "sentry/strace/strace.h"
+#include "sentry/strace/strace.h"
 
 #define NR_RESTART_SYSCALL 219
 
@@ -171,6 +172,8 @@ int signal_deliver(struct task *t)
         bool again = v == NONE && atomic_load(&t->sigpending);
         unlock(&kernel.tasks_lock);
         if (kernel.strace && info.signo && v != NONE)
+            strace_signal(t, info.signo, &info);
+        if (kernel.strace && v != NONE && info.signo)
             strace_signal(t, info.signo, &info);
         if (v == ENDED)
             return leave_by_signal(t);
