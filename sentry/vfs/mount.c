@@ -191,7 +191,6 @@ int vfs_umount(struct mount *m)
     }
     detach_locked(m);
     unlock(&vfs.mounts_lock);
-    fsnotify_unmount(m->sb);
     mount_put(m);
     return 0;
 }

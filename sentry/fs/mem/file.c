@@ -20,6 +20,12 @@
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/notify.h"
 
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x0020
+#endif
+#define SEALS_ALL                                                                                  \
+    (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | F_SEAL_EXEC)
+
 static bool ours(struct inode *i)
 {
     struct mem_node *n = mem_node(i);
@@ -250,6 +256,35 @@ static int mem_fallocate(struct task *t, struct file *f, int mode, loff_t off, l
     return r;
 }
 
+/* Files of an overlay cannot be sealed. */
+static int mem_get_seals(struct file *f)
+{
+    if (mem_super(f->inode->sb)->lower)
+        return -EINVAL;
+    LOCK_SCOPE(&f->inode->lock);
+    return mem_node(f->inode)->seals;
+}
+
+static int mem_add_seals(struct task *t, struct file *f, unsigned seals)
+{
+    struct mem_node *n = mem_node(f->inode);
+
+    (void)t;
+    if (!(f->mode & FMODE_WRITE))
+        return -EPERM;
+    if (seals & ~SEALS_ALL || mem_super(f->inode->sb)->lower)
+        return -EINVAL;
+    LOCK_SCOPE(&f->inode->lock);
+    if (n->seals & F_SEAL_SEAL)
+        return -EPERM;
+    if (seals & F_SEAL_WRITE && !(n->seals & F_SEAL_WRITE) && n->mapped_writable)
+        return -EBUSY;
+    if (seals & F_SEAL_EXEC && f->inode->mode & 0111)
+        seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+    n->seals |= seals;
+    return 0;
+}
+
 static void mem_release(struct file *f)
 {
     if (f->priv)
@@ -265,6 +300,8 @@ const struct file_ops mem_file_fops = {
     .fsync = mem_fsync,
     .truncate = mem_truncate,
     .fallocate = mem_fallocate,
+    .add_seals = mem_add_seals,
+    .get_seals = mem_get_seals,
     .release = mem_release,
 };
 

@@ -60,9 +60,8 @@ struct mem_node { /* inode->priv */
     bool changed;           /* attributes are ours */
     bool xattrs_copied;     /* so are extended attributes */
     struct list changed_link;
-    unsigned seals;         /* memfd_create */
+    unsigned seals;         /* as of memfd_create; a mounted tmpfs's files have F_SEAL_SEAL */
     bool mapped_writable;   /* somebody may hold a shared writable mapping: F_SEAL_WRITE is EBUSY */
-    char *memfd_name;       /* shmem_file_new: "memfd:name", for /proc */
 };
 
 static inline struct mem_node *mem_node(const struct inode *i)

@@ -60,7 +60,6 @@ static void mem_evict(struct inode *i)
         break;
     }
     dentry_put(n->lower);
-    kfree(n->memfd_name);
     kfree(n);
     atomic_fetch_sub(&mem_super(i->sb)->inodes, 1);
 }
@@ -172,6 +171,7 @@ static int node_new(struct super *sb, uint32_t mode, uint64_t ino, struct inode 
         i->nlink = 2;
     } else if (S_ISREG(mode)) {
         data_init(&n->data, &ms->quota);
+        n->seals = 1; /* F_SEAL_SEAL: only memfd_create makes files that can be sealed */
     }
     i->priv = n;
     atomic_fetch_add(&ms->inodes, 1);

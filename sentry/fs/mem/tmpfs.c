@@ -16,8 +16,6 @@
 #include "sentry/vfs/dcache.h"
 
 #define TMPFS_MAGIC 0x01021994
-#define SEALS_ALL (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | \
-                   F_SEAL_EXEC)
 
 struct super *tmpfs_new(uint32_t mode, uint64_t max_bytes)
 {
@@ -79,14 +77,6 @@ struct file *shmem_file_new(const char *name, uint64_t size, unsigned flags)
     return f;
 }
 
-/* NULL when f is none whose contents can be sealed. */
-static struct mem_node *sealed_node(struct file *f)
-{
-    return f->inode && f->ops == &mem_file_fops && !mem_super(f->inode->sb)->lower
-               ? mem_node(f->inode)
-               : NULL;
-}
-
 void shmem_set_owner(struct file *f, const struct cred *c, uint32_t mode, unsigned seals)
 {
     struct inode *i = f->inode;
@@ -96,35 +86,4 @@ void shmem_set_owner(struct file *f, const struct cred *c, uint32_t mode, unsign
     i->gid = c->fsgid;
     i->mode = S_IFREG | (mode & 0777);
     mem_node(i)->seals = seals;
-}
-
-int shmem_get_seals(struct file *f)
-{
-    struct mem_node *n = sealed_node(f);
-
-    if (!n)
-        return -EINVAL;
-    LOCK_SCOPE(&f->inode->lock);
-    return n->seals;
-}
-
-int shmem_add_seals(struct file *f, unsigned seals)
-{
-    struct mem_node *n = sealed_node(f);
-
-    if (!n)
-        return -EINVAL;
-    if (!(f->mode & FMODE_WRITE))
-        return -EPERM;
-    if (seals & ~SEALS_ALL)
-        return -EINVAL;
-    LOCK_SCOPE(&f->inode->lock);
-    if (n->seals & F_SEAL_SEAL)
-        return -EPERM;
-    if (seals & F_SEAL_WRITE && !(n->seals & F_SEAL_WRITE) && n->mapped_writable)
-        return -EBUSY;
-    if (seals & F_SEAL_EXEC && f->inode->mode & 0111)
-        seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
-    n->seals |= seals;
-    return 0;
 }
