@@ -42,6 +42,7 @@ struct session {
     _Atomic int refs;
     pid_t sid;          /* [I] */
     struct tty *tty;    /* [T] controlling terminal, a reference; NULL: none */
+    struct pid_entry *old_pgrp; /* [T] its foreground group when it was hung up; a reference */
 };
 
 struct task {

@@ -22,7 +22,7 @@
 #include "sentry/vfs/notify.h"
 
 /* Not kept in f->flags. */
-#define OPEN_ONLY_FLAGS (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
+#define OPEN_ONLY_FLAGS (O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC)
 
 static const struct file_ops no_ops = { .name = "none" };
 static const struct file_ops path_ops = { .name = "path" };
@@ -89,6 +89,7 @@ static struct file *open_finish(struct task *t, struct file *f)
         file_put(f);
         return ERR_PTR(r);
     }
+    atomic_fetch_and(&f->flags, ~(unsigned)O_NOCTTY); /* only opening asks for it */
     fsnotify_file(f, LX_IN_OPEN);
     return f;
 }

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Terminals, for the rest of the kernel. Every terminal is a pty pair; the sandbox's own one has
+ * its master side in the front end (tty_host.c) instead of in a file.
+ */
+#pragma once
+
+#include "sentry/vfs/file.h"
+
+struct inode;
+struct session;
+struct tty;
+
+struct tty *tty_ref(struct tty *tty);
+void tty_put(struct tty *tty);
+
+/*
+ * Opens a character device of majors 5 (0: /dev/tty, 2: /dev/ptmx) and 136 as f, for whoever opens
+ * devices by number; -ENXIO for another one. An inode's ops->open has the same form.
+ */
+int tty_chrdev_open(struct task *t, struct inode *inode, struct file *f);
+
+/* t's controlling terminal, a reference; NULL: none. */
+struct tty *tty_controlling(struct task *t);
+/* Makes slave's terminal the controlling one of t's session (which t leads), as TIOCSCTTY. */
+int tty_set_controlling(struct task *t, struct file *slave);
+/* Device number of the controlling terminal for /proc/PID/stat (0: none), and its foreground
+ * group's id (-1: none). kernel.tasks_lock held. */
+uint64_t tty_session_rdev_locked(const struct session *s);
+pid_t tty_session_pgrp_locked(const struct session *s);
+
+/* t, the leader of its session, leaves: the terminal leaves the session. Without locks. */
+void tty_session_leader_exit(struct task *t);
+
+/* ---- the sandbox's own terminal ---- */
+
+/*
+ * A pair whose master side is the stream socket sock (taken over; made non-blocking): what comes in
+ * is typed, what programs write goes out. After event_start() and after devpts was mounted at
+ * /dev/pts. *ret_slave: an open slave, without controlling anything yet.
+ */
+int tty_host_attach(int sock, unsigned rows, unsigned cols, struct file **ret_slave);
+void tty_host_winsize(unsigned rows, unsigned cols);
+/* To the foreground group; -ESRCH when there is none. */
+int tty_host_signal(int sig);
+/* At the end: everything written so far goes out, waiting for a slow reader for at most ms. */
+void tty_host_drain(int ms);

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Settings of terminals: termios in both forms, window size, flow, flushing, and what only the
+ * master has (lock, number, peer, packet mode). Done on the master, settings are the slave's, as
+ * for every pty.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "sentry/fs/tty/tty_priv.h"
+#include "sentry/kernel/task.h"
+
+#define LX_TCGETS2 0x802c542au
+#define LX_TCSETS2 0x402c542bu
+#define LX_TCSETSW2 0x402c542cu
+#define LX_TCSETSF2 0x402c542du
+#define LX_CBAUD 0010017u
+#define LX_BOTHER 0010000u
+
+/* ---- termios ---- */
+
+static uint32_t baud_of(uint32_t cflag)
+{
+    static const uint32_t low[16] = { 0, 50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400,
+                                      4800, 9600, 19200, 38400 };
+    static const uint32_t high[16] = { 0, 57600, 115200, 230400, 460800, 500000, 576000, 921600,
+                                       1000000, 1152000, 1500000, 2000000, 2500000, 3000000,
+                                       3500000, 4000000 };
+    return cflag & LX_BOTHER ? high[cflag & 15] : low[cflag & 15];
+}
+
+static long get_termios(struct task *t, struct tty *tty, gaddr_t arg, bool second)
+{
+    struct lx_termios2 tio;
+    lock(&tty->lock);
+    tio = tty->tio;
+    unlock(&tty->lock);
+    return copy_out(t, arg, &tio, second ? sizeof tio : sizeof(struct lx_termios));
+}
+
+static long set_termios(struct task *t, struct tty *tty, gaddr_t arg, bool second, bool flush)
+{
+    struct lx_termios2 new, old;
+    int r = tty_job_check(t, tty, SIGTTOU);
+    if (r)
+        return r;
+    lock(&tty->lock);
+    new = tty->tio;
+    unlock(&tty->lock);
+    if (copy_in(t, &new, arg, second ? sizeof new : sizeof(struct lx_termios)))
+        return -EFAULT;
+    if (!second || (new.c_cflag & LX_CBAUD) != LX_BOTHER)
+        new.c_ispeed = new.c_ospeed = baud_of(new.c_cflag);
+    /* a pty has eight bits, whatever is asked for */
+    new.c_cflag = (new.c_cflag & ~(uint32_t)(CSIZE | PARENB)) | CS8 | CREAD;
+    LOCK_SCOPE(&tty->lock);
+    if (flush)
+        tty_flush_input_locked(tty);
+    old = tty->tio;
+    new.c_line = old.c_line;
+    tty->tio = new;
+    tty_settings_changed_locked(tty, &old);
+    return 0;
+}
+
+/* ---- size, flow, flushing ---- */
+
+void tty_set_winsize(struct tty *tty, const struct lx_winsize *ws)
+{
+    lock(&tty->lock);
+    bool changed = memcmp(&tty->ws, ws, sizeof *ws) != 0;
+    tty->ws = *ws;
+    unlock(&tty->lock);
+    if (changed)
+        tty_signal_foreground(tty, SIGWINCH);
+}
+
+static long flush_queues(struct tty *tty, bool master, uint64_t which)
+{
+    if (which > TCIOFLUSH)
+        return -EINVAL;
+    LOCK_SCOPE(&tty->lock);
+    /* the master's input is the slave's output */
+    if (which == TCIOFLUSH || which == (master ? TCOFLUSH : TCIFLUSH))
+        tty_flush_input_locked(tty);
+    if (which == TCIOFLUSH || which == (master ? TCIFLUSH : TCOFLUSH))
+        tty_flush_output_locked(tty);
+    return 0;
+}
+
+static long flow(struct tty *tty, uint64_t action)
+{
+    LOCK_SCOPE(&tty->lock);
+    uint8_t c = 0;
+    switch (action) {
+    case TCOOFF:
+        tty_stop_locked(tty);
+        tty->tco_stopped = true;
+        return 0;
+    case TCOON:
+        tty->tco_stopped = false;
+        tty_start_locked(tty);
+        return 0;
+    case TCIOFF:
+        c = TTY_CC(tty, VSTOP);
+        break;
+    case TCION:
+        c = TTY_CC(tty, VSTART);
+        break;
+    default:
+        return -EINVAL;
+    }
+    if (c)
+        tty_echo_raw_locked(tty, c);
+    return 0;
+}
+
+static long queue_size(struct task *t, struct tty *tty, bool master, bool input, gaddr_t arg)
+{
+    lock(&tty->lock);
+    int n = 0;
+    if (master == input)
+        n = (int)tty_out_count(tty);
+    else if (input)
+        n = (int)(L_FLAG(tty, ICANON) ? tty->in_canon - tty->in_tail : tty_in_count(tty));
+    if (!input)
+        n = 0; /* what is written has arrived: there is no line to be sent over */
+    unlock(&tty->lock);
+    return put_guest(t, arg, &n);
+}
+
+/* Commands on settings that a background process has to be stopped for. -ENOIOCTLCMD: another. */
+static long changing_ioctl(struct task *t, struct file *f, struct tty *tty, unsigned cmd,
+                           uint64_t arg)
+{
+    switch (cmd) {
+    case TCSETS:
+    case TCSETSW:
+        return set_termios(t, tty, arg, false, false);
+    case TCSETSF:
+        return set_termios(t, tty, arg, false, true);
+    case LX_TCSETS2:
+    case LX_TCSETSW2:
+        return set_termios(t, tty, arg, true, false);
+    case LX_TCSETSF2:
+        return set_termios(t, tty, arg, true, true);
+    case TCSBRK:
+    case TCSBRKP:
+    case TCXONC:
+    case TCFLSH:
+        break;
+    default:
+        return -ENOIOCTLCMD;
+    }
+    int r = tty_job_check(t, tty, SIGTTOU);
+    if (r)
+        return r;
+    if (cmd == TCXONC)
+        return flow(tty, arg);
+    return cmd == TCFLSH ? flush_queues(tty, tty_is_master(f), arg) : 0;
+}
+
+static long get_int(struct task *t, gaddr_t arg, int v)
+{
+    return put_guest(t, arg, &v);
+}
+
+/* ---- the master's own ---- */
+
+static long master_ioctl(struct task *t, struct tty *tty, unsigned cmd, uint64_t arg)
+{
+    int v;
+    switch (cmd) {
+    case TIOCGPTN:
+        return get_int(t, arg, tty->index);
+    case TIOCGPTLCK:
+        return get_int(t, arg, tty->locked);
+    case TIOCGPKT:
+        return get_int(t, arg, tty->pkt);
+    case TIOCGPTPEER: {
+        struct file *f = devpts_open_slave(t, tty, (unsigned)arg);
+        return IS_ERR(f) ? PTR_ERR(f) : fd_install(t, f, 0, arg & O_CLOEXEC);
+    }
+    case TIOCSIG:
+        if (arg != SIGINT && arg != SIGQUIT && arg != SIGTSTP)
+            return -EINVAL;
+        tty_signal_foreground(tty, (int)arg);
+        return 0;
+    case TIOCSPTLCK:
+    case TIOCPKT:
+        break;
+    default:
+        return -ENOIOCTLCMD;
+    }
+    if (get_guest(t, &v, arg))
+        return -EFAULT;
+    LOCK_SCOPE(&tty->lock);
+    if (cmd == TIOCSPTLCK) {
+        tty->locked = v;
+        return 0;
+    }
+    if (v && !tty->pkt)
+        tty->pkt_status = 0;
+    tty->pkt = v;
+    return 0;
+}
+
+static long common_ioctl(struct task *t, struct file *f, struct tty *tty, unsigned cmd, uint64_t arg)
+{
+    struct lx_winsize ws;
+    int v;
+    switch (cmd) {
+    case TCGETS:
+        return get_termios(t, tty, arg, false);
+    case LX_TCGETS2:
+        return get_termios(t, tty, arg, true);
+    case TIOCGWINSZ:
+        lock(&tty->lock);
+        ws = tty->ws;
+        unlock(&tty->lock);
+        return put_guest(t, arg, &ws);
+    case TIOCSWINSZ:
+        if (get_guest(t, &ws, arg))
+            return -EFAULT;
+        tty_set_winsize(tty, &ws);
+        return 0;
+    case FIONREAD:
+        return queue_size(t, tty, tty_is_master(f), true, arg);
+    case TIOCOUTQ:
+        return queue_size(t, tty, tty_is_master(f), false, arg);
+    case TIOCGETD:
+        return get_int(t, arg, 0);
+    case TIOCSETD:
+        return get_guest(t, &v, arg) ? -EFAULT : v == 0 ? 0 : -EINVAL;
+    case TIOCEXCL:
+    case TIOCNXCL:
+        lock(&tty->lock);
+        tty->excl = cmd == TIOCEXCL;
+        unlock(&tty->lock);
+        return 0;
+    case TIOCGEXCL:
+        return get_int(t, arg, tty->excl);
+    case TIOCSTI:
+        return -EIO;
+    case TIOCCONS:
+    case TIOCVHANGUP:
+        return -EPERM;
+    default:
+        return -ENOIOCTLCMD;
+    }
+}
+
+long tty_ioctl(struct task *t, struct file *f, unsigned cmd, uint64_t arg)
+{
+    struct tty *tty = f->priv;
+    bool master = tty_is_master(f);
+    if (!master && !tty->master_open) /* hung up */
+        return cmd == TIOCSPGRP ? -ENOTTY : -EIO;
+    long r = master ? master_ioctl(t, tty, cmd, arg) : -ENOIOCTLCMD;
+    if (r == -ENOIOCTLCMD)
+        r = tty_job_ioctl(t, f, tty, cmd, arg);
+    if (r == -ENOIOCTLCMD)
+        r = changing_ioctl(t, f, tty, cmd, arg);
+    return r == -ENOIOCTLCMD ? common_ioctl(t, f, tty, cmd, arg) : r;
+}
