@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loopback network: IPv4 and IPv6 with TCP and UDP, on 127.0.0.0/8 and ::1, inside the sentry.
+ *
+ * An address is always 16 bytes: IPv4 ones are v4-mapped, so that a dual-stack IPv6 socket and an
+ * IPv4 one meet in one table. port.c holds the ports (locks of class LOCK_NET); inet.c checks and
+ * shows addresses; tcp*.c and udp*.c are the protocols.
+ */
+#pragma once
+
+#include <netinet/in.h>
+
+#include "sentry/net/stream.h"
+
+struct inet_addr {
+    struct in6_addr ip;        /* v4-mapped for IPv4 */
+    uint16_t port;             /* host order */
+};
+
+struct isock {
+    struct sock sk;
+    /* [P] the lock of its port table */
+    struct inet_addr local;    /* [P] */
+    struct inet_addr remote;   /* [P] of a connected one */
+    bool bound;                /* [P] has a port (in the table) */
+    bool addr_bound;           /* [P] bind named an address */
+    bool connected_once;       /* [P] */
+    struct list port_link;     /* [P] in its port's bucket */
+    bool v6only;
+
+    /* IP and IPv6 options: kept; few of them mean anything here */
+    int tos, ttl, mtu_discover, mc_ttl, mc_loop, minttl, freebind, transparent, recverr,
+        bind_no_port, mc_all, local_range;
+    int tclass, hops, mc_hops, mc6_loop, mtu6_discover, recverr6, flowinfo, flowsend, autoflow, mc6_all,
+        dontfrag, addr_pref, minhops;
+    bool pktinfo, recvttl, recvtos, recvopts, retopts, origdst, checksum, recvfragsize;
+    bool pktinfo6, hoplimit6, tclass6, origdst6;
+
+    struct tcp_opts {
+        int nodelay, cork, maxseg, keepidle, keepintvl, keepcnt, syncnt, linger2, defer, clamp,
+            quickack, user_timeout, fastopen, fastopen_connect, thin, notsent_lowat, save_syn, inq,
+            fastopen_nokey;
+        char cc[16];
+    } tcp;
+    struct list synq;          /* [s] of a listener: sockets that wait for room in its queue */
+    struct list syn_link;      /* [P tcp_lock] */
+    struct isock *syn_to;      /* [P tcp_lock] */
+    bool fin_sent, peer_gone;  /* [s] TCP */
+    bool rst;                  /* [s] the connection was reset */
+    struct list old_conns;     /* pairs it has left; freed with it */
+
+    /* UDP */
+    struct list msgs;          /* [s] */
+    size_t msg_bytes;          /* [s] */
+    uint64_t drops;            /* [s] */
+    struct udp_opts {
+        int cork, encap, no_check6_tx, no_check6_rx, segment, gro;
+    } udp;
+};
+
+static inline struct isock *inet_sk(struct sock *sk)
+{
+    return container_of(sk, struct isock, sk);
+}
+
+extern const struct sock_ops tcp_ops, udp_ops;
+
+/* ---- inet.c ---- */
+
+/* A sockaddr of sk's family as an inet_addr. -EINVAL, -EAFNOSUPPORT. */
+int inet_addr_in(struct isock *s, const struct sockaddr *a, socklen_t n, struct inet_addr *ret);
+/* The way back; the length. v4-mapped on an IPv6 socket stays so. */
+int inet_addr_out(const struct isock *s, const struct inet_addr *a, struct sockaddr_storage *ret);
+bool inet_is_any(const struct inet_addr *a);
+bool inet_is_local(const struct inet_addr *a);     /* an address of lo */
+bool inet_is_v4(const struct inet_addr *a);
+bool inet_is_multicast(const struct inet_addr *a);
+struct inet_addr inet_loopback(bool v4, uint16_t port);
+struct inet_addr inet_any(const struct isock *s);
+bool inet_same(const struct inet_addr *a, const struct inet_addr *b);
+/*
+ * Where a connect or send to *dst goes: the any address means loopback, what is not local is
+ * refused with ENETUNREACH and a note. *src is filled in where it is any.
+ */
+int inet_route(struct isock *s, struct inet_addr *dst, struct inet_addr *src);
+int inet_bind(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n);
+int inet_getname(struct sock *sk, bool peer, struct sockaddr_storage *ret);
+void inet_info(struct sock *sk, struct net_info *ret);
+
+/* A control message of sendmsg. */
+int inet_cmsg(struct sock *sk, const struct cmsghdr *m, struct send_req *r);
+
+/* ---- port.c ---- */
+
+extern struct lock tcp_lock, udp_lock; /* LOCK_NET: [P] */
+static inline struct lock *port_lock(const struct isock *s)
+{
+    return s->sk.type == SOCK_STREAM ? &tcp_lock : &udp_lock;
+}
+void port_init(void);
+/* Takes port (0: a free one) for s on s->local.ip. -EADDRINUSE. The lock is held for all these. */
+int port_bind(struct isock *s, uint16_t port);
+/* A free port for a connect from s->local to s->remote. -EADDRNOTAVAIL. */
+int port_connect(struct isock *s);
+/* A connection of its own on its listener's port. */
+void port_share(struct isock *s, uint16_t port);
+void port_release(struct isock *s);
+/* Whether listen may start: -EADDRINUSE. */
+int port_may_listen(struct isock *s);
+/* The listener for a connection to dst / the socket for a datagram; NULL. */
+struct isock *port_find_listener(const struct inet_addr *dst, const struct inet_addr *src);
+struct isock *port_find_udp(const struct inet_addr *dst, const struct inet_addr *src);
+bool port_conn_exists(const struct inet_addr *local, const struct inet_addr *remote);
+
+/* ---- inetopt.c, tcpopt.c ---- */
+int inet_setsockopt(struct task *t, struct sock *sk, int level, int opt, const void *v, socklen_t n);
+int inet_getsockopt(struct task *t, struct sock *sk, int level, int opt, void *v, socklen_t *n);
+int tcp_setsockopt(struct task *t, struct isock *s, int opt, const void *v, socklen_t n);
+int tcp_getsockopt(struct isock *s, int opt, void *v, socklen_t *n);
+
+/* ---- tcp_io.c ---- */
+ssize_t tcp_send(struct task *t, struct sock *sk, struct send_req *r);
+ssize_t tcp_recv(struct task *t, struct sock *sk, struct recv_req *r);
+uint32_t tcp_poll(struct sock *sk);
+size_t tcp_inq(struct sock *sk);
+size_t tcp_outq(struct sock *sk);
+long tcp_ioctl(struct task *t, struct sock *sk, unsigned cmd, uint64_t arg);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A connected pair of sockets: two ways, each a ring of bytes (streams) or a list of records
+ * (seqpacket), and one lock for both ends. Each end holds a reference to the pair; the pair points
+ * back at the ends without one, and an end that is released takes itself off under the lock.
+ */
+#pragma once
+
+#include "sentry/net/sock.h"
+
+struct ring {
+    uint8_t *buf;          /* grown as needed, up to the limit that the writer gives */
+    uint32_t size;         /* a power of two, or 0 */
+    uint64_t rpos, wpos;   /* positions in the stream: all that was ever read / written */
+};
+
+static inline size_t ring_used(const struct ring *r)
+{
+    return r->wpos - r->rpos;
+}
+/* At most n bytes from it, never more than cap held in all; bytes, -EFAULT, -ENOMEM. */
+ssize_t ring_write(struct ring *r, struct iter *it, size_t n, size_t cap) __must_check;
+/* n bytes from position at (rpos <= at) to it, without consuming; bytes or -EFAULT. */
+ssize_t ring_copy(struct ring *r, struct iter *it, uint64_t at, size_t n) __must_check;
+static inline void ring_consume(struct ring *r, size_t n)
+{
+    r->rpos += n;
+}
+void ring_free(struct ring *r);
+
+/* Ancillary data of a byte range of a stream. */
+struct mark {
+    struct list link;
+    uint64_t start, end;
+    struct scm *scm;
+};
+
+/* A datagram or record. */
+struct msg {
+    struct list link;
+    size_t len;
+    struct scm *scm;
+    ktime_t stamp;              /* CLOCK_REALTIME */
+    struct sock *from;          /* unix dgram: for flow control only, may be stale: not followed */
+    struct sockaddr_storage addr; /* sender */
+    socklen_t addrlen;
+    struct sockaddr_storage to;
+    uint8_t ttl, tos;
+    uint8_t data[];
+};
+/* Copies n bytes of it into a new message. ERR_PTR(-EFAULT, -ENOMEM). */
+struct msg *msg_new(struct iter *it, size_t n);
+void msg_free(struct msg *m); /* with its scm */
+/* What a message counts against a buffer. */
+static inline size_t msg_cost(const struct msg *m)
+{
+    return m->len + 768;
+}
+
+struct half {                   /* the way to one end */
+    struct ring ring;
+    struct list msgs;           /* seqpacket */
+    size_t msg_bytes;
+    struct list marks;
+    bool fin;                   /* the writer is done: end of file behind the data */
+    bool urg;                   /* TCP: an urgent byte stands at urg_pos */
+    bool urg_read;              /* it was read by MSG_OOB */
+    uint64_t urg_pos;
+};
+
+struct conn {
+    _Atomic int refs;
+    struct lock lock;           /* LOCK_SOCKET */
+    struct sock *end[2];
+    struct half to[2];          /* to[i]: what end i reads */
+};
+
+struct conn *conn_new(void);    /* one reference; NULL */
+struct conn *conn_ref(struct conn *c);
+void conn_put(struct conn *c);
+/* Makes sk an end of c (takes a reference); under sk->own_lock unless nobody else sees sk yet. */
+void conn_attach(struct conn *c, struct sock *sk, int side);
+
+static inline struct half *sock_in(struct sock *sk)
+{
+    return &atomic_load(&sk->conn)->to[sk->side];
+}
+static inline struct half *sock_out(struct sock *sk)
+{
+    return &atomic_load(&sk->conn)->to[!sk->side];
+}
+static inline struct sock *sock_other(struct sock *sk)
+{
+    struct conn *c = atomic_load(&sk->conn);
+
+    return c ? c->end[!sk->side] : NULL;
+}
