@@ -39,7 +39,7 @@ static ssize_t run_at(struct task *t, struct file *f, struct iter *it, loff_t *o
     loff_t start, pos;
     ssize_t n;
 
-    if (f->mode & FMODE_STREAM)
+    if (f->mode & FMODE_STREAM || (!off && f->mode & FMODE_OWN_POS))
         return op(t, f, it, NULL);
     start = pos = (off ? *off : f->pos) + (loff_t)t->call.done;
     n = op(t, f, it, &pos);
@@ -119,7 +119,7 @@ static int before_write(struct task *t, struct file *f, struct iter *it, const l
 {
     int r;
 
-    if (!f->inode || !S_ISREG(f->inode->mode) || t->call.done)
+    if (!f->inode || !S_ISREG(f->inode->mode) || t->call.done || f->mode & FMODE_OWN_POS)
         return 0;
     if (off && *off < 0)
         return -EINVAL;

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A file of the guest over a descriptor of the host: the standard streams. */
+#pragma once
+
+#include "sentry/vfs/file.h"
+
+/*
+ * Takes over fd, also on failure. flags: O_ACCMODE and O_APPEND as the descriptor has them. The
+ * host's O_NONBLOCK is neither looked at nor changed: the guest's is its own. ERR_PTR.
+ */
+struct file *host_file_new(int fd, unsigned flags);
