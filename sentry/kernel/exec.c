@@ -400,7 +400,7 @@ static long finish(struct task *t, struct exec_state *s)
         return do_exit_group(t, SIGSEGV);
     }
     kfree(robust_leave(t, false)); /* marks what the old image held; nobody waits in it any more */
-    group_timers_free(t->group);
+    posix_timers_free(t->group); /* setitimer survives */
     if (t->files)
         files_close_exec(t);
     exec_cred(t);

@@ -81,6 +81,7 @@ void task_become_leader_locked(struct task *t)
     assert_locked(&kernel.tasks_lock);
     struct tgroup *g = t->group;
     struct task *old = g->leader;
+    t->exit_signal = SIGCHLD;
     if (old == t)
         return;
     struct pid_entry *mine = t->pid;
@@ -90,7 +91,6 @@ void task_become_leader_locked(struct task *t)
     mine->task = old;
     old->tid = mine->nr;
     t->tid = t->pid->nr;
-    t->exit_signal = SIGCHLD;
     g->leader = task_ref(t);
     struct tgroup *child;
     list_for_each(child, &g->children, sibling) {
