@@ -1,10 +1,73 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Chooses the command. */
+/* The commands of sbx, in one table. */
 #include "cli/cli.h"
 
-int cli_main(int argc, char **argv)
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/error.h"
+#include "sentry/syscalls/table.h"
+
+static int cmd_help(int argc, char **argv);
+
+static int cmd_version(int argc, char **argv)
 {
     (void)argc;
     (void)argv;
-    return 125;
+    puts("sbx " SBX_VERSION);
+    return 0;
+}
+
+int cmd_syscalls(int argc, char **argv)
+{
+    bool native = argc == 2 && strcmp(argv[1], "--native") == 0;
+    bool markdown = argc == 2 && strcmp(argv[1], "--markdown") == 0;
+
+    if (argc > 1 && !native && !markdown)
+        return fail(EXIT_SBX, "syscalls: unknown argument %s; give nothing or --native", argv[1]);
+    int r = markdown ? syscalls_print_markdown(stdout) : syscalls_print(stdout, native);
+
+    return r < 0 || fflush(stdout) != 0 ? fail(EXIT_SBX, "the list cannot be written") : 0;
+}
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *help; /* NULL: another name of the one above */
+} commands[] = {
+    { "run", cmd_run, "run a script or program in a sandbox" },
+    { "doctor", cmd_doctor, "what this host offers, and what would improve it" },
+    { "syscalls", cmd_syscalls, "the system calls of the kernel inside (--native: those that pass)" },
+    { "version", cmd_version, "the version of this program" },
+    { "--version", cmd_version, NULL },
+    { "-V", cmd_version, NULL },
+    { "help", cmd_help, "this text" },
+    { "--help", cmd_help, NULL },
+    { "-h", cmd_help, NULL },
+};
+
+static int cmd_help(int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    puts("sbx runs programs under a kernel of its own, in user space.\n\n"
+         "Usage: sbx COMMAND [options]\n");
+    for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
+        if (commands[i].help)
+            printf("  %-10s %s\n", commands[i].name, commands[i].help);
+    }
+    puts("\nStart with: sbx run script.py        More: sbx run --help, man sbx");
+    return 0;
+}
+
+int cli_main(int argc, char **argv)
+{
+    if (argc < 2)
+        return fail(EXIT_SBX, "no command; try: sbx run script.py, or sbx help");
+    for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
+        if (strcmp(argv[1], commands[i].name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    }
+    return fail(EXIT_SBX, "unknown command %s; see `sbx help` (a program is run by: sbx run %s)",
+                argv[1], argv[1]);
 }

@@ -3,3 +3,7 @@
 #pragma once
 
 int cli_main(int argc, char **argv);
+
+int cmd_run(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
+int cmd_syscalls(int argc, char **argv);

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See error.h. Lines are written at once, so that they do not mix with the program's output. */
+#include "cli/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void line(const char *fmt, va_list ap)
+{
+    int saved = errno;
+    char *text = NULL;
+
+    if (vasprintf(&text, fmt, ap) < 0)
+        text = NULL;
+    dprintf(STDERR_FILENO, "sbx: %s\n", text ? text : fmt);
+    free(text);
+    errno = saved;
+}
+
+int fail(int status, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    line(fmt, ap);
+    va_end(ap);
+    return status;
+}
+
+void note(const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    line(fmt, ap);
+    va_end(ap);
+}
+
+static void *need(void *p)
+{
+    if (!p)
+        exit(fail(EXIT_SBX, "out of memory"));
+    return p;
+}
+
+char *xstrdup(const char *s)
+{
+    return need(strdup(s));
+}
+
+char *xasprintf(const char *fmt, ...)
+{
+    va_list ap;
+    char *s = NULL;
+
+    va_start(ap, fmt);
+    if (vasprintf(&s, fmt, ap) < 0)
+        s = NULL;
+    va_end(ap);
+    return need(s);
+}
+
+void *xcalloc(size_t n, size_t size)
+{
+    return need(calloc(n ? n : 1, size));
+}
+
+void *xreallocarray(void *p, size_t n, size_t size)
+{
+    return need(reallocarray(p, n ? n : 1, size));
+}
+
+void *xgrow(void *arrp, unsigned *n, size_t size)
+{
+    void **arr = arrp;
+
+    if ((*n & (*n - 1)) == 0) /* 0, 1, 2, 4, ...: full */
+        *arr = xreallocarray(*arr, *n ? 2ul * *n : 1, size);
+    char *p = (char *)*arr + (*n)++ * size;
+    memset(p, 0, size);
+    return p;
+}

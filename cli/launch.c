@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The front end's part of starting a sandbox: see launch.h. */
+#include "cli/launch.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "abi/without.h"
+#include "cli/error.h"
+
+int gofer_ring_new(void) __attribute__((weak));
+
+/* Two host ids for each sandbox that own nothing: above what distributions and containers assign. */
+#define HOST_ID_BASE 0x78000000u
+
+uint64_t now_ns(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
+}
+
+void launch_step(struct launch *l, const char *name)
+{
+    if (l->nsteps < LAUNCH_STEPS) {
+        l->steps[l->nsteps].name = name;
+        l->steps[l->nsteps++].end_ns = now_ns();
+    }
+}
+
+static int pair(int type, int ret[2])
+{
+    if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ret) == 0)
+        return 0;
+    return fail(EXIT_SBX, "no sockets between the sandbox's processes: %s", strerror(errno));
+}
+
+/* Our ends go to l, the children's to f. */
+static int make_channels(struct launch *l, struct launch_fds *f)
+{
+    bool tty = l->tty[0] || l->tty[1] || l->tty[2];
+    int control[2], status[2], term[2] = { -1, -1 };
+
+    if (pair(SOCK_SEQPACKET, control) || pair(SOCK_SEQPACKET, status) ||
+        pair(SOCK_SEQPACKET, f->gofer_sock) || (tty && pair(SOCK_STREAM, term)))
+        return EXIT_SBX;
+    l->control = control[0];
+    f->control = control[1];
+    l->gofer_status = status[0];
+    f->gofer_status = status[1];
+    l->tty_sock = term[0];
+    f->tty_sock = term[1];
+    f->ring = l->without & SBX_WITHOUT_IOURING ? -1 : (gofer_ring_new ? gofer_ring_new() : -1);
+    return 0;
+}
+
+static int refused(const char *what, int err)
+{
+    return fail(EXIT_SBX, "cannot start the %s: %s; see `sbx doctor`", what, strerror(err));
+}
+
+int launch_start(struct launch *l)
+{
+    struct launch_fds f;
+    struct spawn sp;
+    uid_t base = HOST_ID_BASE + 2 * (uid_t)getpid();
+    int r = make_channels(l, &f);
+
+    if (r)
+        return r;
+    launch_step(l, "channels");
+    l->gofer = spawn(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC, l->without, base,
+                     /* whole= */ true, &sp, &l->gofer_pidfd);
+    if (l->gofer == 0)
+        gofer_child(l, &f, &sp);
+    if (l->gofer < 0)
+        return refused("gofer", -l->gofer);
+    launch_step(l, "gofer");
+    l->sentry = spawn(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNET |
+                      CLONE_NEWUTS | CLONE_NEWCGROUP, l->without, base + 1,
+                      /* whole= */ false, &sp, &l->sentry_pidfd);
+    if (l->sentry == 0)
+        sentry_child(l, &f, &sp);
+    if (l->sentry < 0) {
+        kill(l->gofer, SIGKILL);
+        waitpid(l->gofer, NULL, 0);
+        return refused("sentry", -l->sentry);
+    }
+    launch_step(l, "sentry");
+    close(f.control);
+    close(f.gofer_status);
+    close(f.gofer_sock[0]);
+    close(f.gofer_sock[1]);
+    if (f.ring >= 0)
+        close(f.ring);
+    if (f.tty_sock >= 0)
+        close(f.tty_sock);
+    return 0;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Starts the processes of one sandbox (docs/ARCHITECTURE.md, "Start-up"):
+ *
+ *   front end    launch_start(): sockets, ring, then
+ *     +-- gofer    launch_gofer.c: opens the exports as detached mounts, empty root, gofer_main()
+ *     +-- sentry   launch_sentry.c: every namespace there is, procfs, empty root, sentry_main()
+ *
+ * Neither is exec'd: what they need stands in memory. The front end stays single-threaded, is the
+ * parent of both, and both die with it (PR_SET_PDEATHSIG). A step that this host refuses is left
+ * out where the sandbox holds without it; `lost` says what, doctor says what that costs.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "abi/types.h"
+#include "cli/options.h"
+#include "cli/shown.h"
+#include "cli/user.h"
+#include "gofer/gofer.h"
+#include "sentry/sentry.h"
+
+#define LAUNCH_STEPS 12
+
+struct launch {
+    /* in */
+    const struct run_options *options;
+    const struct shown *shown;
+    const struct user *user;
+    const struct program *program;
+    char **envp;
+    const struct platform *platform;
+    uint64_t without;
+    uint64_t t_start_ns;
+    int log_fd, strace_fd;
+    bool tty[3];             /* standard stream that is a terminal */
+    uint16_t tty_rows, tty_cols;
+
+    /* out: the front end's ends */
+    int control, gofer_status, tty_sock;
+    pid_t gofer, sentry;
+    int gofer_pidfd, sentry_pidfd;
+    struct {
+        const char *name;
+        uint64_t end_ns;
+    } steps[LAUNCH_STEPS];
+    unsigned nsteps;
+};
+
+/* 0, or the exit status after the error was printed; then nothing is left running. */
+int launch_start(struct launch *l);
+void launch_step(struct launch *l, const char *name);
+uint64_t now_ns(void);
+
+/* ---- between the launch files ---- */
+
+/* The children's ends. */
+struct launch_fds {
+    int control, gofer_status, gofer_sock[2], ring, tty_sock;
+};
+
+/* How a child is made and what it may count on. */
+struct spawn {
+    unsigned flags; /* CLONE_NEW* that were granted */
+    int go;         /* readable when the id maps are written; EOF: the front end is gone */
+    uid_t uid;      /* what to become, as numbered inside; (uid_t)-1: stay */
+    bool root;      /* started by root: groups can be dropped */
+};
+
+/*
+ * Makes a child in the namespaces of want, or in fewer. Returns its pid, 0 in the child, -errno.
+ * host_uid: the id that owns nothing (root only). whole: its map shows every id of this namespace.
+ */
+pid_t spawn(unsigned want, uint64_t without, uid_t host_uid, bool whole, struct spawn *ret,
+            int *ret_pidfd);
+/* First step of a child: own session, dies with its parent, waits for its maps. */
+void child_begin(struct spawn *sp);
+/* Changes root to an empty directory; -errno when refused. */
+int child_empty_root(void);
+/* Becomes sp->uid, keeping the permitted capabilities; no new privileges; not dumpable. */
+int child_become(const struct spawn *sp);
+/* Drops every capability but those of the mask. */
+int child_capabilities(uint64_t keep);
+/* Closes every descriptor but these; a closed one of 0 to 2 becomes null_fd. */
+void child_close_all_but(const int *keep, unsigned n, int null_fd);
+/* One line to the front end, which ends with status. Does not return. */
+void child_fail(int sock, int status, const char *fmt, ...) PRINTF_LIKE(3, 4)
+    __attribute__((noreturn));
+
+void gofer_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
+    __attribute__((noreturn));
+void sentry_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
+    __attribute__((noreturn));

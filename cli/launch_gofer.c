@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The gofer's child, up to gofer_main(). The exports are cloned as detached mounts, so that no ".."
+ * leads out of them; where mounts may not be cloned (no user namespace) they are plain descriptors,
+ * and only Landlock and the gofer's own resolution hold it there.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/mount.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cli/error.h"
+#include "cli/launch.h"
+
+#define OPEN_RECURSIVE 0x8000 /* AT_RECURSIVE */
+
+static int open_export(const char *src, bool detached)
+{
+    /* The gofer writes nothing: what programs write goes to the overlay in the sentry's memory. */
+    struct mount_attr attr = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+                                           MOUNT_ATTR_NODEV };
+    int fd = -1;
+
+    if (detached)
+        fd = (int)syscall(SYS_open_tree, AT_FDCWD, src,
+                          OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | OPEN_RECURSIVE);
+    if (fd < 0)
+        return open(src, O_PATH | O_CLOEXEC);
+    syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | OPEN_RECURSIVE, &attr, sizeof attr);
+    return fd;
+}
+
+void gofer_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
+{
+    unsigned n = l->shown->nexports, nkeep = 0;
+    struct gofer_export *exports = xcalloc(n, sizeof *exports);
+    int *keep = xcalloc(n + 4, sizeof *keep), null_fd, r;
+
+    child_begin(sp);
+    null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (unsigned i = 0; i < n; i++) {
+        const struct shown_export *e = &l->shown->exports[i];
+
+        exports[i] = (struct gofer_export){ .fd = open_export(e->src, sp->flags & CLONE_NEWNS),
+                                            .public_only = e->public_only,
+                                            .names = e->names,
+                                            .nnames = e->nnames };
+        if (exports[i].fd < 0)
+            child_fail(f->gofer_status, EXIT_SBX, "cannot show %s: %s", e->src, strerror(errno));
+        keep[nkeep++] = exports[i].fd;
+    }
+    if (sp->flags & CLONE_NEWNS)
+        child_empty_root(); /* refused in some containers: then Landlock alone */
+    r = child_become(sp);
+    if (r < 0)
+        child_fail(f->gofer_status, EXIT_SBX, "cannot start the gofer: setuid: %s", strerror(-r));
+    /* Files that only the caller, root, may read are shown as to root; nothing else is left. */
+    child_capabilities(sp->root ? 1ull << CAP_DAC_READ_SEARCH : 0);
+    keep[nkeep++] = f->gofer_sock[0];
+    if (f->ring >= 0)
+        keep[nkeep++] = f->ring;
+    child_close_all_but(keep, nkeep, null_fd);
+    const struct gofer_config cfg = { .sock = f->gofer_sock[0],
+                                      .ring_fd = f->ring,
+                                      .exports = exports,
+                                      .nexports = n,
+                                      .without = l->without };
+    gofer_main(&cfg);
+}

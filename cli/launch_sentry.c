@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sentry's child, up to sentry_main(). It keeps its capabilities in its own user namespace until
+ * the platform has made its zygote (a pid namespace below); sentry_main() drops them with the rest.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "abi/without.h"
+#include "cli/error.h"
+#include "cli/launch.h"
+
+/* A procfs of the pid namespace that we are pid 1 of, mounted nowhere; -1 when refused. */
+static int open_proc(void)
+{
+    int fs = (int)syscall(SYS_fsopen, "proc", 1 /* FSOPEN_CLOEXEC */), fd = -1;
+
+    if (fs < 0)
+        return -1;
+    syscall(SYS_fsconfig, fs, 1 /* FSCONFIG_SET_STRING */, "subset", "pid", 0);
+    if (syscall(SYS_fsconfig, fs, 6 /* FSCONFIG_CMD_CREATE */, NULL, NULL, 0) == 0)
+        fd = (int)syscall(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, 0);
+    close(fs);
+    return fd;
+}
+
+/*
+ * A time namespace whose monotonic clock starts now, for the stubs' sake: they read the clock and
+ * pass deadlines to the host natively. Returns what was taken off the clock, 0 when refused.
+ */
+static uint64_t enter_time(uint64_t without)
+{
+    struct timespec mono, boot;
+    char text[128];
+    int fd, n, ok;
+
+    if ((without & SBX_WITHOUT_TIMENS) || unshare(0x80 /* CLONE_NEWTIME */) < 0)
+        return 0;
+    clock_gettime(CLOCK_MONOTONIC, &mono);
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    n = snprintf(text, sizeof text, "monotonic -%lld 0\nboottime -%lld 0\n",
+                 (long long)mono.tv_sec, (long long)boot.tv_sec);
+    fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
+    ok = fd >= 0 && write(fd, text, (size_t)n) == n;
+    if (fd >= 0)
+        close(fd);
+    if (!ok)
+        return 0; /* entered or not, its clock is the host's */
+    fd = open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC);
+    ok = fd >= 0 && setns(fd, 0x80) == 0;
+    if (fd >= 0)
+        close(fd);
+    /* Children alone in it would disagree with us; then nobody's clock is touched by us again. */
+    return ok ? (uint64_t)mono.tv_sec * 1000000000ull : 0;
+}
+
+static void raise_limits(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+static unsigned keep_descriptors(const struct launch *l, const struct launch_fds *f, int proc_fd,
+                                 int *keep)
+{
+    const int candidates[] = { f->control,  f->gofer_sock[1], f->ring, f->tty_sock,
+                               l->log_fd,   l->strace_fd,     proc_fd };
+    unsigned n = 0;
+
+    for (int i = 0; i < 3; i++) {
+        if (!l->tty[i] && fcntl(i, F_GETFD) >= 0)
+            keep[n++] = i;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(candidates); i++) {
+        if (candidates[i] >= 0)
+            keep[n++] = candidates[i];
+    }
+    return n;
+}
+
+static void fill(struct sentry_config *c, const struct launch *l, const struct launch_fds *f)
+{
+    c->gofer_sock = f->gofer_sock[1];
+    c->gofer_ring = f->ring;
+    c->control_sock = f->control;
+    c->tty_sock = f->tty_sock;
+    c->tty_rows = l->tty_rows;
+    c->tty_cols = l->tty_cols;
+    c->log_fd = l->log_fd;
+    c->strace_fd = l->strace_fd;
+    c->log_level = l->options->log_level;
+    c->without = l->without;
+    c->mounts = l->shown->mounts;
+    c->nmounts = l->shown->nmounts;
+    c->argv = l->program->argv;
+    c->envp = l->envp;
+    c->exec_path = l->program->exec_path;
+    c->cwd = l->shown->cwd;
+    c->uid = l->user->uid;
+    c->gid = l->user->gid;
+    c->groups = l->user->groups;
+    c->ngroups = l->user->ngroups;
+    c->hostname = l->options->hostname ? l->options->hostname : "sbx";
+    c->stats = l->options->stats != STATS_OFF;
+    for (int i = 0; i < 3; i++) {
+        c->stdio_tty[i] = l->tty[i];
+        c->stdio[i] = l->tty[i] || fcntl(i, F_GETFD) < 0 ? -1 : i;
+    }
+}
+
+void sentry_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
+{
+    struct sentry_config cfg = { 0 };
+    int keep[12], null_fd, r;
+    unsigned n;
+    uint64_t shift = 0;
+
+    child_begin(sp);
+    fill(&cfg, l, f);
+    cfg.platform = l->platform;
+    null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (sp->flags)
+        shift = enter_time(l->without);
+    cfg.t_start_ns = l->t_start_ns - shift;
+    cfg.proc_fd = sp->flags & CLONE_NEWPID ? open_proc() : -1;
+    if (sp->flags & CLONE_NEWNS)
+        child_empty_root();
+    r = child_become(sp);
+    if (r < 0)
+        child_fail(f->control, EXIT_SBX, "cannot start the sentry: setuid: %s", strerror(-r));
+    child_capabilities(~0ull); /* a change of ids took them from the effective set */
+    raise_limits();
+    n = keep_descriptors(l, f, cfg.proc_fd, keep);
+    child_close_all_but(keep, n, null_fd);
+    sentry_main(&cfg);
+}

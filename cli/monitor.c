@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See monitor.h. How a signal travels:
+ *
+ *   kill -TERM sbx, or Ctrl-C where the terminal is not raw     -> signalfd -> CTL_SIGNAL -> program
+ *   Ctrl-Z in the raw terminal -> the pty inside stops the program -> CTL_STOPPED
+ *       -> the terminal is given back, sbx stops itself by the same signal, the shell takes over
+ *   fg -> SIGCONT -> raw again, CTL_CONT -> the program goes on
+ *
+ * A program ended by signal n makes sbx exit normally with 128+n: a shell shows the same number, and
+ * sbx itself dumps no core for it. At --timeout the program gets SIGTERM, two seconds later everything
+ * is ended.
+ */
+#include "cli/monitor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/control.h"
+#include "cli/error.h"
+
+#define GRACE_NS 2000000000ull
+
+/* Passed on to the program. The rest act on sbx itself. */
+static const int forwarded[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
+                                 SIGUSR2, SIGTSTP, SIGALRM, SIGPIPE };
+
+int monitor_signals(void)
+{
+    sigset_t set;
+    int fd;
+
+    sigemptyset(&set);
+    for (unsigned i = 0; i < ARRAY_SIZE(forwarded); i++)
+        sigaddset(&set, forwarded[i]);
+    sigaddset(&set, SIGWINCH);
+    sigaddset(&set, SIGCONT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return fd < 0 ? -errno : fd;
+}
+
+static void tell(struct monitor *m, enum control_type type, uint64_t value)
+{
+    struct control_msg msg = { .type = type, .value = value };
+
+    send(m->launch->control, &msg, sizeof msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void tell_winsize(struct monitor *m)
+{
+    uint16_t rows, cols;
+
+    if (proxy_winsize(&m->proxy, &rows, &cols))
+        tell(m, CTL_WINSIZE, (uint64_t)rows << 16 | cols);
+}
+
+/* Stops this process as the program was stopped; returns when it is continued. */
+static void stop_self(struct monitor *m, int sig)
+{
+    sigset_t one, old;
+
+    proxy_leave(&m->proxy);
+    sigemptyset(&one);
+    sigaddset(&one, sig);
+    signal(sig, SIG_DFL);
+    raise(sig);
+    sigprocmask(SIG_UNBLOCK, &one, &old); /* here it stops */
+    sigprocmask(SIG_SETMASK, &old, NULL);
+    proxy_enter(&m->proxy);
+    tell_winsize(m);
+    tell(m, CTL_CONT, 0);
+}
+
+static void on_signals(struct monitor *m)
+{
+    struct signalfd_siginfo si;
+
+    while (read(m->signals, &si, sizeof si) == (ssize_t)sizeof si) {
+        if (si.ssi_signo == SIGWINCH) {
+            tell_winsize(m);
+        } else if (si.ssi_signo == SIGCONT) {
+            proxy_enter(&m->proxy); /* stopped from outside, or put into the foreground */
+            tell_winsize(m);
+            tell(m, CTL_CONT, 0);
+        } else {
+            tell(m, CTL_SIGNAL, si.ssi_signo);
+        }
+    }
+}
+
+static void end(struct monitor *m, int status)
+{
+    if (!m->ended) {
+        m->ended = true;
+        m->status = status;
+    }
+}
+
+static void on_message(struct monitor *m, const struct control_msg *msg, size_t len)
+{
+    int status = (int)msg->value;
+
+    switch (msg->type) {
+    case CTL_EXIT:
+        end(m, WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+        break;
+    case CTL_STOPPED:
+        stop_self(m, status == SIGTTIN || status == SIGTTOU || status == SIGTSTP ? status
+                                                                                 : SIGSTOP);
+        break;
+    case CTL_ERROR:
+        proxy_drain(&m->proxy, 0);
+        proxy_leave(&m->proxy);
+        if (!m->ended)
+            fail(status, "%.*s", (int)strnlen(msg->text, sizeof msg->text), msg->text);
+        end(m, status > 0 && status < 256 ? status : EXIT_SBX);
+        break;
+    default:
+        report_message(&m->report, msg, len);
+    }
+}
+
+/* False when the other end is gone. */
+static bool on_control(struct monitor *m, int fd)
+{
+    struct control_msg msg;
+    ssize_t n;
+
+    while ((n = recv(fd, &msg, sizeof msg, MSG_DONTWAIT)) > 0) {
+        if ((size_t)n >= offsetof(struct control_msg, text) && msg.len <= sizeof msg.text)
+            on_message(m, &msg, (size_t)n);
+        if (m->ended)
+            return true;
+    }
+    return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+static void sentry_gone(struct monitor *m)
+{
+    int status = 0;
+
+    on_control(m, m->launch->control);
+    if (m->ended)
+        return;
+    proxy_leave(&m->proxy);
+    waitpid(m->launch->sentry, &status, 0);
+    m->launch->sentry = -1;
+    if (m->timed_out)
+        end(m, EXIT_TIMEOUT);
+    else if (WIFSIGNALED(status))
+        end(m, fail(EXIT_SBX, "the sentry was ended by signal %d (%s); run with --log=FILE "
+                    "--log-level=debug", WTERMSIG(status), strsignal(WTERMSIG(status))));
+    else
+        end(m, fail(EXIT_SBX, "the sentry ended early (status %d); run with --log=FILE "
+                    "--log-level=debug", WEXITSTATUS(status)));
+}
+
+/* Time is up: ask, then insist, then end the sentry itself. */
+static void on_deadline(struct monitor *m)
+{
+    m->timed_out = true;
+    switch (m->kills++) {
+    case 0:
+        tell(m, CTL_SIGNAL, SIGTERM);
+        tell(m, CTL_SIGNAL, SIGCONT);
+        break;
+    case 1:
+        tell(m, CTL_KILL, 0);
+        break;
+    default:
+        syscall(SYS_pidfd_send_signal, m->launch->sentry_pidfd, SIGKILL, NULL, 0);
+        end(m, EXIT_TIMEOUT);
+        return;
+    }
+    m->deadline = now_ns() + GRACE_NS;
+}
+
+static void on_side(struct monitor *m)
+{
+    char buf[4096], out[2 * sizeof buf];
+    ssize_t n = read(m->side, buf, sizeof buf);
+    size_t o = 0;
+
+    if (n <= 0) {
+        close(m->side);
+        m->side = -1;
+        return;
+    }
+    for (ssize_t i = 0; i < n; i++) { /* a raw terminal does not return the carriage */
+        if (buf[i] == '\n' && m->proxy.raw)
+            out[o++] = '\r';
+        out[o++] = buf[i];
+    }
+    if (write(STDERR_FILENO, out, o) < 0)
+        return; /* nobody to tell */
+}
+
+static int timeout_ms(const struct monitor *m)
+{
+    uint64_t now = now_ns();
+
+    if (!m->deadline)
+        return -1;
+    if (now >= m->deadline)
+        return 0;
+    return (int)MIN((m->deadline - now) / 1000000 + 1, 1000000ull);
+}
+
+static void loop_once(struct monitor *m)
+{
+    enum { CONTROL, GOFER, SENTRY, SIGNALS, SIDE, PROXY, COUNT = PROXY + 2 };
+    struct pollfd fds[COUNT] = {
+        [CONTROL] = { .fd = m->launch->control, .events = POLLIN },
+        [GOFER] = { .fd = m->launch->gofer_status, .events = POLLIN },
+        [SENTRY] = { .fd = m->launch->sentry_pidfd, .events = POLLIN },
+        [SIGNALS] = { .fd = m->signals, .events = POLLIN },
+        [SIDE] = { .fd = m->side, .events = POLLIN },
+    };
+
+    proxy_poll(&m->proxy, fds + PROXY);
+    if (poll(fds, COUNT, timeout_ms(m)) < 0)
+        return;
+    proxy_run(&m->proxy, fds + PROXY); /* output before the end */
+    if (fds[SIDE].revents)
+        on_side(m);
+    if (fds[SIGNALS].revents)
+        on_signals(m);
+    if (fds[GOFER].revents && !on_control(m, m->launch->gofer_status)) {
+        close(m->launch->gofer_status);
+        m->launch->gofer_status = -1;
+    }
+    if (!m->ended && fds[CONTROL].revents)
+        on_control(m, m->launch->control);
+    if (!m->ended && fds[SENTRY].revents)
+        sentry_gone(m);
+    if (!m->ended && m->deadline && now_ns() >= m->deadline)
+        on_deadline(m);
+}
+
+int monitor_run(struct monitor *m)
+{
+    tell_winsize(m);
+    proxy_enter(&m->proxy);
+    while (!m->ended)
+        loop_once(m);
+    proxy_drain(&m->proxy, 200);
+    while (m->side >= 0) { /* the last lines of a trace; it ends when the sentry does */
+        struct pollfd fd = { .fd = m->side, .events = POLLIN };
+
+        if (poll(&fd, 1, 500) <= 0)
+            break;
+        on_side(m);
+    }
+    proxy_leave(&m->proxy);
+    return m->timed_out ? EXIT_TIMEOUT : m->status;
+}

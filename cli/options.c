@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One table: the word, its letter, what its value is and where it goes. The help text, the parser
+ * and (by `sbx run --help`) the manual page's test read the same rows.
+ */
+#include "cli/options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/error.h"
+
+enum take { T_STRING, T_LIST, T_BIND, T_DURATION, T_LEVEL, T_STRACE, T_STATS, T_HELP };
+
+#define AT(member) offsetof(struct run_options, member)
+
+static const struct row {
+    const char *word;
+    int letter; /* 0: none */
+    int has_arg;
+    enum take take;
+    size_t where, count; /* count: of a T_LIST */
+    const char *value, *help;
+} rows[] = {
+    { "rootfs", 0, 1, T_STRING, AT(rootfs), 0, "DIR", "run in this tree instead of the host's" },
+    { "bind", 'v', 1, T_BIND, 0, 0, "SRC[:DST][:ro]", "show a file or directory of the host" },
+    { "tmpfs", 0, 1, T_LIST, AT(tmpfs), AT(ntmpfs), "DIR", "an empty directory in memory" },
+    { "cwd", 'w', 1, T_STRING, AT(cwd), 0, "DIR", "start in this directory" },
+    { "env", 'e', 1, T_LIST, AT(env), AT(nenv), "K=V", "set a variable (K alone: pass it on)" },
+    { "user", 'u', 1, T_STRING, AT(user), 0, "USER[:GROUP]", "user inside, by name or number" },
+    { "hostname", 0, 1, T_STRING, AT(hostname), 0, "NAME", "host name inside (sbx)" },
+    { "timeout", 0, 1, T_DURATION, 0, 0, "TIME", "end it after 5, 1.5s, 2m, 1h: status 124" },
+    { "platform", 0, 1, T_STRING, AT(platform), 0, "NAME", "auto or trap" },
+    { "strace", 0, 2, T_STRACE, 0, 0, "FILE", "print the system calls, as strace does" },
+    { "stats", 0, 2, T_STATS, 0, 0, "json", "print times and counts at the end" },
+    { "log", 0, 1, T_STRING, AT(log_file), 0, "FILE", "what sbx itself has to say" },
+    { "log-level", 0, 1, T_LEVEL, 0, 0, "LEVEL", "error, warning, info or debug" },
+    { "help", 'h', 0, T_HELP, 0, 0, NULL, "this text" },
+};
+
+#define LONG_BASE 1000
+
+int parse_duration(const char *s, uint64_t *ret_ns)
+{
+    static const struct {
+        const char *suffix;
+        double factor;
+    } units[] = { { "", 1 }, { "s", 1 }, { "m", 60 }, { "h", 3600 }, { "d", 86400 } };
+    char *end;
+    double v;
+
+    if (*s != '.' && (*s < '0' || *s > '9')) /* no sign, no "inf" */
+        return -EINVAL;
+    v = strtod(s, &end);
+    for (unsigned i = 0; i < ARRAY_SIZE(units); i++) {
+        if (end != s && strcmp(end, units[i].suffix) == 0) {
+            v *= units[i].factor;
+            if (!isfinite(v) || v > 1e9) /* thirty years will do */
+                return -EINVAL;
+            *ret_ns = v > 0 && v < 1e-9 ? 1 : (uint64_t)(v * 1e9);
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+int parse_bind(const char *s, struct bind_option *ret)
+{
+    char *copy = xstrdup(s), *last = strrchr(copy, ':');
+    struct bind_option b = { 0 };
+
+    if (last && (strcmp(last, ":ro") == 0 || strcmp(last, ":rw") == 0)) {
+        b.ro = last[2] == 'o';
+        *last = 0;
+    }
+    b.src = copy;
+    b.dst = strchr(copy, ':');
+    if (b.dst)
+        *b.dst++ = 0;
+    if (!*b.src || (b.dst && (*b.dst != '/' || strchr(b.dst, ':'))))
+        return -EINVAL;
+    *ret = b;
+    return 0;
+}
+
+static int parse_level(const char *s, int *ret)
+{
+    static const char *const names[] = { "error", "warning", "info", "debug" };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+        if (strcmp(s, names[i]) == 0 || (s[0] == (char)('0' + i) && !s[1])) {
+            *ret = (int)i;
+            return 0;
+        }
+    }
+    return -EINVAL;
+}
+
+static int take_bind(struct run_options *o, const char *v)
+{
+    struct bind_option b;
+
+    if (parse_bind(v, &b) < 0)
+        return fail(EXIT_SBX, "--bind %s: give SRC[:DST][:ro], DST an absolute path", v);
+    struct bind_option *slot = xgrow(&o->binds, &o->nbinds, sizeof b);
+    *slot = b;
+    return 0;
+}
+
+static int take(struct run_options *o, const struct row *r, const char *v)
+{
+    char *base = (char *)o;
+
+    switch (r->take) {
+    case T_STRING:
+        *(const char **)(base + r->where) = v;
+        return 0;
+    case T_LIST:
+        *(const char **)xgrow(base + r->where, (unsigned *)(base + r->count), sizeof v) = v;
+        return 0;
+    case T_BIND:
+        return take_bind(o, v);
+    case T_DURATION:
+        if (parse_duration(v, &o->timeout_ns) < 0)
+            return fail(EXIT_SBX, "--timeout %s: no time; give seconds, or 2m, 1h", v);
+        return 0;
+    case T_LEVEL:
+        if (parse_level(v, &o->log_level) < 0)
+            return fail(EXIT_SBX, "--log-level %s: give error, warning, info or debug", v);
+        return 0;
+    case T_STRACE:
+        o->strace = true;
+        o->strace_file = v;
+        return 0;
+    case T_STATS:
+        if (v && strcmp(v, "json") != 0)
+            return fail(EXIT_SBX, "--stats=%s: give --stats or --stats=json", v);
+        o->stats = v ? STATS_JSON : STATS_TEXT;
+        return 0;
+    case T_HELP:
+        o->help = true;
+        return 0;
+    }
+    return fail(EXIT_SBX, "--%s is not handled", r->word);
+}
+
+static void make_tables(struct option *longs, char *shorts)
+{
+    *shorts++ = '+'; /* what stands behind FILE is the program's */
+    *shorts++ = ':';
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        longs[i] = (struct option){ rows[i].word, rows[i].has_arg, NULL, LONG_BASE + (int)i };
+        if (rows[i].letter) {
+            *shorts++ = (char)rows[i].letter;
+            if (rows[i].has_arg)
+                *shorts++ = ':';
+        }
+    }
+    *shorts = 0;
+}
+
+static const struct row *find_row(int c)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        if (c == LONG_BASE + (int)i || (c == rows[i].letter && c))
+            return &rows[i];
+    }
+    return NULL;
+}
+
+static int refuse(int c, char **argv, int index)
+{
+    const struct row *r = find_row(optopt);
+
+    if (c == ':')
+        return r && r->word ? fail(EXIT_SBX, "--%s needs a value: --%s %s", r->word, r->word,
+                                   r->value ? r->value : "")
+                            : fail(EXIT_SBX, "an option lacks its value; see `sbx run --help`");
+    if (optopt > 0 && optopt < LONG_BASE)
+        return fail(EXIT_SBX, "unknown option -%c; see `sbx run --help`", optopt);
+    if (r)
+        return fail(EXIT_SBX, "--%s takes no value; see `sbx run --help`", r->word);
+    return fail(EXIT_SBX, "unknown option %s; see `sbx run --help`", argv[index]);
+}
+
+int options_parse(int argc, char **argv, struct run_options *ret)
+{
+    struct run_options o = { .platform = "auto", .log_level = 1 };
+    struct option longs[ARRAY_SIZE(rows) + 1] = { 0 };
+    char shorts[3 * ARRAY_SIZE(rows) + 3];
+    int c, r;
+
+    make_tables(longs, shorts);
+    optind = 0; /* glibc: start afresh */
+    opterr = 0;
+    for (;;) {
+        int index = optind > 0 ? optind : 1;
+
+        c = getopt_long(argc, argv, shorts, longs, NULL);
+        if (c < 0)
+            break;
+        const struct row *row = c == '?' || c == ':' ? NULL : find_row(c);
+
+        r = row ? take(&o, row, optarg) : refuse(c, argv, index);
+        if (r)
+            return r;
+    }
+    o.command = optind > 1 && strcmp(argv[optind - 1], "--") == 0;
+    o.args = argv + optind;
+    o.nargs = (unsigned)(argc - optind);
+    if (!o.help && o.nargs == 0)
+        return fail(EXIT_SBX, "nothing to run; give a FILE: sbx run script.py");
+    *ret = o;
+    return 0;
+}
+
+void options_usage(FILE *out)
+{
+    fputs("Usage: sbx run [options] FILE [args]\n"
+          "       sbx run [options] -- CMD [args]\n"
+          "Runs a script or program under a kernel of its own. FILE `-` is a script on standard\n"
+          "input; a FILE without a slash that is not here is looked up in PATH.\n\n",
+          out);
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        const struct row *r = &rows[i];
+        char left[64], shortopt[8] = "    ";
+
+        if (r->letter)
+            snprintf(shortopt, sizeof shortopt, "-%c, ", r->letter);
+        snprintf(left, sizeof left, "%s--%s%s%s%s", shortopt, r->word,
+                 r->has_arg == 2 ? "[=" : (r->has_arg ? " " : ""), r->value ? r->value : "",
+                 r->has_arg == 2 ? "]" : "");
+        fprintf(out, "  %-30s %s\n", left, r->help);
+    }
+}

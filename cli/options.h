@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The options of `sbx run`, parsed and checked for form; nothing is looked up on the host here. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct bind_option {
+    char *src, *dst; /* dst NULL: where src is */
+    bool ro;
+};
+
+enum stats_mode { STATS_OFF, STATS_TEXT, STATS_JSON };
+
+struct run_options {
+    const char *rootfs, *cwd, *user, *hostname, *platform;
+    struct bind_option *binds;
+    unsigned nbinds;
+    const char **tmpfs;
+    unsigned ntmpfs;
+    const char **env; /* K=V, or K: the caller's value */
+    unsigned nenv;
+    uint64_t timeout_ns; /* 0: none */
+    bool strace;
+    const char *strace_file, *log_file;
+    int log_level;
+    enum stats_mode stats;
+
+    bool command;  /* behind "--": a command, never a script */
+    char **args;   /* FILE and its arguments, NULL at the end */
+    unsigned nargs;
+    bool help;
+};
+
+/* 0, or the exit status after the error was printed. argv[0] is the command's own name. */
+int options_parse(int argc, char **argv, struct run_options *ret);
+void options_usage(FILE *out);
+
+/* "1.5", "10s", "2m", "1h", "1d". 0 or -EINVAL. */
+int parse_duration(const char *s, uint64_t *ret_ns);
+int parse_bind(const char *s, struct bind_option *ret);

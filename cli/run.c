@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* `sbx run`: from the command line to the exit status, by way of the other files here. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "abi/without.h"
+#include "cli/cli.h"
+#include "cli/environ.h"
+#include "cli/error.h"
+#include "cli/launch.h"
+#include "cli/monitor.h"
+#include "platform/platform.h"
+
+static int open_view(const struct run_options *o, struct view *ret)
+{
+    struct view v = { .root = AT_FDCWD, .rootfs = o->rootfs };
+    char cwd[PATH_MAX];
+
+    if (o->rootfs) {
+        v.root = open(o->rootfs, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (v.root < 0 || access(o->rootfs, R_OK | X_OK) < 0)
+            return fail(EXIT_SBX, "--rootfs %s: %s; give a directory that you can read", o->rootfs,
+                        strerror(errno));
+        v.path = VIEW_PATH;
+        v.cwd = "/";
+    } else {
+        if (!getcwd(cwd, sizeof cwd) || cwd[0] != '/')
+            return fail(EXIT_SBX, "the current directory is gone; cd to one that exists");
+        v.path = getenv("PATH");
+        if (!v.path || !*v.path)
+            v.path = VIEW_PATH;
+        v.cwd = xstrdup(cwd);
+    }
+    v.moved = o->cwd != NULL;
+    *ret = v;
+    return 0;
+}
+
+static int find_platform(const char *name, const struct platform **ret)
+{
+    bool automatic = strcmp(name, "auto") == 0;
+    const char *why = NULL;
+
+    *ret = platform_find(name, &why); /* auto: one that has been probed */
+    if (!*ret && !automatic)
+        return fail(EXIT_SBX, "--platform %s: no such platform; give auto or trap", name);
+    if (!*ret || (!automatic && (*ret)->probe(&why) < 0))
+        return fail(EXIT_SBX, "this host cannot run programs: %s; see `sbx doctor`",
+                    why ? why : "no platform works");
+    return 0;
+}
+
+static int check_words(const struct run_options *o, uint64_t *ret_without)
+{
+    const char *bad;
+
+    *ret_without = without_parse(getenv("SBX_WITHOUT"), &bad);
+    if (bad)
+        return fail(EXIT_SBX, "SBX_WITHOUT: unknown feature %s; see sbx(1)", bad);
+    if (o->hostname && (!*o->hostname || strlen(o->hostname) > 64))
+        return fail(EXIT_SBX, "--hostname %s: give 1 to 64 characters", o->hostname);
+    for (unsigned i = 0; i < o->nenv; i++) {
+        if (!*o->env[i] || o->env[i][0] == '=')
+            return fail(EXIT_SBX, "--env %s: give NAME=VALUE or NAME", o->env[i]);
+    }
+    return 0;
+}
+
+/* Where the trace or the log goes: a file; our standard error; by a pipe when that is a terminal. */
+static int open_output(const char *option, const char *file, struct monitor *m, int *pipe_end,
+                       int *ret)
+{
+    int fds[2];
+
+    if (file) {
+        *ret = open(file, O_WRONLY | O_CREAT | O_APPEND | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+        if (*ret < 0)
+            return fail(EXIT_SBX, "%s=%s: %s; give a file that can be written", option, file,
+                        strerror(errno));
+        return 0;
+    }
+    if (!isatty(STDERR_FILENO)) {
+        *ret = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+        return 0;
+    }
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return fail(EXIT_SBX, "%s: %s", option, strerror(errno));
+    m->side = fds[0];
+    *pipe_end = *ret = fds[1];
+    return 0;
+}
+
+static int open_outputs(const struct run_options *o, struct monitor *m, struct launch *l,
+                        int *pipe_end)
+{
+    int r = 0;
+
+    if (o->strace)
+        r = open_output("--strace", o->strace_file, m, pipe_end, &l->strace_fd);
+    if (r == 0 && o->log_file)
+        r = open_output("--log", o->log_file, m, pipe_end, &l->log_fd);
+    return r;
+}
+
+static void find_terminal(struct launch *l)
+{
+    struct proxy probe;
+
+    for (int i = 0; i < 3; i++)
+        l->tty[i] = isatty(i);
+    proxy_init(&probe, -1, l->tty);
+    for (int i = 0; i < 3; i++) {
+        probe.out = l->tty[i] ? i : -1;
+        if (proxy_winsize(&probe, &l->tty_rows, &l->tty_cols))
+            return;
+    }
+}
+
+static int supervise(struct monitor *m, struct launch *l)
+{
+    const struct run_options *o = l->options;
+    int pipe_end = -1, r = open_outputs(o, m, l, &pipe_end);
+
+    if (r)
+        return r;
+    if (l->program->stdin_fd >= 0) {
+        dup2(l->program->stdin_fd, STDIN_FILENO);
+        close(l->program->stdin_fd);
+    }
+    find_terminal(l);
+    m->signals = monitor_signals();
+    if (m->signals < 0)
+        return fail(EXIT_SBX, "signalfd: %s", strerror(-m->signals));
+    r = launch_start(l);
+    if (r)
+        return r;
+    if (pipe_end >= 0)
+        close(pipe_end);
+    proxy_init(&m->proxy, l->tty_sock, l->tty);
+    if (o->timeout_ns)
+        m->deadline = l->t_start_ns + o->timeout_ns;
+    r = monitor_run(m);
+    if (o->stats && m->report.have_totals)
+        report_stats(&m->report, l, o->stats);
+    report_notes(&m->report);
+    return r;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    static struct monitor m = { .side = -1 };
+    struct launch l = { .t_start_ns = now_ns(), .log_fd = -1, .strace_fd = -1 };
+    struct run_options o;
+    struct program p;
+    struct shown s;
+    struct view v;
+    struct user u;
+    int r = options_parse(argc, argv, &o);
+
+    if (r)
+        return r;
+    if (o.help) {
+        options_usage(stdout);
+        return 0;
+    }
+    if ((r = check_words(&o, &l.without)) || (r = find_platform(o.platform, &l.platform)) ||
+        (r = open_view(&o, &v)) ||
+        (r = user_find(&v, o.user, &u)) ||
+        (r = program_find(&v, o.args, o.nargs, o.command, &p)) ||
+        (r = shown_build(&o, &v, &u, &p, &s)))
+        return r;
+    if (o.cwd)
+        s.cwd = view_absolute(&v, o.cwd);
+    l.options = &o;
+    l.shown = &s;
+    l.user = &u;
+    l.program = &p;
+    l.envp = environ_build(&o, &s, &u);
+    m.launch = &l;
+    launch_step(&l, "look-up");
+    return supervise(&m, &l);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What one run shows: the exports that the gofer will open, and the steps by which the sentry builds
+ * its tree from them. Made from visible.c, the options, the program and the caller's PATH.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "cli/options.h"
+#include "cli/program.h"
+#include "cli/user.h"
+#include "cli/view.h"
+#include "sentry/sentry.h"
+
+struct shown_export {
+    const char *src; /* on the host, absolute; opened by the gofer's launcher */
+    bool public_only;
+    const char *const *names;
+    unsigned nnames;
+};
+
+struct shown {
+    struct shown_export *exports;
+    unsigned nexports;
+    struct sentry_mount *mounts;
+    unsigned nmounts;
+    char *path; /* PATH inside */
+    const char *home;
+    const char *cwd;
+};
+
+/* 0, or the exit status after the error was printed. */
+int shown_build(const struct run_options *o, const struct view *v, const struct user *u,
+                const struct program *p, struct shown *ret);
+
+/* For shown_trees.c */
+void shown_mount(struct shown *s, const char *src, const char *dst, bool ro);
+void shown_symlink(struct shown *s, const char *path, const char *target);
+bool shown_covers(const struct shown *s, const char *path);
+bool shown_forbidden(const struct user *u, const char *path); /* a home, /, above one; credentials */
+
+/* Shows interpreters that live in homes, found through the caller's PATH. */
+void shown_trees(struct shown *s, const struct user *u, const char *path);
+/* Has a program that PATH led to shown, where no tree does: itself, through its links. */
+void shown_program(struct shown *s, const struct user *u, const char *file);

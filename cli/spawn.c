@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making the children: namespaces, id maps, and the steps both share. Everything is tried at its
+ * best first and then with less, because containers and distributions refuse different parts.
+ *
+ *   started by            user namespace                   without one
+ *   root                  one host uid that owns nothing   the same uid, by setresuid
+ *   an ordinary user      the caller's own uid             no namespaces at all
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <grp.h>
+#include <unistd.h>
+
+#include "abi/without.h"
+#include "cli/control.h"
+#include "cli/error.h"
+#include "cli/launch.h"
+
+#define INSIDE_ID 1u /* the number that the lone id has in its map; not 0, which means something */
+
+static int write_proc(pid_t pid, const char *name, const char *text)
+{
+    char path[64];
+    int fd, r = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (write(fd, text, strlen(text)) < 0)
+        r = -errno;
+    close(fd);
+    return r;
+}
+
+/* Every id of our own namespace, mapped to itself. */
+static void identity_map(const char *which, char *buf, size_t n)
+{
+    char path[32];
+    unsigned inside, outside, count;
+    size_t used = 0;
+    FILE *f;
+
+    snprintf(path, sizeof path, "/proc/self/%s", which);
+    f = fopen(path, "re");
+    buf[0] = 0;
+    while (f && used < n && fscanf(f, "%u %u %u", &inside, &outside, &count) == 3)
+        used += (size_t)snprintf(buf + used, n - used, "%u %u %u\n", inside, inside, count);
+    if (f)
+        fclose(f);
+}
+
+static int write_maps_root(pid_t pid, uid_t host_uid, bool whole)
+{
+    char map[512];
+    int r;
+
+    if (whole) {
+        identity_map("uid_map", map, sizeof map);
+        r = write_proc(pid, "uid_map", map);
+        identity_map("gid_map", map, sizeof map);
+    } else {
+        snprintf(map, sizeof map, "%u %u 1", INSIDE_ID, host_uid);
+        r = write_proc(pid, "uid_map", map);
+    }
+    return r < 0 ? r : write_proc(pid, "gid_map", map);
+}
+
+static int write_maps_user(pid_t pid)
+{
+    char map[64];
+    int r;
+
+    snprintf(map, sizeof map, "%u %u 1", getuid(), getuid());
+    r = write_proc(pid, "uid_map", map);
+    if (r < 0)
+        return r;
+    r = write_proc(pid, "setgroups", "deny");
+    if (r < 0 && r != -ENOENT)
+        return r;
+    snprintf(map, sizeof map, "%u %u 1", getgid(), getgid());
+    return write_proc(pid, "gid_map", map);
+}
+
+/* clone(2), not clone3: containers answer the latter with ENOSYS. */
+static pid_t raw_clone(unsigned flags, int *ret_pidfd)
+{
+    long r = syscall(SYS_clone, flags | CLONE_PIDFD | SIGCHLD, NULL, ret_pidfd, NULL, NULL);
+
+    return r < 0 ? -errno : (pid_t)r;
+}
+
+static void give_up(pid_t pid, int pidfd, int go)
+{
+    close(go); /* it reads the end of the file and leaves */
+    waitpid(pid, NULL, 0);
+    close(pidfd);
+}
+
+static pid_t try_spawn(unsigned flags, bool root, uid_t host_uid, bool whole, struct spawn *ret,
+                       int *ret_pidfd)
+{
+    struct spawn sp = { .flags = flags, .root = root, .uid = (uid_t)-1 };
+    int fds[2], r = 0;
+    pid_t pid;
+
+    if (root)
+        sp.uid = (flags & CLONE_NEWUSER) && !whole ? INSIDE_ID : host_uid;
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return -errno;
+    sp.go = fds[0];
+    pid = raw_clone(flags, ret_pidfd);
+    if (pid == 0) {
+        close(fds[1]);
+        *ret = sp;
+        return 0;
+    }
+    close(fds[0]);
+    if (pid < 0) {
+        close(fds[1]);
+        return pid;
+    }
+    if (flags & CLONE_NEWUSER)
+        r = root ? write_maps_root(pid, host_uid, whole) : write_maps_user(pid);
+    if (r == 0 && write(fds[1], "g", 1) != 1)
+        r = -EPIPE;
+    if (r < 0) {
+        give_up(pid, *ret_pidfd, fds[1]);
+        return r;
+    }
+    close(fds[1]);
+    *ret = sp;
+    return pid;
+}
+
+pid_t spawn(unsigned want, uint64_t without, uid_t host_uid, bool whole, struct spawn *ret,
+            int *ret_pidfd)
+{
+    bool root = geteuid() == 0;
+    unsigned others = want & ~(unsigned)CLONE_NEWUSER;
+    unsigned tries[] = { want, want & ~(unsigned)(CLONE_NEWCGROUP | CLONE_NEWNET), others,
+                         others & CLONE_NEWPID, 0 };
+    pid_t pid = -EPERM;
+
+    if (without & SBX_WITHOUT_PIDNS) {
+        for (unsigned i = 0; i < ARRAY_SIZE(tries); i++)
+            tries[i] &= ~(unsigned)CLONE_NEWPID;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(tries); i++) {
+        if ((tries[i] & CLONE_NEWUSER) && (without & SBX_WITHOUT_USERNS))
+            continue;
+        if (!root && tries[i] && !(tries[i] & CLONE_NEWUSER))
+            continue;
+        pid = try_spawn(tries[i], root, host_uid, whole, ret, ret_pidfd);
+        if (pid >= 0)
+            return pid;
+    }
+    return pid;
+}
+
+void child_begin(struct spawn *sp)
+{
+    sigset_t none;
+    char c;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    sigemptyset(&none);
+    for (int sig = 1; sig < NSIG; sig++)
+        signal(sig, SIG_DFL);
+    signal(SIGPIPE, SIG_IGN);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    setsid(); /* signals of the host's terminal are the front end's to forward */
+    umask(0);
+    if (read(sp->go, &c, 1) != 1)
+        _exit(EXIT_SBX);
+    close(sp->go);
+}
+
+int child_empty_root(void)
+{
+    int fs = (int)syscall(SYS_fsopen, "tmpfs", 1 /* FSOPEN_CLOEXEC */), root, r = 0;
+
+    if (fs < 0)
+        return -errno;
+    syscall(SYS_fsconfig, fs, 1 /* FSCONFIG_SET_STRING */, "size", "4k", 0);
+    syscall(SYS_fsconfig, fs, 1, "mode", "0555", 0);
+    if (syscall(SYS_fsconfig, fs, 6 /* FSCONFIG_CMD_CREATE */, NULL, NULL, 0) < 0) {
+        r = -errno;
+        close(fs);
+        return r;
+    }
+    root = (int)syscall(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */,
+                        MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC);
+    if (root < 0 || fchdir(root) < 0 || chroot(".") < 0)
+        r = -errno;
+    if (root >= 0)
+        close(root);
+    close(fs);
+    return r;
+}
+
+int child_become(const struct spawn *sp)
+{
+    if (sp->uid != (uid_t)-1) {
+        prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
+        if (setgroups(0, NULL) < 0 || setresgid(sp->uid, sp->uid, sp->uid) < 0 ||
+            setresuid(sp->uid, sp->uid, sp->uid) < 0)
+            return -errno;
+    }
+    /* A change of ids clears it. */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+int child_capabilities(uint64_t keep)
+{
+    struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, 0 };
+    struct __user_cap_data_struct d[2] = { 0 };
+
+    if (syscall(SYS_capget, &h, d) < 0)
+        return -errno;
+    for (unsigned i = 0; i < 2; i++) {
+        d[i].permitted &= (uint32_t)(keep >> (32 * i));
+        d[i].effective = d[i].permitted;
+        d[i].inheritable = 0;
+    }
+    return syscall(SYS_capset, &h, d) < 0 ? -errno : 0;
+}
+
+void child_close_all_but(const int *keep, unsigned n, int null_fd)
+{
+    int at = 0;
+
+    for (;;) { /* gaps between the kept ones, from below */
+        int next = -1;
+
+        for (unsigned i = 0; i < n; i++) {
+            if (keep[i] >= at && (next < 0 || keep[i] < next))
+                next = keep[i];
+        }
+        for (; at < 3 && at != next; at++) {
+            if (null_fd >= 0)
+                dup2(null_fd, at);
+            else
+                close(at);
+        }
+        if (next < 0) {
+            close_range((unsigned)at, ~0u, 0);
+            return;
+        }
+        if (next > at)
+            close_range((unsigned)at, (unsigned)next - 1, 0);
+        at = next + 1;
+    }
+}
+
+void child_fail(int sock, int status, const char *fmt, ...)
+{
+    struct control_msg m = { .type = CTL_ERROR, .value = (uint64_t)status };
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(m.text, sizeof m.text, fmt, ap);
+    va_end(ap);
+    m.len = (uint32_t)strlen(m.text);
+    send(sock, &m, sizeof m, MSG_NOSIGNAL);
+    _exit(EXIT_SBX);
+}
