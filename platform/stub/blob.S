@@ -135,8 +135,13 @@ blob_born:
     syscall
     testq %rax, %rax
     js 9f
-2:  cmpq $ANS_EXIT, %rax
-    je 9f
+    /* The frame that the sentry has prepared lies at the top of the block, free stack below it. */
+2:  movl BLOCK_UC_OFF(%r12), %ecx
+    leaq -256(%r12, %rcx), %rsp
+    andq $-16, %rsp
+    movq %r12, %rdi
+    movq %rax, %rsi
+    call blob_first
     movl BLOCK_UC_OFF(%r12), %eax
     leaq (%r12, %rax), %rsp
     movl $NR_rt_sigreturn, %eax

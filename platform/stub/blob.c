@@ -18,6 +18,7 @@ extern HIDDEN long blob_clone(uint64_t flags, uint64_t block, uint64_t nonce, ui
 extern HIDDEN void blob_blank(uint64_t slot, uint64_t nonce) __attribute__((noreturn));
 extern HIDDEN char blob_store32_insn[], blob_store32_fault[];
 HIDDEN void blob_handler(int sig, void *info, void *uc);
+HIDDEN void blob_first(struct block *b, long ans);
 HIDDEN void zygote_main(struct zygote_data *z) __attribute__((noreturn));
 
 enum { NR_READ = 0, NR_CLOSE = 3, NR_MUNMAP = 11, NR_SENDMSG = 46, NR_CLONE = 56, NR_EXIT = 60,
@@ -90,11 +91,32 @@ static long wait_parked(struct block *b)
     return (long)v - 1;
 }
 
+/* Does what the sentry answers until it says that the thread may go on. */
+static void serve(struct block *b, long ans)
+{
+    long kind = BELL_EVENT;
+
+    for (;;) {
+        if (ans == ANS_PARK)
+            ans = wait_parked(b);
+        if (ans == ANS_RESUME)
+            return;
+        if (ans == ANS_OPS) {
+            run_ops(b);
+            kind = BELL_OPS;
+        } else if (ans == ANS_EXIT) {
+            sys6(NR_EXIT, 0, 0, 0, 0, 0, 0);
+        } else if (ans != ANS_RING) {
+            die();
+        }
+        ans = sys6(NR_BELL, (uint64_t)kind, b->index, b->seq, 0, 0, 0);
+    }
+}
+
 void blob_handler(int sig, void *info, void *uc)
 {
     struct block *b = my_block();
     uint64_t *rip = (uint64_t *)((char *)uc + UC_RIP);
-    long kind = BELL_EVENT, ans;
 
     (void)info;
     if (*rip == (uint64_t)blob_store32_insn) { /* the one access of ours that may fault */
@@ -104,23 +126,13 @@ void blob_handler(int sig, void *info, void *uc)
     b->sig = (uint32_t)sig;
     b->uc = (uint32_t)((char *)uc - (char *)b);
     b->seq++;
-    for (;;) {
-        ans = sys6(NR_BELL, (uint64_t)kind, b->index, b->seq, 0, 0, 0);
-        if (ans == ANS_PARK)
-            ans = wait_parked(b);
-        if (ans == ANS_RING)
-            continue;
-        if (ans == ANS_RESUME)
-            return;
-        if (ans == ANS_OPS) {
-            run_ops(b);
-            kind = BELL_OPS;
-            continue;
-        }
-        if (ans == ANS_EXIT)
-            sys6(NR_EXIT, 0, 0, 0, 0, 0, 0);
-        die();
-    }
+    serve(b, sys6(NR_BELL, BELL_EVENT, b->index, b->seq, 0, 0, 0));
+}
+
+/* A new thread, from blob.S: ans is what its first bell was answered with. */
+void blob_first(struct block *b, long ans)
+{
+    serve(b, ans);
 }
 
 /* ---- the zygote ---- */

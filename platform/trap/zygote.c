@@ -19,6 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
+#include <sys/rseq.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -96,6 +97,17 @@ static void fill(struct zygote_data *z, int sock, const struct bpf_asm *base,
     }
 }
 
+/*
+ * libc registered a restartable-sequence area, which the host writes at every preemption and which is
+ * about to be unmapped.
+ */
+static void drop_rseq(void)
+{
+    if (__rseq_size)
+        syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32,
+                1 /* RSEQ_FLAG_UNREGISTER */, RSEQ_SIG);
+}
+
 /* In the child: everything of the sentry goes. Does not return. */
 static void become_zygote(int sock, const struct bpf_asm *base, const struct bpf_asm *listen,
                           uint64_t secret, int blob_fd)
@@ -121,6 +133,7 @@ static void become_zygote(int sock, const struct bpf_asm *base, const struct bpf
         dup2(sock, 3);
         sock = 3;
     }
+    drop_rseq();
     close_range(0, 2, 0);
     close_range(4, ~0u, 0);
     memcpy(&h, sbx_blob, sizeof h);

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The first program: pid 2, leader of a session and of its foreground group, stdio from the host. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "sentry/fs/tty/host.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/pid.h"
+#include "sentry/kernel/proc.h"
+#include "sentry/start.h"
+#include "sentry/vfs/hostfile.h"
+#include "sentry/vfs/vfs.h"
+
+/* What a process finds on an ordinary machine. */
+static void set_limits(struct tgroup *g)
+{
+    static const struct {
+        int res;
+        rlim_t cur, max;
+    } limits[] = {
+        { RLIMIT_STACK, 8ul << 20, RLIM_INFINITY },
+        { RLIMIT_CORE, 0, RLIM_INFINITY },
+        { RLIMIT_NPROC, DEFAULT_NPROC, DEFAULT_NPROC },
+        { RLIMIT_NOFILE, 1024, 1 << 20 },
+        { RLIMIT_MEMLOCK, 8ul << 20, 8ul << 20 },
+        { RLIMIT_SIGPENDING, DEFAULT_NPROC, DEFAULT_NPROC },
+        { RLIMIT_MSGQUEUE, 819200, 819200 },
+        { RLIMIT_NICE, 0, 0 },
+        { RLIMIT_RTPRIO, 0, 0 },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(limits); i++)
+        g->rlim[limits[i].res] = (struct rlimit){ limits[i].cur, limits[i].max };
+}
+
+static int stdio(struct task *t, const struct sentry_config *cfg)
+{
+    struct file *tty = NULL;
+    int r = 0;
+
+    if (cfg->tty_sock >= 0) {
+        r = tty_host_attach(cfg->tty_sock, cfg->tty_rows, cfg->tty_cols, &tty);
+        if (r < 0)
+            return r;
+    }
+    for (int i = 0; i < 3 && r >= 0; i++) {
+        struct file *f;
+
+        if (cfg->stdio_tty[i] && tty)
+            f = file_ref(tty);
+        else if (cfg->stdio[i] >= 0)
+            f = host_file_new(cfg->stdio[i], i == 0 ? O_RDONLY : O_WRONLY);
+        else
+            continue;
+        r = IS_ERR(f) ? PTR_ERR(f) : fd_install_at(t, f, i, false);
+    }
+    if (tty && r >= 0)
+        tty_host_control(t, tty);
+    file_put(tty);
+    return r < 0 ? r : 0;
+}
+
+static int directories(struct task *t, const struct sentry_config *cfg)
+{
+    struct path root = { vfs.root, vfs.root->root }, cwd;
+    struct fs_ctx *fs = fs_ctx_new(&root);
+    int r;
+
+    if (!fs)
+        return -ENOMEM;
+    t->fs = fs;
+    r = walk_path(t, AT_FDCWD, cfg->cwd ? cfg->cwd : "/", WALK_FOLLOW | WALK_DIR, &cwd);
+    if (r < 0)
+        return r;
+    path_put(&fs->cwd);
+    fs->cwd = cwd;
+    return 0;
+}
+
+static int become_user(struct task *t, const struct sentry_config *cfg)
+{
+    struct cred *c = cfg->uid == 0 && cfg->gid == 0
+                         ? cred_new_root()
+                         : cred_new_user(cfg->uid, cfg->gid, cfg->groups, cfg->ngroups);
+
+    if (!c)
+        return -ENOMEM;
+    cred_put(t->cred);
+    t->cred = c;
+    return 0;
+}
+
+int start_first(const struct sentry_config *cfg, struct task **ret)
+{
+    struct task *t;
+    int r = task_spawn_first(cfg->exec_path, cfg->argv, cfg->envp, &t);
+
+    if (r < 0)
+        return r;
+    set_limits(t->group);
+    r = become_user(t, cfg);
+    if (r == 0)
+        r = directories(t, cfg);
+    t->files = files_new();
+    if (r == 0 && !t->files)
+        r = -ENOMEM;
+    if (r < 0)
+        return r;
+    r = task_publish(t);
+    if (r == 0)
+        r = group_new_session(t->group);
+    if (r == 0)
+        r = stdio(t, cfg);
+    *ret = t;
+    return r;
+}

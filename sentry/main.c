@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Start and end of a sandbox: sentry_main() is called in the sentry's process, which is in its
+ * namespaces by now and single-threaded.
+ *
+ *   platform->early (the zygote is forked) -> fence -> threads -> the guest's tree -> first program
+ *
+ * The end comes by sandbox_end() when the first program has ended, by CTL_KILL, or by the control
+ * socket's end (the front end is gone). The process then leaves; the zygote and all stubs die with
+ * it.
+ */
+#include "sentry/sentry.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "cli/control.h"
+#include "gofer/client.h"
+#include "sentry/fence.h"
+#include "sentry/fs/tty/host.h"
+#include "sentry/ipc/splice.h"
+#include "sentry/kernel/alloc.h"
+#include "sentry/kernel/event.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/pid.h"
+#include "sentry/kernel/proc.h"
+#include "sentry/start.h"
+#include "sentry/strace/strace.h"
+#include "sentry/vfs/build.h"
+#include "sentry/vfs/hostfile.h"
+#include "sentry/vfs/vfs.h"
+
+#define DEFAULT_MEM (1ull << 30)
+#define DEFAULT_TASKS 16384
+
+struct kernel kernel;
+
+static const struct sentry_config *config;
+static _Atomic bool ending;
+
+void klog(int level, const char *fmt, ...)
+{
+    char line[512];
+    va_list ap;
+    int n;
+
+    if (!config || config->log_fd < 0 || level > config->log_level)
+        return;
+    va_start(ap, fmt);
+    n = vsnprintf(line, sizeof line - 1, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        return;
+    n = MIN(n, (int)sizeof line - 2);
+    line[n] = '\n';
+    (void)!write(config->log_fd, line, (size_t)n + 1);
+}
+
+/* ---- to and from the front end ---- */
+
+void control_send(uint32_t type, uint64_t value, const char *fmt, ...)
+{
+    struct control_msg m = { .type = type, .value = value };
+    va_list ap;
+
+    if (fmt) {
+        va_start(ap, fmt);
+        vsnprintf(m.text, sizeof m.text, fmt, ap);
+        va_end(ap);
+        m.len = (uint32_t)strlen(m.text);
+    }
+    if (config->control_sock >= 0)
+        (void)!send(config->control_sock, &m, sizeof m, MSG_NOSIGNAL);
+}
+
+static __attribute__((noreturn)) void leave(void)
+{
+    _exit(0);
+}
+
+/* May be called by any worker; the first call decides. */
+void sandbox_end(int wait_status)
+{
+    if (atomic_exchange(&ending, true))
+        return;
+    start_report_end(config);
+    control_send(CTL_EXIT, (uint64_t)(unsigned)wait_status, NULL);
+    leave();
+}
+
+void sandbox_start_failed(int err)
+{
+    int status = err == ENOENT || err == ENOTDIR ? 127 : 126;
+
+    control_send(CTL_ERROR, (uint64_t)status, "%s: %s%s", config->exec_path, strerror(err),
+                 err == ENOEXEC ? " (wrong architecture, or no program)" : "");
+    leave();
+}
+
+static __attribute__((noreturn)) void start_error(const char *what, int err)
+{
+    control_send(CTL_ERROR, 125, "cannot start the sandbox: %s: %s", what, strerror(-err));
+    leave();
+}
+
+static void on_signal(int sig)
+{
+    struct tgroup *g;
+
+    if (sig < 1 || sig > LX_NSIG)
+        return;
+    lock(&kernel.tasks_lock);
+    g = tgroup_find_locked(2);
+    if (g)
+        signal_send_group_locked(g, sig, NULL);
+    unlock(&kernel.tasks_lock);
+}
+
+static void on_control(void *arg, uint32_t events)
+{
+    struct control_msg m;
+    ssize_t n = recv(config->control_sock, &m, sizeof m, MSG_DONTWAIT);
+
+    (void)arg, (void)events;
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        leave(); /* the front end is gone */
+    if (n != (ssize_t)sizeof m)
+        return;
+    switch (m.type) {
+    case CTL_SIGNAL:
+        on_signal((int)m.value);
+        break;
+    case CTL_WINSIZE:
+        tty_host_winsize((unsigned)(m.value >> 16), (unsigned)(m.value & 0xffff));
+        break;
+    case CTL_KILL:
+        sandbox_end(SIGKILL);
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- start-up ---- */
+
+static void init_kernel(const struct sentry_config *cfg)
+{
+    struct timespec ts;
+    struct sysinfo si;
+
+    kernel.platform = cfg->platform;
+    lock_init(&kernel.tasks_lock, LOCK_TASKS);
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    kernel.boot_mono = ts.tv_sec * 1000000000ll + ts.tv_nsec;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    kernel.boot_real = ts.tv_sec * 1000000000ll + ts.tv_nsec;
+    kernel.ncpus = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
+    kernel.mem_total = sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit : 1ull << 30;
+    kernel.max_tasks = cfg->max_tasks ? cfg->max_tasks : DEFAULT_TASKS;
+    kernel.proc_fd = cfg->proc_fd;
+    snprintf(kernel.hostname, sizeof kernel.hostname, "%s", cfg->hostname ? cfg->hostname : "sbx");
+    snprintf(kernel.domainname, sizeof kernel.domainname, "(none)");
+    kcharge_limit(cfg->mem_limit ? cfg->mem_limit : DEFAULT_MEM);
+}
+
+/* Pid 1: the sentry itself, without a context. */
+static int make_init(void)
+{
+    struct task *t;
+    int r = task_alloc(NULL, 0, 0, &t);
+
+    if (r < 0)
+        return r;
+    t->cred = cred_new_root();
+    if (!t->cred)
+        return -ENOMEM;
+    t->group->is_sentry = true;
+    memcpy(t->comm, "sbx-init", 9);
+    kernel.init = t->group;
+    return task_publish(t);
+}
+
+int main_sentry_threads(const struct sentry_config *cfg)
+{
+    int r = event_start();
+
+    if (r == 0)
+        r = cfg->platform->start();
+    if (r == 0 && cfg->control_sock >= 0)
+        r = event_watch(cfg->control_sock, EPOLLIN, on_control, NULL);
+    return r;
+}
+
+void sentry_main(const struct sentry_config *cfg)
+{
+    struct platform_config pc = { .client = &dispatch_client, .proc_fd = cfg->proc_fd,
+                                  .without = cfg->without, .max_workers = 64 };
+    struct task *first;
+    int r;
+
+    config = cfg;
+    start_step("sentry");
+    prctl(PR_SET_NAME, "sbx-sentry");
+    init_kernel(cfg);
+    r = cfg->platform->early(&pc);
+    if (r < 0)
+        start_error("the platform's zygote", r);
+    start_step("zygote");
+    r = fence_sentry(cfg);
+    if (r < 0)
+        start_error("seccomp is refused here; see sbx doctor", r);
+    start_step("fence");
+    if (cfg->strace_fd >= 0)
+        strace_init(cfg->strace_fd);
+    r = main_sentry_threads(cfg);
+    if (r < 0)
+        start_error("threads", r);
+    if (cfg->gofer_sock >= 0) {
+        r = gofer_client_new(cfg->gofer_sock, cfg->gofer_ring, &kernel.gofer);
+        if (r < 0)
+            start_error("the gofer", r);
+    }
+    vfs_init();
+    r = vfs_build(cfg);
+    if (r < 0)
+        start_error("the file system", r);
+    start_step("tree");
+    r = make_init();
+    if (r == 0)
+        r = start_first(cfg, &first);
+    if (r < 0)
+        start_error("the first program", r);
+    start_step("program");
+    control_send(CTL_STARTED, 0, NULL);
+    dispatch_hand_over(first);
+    for (;;)
+        pause();
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Pieces of start-up and end that sentry/main.c puts together. */
+#pragma once
+
+#include <stdint.h>
+
+#include "sentry/sentry.h"
+
+struct task;
+
+/* sentry/first.c: the first program's task with its descriptors, directories and ids. */
+int start_first(const struct sentry_config *cfg, struct task **ret);
+
+/* sentry/report.c: the start-up budget, a time stamp a step; and all statistics at the end. */
+void start_step(const char *name);
+void start_report_end(const struct sentry_config *cfg);
+
+/* sentry/main.c: one message to the front end; fmt NULL: no text. */
+void control_send(uint32_t type, uint64_t value, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
