@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sentry's end of the gofer channel (gofer/PROTOCOL.md). Each function is one round trip and
- * may be called by any thread; it brackets nothing itself: callers on a worker use
- * worker_block_begin/end. Errors are the host's errno, negative; -EIO when the gofer is gone.
+ * The sentry's end of the gofer channel (gofer/PROTOCOL.md). Each function is one round trip unless
+ * said and may be called by any thread, several at once; it brackets nothing itself: callers on a
+ * worker use worker_block_begin/end. Errors are the host's errno, negative; -EIO when the gofer is
+ * gone or talks nonsense.
  *
- * A node is an object the gofer holds for us: a directory or a file, by a number that it chose.
+ * A node is a directory (or a single exported file) that the gofer holds for us, by a number that
+ * it chose. Everything else is addressed by a node and a path beneath it: components by single
+ * slashes, no leading slash, no "." nor "..", at most 32; "" is the node itself. Symbolic links are
+ * never followed: -ELOOP for one in the middle.
  */
 #pragma once
 
@@ -23,7 +27,7 @@ struct gofer_attr {
 };
 
 struct gofer_node_reply {
-    uint64_t node;
+    uint64_t node; /* 0: no node (not a directory, or the gofer's table is full) */
     struct gofer_attr attr;
 };
 
@@ -36,39 +40,56 @@ unsigned gofer_nexports(struct gofer *g);
 int gofer_root(struct gofer *g, unsigned export_id, struct gofer_node_reply *ret);
 
 /*
- * Walks one path (no leading slash, components by single slashes, "." and ".." refused) beneath
- * node, as far as it goes: ret gets a reply for each component reached, *ret_n how many. Stops
- * before following a symbolic link: its own attributes are the last reply. 0, or the error of the
+ * Walks path beneath node as far as it goes: ret gets a reply for each component reached, *ret_n
+ * how many. Stops before following a symbolic link: its own attributes are the last reply, and its
+ * target is put into link (cap bytes, NUL added, cut; may be NULL). 0, or the error of the
  * component behind the last reply (-ENOENT ...). max at most 32.
  */
 int gofer_walk(struct gofer *g, uint64_t node, const char *path, struct gofer_node_reply *ret,
-               unsigned max, unsigned *ret_n);
-int gofer_getattr(struct gofer *g, uint64_t node, struct gofer_attr *ret);
-ssize_t gofer_readlink(struct gofer *g, uint64_t node, char *buf, size_t cap);
+               unsigned max, unsigned *ret_n, char *link, size_t cap);
+int gofer_getattr(struct gofer *g, uint64_t node, const char *path, struct gofer_attr *ret);
+ssize_t gofer_readlink(struct gofer *g, uint64_t node, const char *path, char *buf, size_t cap);
 
 struct gofer_dirent {
-    struct gofer_node_reply entry; /* node 0: none was made; attr.mode type bits are always right */
+    struct gofer_node_reply entry; /* node is 0; ino and the mode's type bits are always right */
     bool has_attr;
-    const char *name; /* valid until the next call with the same listing */
+    const char *name; /* valid during the callback only; no NUL behind it */
     size_t namelen;
 };
-/* Whole directory, names with attributes; fn returns non-zero to stop. */
-int gofer_list(struct gofer *g, uint64_t node,
+/* Whole directory, without "." and ".."; fn returns non-zero to get no more (given back). */
+int gofer_list(struct gofer *g, uint64_t node, const char *path, bool attrs,
                int (*fn)(void *arg, const struct gofer_dirent *e), void *arg);
 
+/* A host file open for reading. Its bytes are reached by gofer_file_read and no other way. */
+struct gofer_file {
+    struct gofer *g;
+    int fd;            /* a read-only descriptor, or -1 */
+    int slot;          /* a slot of the ring, or -1 */
+    bool whole;        /* first holds all of it; there may be neither fd nor slot */
+    size_t nfirst;     /* bytes in the caller's buffer that came with the open */
+    struct gofer_attr attr;
+};
+
 /*
- * Opens a regular file for reading. first (may be NULL) gets up to nfirst bytes from its start,
- * *ret_n how many. *ret_fd: a read-only host descriptor, the caller's.
+ * Opens a regular file for reading (-EACCES for what is none, -EISDIR). first (may be NULL) gets up
+ * to cap bytes from its start, f->nfirst how many. Close it by gofer_file_close.
  */
-int gofer_open(struct gofer *g, uint64_t node, void *first, size_t nfirst, size_t *ret_n,
-               int *ret_fd);
-ssize_t gofer_getxattr(struct gofer *g, uint64_t node, const char *name, void *buf, size_t n);
-ssize_t gofer_listxattr(struct gofer *g, uint64_t node, char *buf, size_t n);
+int gofer_open(struct gofer *g, uint64_t node, const char *path, void *first, size_t cap,
+               struct gofer_file *ret);
+void gofer_file_close(struct gofer_file *f); /* no round trip */
+/* pread, through the ring or the descriptor. -EBADF when the file has neither (whole). */
+ssize_t gofer_file_read(struct gofer_file *f, void *buf, size_t n, off_t off);
+/* A read-only descriptor to map, the caller's. A round trip. */
+int gofer_map_fd(struct gofer *g, uint64_t node, const char *path, struct gofer_attr *ret_attr);
+
+ssize_t gofer_getxattr(struct gofer *g, uint64_t node, const char *path, const char *name,
+                       void *buf, size_t n);
+ssize_t gofer_listxattr(struct gofer *g, uint64_t node, const char *path, char *buf, size_t n);
 
 struct gofer_statfs {
     uint64_t type, bsize, blocks, bfree, bavail, files, ffree, namelen, frsize, flags;
 };
-int gofer_statfs(struct gofer *g, uint64_t node, struct gofer_statfs *ret);
+int gofer_statfs(struct gofer *g, uint64_t node, const char *path, struct gofer_statfs *ret);
 /* Drops nodes; batched, no round trip. */
 void gofer_forget(struct gofer *g, uint64_t node);
 uint64_t gofer_trips(struct gofer *g); /* for --stats */

@@ -3,10 +3,15 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct gofer_export {
-    int fd;               /* O_PATH: a detached mount (open_tree) or a plain directory or file */
+    /*
+     * A directory: O_PATH, a detached mount (open_tree) or a plain directory. A single file: open
+     * for reading (only where /proc is at its place may it be O_PATH; it is then opened anew).
+     */
+    int fd;
     bool public_only;     /* show only what any user may read (others have r, directories r and x) */
     const char *const *names; /* NULL: all; else the only names (one level) shown beneath it */
     unsigned nnames;
@@ -17,9 +22,18 @@ struct gofer_config {
     int ring_fd;          /* the sentry's restricted ring for installing fixed files, or -1 */
     const struct gofer_export *exports;
     unsigned nexports;
-    uint64_t without;
+    uint64_t without;     /* abi/without.h */
+    uint64_t keep_caps;   /* capabilities (bit n) to keep, e.g. CAP_DAC_READ_SEARCH; mostly 0 */
 };
 
 /* Fences itself (Landlock, seccomp, no capabilities, only these descriptors), then serves until the
- * socket closes. Never returns. */
+ * socket closes. Never returns. Exit status 0, or 1 when a fence could not be put up. */
 void gofer_main(const struct gofer_config *cfg) __attribute__((noreturn));
+
+/*
+ * For the front end, before it clones sentry and gofer, which both inherit the result: a ring that
+ * can do READ, WRITE, FSYNC, POLL_ADD and ASYNC_CANCEL on fixed files and nothing else, enabled,
+ * with an empty table of GOFER_RING_SLOTS files. The descriptor, or -errno (use -1 as ring_fd).
+ */
+#define GOFER_RING_SLOTS 4096
+int gofer_ring_new(void);

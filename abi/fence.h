@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fences of our own processes: seccomp allow-lists, written as tables (gofer/fence_table.h and
+ * others), compiled by libseccomp when sbx is built (abi/fence_gen.c) and installed from a constant
+ * array, since compiling one at start costs more than everything else there.
+ */
+#pragma once
+
+#include <linux/filter.h>
+
+/*
+ * Sets no_new_privs and installs the filter for the calling thread and those it makes. 0 or -errno
+ * (-EINVAL: the host has no seccomp filters).
+ */
+int fence_apply(const struct sock_filter *filter, unsigned n);

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opens one name beneath a directory, and says what of it an export shows. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "gofer/beneath.h"
+
+static bool have_openat2;
+
+static int openat2_beneath(int dirfd, const char *name, int flags)
+{
+    struct open_how how = {
+        .flags = (uint64_t)flags,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
+    };
+    for (int tries = 0;; tries++) {
+        long fd = syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
+        if (fd >= 0)
+            return (int)fd;
+        /* EAGAIN: something was renamed meanwhile and the kernel could not be sure. */
+        if ((errno != EAGAIN && errno != EINTR) || tries == 32)
+            return -errno;
+    }
+}
+
+void beneath_init(void)
+{
+    /* Old hosts say ENOSYS, container profiles that do not know the call EPERM. */
+    int r = openat2_beneath(-1, ".", O_PATH);
+    have_openat2 = r != -ENOSYS && r != -EPERM;
+}
+
+int name_check(const char *name, size_t len)
+{
+    if (len == 0 || memchr(name, '/', len) || memchr(name, 0, len))
+        return -EINVAL;
+    if (len > GW_NAME_MAX)
+        return -ENAMETOOLONG;
+    if (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')))
+        return -EINVAL;
+    return 0;
+}
+
+int beneath_open(int dirfd, const char *name, int flags)
+{
+    flags |= O_NOFOLLOW | O_CLOEXEC;
+    if (have_openat2)
+        return openat2_beneath(dirfd, name, flags);
+    for (;;) {
+        int fd = openat(dirfd, name, flags);
+        if (fd >= 0 || errno != EINTR)
+            return fd >= 0 ? fd : -errno;
+    }
+}
+
+int beneath_stat(int fd, struct gw_attr *ret)
+{
+    struct statx st;
+
+    if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
+        return -errno;
+    *ret = (struct gw_attr){
+        .ino = st.stx_ino,
+        .dev = makedev(st.stx_dev_major, st.stx_dev_minor),
+        .nlink = st.stx_nlink,
+        .rdev = makedev(st.stx_rdev_major, st.stx_rdev_minor),
+        .size = st.stx_size,
+        .blocks = st.stx_blocks,
+        .mode = st.stx_mode,
+        .uid = st.stx_uid,
+        .gid = st.stx_gid,
+        .blksize = st.stx_blksize,
+        .atime_s = st.stx_atime.tv_sec,
+        .mtime_s = st.stx_mtime.tv_sec,
+        .ctime_s = st.stx_ctime.tv_sec,
+        .btime_s = st.stx_btime.tv_sec,
+        .atime_ns = st.stx_atime.tv_nsec,
+        .mtime_ns = st.stx_mtime.tv_nsec,
+        .ctime_ns = st.stx_ctime.tv_nsec,
+        .btime_ns = st.stx_btime.tv_nsec,
+    };
+    return 0;
+}
+
+bool export_shows(const struct gofer_export *e, const struct gw_attr *a)
+{
+    if (!e->public_only || S_ISLNK(a->mode))
+        return true;
+    if (S_ISDIR(a->mode))
+        return (a->mode & (S_IROTH | S_IXOTH)) == (S_IROTH | S_IXOTH);
+    return a->mode & S_IROTH;
+}
+
+bool export_names(const struct gofer_export *e, const char *name, size_t len)
+{
+    if (!e->names)
+        return true;
+    for (unsigned i = 0; i < e->nnames; i++)
+        if (strlen(e->names[i]) == len && !memcmp(e->names[i], name, len))
+            return true;
+    return false;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client's life, and the requests about names: exports, walks, attributes, links, listings.
+ * What the gofer answers is checked here before it is used: it may be compromised.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gofer/channel.h"
+
+_Static_assert(sizeof(struct gofer_attr) == sizeof(struct gw_attr), "copied whole");
+_Static_assert(sizeof(struct gofer_node_reply) == sizeof(struct gw_entry), "copied whole");
+
+static int hello(struct gofer *g)
+{
+    struct gmsg *m;
+    struct gcall c = {.op = GW_HELLO};
+
+    int r = channel_call(g, &c, false, &m);
+    if (r < 0)
+        return r;
+    g->nexports = m->rep.count;
+    r = m->rep.value == GW_VERSION ? 0 : -EPROTO;
+    channel_msg_free(g, m);
+    return r;
+}
+
+int gofer_client_new(int sock, int ring_fd, struct gofer **ret)
+{
+    struct gofer *g = calloc(1, sizeof(*g));
+
+    if (!g) {
+        close(sock);
+        return -ENOMEM;
+    }
+    g->sock = sock;
+    pthread_mutex_init(&g->lock, NULL);
+    pthread_cond_init(&g->free_slot, NULL);
+    for (unsigned i = 0; i < CHANNEL_SLOTS; i++) {
+        pthread_cond_init(&g->slots[i].cond, NULL);
+        g->slots[i].last = &g->slots[i].first;
+    }
+    if (ring_fd >= 0)
+        g->ring = gofer_ring_open(ring_fd);
+    int r = hello(g);
+    if (r < 0) {
+        gofer_client_free(g);
+        return r;
+    }
+    *ret = g;
+    return 0;
+}
+
+void gofer_client_free(struct gofer *g)
+{
+    if (!g)
+        return;
+    close(g->sock);
+    gofer_ring_close(g->ring);
+    while (g->spare) {
+        struct gmsg *m = g->spare;
+        g->spare = m->next;
+        free(m);
+    }
+    for (unsigned i = 0; i < CHANNEL_SLOTS; i++)
+        pthread_cond_destroy(&g->slots[i].cond);
+    pthread_cond_destroy(&g->free_slot);
+    pthread_mutex_destroy(&g->lock);
+    free(g);
+}
+
+unsigned gofer_nexports(struct gofer *g)
+{
+    return g->nexports;
+}
+
+uint64_t gofer_trips(struct gofer *g)
+{
+    return atomic_load(&g->trips);
+}
+
+static struct gcall path_call(uint16_t op, uint64_t node, const char *path)
+{
+    return (struct gcall){.op = op, .node = node, .in = {path}, .inlen = {strlen(path)}};
+}
+
+/* An answer that is exactly one entry. */
+static int entry_call(struct gofer *g, const struct gcall *c, struct gofer_node_reply *ret)
+{
+    struct gmsg *m;
+
+    int r = channel_call(g, c, false, &m);
+    if (r < 0)
+        return r;
+    if (m->rep.len == sizeof(*ret))
+        memcpy(ret, m->data, sizeof(*ret));
+    else
+        r = -EIO;
+    channel_msg_free(g, m);
+    return r;
+}
+
+int gofer_root(struct gofer *g, unsigned export_id, struct gofer_node_reply *ret)
+{
+    struct gcall c = {.op = GW_ROOT, .arg = export_id};
+
+    return entry_call(g, &c, ret);
+}
+
+int gofer_getattr(struct gofer *g, uint64_t node, const char *path, struct gofer_attr *ret)
+{
+    struct gofer_node_reply e;
+    struct gcall c = path_call(GW_GETATTR, node, path);
+
+    int r = entry_call(g, &c, &e);
+    if (r == 0)
+        *ret = e.attr;
+    return r;
+}
+
+static int walk_decode(const struct gmsg *m, struct gofer_node_reply *ret, unsigned max,
+                       unsigned *ret_n, char *link, size_t cap)
+{
+    size_t entries = (size_t)m->rep.count * sizeof(*ret);
+
+    if (m->rep.count > max || m->rep.count > GW_DEPTH_MAX || entries > m->rep.len)
+        return -EIO;
+    memcpy(ret, m->data, entries);
+    *ret_n = m->rep.count;
+    if (link && cap) {
+        size_t n = m->rep.flags & GW_LINK ? m->rep.len - entries : 0;
+        n = n < cap - 1 ? n : cap - 1;
+        memcpy(link, m->data + entries, n);
+        link[n] = 0;
+    }
+    return m->rep.error;
+}
+
+int gofer_walk(struct gofer *g, uint64_t node, const char *path, struct gofer_node_reply *ret,
+               unsigned max, unsigned *ret_n, char *link, size_t cap)
+{
+    struct gmsg *m;
+    struct gcall c = path_call(GW_WALK, node, path);
+
+    *ret_n = 0;
+    c.flags = GW_WANT_NODES;
+    int r = channel_call(g, &c, true, &m);
+    if (r < 0)
+        return r;
+    r = walk_decode(m, ret, max, ret_n, link, cap);
+    channel_msg_free(g, m);
+    return r;
+}
+
+ssize_t gofer_readlink(struct gofer *g, uint64_t node, const char *path, char *buf, size_t cap)
+{
+    struct gmsg *m;
+    struct gcall c = path_call(GW_READLINK, node, path);
+
+    int r = channel_call(g, &c, false, &m);
+    if (r < 0)
+        return r;
+    size_t n = m->rep.len < cap ? m->rep.len : cap;
+    memcpy(buf, m->data, n);
+    channel_msg_free(g, m);
+    return (ssize_t)n;
+}
+
+/* Gives the entries of one datagram to fn. What fn says, or -EIO. */
+static int list_decode(const struct gmsg *m, int (*fn)(void *arg, const struct gofer_dirent *e),
+                       void *arg)
+{
+    uint32_t at = 0;
+
+    for (uint32_t i = 0; i < m->rep.count; i++) {
+        struct gw_dirent w;
+        struct gofer_dirent e;
+        if (m->rep.len - at < sizeof(w))
+            return -EIO;
+        memcpy(&w, m->data + at, sizeof(w));
+        at += (uint32_t)sizeof(w);
+        if (!w.namelen || w.namelen > GW_NAME_MAX || m->rep.len - at < GW_PAD8(w.namelen))
+            return -EIO;
+        e.name = (const char *)m->data + at;
+        e.namelen = w.namelen;
+        e.has_attr = w.has_attr;
+        memcpy(&e.entry, &w.entry, sizeof(e.entry));
+        if (memchr(e.name, '/', e.namelen) || memchr(e.name, 0, e.namelen))
+            return -EIO;
+        at += GW_PAD8(w.namelen);
+        int r = fn(arg, &e);
+        if (r)
+            return r;
+    }
+    return at == m->rep.len ? 0 : -EIO;
+}
+
+int gofer_list(struct gofer *g, uint64_t node, const char *path, bool attrs,
+               int (*fn)(void *arg, const struct gofer_dirent *e), void *arg)
+{
+    struct gslot *s;
+    struct gcall c = path_call(GW_LIST, node, path);
+    bool more = true;
+
+    c.flags = attrs ? GW_WANT_ATTR : 0;
+    int r = channel_begin(g, &c, &s);
+    if (r < 0)
+        return r;
+    while (more) { /* to the end in any case: the slot must not get answers after this */
+        struct gmsg *m;
+        int e = channel_next(g, s, &m);
+        if (e < 0) {
+            r = r ? r : e;
+            break;
+        }
+        more = m->rep.flags & GW_MORE && !m->rep.error;
+        if (r == 0)
+            r = m->rep.error ? m->rep.error : list_decode(m, fn, arg);
+        channel_msg_free(g, m);
+    }
+    channel_end(g, s);
+    return r;
+}
+
+void gofer_forget(struct gofer *g, uint64_t node)
+{
+    uint64_t batch[FORGET_BATCH];
+    unsigned n = 0;
+
+    if (!node)
+        return;
+    pthread_mutex_lock(&g->lock);
+    g->forget[g->nforget++] = node;
+    if (g->nforget == FORGET_BATCH) {
+        n = g->nforget;
+        memcpy(batch, g->forget, sizeof(batch));
+        g->nforget = 0;
+    }
+    pthread_mutex_unlock(&g->lock);
+    if (n)
+        channel_post(g, GW_FORGET, batch, n * sizeof(batch[0]));
+}

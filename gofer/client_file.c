@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The client's requests about one file: open, read, map, extended attributes, statfs. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gofer/channel.h"
+
+static void close_slot(struct gofer *g, uint32_t slot)
+{
+    uint32_t batch[CLOSE_BATCH];
+    unsigned n = 0;
+
+    pthread_mutex_lock(&g->lock);
+    g->close[g->nclose++] = slot;
+    if (g->nclose == CLOSE_BATCH) {
+        n = g->nclose;
+        memcpy(batch, g->close, sizeof(batch));
+        g->nclose = 0;
+    }
+    pthread_mutex_unlock(&g->lock);
+    if (n)
+        channel_post(g, GW_CLOSE, batch, n * sizeof(batch[0]));
+}
+
+/* Takes descriptor or slot out of an answer, and the bytes behind the attributes. */
+static int open_decode(struct gofer *g, struct gmsg *m, void *first, size_t cap,
+                       struct gofer_file *f)
+{
+    if (m->rep.len < sizeof(struct gw_entry) || m->rep.len - sizeof(struct gw_entry) > cap)
+        return -EIO;
+    memcpy(&f->attr, m->data + offsetof(struct gw_entry, attr), sizeof(f->attr));
+    f->nfirst = m->rep.len - sizeof(struct gw_entry);
+    if (f->nfirst)
+        memcpy(first, m->data + sizeof(struct gw_entry), f->nfirst);
+    f->whole = m->rep.flags & GW_WHOLE;
+    if (m->rep.flags & GW_SLOT) {
+        if (!g->ring || m->rep.value > INT32_MAX)
+            return -EIO;
+        f->slot = (int)m->rep.value;
+    }
+    f->fd = m->fd;
+    m->fd = -1;
+    return f->fd < 0 && f->slot < 0 && !f->whole ? -EIO : 0;
+}
+
+static int open_call(struct gofer *g, uint64_t node, const char *path, uint32_t flags, void *first,
+                     size_t cap, struct gofer_file *f)
+{
+    struct gmsg *m;
+    struct gcall c = {.op = GW_OPEN, .node = node, .flags = flags, .arg = (uint32_t)cap,
+                      .in = {path}, .inlen = {strlen(path)}};
+
+    *f = (struct gofer_file){.g = g, .fd = -1, .slot = -1};
+    int r = channel_call(g, &c, false, &m);
+    if (r < 0)
+        return r;
+    r = open_decode(g, m, first, cap, f);
+    channel_msg_free(g, m);
+    return r;
+}
+
+int gofer_open(struct gofer *g, uint64_t node, const char *path, void *first, size_t cap,
+               struct gofer_file *ret)
+{
+    size_t room = GW_MAX - sizeof(struct gw_reply) - sizeof(struct gw_entry);
+
+    if (!first)
+        cap = 0;
+    return open_call(g, node, path, g->ring ? GW_WANT_SLOT : 0, first, cap < room ? cap : room,
+                     ret);
+}
+
+int gofer_map_fd(struct gofer *g, uint64_t node, const char *path, struct gofer_attr *ret_attr)
+{
+    struct gofer_file f;
+
+    int r = open_call(g, node, path, GW_ALWAYS_FD, NULL, 0, &f);
+    if (r < 0)
+        return r;
+    if (f.fd < 0)
+        return -EIO;
+    if (ret_attr)
+        *ret_attr = f.attr;
+    return f.fd;
+}
+
+void gofer_file_close(struct gofer_file *f)
+{
+    if (f->fd >= 0)
+        close(f->fd);
+    if (f->slot >= 0)
+        close_slot(f->g, (uint32_t)f->slot);
+    f->fd = f->slot = -1;
+}
+
+ssize_t gofer_file_read(struct gofer_file *f, void *buf, size_t n, off_t off)
+{
+    if (off < 0)
+        return -EINVAL; /* to a ring -1 would mean the position that all share */
+    if (f->slot >= 0)
+        return gofer_ring_read(f->g->ring, f->slot, buf, n, off);
+    if (f->fd < 0)
+        return -EBADF;
+    for (;;) {
+        ssize_t r = pread(f->fd, buf, n, off);
+        if (r >= 0 || errno != EINTR)
+            return r >= 0 ? r : -errno;
+    }
+}
+
+/* An answer that is nothing but bytes, with the rules of xattr calls for too small a buffer. */
+static ssize_t bytes_call(struct gofer *g, const struct gcall *c, void *buf, size_t n)
+{
+    struct gmsg *m;
+
+    ssize_t r = channel_call(g, c, false, &m);
+    if (r < 0)
+        return r;
+    r = m->rep.len;
+    if (n && m->rep.len > n)
+        r = -ERANGE;
+    else if (n)
+        memcpy(buf, m->data, m->rep.len);
+    channel_msg_free(g, m);
+    return r;
+}
+
+ssize_t gofer_getxattr(struct gofer *g, uint64_t node, const char *path, const char *name,
+                       void *buf, size_t n)
+{
+    struct gcall c = {.op = GW_GETXATTR, .node = node, .arg = (uint32_t)strlen(path),
+                      .in = {path, name}, .inlen = {strlen(path), strlen(name)}};
+
+    return bytes_call(g, &c, buf, n);
+}
+
+ssize_t gofer_listxattr(struct gofer *g, uint64_t node, const char *path, char *buf, size_t n)
+{
+    struct gcall c = {.op = GW_LISTXATTR, .node = node, .in = {path}, .inlen = {strlen(path)}};
+
+    return bytes_call(g, &c, buf, n);
+}
+
+int gofer_statfs(struct gofer *g, uint64_t node, const char *path, struct gofer_statfs *ret)
+{
+    struct gmsg *m;
+    struct gcall c = {.op = GW_STATFS, .node = node, .in = {path}, .inlen = {strlen(path)}};
+
+    _Static_assert(sizeof(*ret) == sizeof(struct gw_statfs), "copied whole");
+    int r = channel_call(g, &c, false, &m);
+    if (r < 0)
+        return r;
+    if (m->rep.len == sizeof(*ret))
+        memcpy(ret, m->data, sizeof(*ret));
+    else
+        r = -EIO;
+    channel_msg_free(g, m);
+    return r;
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The gofer's start: everything that fences it, before the first foreign byte is read. Namespaces,
+ * its uid and PDEATHSIG are the front end's, which does them before it calls gofer_main().
+ *
+ * A fence that the host does not have (Landlock) is done without, as SBX_WITHOUT would; one that it
+ * has and refuses ends the gofer.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "abi/fence.h"
+#include "abi/types.h"
+#include "abi/without.h"
+#include "fence_gofer.h"
+#include "gofer/server.h"
+
+#define NODES_MAX 65536u
+#define FDS_SPARE 128u /* channel, roots, files that are being opened */
+
+static int by_number(const void *a, const void *b)
+{
+    return *(const int *)a - *(const int *)b;
+}
+
+static int close_between(unsigned from, unsigned to)
+{
+    if (from > to || syscall(SYS_close_range, from, to, 0) == 0)
+        return 0;
+    if (errno != ENOSYS && errno != EPERM)
+        return -errno;
+    struct rlimit rl;
+    if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
+        return -errno;
+    for (unsigned fd = from; fd <= to && fd < rl.rlim_cur; fd++)
+        close((int)fd);
+    return 0;
+}
+
+/* Closes every descriptor but the n in keep (sorted here; -1 is none). */
+static int close_others(int *keep, unsigned n)
+{
+    unsigned next = 0;
+    int r = 0;
+
+    qsort(keep, n, sizeof(*keep), by_number);
+    for (unsigned i = 0; i < n && r == 0; i++) {
+        if (keep[i] < 0)
+            continue;
+        if ((unsigned)keep[i] > next)
+            r = close_between(next, (unsigned)keep[i] - 1);
+        next = (unsigned)keep[i] + 1;
+    }
+    return r ? r : close_between(next, ~0u);
+}
+
+static int keep_own_descriptors(const struct gofer_config *cfg)
+{
+    unsigned n = 0;
+    int *keep = malloc((cfg->nexports + 3) * sizeof(*keep));
+
+    if (!keep)
+        return -ENOMEM;
+    keep[n++] = cfg->sock;
+    keep[n++] = cfg->ring_fd;
+    for (unsigned i = 0; i < cfg->nexports; i++)
+        keep[n++] = cfg->exports[i].fd;
+#ifdef SBX_WIDE_FILTERS
+    keep[n++] = STDERR_FILENO; /* where a sanitizer reports */
+#endif
+    int r = close_others(keep, n);
+    free(keep);
+    return r;
+}
+
+/* A single file given as O_PATH is opened while /proc is still within reach. */
+static void open_single_files(const struct gofer_config *cfg)
+{
+    for (unsigned i = 0; i < cfg->nexports; i++) {
+        char path[40];
+        struct stat st;
+        int fd = cfg->exports[i].fd, flags = fcntl(fd, F_GETFL);
+        if (flags < 0 || !(flags & O_PATH) || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+            continue;
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        int open_fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        if (open_fd < 0)
+            continue; /* seen, but not read: -EACCES */
+        dup3(open_fd, fd, O_CLOEXEC);
+        close(open_fd);
+    }
+}
+
+static int drop_capabilities(uint64_t keep)
+{
+    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {{0}};
+
+    for (int cap = 0; cap < 64; cap++)
+        if (!(keep & 1ull << cap) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0) {
+            if (errno == EINVAL)
+                break; /* the last one that this kernel knows */
+            if (errno != EPERM) /* an ordinary user has none to drop */
+                return -errno;
+            break;
+        }
+    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    if (syscall(SYS_capget, &head, data) < 0)
+        return -errno;
+    for (int i = 0; i < 2; i++) {
+        data[i].permitted &= (uint32_t)(keep >> 32 * i);
+        data[i].effective = data[i].permitted;
+        data[i].inheritable = 0;
+    }
+    return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
+}
+
+static int set_limits(unsigned *ret_nodes)
+{
+    static const struct {
+        int what;
+        rlim_t max;
+    } none[] = {{RLIMIT_CORE, 0}, {RLIMIT_FSIZE, 0}, {RLIMIT_MSGQUEUE, 0}};
+    struct rlimit rl;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(none); i++)
+        if (setrlimit(none[i].what, &(struct rlimit){none[i].max, none[i].max}) < 0)
+            return -errno;
+    if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
+        return -errno;
+    rl.rlim_cur = rl.rlim_max = MIN(rl.rlim_max, (rlim_t)(NODES_MAX + FDS_SPARE));
+    if (setrlimit(RLIMIT_NOFILE, &rl) < 0)
+        return -errno;
+    *ret_nodes = rl.rlim_cur > 2 * FDS_SPARE ? (unsigned)rl.rlim_cur - FDS_SPARE : FDS_SPARE;
+    return 0;
+}
+
+int gofer_fence(const struct gofer_config *cfg)
+{
+    unsigned max_nodes = 0;
+
+    int r = keep_own_descriptors(cfg);
+    if (r < 0)
+        return r;
+    open_single_files(cfg);
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        return -errno;
+    r = set_limits(&max_nodes);
+    if (r == 0 && !(cfg->without & SBX_WITHOUT_LANDLOCK)) {
+        r = gofer_landlock(cfg);
+        r = r == -EOPNOTSUPP ? 0 : r;
+    }
+    if (r == 0)
+        r = drop_capabilities(cfg->keep_caps);
+    if (r == 0)
+        r = nodes_init(max_nodes);
+    if (r == 0)
+        r = gofer_server_init(cfg);
+    if (r == 0)
+        r = fence_apply(fence_gofer, ARRAY_SIZE(fence_gofer));
+    return r;
+}
+
+void gofer_main(const struct gofer_config *cfg)
+{
+    if (gofer_fence(cfg) < 0)
+        _exit(1);
+    gofer_serve(cfg);
+    _exit(1);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every host call the gofer may make once it is fenced (abi/fence_rule.h). It opens and looks, never
+ * writes, makes no socket, no process and no executable page. openat2's flags lie behind a pointer,
+ * where no filter sees them: that nothing is opened for writing is Landlock's part, and that of
+ * read-only mounts. Anything else ends the gofer: it can only be a compromise.
+ */
+#pragma once
+
+#include <fcntl.h>
+#include <linux/io_uring.h>
+#include <sched.h>
+#include <sys/mman.h>
+
+#define FENCE_DEFAULT SCMP_ACT_KILL_PROCESS
+
+#define THREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
+#define FORBIDDEN_CLONE (CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | \
+                         CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_PTRACE | CLONE_VFORK)
+
+static const struct fence_rule fence_rules[] = {
+    /* its own memory and threads */
+    ALLOW(futex, "mutexes, condition variables"),
+    ALLOW(sched_yield, "the C library's locks"),
+    ALLOW(brk, "malloc"),
+    ALLOW_IF(mmap, "malloc, thread stacks; nothing executable", FENCE_ARG(2, PROT_EXEC, 0)),
+    ALLOW_IF(mprotect, "guard pages; nothing executable", FENCE_ARG(2, PROT_EXEC, 0)),
+    ALLOW(munmap, "malloc, thread stacks"),
+    ALLOW(mremap, "realloc"),
+    ALLOW(madvise, "malloc gives back, stacks of ended threads"),
+    ALLOW(getrandom, "malloc's key"),
+    ALLOW(clock_gettime, "where the vDSO cannot answer"),
+    ALLOW(gettid, "the C library's locks"),
+    ALLOW(getpid, "abort()"),
+    ALLOW(rt_sigprocmask, "start of a thread, abort()"),
+    ALLOW(rt_sigaction, "the C library's own two signals, at the first thread"),
+    ALLOW(rt_sigreturn, "a handler returns"),
+    ALLOW(restart_syscall, "a call stopped by SIGSTOP goes on"),
+    ALLOW(set_robust_list, "start of a thread"),
+    ALLOW(rseq, "start of a thread"),
+    ALLOW_IF(clone, "a worker thread and nothing else",
+             FENCE_ARG(0, THREAD_FLAGS | FORBIDDEN_CLONE, THREAD_FLAGS)),
+    REFUSE(clone3, ENOSYS, "flags behind a pointer; the C library then uses clone"),
+    ALLOW(exit, "end of a thread"),
+    ALLOW(exit_group, "the sentry is gone"),
+
+    /* the channel */
+    ALLOW(recvfrom, "requests"),
+    ALLOW(sendmsg, "answers, with descriptors"),
+    ALLOW(close, "descriptors it is done with"),
+    ALLOW_IF(fcntl, "a second descriptor for a node", FENCE_ARG(1, ~0ull, F_DUPFD_CLOEXEC)),
+    ALLOW_IF(fcntl, "is it open for reading or O_PATH", FENCE_ARG(1, ~0ull, F_GETFL)),
+    ALLOW_IF(io_uring_register, "files into the sentry's ring",
+             FENCE_ARG(1, ~0ull, IORING_REGISTER_FILES_UPDATE)),
+
+    /* looking at what lies in its directories */
+    ALLOW(statx, "attributes"),
+    ALLOW(fstatfs, "figures of a file system"),
+    ALLOW(readlinkat, "targets of links"),
+    ALLOW(getdents64, "listings"),
+    ALLOW(fgetxattr, "extended attributes"),
+    ALLOW(flistxattr, "extended attributes"),
+    ALLOW(pread64, "first bytes"),
+    ALLOW(openat2, "the one way to a name"),
+    ALLOW_IF(openat, "before Linux 5.6; for reading only",
+             FENCE_ARG(2, O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND, 0)),
+
+    /* sanitizers */
+    WIDE(write, "reports"),
+    WIDE(read, "/proc/self/maps"),
+    WIDE(open, "/proc/self"),
+    WIDE(readlink, "/proc/self/exe"),
+    WIDE(newfstatat, "its files"),
+    WIDE(fstat, "its files"),
+    WIDE(lseek, "its files"),
+    WIDE(sigaltstack, "stacks of threads"),
+    WIDE(prctl, "names of mappings"),
+    WIDE(prlimit64, "stack bounds"),
+    WIDE(sched_getaffinity, "stack bounds"),
+    WIDE(tgkill, "abort()"),
+    WIDE(sysinfo, "memory"),
+    WIDE(uname, "version"),
+    WIDE(nanosleep, "locks"),
+    WIDE(clock_nanosleep, "locks"),
+    WIDE(getuid, "checks"),
+    WIDE(getppid, "leak check"),
+    WIDE(wait4, "leak check"),
+    WIDE(ioctl, "is it a terminal"),
+    WIDE(gettimeofday, "time"),
+};

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What travels between sentry and gofer; gofer/PROTOCOL.md tells it in words. Both ends are on one
+ * machine and from one build, yet each checks everything the other says: numbers are little-endian
+ * host integers, headers have one size, a length is checked against the datagram's own before
+ * anything behind it is read, nothing is a pointer. A datagram is at most GW_MAX bytes.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define GW_VERSION 1
+#define GW_MAX 65536u
+#define GW_PATH_MAX 4095u /* bytes of a path in a request */
+#define GW_NAME_MAX 255u
+#define GW_DEPTH_MAX 32u  /* components of one path */
+#define GW_XATTR_MAX 61440u
+
+enum gw_op {
+    GW_HELLO = 1, /* reply: count exports */
+    GW_ROOT,      /* arg: export; reply: one gw_entry */
+    GW_WALK,      /* path; flags; reply: count gw_entry, then the target of a link reached */
+    GW_GETATTR,   /* path; reply: one gw_entry */
+    GW_READLINK,  /* path; reply: the target */
+    GW_LIST,      /* path; flags; replies: count gw_dirent each, GW_MORE on all but the last */
+    GW_OPEN,      /* path; arg: first bytes wanted; flags; reply: gw_entry, then bytes */
+    GW_GETXATTR,  /* path, name; arg: length of path; reply: the value */
+    GW_LISTXATTR, /* path; reply: names, each with a NUL */
+    GW_STATFS,    /* path; reply: one gw_statfs */
+    GW_FORGET,    /* array of uint64_t node numbers; no reply */
+    GW_CLOSE,     /* array of uint32_t ring slots; no reply */
+    GW_NOPS,
+};
+
+enum { /* gw_request.flags */
+    GW_WANT_NODES = 1,  /* WALK: make nodes for the directories passed */
+    GW_WANT_ATTR = 2,   /* LIST: attributes of every entry */
+    GW_WANT_SLOT = 4,   /* OPEN: install into the ring rather than send a descriptor */
+    GW_ALWAYS_FD = 8,   /* OPEN: a descriptor even when all bytes are in the reply */
+    GW_BUSY = 16,       /* other requests are under way: a second worker is worth while */
+    GW_FLAGS = 31,
+};
+
+enum { /* gw_reply.flags */
+    GW_MORE = 1,   /* another datagram with this tag follows */
+    GW_FD = 2,     /* one descriptor came along */
+    GW_SLOT = 4,   /* value is a slot of the ring */
+    GW_WHOLE = 8,  /* the bytes are the whole file */
+    GW_LINK = 16,  /* WALK: the last entry is a link, its target follows the entries */
+};
+
+struct gw_request {
+    uint16_t version;
+    uint16_t op;
+    uint32_t tag;   /* given back in the reply */
+    uint64_t node;  /* where path starts */
+    uint32_t len;   /* bytes behind this header; the datagram's length less 32 */
+    uint32_t flags;
+    uint32_t arg;
+    uint32_t zero;
+};
+
+struct gw_reply {
+    uint16_t version;
+    uint16_t op;
+    uint32_t tag;
+    int32_t error;  /* 0 or a negative errno */
+    uint32_t len;
+    uint32_t flags;
+    uint32_t count;
+    uint64_t value;
+};
+
+struct gw_attr { /* the same members as struct gofer_attr */
+    uint64_t ino, dev, nlink, rdev, size, blocks;
+    uint32_t mode, uid, gid, blksize;
+    int64_t atime_s, mtime_s, ctime_s, btime_s;
+    uint32_t atime_ns, mtime_ns, ctime_ns, btime_ns;
+};
+
+struct gw_entry {
+    uint64_t node; /* 0: none was made; address it by its parent and name */
+    struct gw_attr attr;
+};
+
+struct gw_dirent {
+    struct gw_entry entry; /* without attributes only ino and the type bits of mode are set */
+    uint16_t namelen;      /* the name follows, filled up with zeros to a multiple of 8 */
+    uint8_t has_attr;
+    uint8_t zero[5];
+};
+
+struct gw_statfs {
+    uint64_t type, bsize, blocks, bfree, bavail, files, ffree, namelen, frsize, flags;
+};
+
+#define GW_PAD8(n) (((n) + 7u) & ~7u)
+
+_Static_assert(sizeof(struct gw_request) == 32 && sizeof(struct gw_reply) == 32, "headers");
+_Static_assert(sizeof(struct gw_entry) == 120 && sizeof(struct gw_dirent) == 128, "entries");

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Takes requests off the socket and answers them. Workers read the same socket; the kernel wakes
+ * one of them for a datagram. There is one worker at first; a request that says others are under
+ * way, and finds no worker idle, starts another (at most one a cpu, four in all). All state but the
+ * node table and the ring's slots is a worker's own.
+ *
+ * A sentry that sends nonsense gets -EPROTO or -EINVAL and harms no one but itself; one that does
+ * not read its answers blocks its own gofer.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "abi/types.h"
+#include "gofer/server.h"
+
+#define WORKERS_MAX 4
+
+static uint64_t *roots;
+static atomic_uint nworkers, nidle, max_workers = 1;
+
+int job_send(struct job *job)
+{
+    union {
+        struct cmsghdr h;
+        char space[CMSG_SPACE(sizeof(int))];
+    } ctl;
+    struct iovec iov[2] = {
+        {.iov_base = &job->rep, .iov_len = sizeof(job->rep)},
+        {.iov_base = job->out, .iov_len = job->rep.len},
+    };
+    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+
+    if (job->fd >= 0) {
+        memset(&ctl, 0, sizeof(ctl));
+        ctl.h = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
+                                 .cmsg_len = CMSG_LEN(sizeof(int))};
+        memcpy(CMSG_DATA(&ctl.h), &job->fd, sizeof(int));
+        msg.msg_control = &ctl;
+        msg.msg_controllen = sizeof(ctl.space);
+    }
+    for (;;) {
+        if (sendmsg(job->cfg->sock, &msg, MSG_NOSIGNAL) >= 0)
+            return 0;
+        if (errno == EINTR)
+            continue;
+        /* Descriptors under way are limited: the request can be made again, the gofer goes on. */
+        if (errno == ETOOMANYREFS && msg.msg_control) {
+            msg.msg_control = NULL;
+            msg.msg_controllen = 0;
+            msg.msg_iovlen = 1;
+            job->rep.error = -ENFILE;
+            job->rep.len = job->rep.count = job->rep.flags = 0;
+            continue;
+        }
+        return -errno;
+    }
+}
+
+static int serve_hello(struct job *job)
+{
+    job->rep.count = job->cfg->nexports;
+    job->rep.value = GW_VERSION;
+    return 0;
+}
+
+static int serve_root(struct job *job)
+{
+    if (job->req.arg >= job->cfg->nexports)
+        return -ENOENT;
+    struct gw_entry e = {.node = roots[job->req.arg]};
+    struct node *n = node_get(e.node);
+    if (!n)
+        return -ESTALE;
+    int r = beneath_stat(n->fd, &e.attr);
+    node_put(n);
+    memcpy(job->out, &e, sizeof(e));
+    job->rep.len = sizeof(e);
+    job->rep.count = 1;
+    return r;
+}
+
+static int serve_forget(struct job *job)
+{
+    job->quiet = true;
+    for (uint32_t at = 0; at + 8 <= job->req.len; at += 8) {
+        uint64_t number;
+        memcpy(&number, job->in + at, sizeof(number));
+        node_forget(number);
+    }
+    return 0;
+}
+
+static int serve_close(struct job *job)
+{
+    job->quiet = true;
+    for (uint32_t at = 0; at + 4 <= job->req.len; at += 4) {
+        uint32_t slot;
+        memcpy(&slot, job->in + at, sizeof(slot));
+        ring_remove(job->cfg->ring_fd, slot);
+    }
+    return 0;
+}
+
+static int (*const ops[GW_NOPS])(struct job *job) = {
+    [GW_HELLO] = serve_hello,
+    [GW_ROOT] = serve_root,
+    [GW_WALK] = serve_walk,
+    [GW_GETATTR] = serve_getattr,
+    [GW_READLINK] = serve_readlink,
+    [GW_LIST] = serve_list,
+    [GW_OPEN] = serve_open,
+    [GW_GETXATTR] = serve_getxattr,
+    [GW_LISTXATTR] = serve_listxattr,
+    [GW_STATFS] = serve_statfs,
+    [GW_FORGET] = serve_forget,
+    [GW_CLOSE] = serve_close,
+};
+
+static int answer(struct job *job, size_t n)
+{
+    if (job->req.version != GW_VERSION || job->req.len != n - sizeof(job->req) ||
+        (job->req.flags & ~(uint32_t)GW_FLAGS) || job->req.zero)
+        return -EPROTO;
+    if (job->req.op >= GW_NOPS || !ops[job->req.op])
+        return -ENOSYS;
+    return ops[job->req.op](job);
+}
+
+void gofer_answer(const struct gofer_config *cfg, const void *buf, size_t n, unsigned char *out)
+{
+    struct job job = {.cfg = cfg, .out = out, .fd = -1};
+
+    if (n < sizeof(job.req) || n > GW_MAX)
+        return; /* not even a tag to answer to */
+    memcpy(&job.req, buf, sizeof(job.req));
+    job.in = (const unsigned char *)buf + sizeof(job.req);
+    job.rep = (struct gw_reply){.version = GW_VERSION, .op = job.req.op, .tag = job.req.tag};
+    int r = answer(&job, n);
+    if (r < 0) {
+        job.rep.error = r;
+        job.rep.len = job.rep.count = job.rep.flags = 0;
+    }
+    if (!job.quiet)
+        job_send(&job);
+    if (job.fd >= 0)
+        close(job.fd);
+}
+
+int gofer_server_init(const struct gofer_config *cfg)
+{
+    cpu_set_t cpus;
+
+    beneath_init();
+    if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
+        max_workers = MIN((unsigned)CPU_COUNT(&cpus), (unsigned)WORKERS_MAX);
+    roots = calloc(cfg->nexports + 1, sizeof(*roots));
+    if (!roots)
+        return -ENOMEM;
+    for (unsigned i = 0; i < cfg->nexports; i++) {
+        struct gw_attr attr;
+        int r = beneath_stat(cfg->exports[i].fd, &attr);
+        if (r < 0)
+            return r;
+        roots[i] = node_add(cfg->exports[i].fd, &cfg->exports[i], true, !S_ISDIR(attr.mode));
+        if (!roots[i])
+            return -ENFILE;
+    }
+    return 0;
+}
+
+uint64_t gofer_root_node(unsigned export_id)
+{
+    return roots[export_id];
+}
+
+static void *worker(void *arg);
+
+/* A worker is there for good once it was needed; it costs a stack and sleeps. */
+static void more_workers(const struct gofer_config *cfg, const unsigned char *in, ssize_t n)
+{
+    uint32_t flags;
+    pthread_t th;
+    pthread_attr_t attr;
+
+    if (n < (ssize_t)sizeof(struct gw_request) || atomic_load(&nidle))
+        return;
+    memcpy(&flags, in + offsetof(struct gw_request, flags), sizeof(flags));
+    if (!(flags & GW_BUSY))
+        return;
+    unsigned have = atomic_load(&nworkers);
+    if (have >= max_workers || !atomic_compare_exchange_strong(&nworkers, &have, have + 1))
+        return;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, 128 * 1024);
+    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    if (pthread_create(&th, &attr, worker, (void *)(uintptr_t)cfg) != 0) {
+        max_workers = have; /* the host gives no more: do not ask for each request */
+        atomic_fetch_sub(&nworkers, 1);
+    }
+    pthread_attr_destroy(&attr);
+}
+
+static void *worker(void *arg)
+{
+    const struct gofer_config *cfg = arg;
+    unsigned char *in = malloc(GW_MAX), *out = malloc(GW_MAX);
+
+    while (in && out) {
+        atomic_fetch_add(&nidle, 1);
+        ssize_t n = recv(cfg->sock, in, GW_MAX, MSG_TRUNC);
+        atomic_fetch_sub(&nidle, 1);
+        if (n == 0 || (n < 0 && errno != EINTR))
+            _exit(0); /* the sentry is gone, and with it all that was ours to do */
+        if (n < 0)
+            continue;
+        more_workers(cfg, in, n);
+        gofer_answer(cfg, in, (size_t)n, out);
+    }
+    free(in);
+    free(out);
+    return NULL;
+}
+
+void gofer_serve(const struct gofer_config *cfg)
+{
+    atomic_store(&nworkers, 1);
+    worker((void *)(uintptr_t)cfg);
+}

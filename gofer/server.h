@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Inside the gofer: one request being answered. gofer_serve() reads a datagram, checks its header
+ * and calls the operation; an operation checks its own payload, builds an answer in job->out and
+ * returns 0 or a negative errno (then nothing but the error is sent).
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "gofer/beneath.h"
+#include "gofer/node.h"
+#include "gofer/protocol.h"
+
+struct job {
+    const struct gofer_config *cfg;
+    struct gw_request req;       /* a copy: the datagram itself is not looked at again */
+    const unsigned char *in;     /* req.len bytes behind the header */
+    struct gw_reply rep;
+    unsigned char *out;          /* GW_MAX - sizeof(rep) bytes; rep.len are in use */
+    int fd;                      /* sent along and then closed; -1: none */
+    bool quiet;                  /* no reply */
+};
+
+#define JOB_OUT_MAX (GW_MAX - (uint32_t)sizeof(struct gw_reply))
+
+/* What a request's node and path lead to: a name in a directory, or the node itself. */
+struct target {
+    struct node *node;           /* reference */
+    int dirfd;                   /* directory that holds name; node's own when name is "" */
+    int own_fd;                  /* dirfd where it was opened for this, or -1 */
+    char name[GW_NAME_MAX + 1];  /* "": the node itself */
+};
+
+/* One component of a path taken off its front; 0, or -EINVAL, -ENAMETOOLONG. */
+int path_next(const char **path, const char *end, char name[GW_NAME_MAX + 1]);
+/* Takes all but the last component of the len bytes at path. */
+int target_find(const struct job *job, const char *path, size_t len, struct target *ret);
+void target_put(struct target *t);
+/* O_PATH descriptor of the thing itself, with attributes; checks that it is shown. */
+int target_open_path(struct target *t, struct gw_attr *ret);
+/* Opens it for reading: a regular file or a directory, anything else is -EACCES. */
+int target_open_read(struct target *t, struct gw_attr *ret);
+/* A name in dirfd as O_PATH, with attributes, if it is shown: -ENOENT otherwise. */
+int open_shown(const struct node *from, int dirfd, bool at_root, const char *name,
+               struct gw_attr *ret);
+bool target_at_root(const struct target *t);
+
+/* Sends what the job has so far, as one datagram; 0 or -EPIPE. */
+int job_send(struct job *job);
+
+int serve_walk(struct job *job);     /* serve_walk.c */
+int serve_getattr(struct job *job);
+int serve_readlink(struct job *job);
+int serve_list(struct job *job);     /* serve_list.c */
+int serve_open(struct job *job);     /* serve_file.c */
+int serve_getxattr(struct job *job); /* serve_xattr.c */
+int serve_listxattr(struct job *job);
+int serve_statfs(struct job *job);
+
+/* Answers one datagram of n bytes in buf; for the workers, the tests and the fuzzer. */
+void gofer_answer(const struct gofer_config *cfg, const void *buf, size_t n, unsigned char *out);
+/* Registers the exports' roots. 0 or -errno. */
+int gofer_server_init(const struct gofer_config *cfg);
+uint64_t gofer_root_node(unsigned export_id);
+/* Reads and answers until the socket closes, with more workers as they are needed. */
+void gofer_serve(const struct gofer_config *cfg);
+
+/* ring_install.c: slots of the sentry's ring. */
+int ring_install(int ring_fd, int fd); /* slot or -errno; fd stays the caller's */
+void ring_remove(int ring_fd, uint32_t slot);
+
+/* fence.c */
+int gofer_fence(const struct gofer_config *cfg);
+/* landlock.c: 0, or -errno; -EOPNOTSUPP where the host has none. */
+int gofer_landlock(const struct gofer_config *cfg);
