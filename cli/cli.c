@@ -37,7 +37,8 @@ static const struct {
 } commands[] = {
     { "run", cmd_run, "run a script or program in a sandbox" },
     { "doctor", cmd_doctor, "what this host offers, and what would improve it" },
-    { "syscalls", cmd_syscalls, "the system calls of the kernel inside (--native: those that pass)" },
+    { "syscalls", cmd_syscalls,
+      "the system calls of the kernel inside (--native: those that pass)" },
     { "version", cmd_version, "the version of this program" },
     { "--version", cmd_version, NULL },
     { "-V", cmd_version, NULL },

@@ -93,7 +93,7 @@ static void find_timens(struct finding *f)
 static int try_mounts(void)
 {
     return syscall(SYS_open_tree, AT_FDCWD, "/usr", 1 /* OPEN_TREE_CLONE */ | 0x8000) < 0 ? errno
-                                                                                           : 0;
+                                                                                          : 0;
 }
 
 static void find_mounts(struct finding *f)
@@ -176,8 +176,8 @@ static void find_cgroup(struct finding *f)
 static void find_kvm(struct finding *f)
 {
     f->ok = access("/dev/kvm", R_OK | W_OK) == 0;
-    snprintf(f->detail, sizeof f->detail, "%s", f->ok ? "not used by this version" :
-                                                        strerror(errno));
+    snprintf(f->detail, sizeof f->detail, "%s",
+             f->ok ? "not used by this version" : strerror(errno));
 }
 
 static const struct check {
@@ -238,8 +238,7 @@ static void print_platforms(void)
     for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
         int r = all[i]->probe(&why);
 
-        printf("  %-22s %s\n", all[i]->name,
-               r == 0 ? "works" : why ? why : "does not work here");
+        printf("  %-22s %s\n", all[i]->name, r == 0 ? "works" : why ? why : "does not work here");
     }
     p = platform_find("auto", &why);
     if (p)

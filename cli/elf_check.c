@@ -45,8 +45,10 @@ static int check_interp(const struct view *v, const char *path, int fd, const El
         return truncated(path);
     interp[ph->p_filesz] = 0;
     if (view_stat(v, interp, &st) < 0)
-        return fail(EXIT_NOTFOUND, "%s needs the loader %s, which is not here; install its C library"
-                    " or give --rootfs", path, interp);
+        return fail(EXIT_NOTFOUND,
+                    "%s needs the loader %s, which is not here; install its C library"
+                    " or give --rootfs",
+                    path, interp);
     return 0;
 }
 

@@ -13,10 +13,10 @@
 #include "abi/types.h"
 
 enum {
-    EXIT_SBX = 125,       /* sbx itself could not do what was asked */
-    EXIT_NOEXEC = 126,    /* found, but cannot be run */
+    EXIT_SBX = 125,    /* sbx itself could not do what was asked */
+    EXIT_NOEXEC = 126, /* found, but cannot be run */
     EXIT_NOTFOUND = 127,
-    EXIT_TIMEOUT = 124,   /* as timeout(1) */
+    EXIT_TIMEOUT = 124, /* as timeout(1) */
 };
 
 /* Prints "sbx: ..." and returns status. */

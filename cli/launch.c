@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +17,17 @@
 #include "cli/error.h"
 
 int gofer_ring_new(void) __attribute__((weak));
+
+/* An ordinary user without user namespaces: then Landlock is all that holds the gofer. */
+static void warn_unfenced(const struct launch *l, const struct spawn *sp)
+{
+    bool landlock = !(l->without & SBX_WITHOUT_LANDLOCK) &&
+                    syscall(SYS_landlock_create_ruleset, NULL, 0, 1u /* VERSION */) > 0;
+
+    if (!(sp->flags & CLONE_NEWNS) && !landlock)
+        note("neither user namespaces nor Landlock here: the gofer is fenced by seccomp alone; "
+             "see `sbx doctor`");
+}
 
 /* Two host ids for each sandbox that own nothing: above what distributions and containers assign. */
 #define HOST_ID_BASE 0x78000000u
@@ -83,9 +95,11 @@ int launch_start(struct launch *l)
         gofer_child(l, &f, &sp);
     if (l->gofer < 0)
         return refused("gofer", -l->gofer);
+    warn_unfenced(l, &sp);
     launch_step(l, "gofer");
     l->sentry = spawn(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNET |
-                      CLONE_NEWUTS | CLONE_NEWCGROUP, l->without, base + 1,
+                          CLONE_NEWUTS | CLONE_NEWCGROUP,
+                      l->without, base + 1,
                       /* whole= */ false, &sp, &l->sentry_pidfd);
     if (l->sentry == 0)
         sentry_child(l, &f, &sp);

@@ -36,7 +36,7 @@ struct launch {
     uint64_t without;
     uint64_t t_start_ns;
     int log_fd, strace_fd;
-    bool tty[3];             /* standard stream that is a terminal */
+    bool tty[3]; /* standard stream that is a terminal */
     uint16_t tty_rows, tty_cols;
 
     /* out: the front end's ends */

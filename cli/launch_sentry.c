@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,8 +19,7 @@
 #include "cli/error.h"
 #include "cli/launch.h"
 
-/* A procfs of the pid namespace that we are pid 1 of, mounted nowhere; -1 when refused. */
-static int open_proc(void)
+static int own_proc(void)
 {
     int fs = (int)syscall(SYS_fsopen, "proc", 1 /* FSOPEN_CLOEXEC */), fd = -1;
 
@@ -30,6 +30,21 @@ static int open_proc(void)
         fd = (int)syscall(SYS_fsmount, fs, 1 /* FSMOUNT_CLOEXEC */, 0);
     close(fs);
     return fd;
+}
+
+/*
+ * A procfs mounted nowhere: of the pid namespace that we are pid 1 of, else a clone of the host's
+ * (then our processes are in it), else its plain directory. -1 when all are refused.
+ */
+static int open_proc(unsigned flags)
+{
+    int fd = flags & CLONE_NEWPID ? own_proc() : -1;
+
+    if (flags & CLONE_NEWPID)
+        return fd; /* the host's would show other numbers */
+    if (flags & CLONE_NEWNS)
+        fd = (int)syscall(SYS_open_tree, AT_FDCWD, "/proc", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+    return fd >= 0 ? fd : open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 /*
@@ -46,8 +61,8 @@ static uint64_t enter_time(uint64_t without)
         return 0;
     clock_gettime(CLOCK_MONOTONIC, &mono);
     clock_gettime(CLOCK_BOOTTIME, &boot);
-    n = snprintf(text, sizeof text, "monotonic -%lld 0\nboottime -%lld 0\n",
-                 (long long)mono.tv_sec, (long long)boot.tv_sec);
+    n = snprintf(text, sizeof text, "monotonic -%lld 0\nboottime -%lld 0\n", (long long)mono.tv_sec,
+                 (long long)boot.tv_sec);
     fd = open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC);
     ok = fd >= 0 && write(fd, text, (size_t)n) == n;
     if (fd >= 0)
@@ -75,8 +90,8 @@ static void raise_limits(void)
 static unsigned keep_descriptors(const struct launch *l, const struct launch_fds *f, int proc_fd,
                                  int *keep)
 {
-    const int candidates[] = { f->control,  f->gofer_sock[1], f->ring, f->tty_sock,
-                               l->log_fd,   l->strace_fd,     proc_fd };
+    const int candidates[] = { f->control, f->gofer_sock[1], f->ring, f->tty_sock,
+                               l->log_fd,  l->strace_fd,     proc_fd };
     unsigned n = 0;
 
     for (int i = 0; i < 3; i++) {
@@ -134,7 +149,7 @@ void sentry_child(const struct launch *l, const struct launch_fds *f, struct spa
     if (sp->flags)
         shift = enter_time(l->without);
     cfg.t_start_ns = l->t_start_ns - shift;
-    cfg.proc_fd = sp->flags & CLONE_NEWPID ? open_proc() : -1;
+    cfg.proc_fd = open_proc(sp->flags);
     if (sp->flags & CLONE_NEWNS)
         child_empty_root();
     r = child_become(sp);

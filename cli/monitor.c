@@ -113,8 +113,8 @@ static void on_message(struct monitor *m, const struct control_msg *msg, size_t 
         end(m, WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
         break;
     case CTL_STOPPED:
-        stop_self(m, status == SIGTTIN || status == SIGTTOU || status == SIGTSTP ? status
-                                                                                 : SIGSTOP);
+        stop_self(m,
+                  status == SIGTTIN || status == SIGTTOU || status == SIGTSTP ? status : SIGSTOP);
         break;
     case CTL_ERROR:
         proxy_drain(&m->proxy, 0);
@@ -156,11 +156,15 @@ static void sentry_gone(struct monitor *m)
     if (m->timed_out)
         end(m, EXIT_TIMEOUT);
     else if (WIFSIGNALED(status))
-        end(m, fail(EXIT_SBX, "the sentry was ended by signal %d (%s); run with --log=FILE "
-                    "--log-level=debug", WTERMSIG(status), strsignal(WTERMSIG(status))));
+        end(m, fail(EXIT_SBX,
+                    "the sentry was ended by signal %d (%s); run with --log=FILE "
+                    "--log-level=debug",
+                    WTERMSIG(status), strsignal(WTERMSIG(status))));
     else
-        end(m, fail(EXIT_SBX, "the sentry ended early (status %d); run with --log=FILE "
-                    "--log-level=debug", WEXITSTATUS(status)));
+        end(m, fail(EXIT_SBX,
+                    "the sentry ended early (status %d); run with --log=FILE "
+                    "--log-level=debug",
+                    WEXITSTATUS(status)));
 }
 
 /* Time is up: ask, then insist, then end the sentry itself. */

@@ -13,13 +13,13 @@ struct monitor {
     struct launch *launch;
     struct proxy proxy;
     struct report report;
-    int signals;        /* signalfd */
-    int side;           /* what the sentry logs or traces, for our standard error; -1 */
-    uint64_t deadline;  /* 0: none */
-    int kills;          /* steps of ending it that were taken */
+    int signals;       /* signalfd */
+    int side;          /* what the sentry logs or traces, for our standard error; -1 */
+    uint64_t deadline; /* 0: none */
+    int kills;         /* steps of ending it that were taken */
     bool timed_out;
     bool ended;
-    int status;         /* exit status, when ended */
+    int status; /* exit status, when ended */
 };
 
 /* Blocks the signals that are forwarded; before anything is started. Descriptor or -errno. */

@@ -27,8 +27,8 @@ struct run_options {
     int log_level;
     enum stats_mode stats;
 
-    bool command;  /* behind "--": a command, never a script */
-    char **args;   /* FILE and its arguments, NULL at the end */
+    bool command; /* behind "--": a command, never a script */
+    char **args;  /* FILE and its arguments, NULL at the end */
     unsigned nargs;
     bool help;
 };

@@ -29,7 +29,7 @@ static const struct {
 static const struct {
     const char *prefix, *word;
 } stdin_words[] = {
-    { "python", "-" }, { "node", "-" }, { "perl", "-" }, { "ruby", "-" },
+    { "python", "-" }, { "node", "-" },  { "perl", "-" },  { "ruby", "-" },
     { "sh", "-s" },    { "bash", "-s" }, { "dash", "-s" }, { "zsh", "-s" },
 };
 
@@ -103,9 +103,10 @@ static int by_ending(const struct view *v, const char *file, struct program *p, 
             continue;
         p->exec_path = view_which(v, endings[i].interpreter, &err);
         if (!p->exec_path)
-            return fail(EXIT_NOTFOUND, "%s needs %s, which is not in PATH; install it"
-                        " (Debian: apt install %s)", file, endings[i].interpreter,
-                        endings[i].package);
+            return fail(EXIT_NOTFOUND,
+                        "%s needs %s, which is not in PATH; install it"
+                        " (Debian: apt install %s)",
+                        file, endings[i].interpreter, endings[i].package);
         p->interp_by_path = true;
         push(p, n, endings[i].interpreter);
         return 0;

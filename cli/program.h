@@ -12,7 +12,7 @@ struct program {
     char *file;      /* absolute path of the script or program that was asked for; NULL: stdin */
     bool by_path;    /* found through PATH: its directory is not the user's project */
     bool interp_by_path; /* exec_path is an interpreter that the ending chose */
-    int stdin_fd;    /* replaces standard input when a script was read from it; else -1 */
+    int stdin_fd;        /* replaces standard input when a script was read from it; else -1 */
 };
 
 /* 0, or the exit status after the error was printed. command: never taken for a script. */

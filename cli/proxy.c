@@ -90,8 +90,7 @@ void proxy_poll(const struct proxy *p, struct pollfd fds[2])
 
     fds[0] = (struct pollfd){ .fd = p->raw && !full && p->sock >= 0 ? p->in : -1,
                               .events = POLLIN };
-    fds[1] = (struct pollfd){ .fd = p->sock,
-                              .events = (short)(POLLIN | (full ? POLLOUT : 0)) };
+    fds[1] = (struct pollfd){ .fd = p->sock, .events = (short)(POLLIN | (full ? POLLOUT : 0)) };
 }
 
 static void flush(struct proxy *p)

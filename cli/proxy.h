@@ -18,8 +18,8 @@
 #define PROXY_BUFFER 16384
 
 struct proxy {
-    int sock;            /* stream to the sentry; -1: no terminal, or it is closed */
-    int in, out;         /* host terminal; in -1: its input is not ours */
+    int sock;    /* stream to the sentry; -1: no terminal, or it is closed */
+    int in, out; /* host terminal; in -1: its input is not ours */
     bool raw;
     struct termios saved;
     char to_guest[PROXY_BUFFER];

@@ -120,9 +120,13 @@ static const struct {
     const char *name;
     size_t at;
 } counts[] = {
-#define COUNT(member) { #member, offsetof(struct stats_totals, member) }
-    COUNT(tasks), COUNT(gofer_trips), COUNT(bells), COUNT(faults), COUNT(kicks), COUNT(parks),
-    COUNT(forks), COUNT(blanks), COUNT(ops), COUNT(mem_reads), COUNT(mem_writes),
+#define COUNT(member)                                                                              \
+    {                                                                                              \
+#member, offsetof(struct stats_totals, member)                                             \
+    }
+    COUNT(tasks), COUNT(gofer_trips), COUNT(bells),      COUNT(faults),
+    COUNT(kicks), COUNT(parks),       COUNT(forks),      COUNT(blanks),
+    COUNT(ops),   COUNT(mem_reads),   COUNT(mem_writes),
 };
 
 static uint64_t count(const struct report *r, unsigned i)
@@ -163,12 +167,13 @@ static void print_text(struct report *r, double wall, double user, double sys,
 {
     FILE *f = stderr;
 
-    fprintf(f, "sbx: wall %.3f ms, cpu %.3f ms user + %.3f ms system (sentry %.3f, programs %.3f)\n",
-            wall, user, sys,
-            (double)(r->totals.sentry_user_ns + r->totals.sentry_sys_ns) / 1e6,
+    fprintf(f,
+            "sbx: wall %.3f ms, cpu %.3f ms user + %.3f ms system (sentry %.3f, programs %.3f)\n",
+            wall, user, sys, (double)(r->totals.sentry_user_ns + r->totals.sentry_sys_ns) / 1e6,
             (double)(r->totals.guest_user_ns + r->totals.guest_sys_ns) / 1e6);
     fprintf(f, "sbx: peak memory %.1f MiB programs, %.1f MiB sentry (sampled)\n",
-            (double)r->totals.guest_peak_rss / 1048576, (double)r->totals.sentry_peak_rss / 1048576);
+            (double)r->totals.guest_peak_rss / 1048576,
+            (double)r->totals.sentry_peak_rss / 1048576);
     fprintf(f, "sbx: start-up (ms):");
     for (unsigned i = 0; i < nsteps; i++)
         fprintf(f, " %s %.3f", steps[i].name, steps[i].ms);
@@ -186,9 +191,10 @@ static void print_json(struct report *r, double wall, double user, double sys,
 {
     FILE *f = stderr;
 
-    fprintf(f, "{\"wall_ms\":%.3f,\"cpu_user_ms\":%.3f,\"cpu_system_ms\":%.3f,"
-               "\"sentry_cpu_ms\":%.3f,\"guest_cpu_ms\":%.3f,\"guest_peak_bytes\":%" PRIu64
-               ",\"sentry_peak_bytes\":%" PRIu64 ",\"startup_ms\":{",
+    fprintf(f,
+            "{\"wall_ms\":%.3f,\"cpu_user_ms\":%.3f,\"cpu_system_ms\":%.3f,"
+            "\"sentry_cpu_ms\":%.3f,\"guest_cpu_ms\":%.3f,\"guest_peak_bytes\":%" PRIu64
+            ",\"sentry_peak_bytes\":%" PRIu64 ",\"startup_ms\":{",
             wall, user, sys, (double)(r->totals.sentry_user_ns + r->totals.sentry_sys_ns) / 1e6,
             (double)(r->totals.guest_user_ns + r->totals.guest_sys_ns) / 1e6,
             r->totals.guest_peak_rss, r->totals.sentry_peak_rss);

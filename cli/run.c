@@ -62,7 +62,8 @@ static int check_words(const struct run_options *o, uint64_t *ret_without)
 
     *ret_without = without_parse(getenv("SBX_WITHOUT"), &bad);
     if (bad)
-        return fail(EXIT_SBX, "SBX_WITHOUT: unknown feature %s; see sbx(1)", bad);
+        return fail(EXIT_SBX, "SBX_WITHOUT: unknown feature %.*s; see sbx(1)",
+                    (int)strcspn(bad, ","), bad);
     if (o->hostname && (!*o->hostname || strlen(o->hostname) > 64))
         return fail(EXIT_SBX, "--hostname %s: give 1 to 64 characters", o->hostname);
     for (unsigned i = 0; i < o->nenv; i++) {
@@ -170,8 +171,7 @@ int cmd_run(int argc, char **argv)
         return 0;
     }
     if ((r = check_words(&o, &l.without)) || (r = find_platform(o.platform, &l.platform)) ||
-        (r = open_view(&o, &v)) ||
-        (r = user_find(&v, o.user, &u)) ||
+        (r = open_view(&o, &v)) || (r = user_find(&v, o.user, &u)) ||
         (r = program_find(&v, o.args, o.nargs, o.command, &p)) ||
         (r = shown_build(&o, &v, &u, &p, &s)))
         return r;

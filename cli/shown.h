@@ -38,7 +38,8 @@ int shown_build(const struct run_options *o, const struct view *v, const struct 
 void shown_mount(struct shown *s, const char *src, const char *dst, bool ro);
 void shown_symlink(struct shown *s, const char *path, const char *target);
 bool shown_covers(const struct shown *s, const char *path);
-bool shown_forbidden(const struct user *u, const char *path); /* a home, /, above one; credentials */
+bool shown_forbidden(const struct user *u,
+                     const char *path); /* a home, /, above one; credentials */
 
 /* Shows interpreters that live in homes, found through the caller's PATH. */
 void shown_trees(struct shown *s, const struct user *u, const char *path);

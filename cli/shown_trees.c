@@ -49,8 +49,7 @@ static char *tree_of(const char *dir)
         return top; /* a virtual environment */
     if (is(last, "bin") && strstr(top, "/versions/node/") && exists(top, "bin/node"))
         return top; /* nvm */
-    if (is(last, "bin") &&
-        (strstr(top, "/.pyenv/versions/") || strstr(top, "/share/uv/python/")))
+    if (is(last, "bin") && (strstr(top, "/.pyenv/versions/") || strstr(top, "/share/uv/python/")))
         return top;
     return NULL;
 }

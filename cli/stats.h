@@ -19,9 +19,10 @@ struct stats_totals {
     uint64_t sentry_user_ns, sentry_sys_ns; /* of the sentry */
     uint64_t guest_peak_rss;                /* bytes; largest sum seen, or largest process */
     uint64_t sentry_peak_rss;
-    uint64_t tasks;                         /* threads and processes made */
+    uint64_t tasks; /* threads and processes made */
     uint64_t gofer_trips;
-    uint64_t bells, faults, kicks, parks, forks, blanks, ops, mem_reads, mem_writes; /* hand-overs */
+    uint64_t bells, faults, kicks, parks, forks, blanks, ops, mem_reads,
+        mem_writes; /* hand-overs */
 };
 
 struct stats_step {

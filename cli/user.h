@@ -12,8 +12,8 @@ struct user {
     gid_t gid;
     gid_t *groups;
     unsigned ngroups;
-    const char *name;    /* NULL: unknown */
-    const char *home;    /* inside */
+    const char *name;     /* NULL: unknown */
+    const char *home;     /* inside */
     const char *homes[2]; /* the caller's on the host: $HOME and passwd's, resolved; NULL: none */
 };
 

@@ -11,11 +11,11 @@
 #include <sys/types.h>
 
 struct view {
-    int root;          /* O_PATH of --rootfs; AT_FDCWD: the host */
+    int root; /* O_PATH of --rootfs; AT_FDCWD: the host */
     const char *rootfs;
-    const char *path;  /* PATH, as the program will see it or as the caller has it */
-    const char *cwd;   /* absolute: what relative names are looked up from */
-    bool moved;        /* the program starts elsewhere: it gets absolute names */
+    const char *path; /* PATH, as the program will see it or as the caller has it */
+    const char *cwd;  /* absolute: what relative names are looked up from */
+    bool moved;       /* the program starts elsewhere: it gets absolute names */
 };
 
 #define VIEW_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -16,7 +16,7 @@ enum visible_kind {
 struct visible {
     const char *path;
     enum visible_kind kind;
-    unsigned mode;    /* V_EMPTY */
+    unsigned mode; /* V_EMPTY */
     const char *why;
 };
 

@@ -1,0 +1,23 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# tests/run.sh PRESET [--all]: runs the tests of build/PRESET and ends with one line
+#   N passed, N failed[, N skipped]
+# Without --all those labelled slow are left out.
+set -u
+cd "$(dirname "$0")/.."
+preset=$1
+select="-LE slow"
+[ "${2:-}" != --all ] || select=
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# shellcheck disable=SC2086 # a list of words
+ctest --test-dir "build/$preset" -j "$(nproc)" --output-on-failure --no-tests=error $select >"$log" 2>&1
+status=$?
+# Of what passed one line each is enough; what failed is shown whole.
+grep -v -e '^ *Start ' -e '^Internal ctest' "$log"
+passed=$(grep -c ' Passed ' "$log")
+skipped=$(grep -c '\*\*\*Skipped' "$log")
+failed=$(grep -c -e '\*\*\*Failed' -e '\*\*\*Timeout' -e '\*\*\*Exception' -e '\*\*\*Not Run' "$log")
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$status" -eq 0 ]
