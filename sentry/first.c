@@ -5,13 +5,15 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "sentry/fs/tty/host.h"
+#include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
 #include "sentry/start.h"
 #include "sentry/vfs/hostfile.h"
 #include "sentry/vfs/vfs.h"
+
+#define DEFAULT_NPROC 16384
 
 /* What a process finds on an ordinary machine. */
 static void set_limits(struct tgroup *g)
@@ -57,7 +59,7 @@ static int stdio(struct task *t, const struct sentry_config *cfg)
         r = IS_ERR(f) ? PTR_ERR(f) : fd_install_at(t, f, i, false);
     }
     if (tty && r >= 0)
-        tty_host_control(t, tty);
+        r = tty_set_controlling(t, tty);
     file_put(tty);
     return r < 0 ? r : 0;
 }
@@ -110,7 +112,7 @@ int start_first(const struct sentry_config *cfg, struct task **ret)
         return r;
     r = task_publish(t);
     if (r == 0)
-        r = group_new_session(t->group);
+        r = (int)MIN(do_setsid(t), 0L);
     if (r == 0)
         r = stdio(t, cfg);
     *ret = t;

@@ -26,8 +26,7 @@
 #include "cli/control.h"
 #include "gofer/client.h"
 #include "sentry/fence.h"
-#include "sentry/fs/tty/host.h"
-#include "sentry/ipc/splice.h"
+#include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/kernel.h"
@@ -36,7 +35,7 @@
 #include "sentry/start.h"
 #include "sentry/strace/strace.h"
 #include "sentry/vfs/build.h"
-#include "sentry/vfs/hostfile.h"
+#include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
 
 #define DEFAULT_MEM (1ull << 30)
@@ -92,6 +91,7 @@ void sandbox_end(int wait_status)
 {
     if (atomic_exchange(&ending, true))
         return;
+    tty_host_drain(2000);
     start_report_end(config);
     control_send(CTL_EXIT, (uint64_t)(unsigned)wait_status, NULL);
     leave();
@@ -116,7 +116,7 @@ static void on_signal(int sig)
 {
     struct tgroup *g;
 
-    if (sig < 1 || sig > LX_NSIG)
+    if (sig < 1 || sig > LX_NSIG || (config->tty_sock >= 0 && tty_host_signal(sig) == 0))
         return;
     lock(&kernel.tasks_lock);
     g = tgroup_find_locked(2);
@@ -142,7 +142,7 @@ static void on_control(void *arg, uint32_t events)
     case CTL_WINSIZE:
         tty_host_winsize((unsigned)(m.value >> 16), (unsigned)(m.value & 0xffff));
         break;
-    case CTL_KILL:
+    case CTL_KILL: /* the value is the status that the front end wants to see */
         sandbox_end(SIGKILL);
         break;
     default:
@@ -167,6 +167,7 @@ static void init_kernel(const struct sentry_config *cfg)
     kernel.mem_total = sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit : 1ull << 30;
     kernel.max_tasks = cfg->max_tasks ? cfg->max_tasks : DEFAULT_TASKS;
     kernel.proc_fd = cfg->proc_fd;
+    kernel.stats = cfg->stats;
     snprintf(kernel.hostname, sizeof kernel.hostname, "%s", cfg->hostname ? cfg->hostname : "sbx");
     snprintf(kernel.domainname, sizeof kernel.domainname, "(none)");
     kcharge_limit(cfg->mem_limit ? cfg->mem_limit : DEFAULT_MEM);
@@ -181,7 +182,8 @@ static int make_init(void)
     if (r < 0)
         return r;
     t->cred = cred_new_root();
-    if (!t->cred)
+    t->files = files_new();
+    if (!t->cred || !t->files)
         return -ENOMEM;
     t->group->is_sentry = true;
     memcpy(t->comm, "sbx-init", 9);
@@ -189,7 +191,7 @@ static int make_init(void)
     return task_publish(t);
 }
 
-int main_sentry_threads(const struct sentry_config *cfg)
+static int start_threads(const struct sentry_config *cfg)
 {
     int r = event_start();
 
@@ -221,7 +223,7 @@ void sentry_main(const struct sentry_config *cfg)
     start_step("fence");
     if (cfg->strace_fd >= 0)
         strace_init(cfg->strace_fd);
-    r = main_sentry_threads(cfg);
+    r = start_threads(cfg);
     if (r < 0)
         start_error("threads", r);
     if (cfg->gofer_sock >= 0) {
@@ -241,7 +243,7 @@ void sentry_main(const struct sentry_config *cfg)
         start_error("the first program", r);
     start_step("program");
     control_send(CTL_STARTED, 0, NULL);
-    dispatch_hand_over(first);
+    task_make_ready(first);
     for (;;)
         pause();
 }

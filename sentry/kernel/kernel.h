@@ -53,6 +53,9 @@ struct kernel {
     _Atomic unsigned ntasks;
     _Atomic uint64_t forks_total;
     int proc_fd;              /* our own procfs, or -1 */
+    uint64_t guest_utime_ns, guest_stime_ns; /* tasks_lock: of processes that have ended */
+    uint64_t guest_peak_rss;                 /* tasks_lock: largest process seen */
+    bool stats;               /* time each call */
     bool strace;              /* trace calls (sentry/strace.h) */
 };
 

@@ -13,6 +13,7 @@
 #include "sentry/strace/strace.h"
 
 static _Atomic uint64_t counts[SYSCALL_MAX + 2];
+static _Atomic uint64_t times[SYSCALL_MAX + 2], errors[SYSCALL_MAX + 2]; /* --stats */
 
 static long run_nosys(struct task *t, const uint64_t a[6])
 {
@@ -100,6 +101,19 @@ const struct syscall_desc *syscall_desc(uint64_t nr)
     return nr <= SYSCALL_MAX && table[nr].name ? &table[nr] : NULL;
 }
 
+/* For --stats: the time that handlers run, and what ends in an error. */
+static long run_timed(struct task *t, const struct syscall_desc *d)
+{
+    uint64_t at = d ? t->call.nr : SYSCALL_MAX + 1;
+    ktime_t start = ktime_now();
+    long ret = d ? d->run(t, t->call.args) : -ENOSYS;
+
+    atomic_fetch_add_explicit(&times[at], (uint64_t)(ktime_now() - start), memory_order_relaxed);
+    if (ret < 0 && ret != -EWAITING && ret != -EDETACHED)
+        atomic_fetch_add_explicit(&errors[at], 1, memory_order_relaxed);
+    return ret;
+}
+
 long syscall_dispatch(struct task *t)
 {
     const struct syscall_desc *d = syscall_desc(t->call.nr);
@@ -110,7 +124,17 @@ long syscall_dispatch(struct task *t)
         if (kernel.strace)
             strace_enter(t);
     }
-    return d ? d->run(t, t->call.args) : -ENOSYS;
+    return kernel.stats ? run_timed(t, d) : d ? d->run(t, t->call.args) : -ENOSYS;
+}
+
+uint64_t syscall_time(uint64_t nr)
+{
+    return nr <= SYSCALL_MAX + 1 ? atomic_load_explicit(&times[nr], memory_order_relaxed) : 0;
+}
+
+uint64_t syscall_errors(uint64_t nr)
+{
+    return nr <= SYSCALL_MAX + 1 ? atomic_load_explicit(&errors[nr], memory_order_relaxed) : 0;
 }
 
 uint64_t syscall_count(uint64_t nr)

@@ -42,6 +42,9 @@ long syscall_dispatch(struct task *t);
 
 /* How often a number was called since the start; nr SYSCALL_MAX + 1 stands for all unknown ones. */
 uint64_t syscall_count(uint64_t nr);
+/* While kernel.stats: nanoseconds that its handler ran, and calls that ended in an error. */
+uint64_t syscall_time(uint64_t nr);
+uint64_t syscall_errors(uint64_t nr);
 
 /* `sbx syscalls`: the list of calls and their states, or of those that run natively. 0 or -errno. */
 int syscalls_print(FILE *f, bool native_only);
