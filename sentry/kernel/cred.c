@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/task.h"
 
 static int gid_cmp(const void *a, const void *b)
 {
@@ -86,6 +88,23 @@ void cred_put(struct cred *c)
         return;
     kfree(c->groups);
     kfree(c);
+}
+
+int cred_commit(struct task *t, struct cred *c)
+{
+    struct cred *old = t->cred;
+    bool other = c->euid != old->euid || c->egid != old->egid || c->fsuid != old->fsuid ||
+                 c->fsgid != old->fsgid || c->cap_permitted & ~old->cap_permitted;
+
+    lock(&kernel.tasks_lock);
+    t->cred = c;
+    if (other) {
+        t->group->dumpable = false;
+        t->pdeath_signal = 0;
+    }
+    unlock(&kernel.tasks_lock);
+    cred_put(old);
+    return 0;
 }
 
 bool cred_capable(const struct cred *c, int cap)

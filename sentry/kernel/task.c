@@ -180,6 +180,7 @@ static void task_inherit_locked(struct task *t, struct task *parent, uint64_t fl
     t->blocked = parent->restore_blocked ? parent->saved_blocked : parent->blocked;
     t->cred = cred_ref(parent->cred);
     t->personality = parent->personality;
+    t->sched = parent->sched;
     memcpy(t->comm, parent->comm, sizeof t->comm);
     t->fork_gen = parent->group->group_signals;
     /* A second stack in the same memory needs an alternate stack of its own; vfork borrows. */

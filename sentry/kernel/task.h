@@ -45,6 +45,14 @@ struct session {
     struct pid_entry *old_pgrp; /* [T] its foreground group when it was hung up; a reference */
 };
 
+struct task_sched { /* what is told again; syscalls/sched.c, prctl.c */
+    uint64_t affinity[16]; /* all zero: what the host gives */
+    uint64_t slack_ns;     /* timer slack; 0: the default, 50 us */
+    int policy;
+    uint16_t ioprio;
+    bool reset_on_fork;
+};
+
 struct task {
     _Atomic int refs;
     pid_t tid;               /* [T] changes when a thread execs and becomes the leader */
@@ -106,6 +114,7 @@ struct task {
     int pdeath_signal;       /* [T] */
     uint64_t ptrace_reserved;
     unsigned long personality; /* [T] */
+    struct task_sched sched; /* [T] inherited */
     uint64_t utime_ns, stime_ns; /* [T] final figures, when dead */
     uint64_t ncalls;         /* [t] */
     struct sx *trace;        /* [t] the tracer's line of the call; NULL: none */

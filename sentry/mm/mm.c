@@ -66,6 +66,7 @@ struct mm *mm_copy(struct mm *mm, struct aspace *as)
     memcpy(n->saved_auxv, mm->saved_auxv, sizeof n->saved_auxv);
     n->nauxv = mm->nauxv;
     n->dumpable = mm->dumpable;
+    n->thp_disable = mm->thp_disable;
     n->exe = mm->exe ? file_ref(mm->exe) : NULL;
     return n;
 }

@@ -38,6 +38,7 @@ struct mm {
     unsigned nauxv;
     struct file *exe; /* reference */
     bool dumpable;
+    bool thp_disable; /* as PR_SET_THP_DISABLE said */
 };
 
 struct mm *mm_new(struct aspace *as); /* takes over as */
