@@ -187,14 +187,15 @@ long do_sigreturn(struct task *t)
 {
     struct regs *r = kernel.platform->ctx_regs(t->ctx);
     struct lx_ucontext uc;
-    gaddr_t frame = r->rsp - offsetof(struct lx_rt_sigframe, uc);
+    /* The handler has returned through pretcode. */
+    gaddr_t sp = r->rsp, frame = sp - sizeof(gaddr_t);
     if (get_guest(t, &uc, frame + offsetof(struct lx_rt_sigframe, uc)))
         goto bad;
     signal_set_blocked(t, uc.uc_sigmask);
     restore_regs(r, &uc.uc_mcontext);
     if (get_fpstate(t, uc.uc_mcontext.fpstate))
         goto bad;
-    do_sigaltstack(t, &uc.uc_stack, NULL, r->rsp); /* its errors are nobody's */
+    do_sigaltstack(t, &uc.uc_stack, NULL, sp); /* its errors are nobody's */
     gaddr_t limit = kernel.platform->as_limit();
     if (r->rip >= limit || r->rsp > limit)
         signal_force(t, SIGSEGV, NULL);
