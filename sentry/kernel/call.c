@@ -8,6 +8,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/proc.h"
+#include "sentry/vfs/callpath.h"
 #include "sentry/vfs/file.h"
 
 void call_task_init(struct task *t)
@@ -39,6 +40,8 @@ void call_end(struct task *t)
 {
     struct call *c = &t->call;
 
+    if (c->paths)
+        callpath_end(t);
     for (unsigned i = 0; i < CALL_FILES; i++) {
         if (c->files[i]) {
             struct file *f = c->files[i];

@@ -138,15 +138,12 @@ static int prepare(struct task *t, struct inode *i, struct setattr *a)
     return 0;
 }
 
-int vfs_setattr(struct task *t, const struct path *p, const struct setattr *want)
+int inode_setattr(struct task *t, struct inode *i, const struct setattr *want)
 {
-    struct inode *i = dentry_inode(p->dentry);
     struct setattr a = *want;
     struct timespec now = ktime_to_timespec(ktime_real());
-    int r = mnt_want_write(p);
+    int r = prepare(t, i, &a);
 
-    if (r == 0)
-        r = prepare(t, i, &a);
     if (r < 0)
         return r;
     a.valid |= ATTR_CTIME;
@@ -161,8 +158,17 @@ int vfs_setattr(struct task *t, const struct path *p, const struct setattr *want
         r = -EINVAL;
     else
         inode_apply_attr(i, &a);
+    return r;
+}
+
+int vfs_setattr(struct task *t, const struct path *p, const struct setattr *a)
+{
+    int r = mnt_want_write(p);
+
     if (r == 0)
-        fsnotify_dentry(p->dentry, a.valid & ATTR_SIZE ? LX_IN_MODIFY : LX_IN_ATTRIB);
+        r = inode_setattr(t, dentry_inode(p->dentry), a);
+    if (r == 0)
+        fsnotify_dentry(p->dentry, a->valid & ATTR_SIZE ? LX_IN_MODIFY : LX_IN_ATTRIB);
     return r;
 }
 

@@ -27,9 +27,6 @@
 static const struct file_ops no_ops = { .name = "none" };
 static const struct file_ops path_ops = { .name = "path" };
 
-/* Character and block devices by number; the owner of /dev gives the real one. */
-__attribute__((weak)) int chrdev_open(struct task *t, struct inode *i, struct file *f);
-
 static int open_special(struct task *t, struct inode *i, struct file *f)
 {
     switch (i->mode & S_IFMT) {
@@ -40,7 +37,7 @@ static int open_special(struct task *t, struct inode *i, struct file *f)
     case S_IFCHR:
         if (i->ops->open || i->fops)
             break; /* a file system's own device */
-        return chrdev_open ? chrdev_open(t, i, f) : -ENXIO;
+        return chrdev_open(t, i, f);
     case S_IFBLK:
     case S_IFSOCK:
         return -ENXIO;

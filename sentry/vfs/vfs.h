@@ -266,6 +266,8 @@ bool inode_owner_or_capable(struct task *t, struct inode *i);
 int vfs_getattr(struct task *t, const struct path *p, struct kstat *ret);
 /* Checks everything but W_OK for a size. */
 int vfs_setattr(struct task *t, const struct path *p, const struct setattr *a);
+/* The same for what has no path (a pipe): no mount, no inotify. */
+int inode_setattr(struct task *t, struct inode *i, const struct setattr *a);
 /* For file systems: the plain answer, and the plain change (all but the size). */
 void inode_fill_stat(struct inode *i, struct kstat *ret);
 void inode_apply_attr(struct inode *i, const struct setattr *a);
@@ -351,6 +353,8 @@ struct super *proc_new(void);
 struct super *sysfs_new(void);
 struct super *devtmpfs_new(void); /* /dev: null zero full random urandom tty, pts, shm, fd links */
 struct super *devpts_new(void);
+/* Opens the character device i->rdev (a node in any file system) as f: sets f->ops. -ENXIO: none. */
+int chrdev_open(struct task *t, struct inode *i, struct file *f);
 /* dir: an export of the gofer's (its number in the request). */
 struct super *gofer_fs_new(unsigned export_id);
 /* Writes go to memory; lower (reference taken over) is never changed. */

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* memfd_create. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+#include "sentry/fs/mem/shmem.h"
+#include "sentry/kernel/call.h"
+#include "sentry/kernel/task.h"
+#include "sentry/mm/copy.h"
+#include "sentry/syscalls/table.h"
+#include "sentry/vfs/vfs.h"
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#define MFD_EXEC 0x0010U
+#endif
+#define LX_F_SEAL_EXEC 0x0020
+#define NAME_LIMIT 249 /* NAME_MAX less "memfd:" */
+
+long sys_memfd_create(struct task *t, gaddr_t uname, unsigned flags)
+{
+    char name[8 + NAME_LIMIT + 1] = "memfd:";
+    bool noexec = flags & MFD_NOEXEC_SEAL;
+    unsigned seals = flags & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL) ? 0 : F_SEAL_SEAL;
+    struct file *f;
+    ssize_t n;
+
+    if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC) ||
+        (noexec && flags & MFD_EXEC)) /* huge pages are not there either */
+        return -EINVAL;
+    n = copy_in_str(t, name + 6, uname, NAME_LIMIT + 1);
+    if (n < 0)
+        return n == -ENAMETOOLONG ? -EINVAL : n;
+    f = shmem_file_new(name, 0, O_RDWR);
+    if (IS_ERR(f))
+        return PTR_ERR(f);
+    shmem_set_owner(f, t->cred, noexec ? 0666 : 0777, noexec ? seals | LX_F_SEAL_EXEC : seals);
+    return fd_install(t, f, 0, flags & MFD_CLOEXEC);
+}
