@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is asked of the system as a whole: names, memory, randomness. */
+#include <errno.h>
+#include <linux/capability.h>
+#include <linux/random.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "abi/resource.h"
+#include "sentry/kernel/alloc.h"
+#include "sentry/kernel/call.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/task.h"
+#include "sentry/kernel/timer.h"
+#include "sentry/mm/copy.h"
+#include "sentry/syscalls/table.h"
+#include "sentry/vfs/vfs.h"
+
+#define NAME_MAX_LX 64
+#define LX_MFD_CLOEXEC 1u
+#define LX_MFD_ALLOW_SEALING 2u
+#define LX_MFD_HUGETLB 4u
+#define LX_MFD_NOEXEC_SEAL 8u
+#define LX_MFD_EXEC 16u
+#define MFD_NAME_MAX 249
+
+long sys_uname(struct task *t, gaddr_t buf)
+{
+    struct lx_utsname u = {.sysname = SBX_UTS_SYSNAME, .release = SBX_UTS_RELEASE,
+                           .version = SBX_UTS_VERSION, .machine = SBX_UTS_MACHINE};
+
+    lock(&kernel.tasks_lock);
+    memcpy(u.nodename, kernel.hostname, sizeof u.nodename);
+    memcpy(u.domainname, kernel.domainname, sizeof u.domainname);
+    unlock(&kernel.tasks_lock);
+    return put_guest(t, buf, &u);
+}
+
+static long set_name(struct task *t, char *which, gaddr_t name, int len)
+{
+    char buf[NAME_MAX_LX + 1] = "";
+
+    if (!task_capable(t, CAP_SYS_ADMIN))
+        return -EPERM;
+    if (len < 0 || len > NAME_MAX_LX)
+        return -EINVAL;
+    if (copy_in(t, buf, name, (size_t)len) < 0)
+        return -EFAULT;
+    LOCK_SCOPE(&kernel.tasks_lock);
+    memcpy(which, buf, sizeof buf);
+    return 0;
+}
+
+long sys_sethostname(struct task *t, gaddr_t name, int len)
+{
+    return set_name(t, kernel.hostname, name, len);
+}
+
+long sys_setdomainname(struct task *t, gaddr_t name, int len)
+{
+    return set_name(t, kernel.domainname, name, len);
+}
+
+long sys_sysinfo(struct task *t, gaddr_t info)
+{
+    uint64_t used = MIN(kcharged(), kernel.mem_total);
+    struct lx_sysinfo s = {
+        .uptime = ktime_boot() / 1000000000,
+        .totalram = kernel.mem_total,
+        .freeram = kernel.mem_total - used,
+        .procs = (uint16_t)MIN(atomic_load(&kernel.ntasks), UINT16_MAX),
+        .mem_unit = 1,
+    };
+
+    return put_guest(t, info, &s);
+}
+
+/* In pieces; the host's pool is ready long before any sandbox, so nothing here waits. */
+long sys_getrandom(struct task *t, gaddr_t buf, size_t count, unsigned flags)
+{
+    unsigned char chunk[1024];
+    size_t done = 0;
+
+    if (flags & ~(GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE) ||
+        (flags & (GRND_INSECURE | GRND_RANDOM)) == (GRND_INSECURE | GRND_RANDOM))
+        return -EINVAL;
+    count = MIN(count, MAX_RW_COUNT);
+    while (done < count) {
+        ssize_t n = getrandom(chunk, MIN(count - done, sizeof chunk), 0), r;
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return done ? (long)done : -EIO;
+        r = copy_out_some(t, buf + done, chunk, (size_t)n);
+        if (r > 0)
+            done += (size_t)r;
+        if (r < n)
+            return done ? (long)done : -EFAULT;
+        if (done >= 65536 && task_signal_pending(t))
+            break;
+    }
+    return (long)done;
+}
+
+long sys_getcpu(struct task *t, gaddr_t cpu, gaddr_t node, gaddr_t cache)
+{
+    unsigned zero = 0, nr;
+    int c = sched_getcpu(); /* the caller waits on this worker, on the same cpu as a rule */
+
+    (void)cache;
+    nr = c < 0 ? 0 : (unsigned)c;
+    if ((cpu && put_guest(t, cpu, &nr) < 0) || (node && put_guest(t, node, &zero) < 0))
+        return -EFAULT;
+    return 0;
+}
+
+long sys_syslog(struct task *t, int type, gaddr_t buf, int len)
+{
+    (void)t;
+    (void)type;
+    (void)buf;
+    (void)len;
+    return -EPERM;
+}
+
+long sys_memfd_create(struct task *t, gaddr_t uname, unsigned flags)
+{
+    char name[MFD_NAME_MAX + 1];
+    struct file *f;
+    ssize_t n;
+
+    if (flags & ~(LX_MFD_CLOEXEC | LX_MFD_ALLOW_SEALING | LX_MFD_NOEXEC_SEAL | LX_MFD_EXEC) ||
+        (flags & (LX_MFD_NOEXEC_SEAL | LX_MFD_EXEC)) == (LX_MFD_NOEXEC_SEAL | LX_MFD_EXEC))
+        return -EINVAL;
+    n = copy_in_str(t, name, uname, sizeof name);
+    if (n < 0)
+        return n == -ENAMETOOLONG ? -EINVAL : n;
+    f = shmem_file_new(name, /* size= */ 0, flags);
+    if (IS_ERR(f))
+        return PTR_ERR(f);
+    return fd_install(t, f, /* min= */ 0, flags & LX_MFD_CLOEXEC);
+}
+
+/* The host's own, made by the caller's thread in its address space. */
+long sys_membarrier(struct task *t, int cmd, unsigned flags, int cpu_id)
+{
+    struct as_op *op = call_scratch(t, sizeof *op);
+
+    if (!op)
+        return -ENOMEM;
+    if (t->call.phase == 0) {
+        t->call.phase = 1;
+        *op = (struct as_op){.kind = AS_MEMBARRIER, .fd = -1,
+                             .a = {(uint64_t)cmd, flags, (uint64_t)cpu_id}};
+        return call_ops(t, op, 1);
+    }
+    return op->ret;
+}
