@@ -8,6 +8,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "abi/fence.h"
+#include "abi/types.h"
+#include "fence_sentry.h"
+
 static int drop_capabilities(void)
 {
     struct __user_cap_header_struct h = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -18,7 +22,7 @@ static int drop_capabilities(void)
     return syscall(SYS_capset, &h, d) < 0 ? -errno : 0;
 }
 
-int fence_sentry(const struct sentry_config *cfg)
+int fence_put_up(const struct sentry_config *cfg)
 {
     int r;
 
@@ -28,5 +32,7 @@ int fence_sentry(const struct sentry_config *cfg)
     r = drop_capabilities();
     if (r < 0)
         return r;
-    return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
+    if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
+        return -errno;
+    return fence_apply(fence_sentry, ARRAY_SIZE(fence_sentry));
 }

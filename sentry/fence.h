@@ -5,4 +5,4 @@
 #include "sentry/sentry.h"
 
 /* No capabilities, no new privileges, not dumpable, only the host calls of the list. 0 or -errno. */
-int fence_sentry(const struct sentry_config *cfg);
+int fence_put_up(const struct sentry_config *cfg);

@@ -217,7 +217,7 @@ void sentry_main(const struct sentry_config *cfg)
     if (r < 0)
         start_error("the platform's zygote", r);
     start_step("zygote");
-    r = fence_sentry(cfg);
+    r = fence_put_up(cfg);
     if (r < 0)
         start_error("seccomp is refused here; see sbx doctor", r);
     start_step("fence");
