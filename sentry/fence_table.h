@@ -8,7 +8,9 @@
 
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <linux/types.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
