@@ -156,14 +156,16 @@ static int supervise(struct monitor *m, struct launch *l)
 int cmd_run(int argc, char **argv)
 {
     static struct monitor m = { .side = -1 };
-    struct launch l = { .t_start_ns = now_ns(), .log_fd = -1, .strace_fd = -1 };
+    static struct launch l = { .log_fd = -1, .strace_fd = -1 };
     struct run_options o;
     struct program p;
     struct shown s;
     struct view v;
     struct user u;
-    int r = options_parse(argc, argv, &o);
+    int r;
 
+    l.t_start_ns = now_ns();
+    r = options_parse(argc, argv, &o);
     if (r)
         return r;
     if (o.help) {

@@ -8,6 +8,8 @@
 
 #include "abi/types.h"
 
+/* clang-format off: tables, laid out by hand */
+
 const struct visible visible_table[] = {
     { "/usr", V_TREE, 0, "programs and libraries" },
     { "/bin", V_TREE, 0, "programs" },

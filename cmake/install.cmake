@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+# `cmake --install`: the program, its manual page, completion for three shells. Another program that
+# has the name already (Debian's sbx, say) is not overwritten unless -DSBX_OVERWRITE=ON was given.
+option(SBX_OVERWRITE "Install over another program named sbx" OFF)
+
+install(CODE "
+  set(_target \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/sbx\")
+  if(EXISTS \"\${_target}\" AND NOT \"${SBX_OVERWRITE}\")
+    execute_process(COMMAND \"\${_target}\" --version OUTPUT_VARIABLE _version ERROR_QUIET
+                    RESULT_VARIABLE _result TIMEOUT 5)
+    file(STRINGS \"\${_target}\" _marks REGEX \"sbx runs programs under a kernel of its own\"
+         LIMIT_COUNT 1)
+    if(NOT _result EQUAL 0 OR NOT _version MATCHES \"^sbx [0-9]\" OR _marks STREQUAL \"\")
+      message(FATAL_ERROR \"\${_target} is another program; to replace it configure with \"
+                          \"-DSBX_OVERWRITE=ON, or install elsewhere with --prefix\")
+    endif()
+  endif()
+")
+install(TARGETS sbx RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(FILES docs/sbx.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES docs/completions/sbx.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
+        RENAME sbx)
+install(FILES docs/completions/_sbx DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+install(FILES docs/completions/sbx.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)

@@ -1,0 +1,44 @@
+# bash completion for sbx                                        -*- shell-script -*-
+# SPDX-License-Identifier: Apache-2.0
+_sbx()
+{
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+    local options='--rootfs --bind --tmpfs --cwd --env --user --hostname --timeout --platform
+        --strace --stats --log --log-level --help -v -w -e -u -h'
+    local values=' --rootfs --bind --tmpfs --cwd --env --user --hostname --timeout --platform --log
+        --log-level -v -w -e -u '
+
+    if [ "$COMP_CWORD" -eq 1 ]; then
+        mapfile -t COMPREPLY < <(compgen -W 'run doctor syscalls version help' -- "$cur")
+        return
+    fi
+    case ${COMP_WORDS[1]} in
+    syscalls) mapfile -t COMPREPLY < <(compgen -W '--native' -- "$cur") && return ;;
+    run) ;;
+    *) return ;;
+    esac
+    # Behind FILE everything is the program's: files.
+    local i word skip=
+    for ((i = 2; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        if [ -n "$skip" ]; then skip= && continue; fi
+        case $word in
+        -*) [[ $values == *" $word "* ]] && skip=1 ;;
+        *) compopt -o default && COMPREPLY=() && return ;;
+        esac
+    done
+    case $prev in
+    --rootfs | --cwd | -w | --tmpfs) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    --bind | -v | --log) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    --platform) mapfile -t COMPREPLY < <(compgen -W 'auto trap' -- "$cur") ;;
+    --log-level) mapfile -t COMPREPLY < <(compgen -W 'error warning info debug' -- "$cur") ;;
+    --user | -u) mapfile -t COMPREPLY < <(compgen -u -- "$cur") ;;
+    *)
+        case $cur in
+        -*) mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur") ;;
+        *) mapfile -t COMPREPLY < <(compgen -f -c -- "$cur") ;;
+        esac
+        ;;
+    esac
+}
+complete -o filenames -F _sbx sbx
