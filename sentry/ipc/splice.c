@@ -35,7 +35,7 @@ struct splice { /* scratch */
     uint8_t *buf;
     size_t len; /* bytes in buf, or room there */
     bool pos_taken;
-    loff_t pos, start;
+    loff_t pos;
     struct iter it;
 };
 
@@ -112,45 +112,15 @@ static void splice_done(void *scratch)
     kfree(s->buf);
 }
 
-/* Where the file's side reads or writes: the caller's offset, its own position, or nowhere. */
-static int splice_pos_get(struct task *t, struct splice *s, struct file *f, loff_t *off,
-                          loff_t **ret)
+/* Where the file's side reads or writes: the caller's offset as it was in the first run, or NULL. */
+static loff_t *splice_pos(struct splice *s, loff_t *off)
 {
-    *ret = NULL;
-    if (f->mode & FMODE_STREAM)
-        return 0;
-    if (!off) {
-        int r = file_pos_lock(t, f);
-        if (r)
-            return r;
-    }
-    if (!s->pos_taken) {
-        s->pos = s->start = off ? *off : f->pos;
-        s->pos_taken = true;
-    }
-    *ret = &s->pos;
-    return 0;
-}
-
-static void splice_pos_put(struct task *t, struct splice *s, struct file *f, loff_t *off, bool move)
-{
-    if (f->mode & FMODE_STREAM)
-        return;
-    if (off) {
-        if (move)
-            *off = s->pos;
-        return;
-    }
-    if (move)
-        f->pos = s->pos;
-    file_pos_unlock(t, f);
-}
-
-/* What the file's operation returned, in terms of a splice: it may leave pos alone. */
-static void splice_pos_advance(struct splice *s, ssize_t n)
-{
-    if (n > 0 && s->pos == s->start)
-        s->pos += n;
+    if (!off)
+        return NULL;
+    if (!s->pos_taken)
+        s->pos = *off;
+    s->pos_taken = true;
+    return &s->pos;
 }
 
 bool splice_nonblock(const struct file *pipe, unsigned flags)
@@ -188,19 +158,14 @@ static long splice_to_pipe(struct task *t, struct splice *s, struct file *in, lo
                            struct file *out, size_t len, unsigned flags)
 {
     struct pipe *p = pipe_of(out);
-    loff_t *pos;
     if (s->state == ROOM) {
         int r = to_pipe_room(t, s, out, len, flags);
         if (r)
             return r;
     }
-    int r = splice_pos_get(t, s, in, off, &pos);
-    if (r)
-        return r;
-    ssize_t n = in->ops->read(t, in, &s->it, pos);
+    ssize_t n = file_read(t, in, &s->it, splice_pos(s, off));
     if (n == -EWAITING)
         return n;
-    splice_pos_advance(s, n);
     lock(&p->lock);
     splice_unreserve_locked(s, p);
     if (n > 0 && !p->readers)
@@ -210,7 +175,8 @@ static long splice_to_pipe(struct task *t, struct splice *s, struct file *in, lo
         wq_wake(&p->rd_wq, POLLIN | POLLRDNORM);
     }
     unlock(&p->lock);
-    splice_pos_put(t, s, in, off, n > 0);
+    if (off && n > 0)
+        *off = s->pos;
     return n;
 }
 
@@ -263,24 +229,20 @@ static long splice_from_pipe(struct task *t, struct splice *s, struct file *in, 
                              loff_t *off, size_t len, unsigned flags)
 {
     struct pipe *p = pipe_of(in);
-    loff_t *pos;
     bool end = false;
     if (s->state == ROOM) {
         int r = from_pipe_room(t, s, in, len, flags, &end);
         if (r || end)
             return r;
     }
-    int r = splice_pos_get(t, s, out, off, &pos);
-    if (r)
-        return r;
-    ssize_t n = out->ops->write(t, out, &s->it, pos);
+    ssize_t n = file_write(t, out, &s->it, splice_pos(s, off));
     if (n == -EWAITING)
         return n;
-    splice_pos_advance(s, n);
     lock(&p->lock);
     give_back_locked(s, p, n > 0 ? (size_t)n : 0);
     unlock(&p->lock);
-    splice_pos_put(t, s, out, off, n > 0);
+    if (off && n > 0)
+        *off = s->pos;
     return n;
 }
 

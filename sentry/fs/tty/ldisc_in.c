@@ -26,7 +26,7 @@ static bool is_cc(const struct tty *tty, uint8_t c, int x)
 
 static void in_put(struct tty *tty, uint8_t c, uint8_t kind)
 {
-    if (tty_in_count(tty) >= TTY_IN_SIZE - 1)
+    if (tty_in_count(tty) >= TTY_IN_SIZE)
         tty->in_head--; /* no complete line, see can_type */
     *in_at(tty, tty->in_head) = c;
     tty->in_kind[tty->in_head & (TTY_IN_SIZE - 1)] = kind;
@@ -313,8 +313,7 @@ static void type_one(struct tty *tty, uint8_t c)
 static bool can_type(const struct tty *tty)
 {
     unsigned count = tty_in_count(tty);
-    /* PARMRK may make two of one */
-    if (count < TTY_IN_SIZE - 2)
+    if (count < TTY_IN_SIZE - 1)
         return true;
     return L_FLAG(tty, ICANON) && tty->in_canon == tty->in_tail;
 }
@@ -324,7 +323,7 @@ size_t tty_type_room_locked(const struct tty *tty)
     if (!can_type(tty))
         return 0;
     unsigned count = tty_in_count(tty);
-    return count + 4 < TTY_IN_SIZE ? (TTY_IN_SIZE - 2 - count) / 2 : 1;
+    return MAX((TTY_IN_SIZE - MIN(count, TTY_IN_SIZE)) / 2, 1u); /* PARMRK may make two of one */
 }
 
 size_t tty_type_locked(struct tty *tty, const uint8_t *from, size_t n)
