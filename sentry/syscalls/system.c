@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is asked of the system as a whole: names, memory, randomness. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/random.h>
 #include <sched.h>
@@ -8,6 +9,7 @@
 #include <sys/random.h>
 
 #include "abi/resource.h"
+#include "sentry/fs/mem/shmem.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/kernel.h"
@@ -23,6 +25,7 @@
 #define LX_MFD_HUGETLB 4u
 #define LX_MFD_NOEXEC_SEAL 8u
 #define LX_MFD_EXEC 16u
+#define LX_F_SEAL_EXEC 0x20u
 #define MFD_NAME_MAX 249
 
 long sys_uname(struct task *t, gaddr_t buf)
@@ -137,9 +140,13 @@ long sys_memfd_create(struct task *t, gaddr_t uname, unsigned flags)
     n = copy_in_str(t, name, uname, sizeof name);
     if (n < 0)
         return n == -ENAMETOOLONG ? -EINVAL : n;
-    f = shmem_file_new(name, /* size= */ 0, flags);
+    f = shmem_file_new(name, /* size= */ 0, 0100000 /* O_LARGEFILE */);
     if (IS_ERR(f))
         return PTR_ERR(f);
+    if (flags & LX_MFD_NOEXEC_SEAL)
+        shmem_set_owner(f, t->cred, 0666, LX_F_SEAL_EXEC);
+    else
+        shmem_set_owner(f, t->cred, 0777, flags & LX_MFD_ALLOW_SEALING ? 0 : F_SEAL_SEAL);
     return fd_install(t, f, /* min= */ 0, flags & LX_MFD_CLOEXEC);
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#include "sentry/fs/dev.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/sentry.h"
@@ -223,6 +224,8 @@ static int build_one(const struct sentry_mount *m)
     } else {
         r = mounts ? mount_here(&at, d, sb, flags) : make_entry(m, &at, d);
         dentry_put(d);
+        if (r == 0 && m->kind == SM_DEV)
+            r = dev_mount_inner(m->path);
     }
     path_put(&at.parent);
     return r;

@@ -14,6 +14,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "sentry/fs/dev.h"
 #include "sentry/ipc/pipe.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/task.h"

@@ -94,7 +94,7 @@ static ssize_t mem_write(struct task *t, struct file *f, struct iter *it, loff_t
         return 0;
     inode_remove_privs(t, i);
     lock(&i->lock);
-    if (atomic_load(&f->flags) & O_APPEND)
+    if (file_appends(t, f))
         *pos = i->size;
     r = write_limit(t, i, *pos, it->left);
     if (r > 0)
