@@ -9,7 +9,6 @@
 #include <sys/random.h>
 
 #include "abi/resource.h"
-#include "sentry/fs/mem/shmem.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/kernel.h"
@@ -20,13 +19,7 @@
 #include "sentry/vfs/vfs.h"
 
 #define NAME_MAX_LX 64
-#define LX_MFD_CLOEXEC 1u
-#define LX_MFD_ALLOW_SEALING 2u
-#define LX_MFD_HUGETLB 4u
-#define LX_MFD_NOEXEC_SEAL 8u
-#define LX_MFD_EXEC 16u
 #define LX_F_SEAL_EXEC 0x20u
-#define MFD_NAME_MAX 249
 
 long sys_uname(struct task *t, gaddr_t buf)
 {
@@ -126,28 +119,6 @@ long sys_syslog(struct task *t, int type, gaddr_t buf, int len)
     (void)buf;
     (void)len;
     return -EPERM;
-}
-
-long sys_memfd_create(struct task *t, gaddr_t uname, unsigned flags)
-{
-    char name[MFD_NAME_MAX + 1];
-    struct file *f;
-    ssize_t n;
-
-    if (flags & ~(LX_MFD_CLOEXEC | LX_MFD_ALLOW_SEALING | LX_MFD_NOEXEC_SEAL | LX_MFD_EXEC) ||
-        (flags & (LX_MFD_NOEXEC_SEAL | LX_MFD_EXEC)) == (LX_MFD_NOEXEC_SEAL | LX_MFD_EXEC))
-        return -EINVAL;
-    n = copy_in_str(t, name, uname, sizeof name);
-    if (n < 0)
-        return n == -ENAMETOOLONG ? -EINVAL : n;
-    f = shmem_file_new(name, /* size= */ 0, 0100000 /* O_LARGEFILE */);
-    if (IS_ERR(f))
-        return PTR_ERR(f);
-    if (flags & LX_MFD_NOEXEC_SEAL)
-        shmem_set_owner(f, t->cred, 0666, LX_F_SEAL_EXEC);
-    else
-        shmem_set_owner(f, t->cred, 0777, flags & LX_MFD_ALLOW_SEALING ? 0 : F_SEAL_SEAL);
-    return fd_install(t, f, /* min= */ 0, flags & LX_MFD_CLOEXEC);
 }
 
 /* The host's own, made by the caller's thread in its address space. */
