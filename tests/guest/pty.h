@@ -83,3 +83,10 @@ __attribute__((unused)) static int pty_ready(int fd)
     struct pollfd p = { .fd = fd, .events = POLLIN };
     return poll(&p, 1, 0) == 1 && (p.revents & POLLIN);
 }
+
+/* Typed characters arrive by and by on Linux. */
+__attribute__((unused)) static int pty_wait(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    return poll(&p, 1, 2000);
+}

@@ -63,6 +63,7 @@ static void lines(void)
     CHECK_EQ(read(s, buf, sizeof buf), 3);
     int n = -1;
     pty_say(m, "xyz\n");
+    CHECK_EQ(pty_wait(s), 1);
     CHECK_EQ(ioctl(s, FIONREAD, &n), 0);
     CHECK_EQ(n, 4);
     CHECK_EQ(tcflush(s, TCIFLUSH), 0);
@@ -153,14 +154,15 @@ static void raw(void)
     char buf[16];
     raw_set(0, 0);
     CHECK_EQ(read(s, buf, sizeof buf), 0);
+    raw_set(3, 0);
     pty_say(m, "\003\r\004");
     CHECK_EQ(read(s, buf, sizeof buf), 3);
     CHECK(memcmp(buf, "\003\r\004", 3) == 0);
     raw_set(3, 0);
     pty_say(m, "ab");
     CHECK_EQ(pty_ready(s), 0);
-    fcntl(s, F_SETFL, O_RDWR | O_NONBLOCK);
     CHECK_EQ(read(s, buf, 1), 1);
+    fcntl(s, F_SETFL, O_RDWR | O_NONBLOCK);
     CHECK_EQ(read(s, buf, sizeof buf), 1);
     CHECK_ERR(read(s, buf, sizeof buf), EAGAIN);
     fcntl(s, F_SETFL, O_RDWR);
@@ -177,13 +179,13 @@ static void raw(void)
 static void kept_over_change(void)
 {
     char buf[16];
-    set(ECHO, 0);
     pty_say(m, "abc");
+    EXPECT(m, "abc");
     CHECK_EQ(pty_ready(s), 0);
-    set(ECHO | ICANON, 0);
+    set(ICANON, 0);
     CHECK_EQ(pty_ready(s), 1);
     CHECK_EQ(read(s, buf, 1), 1);
-    set(ECHO, 0);
+    set(0, 0);
     CHECK_EQ(pty_ready(s), 1); /* what was typed is read as it stands */
     CHECK_EQ(read(s, buf, sizeof buf), 2);
     set(0, 0);
