@@ -204,6 +204,10 @@ static void mapping(void)
     t.c_lflag &= ~(tcflag_t)ECHO;
     t.c_oflag = OPOST | OCRNL | ONOCR | XTABS | OLCUC;
     CHECK_EQ(tcsetattr(s, TCSANOW, &t), 0);
+    tcsetattr(s, TCSANOW, &base);
+    pty_say(s, "\n"); /* column 0 */
+    EXPECT(m, "\r\n");
+    CHECK_EQ(tcsetattr(s, TCSANOW, &t), 0);
     pty_say(s, "\rab\r\tc");
     EXPECT(m, "AB\n      C");
     t.c_oflag = OPOST | ONLCR | ONLRET | XTABS;
