@@ -62,6 +62,8 @@ static const struct fence_rule fence_rules[] = {
     ALLOW(clock_nanosleep, "back-off"),
 
     /* the event thread and what it watches */
+    ALLOW(timerfd_create, "deadlines of the event thread"),
+    ALLOW(timerfd_settime, "deadlines of the event thread"),
     ALLOW(epoll_create1, "the event thread"),
     ALLOW(epoll_ctl, "the event thread"),
     ALLOW(epoll_wait, "the event thread"),
