@@ -115,6 +115,7 @@ struct as_mapping {
     uint32_t prot;    /* PROT_* */
     bool shared;
     uint64_t offset, dev, ino; /* of the host file behind it; 0 for anonymous */
+    uint64_t rss, anon;        /* bytes; only from as_each with usage */
 };
 
 struct platform_stats {
@@ -191,6 +192,9 @@ struct platform {
 
     /* The mapping that holds addr, or the next above it; -ENOENT when none. */
     int (*as_query)(struct aspace *as, gaddr_t addr, struct as_mapping *ret);
+    /* Each mapping, in order, in one go; stops when fn returns non-zero. */
+    int (*as_each)(struct aspace *as, bool usage,
+                   int (*fn)(const struct as_mapping *m, void *arg), void *arg);
     int (*as_usage)(struct aspace *as, struct as_usage *ret);
     gaddr_t (*as_vdso)(struct aspace *as);
     /* Lowest address that a guest may not map; highest host address free for stacks is below it. */

@@ -107,28 +107,77 @@ static FILE *proc_file(struct aspace *as, const char *name)
     return fd < 0 ? NULL : fdopen(fd, "re");
 }
 
+/* A line of maps that is the guest's. */
+static bool parse_mapping(const char *line, struct as_mapping *ret)
+{
+    char perm[8];
+    uint64_t start, end, off, ino;
+    unsigned maj, min;
+
+    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64, &start, &end, perm,
+               &off, &maj, &min, &ino) != 7)
+        return false;
+    if (start >= trap.slot && start < trap.slot + (1ull << SLOT_SHIFT))
+        return false;
+    *ret = (struct as_mapping){ .start = start, .end = end, .shared = perm[3] == 's',
+                                .offset = off, .dev = (uint64_t)maj << 20 | min, .ino = ino };
+    ret->prot = (perm[0] == 'r' ? PROT_READ : 0u) | (perm[1] == 'w' ? PROT_WRITE : 0u) |
+                (perm[2] == 'x' ? PROT_EXEC : 0u);
+    return true;
+}
+
 int as_query(struct aspace *as, gaddr_t addr, struct as_mapping *ret)
 {
     FILE *f = proc_file(as, "maps");
-    char line[512], perm[8];
-    uint64_t start, end, off, ino;
-    unsigned maj, min;
+    struct as_mapping m;
+    char line[512];
     int r = -ENOENT;
 
     if (!f)
         return -ENOENT;
-    while (fgets(line, sizeof line, f)) {
-        if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64, &start, &end,
-                   perm, &off, &maj, &min, &ino) != 7)
-            continue;
-        if (end <= addr || (start >= trap.slot && start < trap.slot + (1ull << SLOT_SHIFT)))
-            continue;
-        *ret = (struct as_mapping){ .start = start, .end = end, .shared = perm[3] == 's',
-                                    .offset = off, .dev = (uint64_t)maj << 20 | min, .ino = ino };
-        ret->prot = (perm[0] == 'r' ? PROT_READ : 0u) | (perm[1] == 'w' ? PROT_WRITE : 0u) |
-                    (perm[2] == 'x' ? PROT_EXEC : 0u);
-        r = 0;
-        break;
+    while (r < 0 && fgets(line, sizeof line, f)) {
+        if (parse_mapping(line, &m) && m.end > addr) {
+            *ret = m;
+            r = 0;
+        }
+    }
+    fclose(f);
+    return r;
+}
+
+static bool usage_line(const char *line, struct as_mapping *m)
+{
+    unsigned long kib;
+
+    if (sscanf(line, "Rss: %lu kB", &kib) == 1)
+        m->rss = kib * 1024ull;
+    else if (sscanf(line, "Anonymous: %lu kB", &kib) == 1)
+        m->anon = kib * 1024ull;
+    else
+        return !strncmp(line, "VmFlags:", 8); /* the last one of a mapping */
+    return false;
+}
+
+int as_each(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m, void *arg),
+            void *arg)
+{
+    FILE *f = proc_file(as, usage ? "smaps" : "maps");
+    struct as_mapping m, next;
+    bool have = false;
+    char line[512];
+    int r = 0;
+
+    if (!f)
+        return -ENOENT;
+    while (!r && fgets(line, sizeof line, f)) {
+        if (parse_mapping(line, &next)) {
+            m = next;
+            have = true;
+        }
+        if (have && (!usage || usage_line(line, &m))) {
+            r = fn(&m, arg);
+            have = false;
+        }
     }
     fclose(f);
     return r;

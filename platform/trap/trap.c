@@ -154,6 +154,7 @@ const struct platform platform_trap = {
     .as_write = as_write,
     .ctx_read = ctx_read,
     .as_query = as_query,
+    .as_each = as_each,
     .as_usage = as_usage,
     .as_vdso = vdso,
     .as_limit = limit,

@@ -203,6 +203,8 @@ void ctx_kick(struct ctx *c);
 ssize_t as_read(struct aspace *as, gaddr_t from, void *to, size_t n);
 ssize_t as_write(struct aspace *as, gaddr_t to, const void *from, size_t n, bool force);
 int as_query(struct aspace *as, gaddr_t addr, struct as_mapping *ret);
+int as_each(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m, void *arg),
+            void *arg);
 int as_usage(struct aspace *as, struct as_usage *ret);
 pid_t aspace_pid(struct aspace *as);
 int ctx_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);

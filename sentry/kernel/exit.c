@@ -116,14 +116,20 @@ static void begin(struct task *t, int code)
 
 void task_drop_resources(struct task *t)
 {
-    files_put(t->files);
+    lock(&kernel.tasks_lock); /* others look at them (procfs, pidfds) */
+    struct files *files = t->files;
+    struct fs_ctx *fs = t->fs;
+    struct mm *mm = t->mm;
     t->files = NULL;
-    if (t->fs)
-        fs_ctx_put(t->fs);
     t->fs = NULL;
-    if (t->mm)
-        mm_put(t->mm);
     t->mm = NULL;
+    unlock(&kernel.tasks_lock);
+    if (files)
+        files_put(files);
+    if (fs)
+        fs_ctx_put(fs);
+    if (mm)
+        mm_put(mm);
 }
 
 /* Whether t is the last of its group to get here; the others then only have to be unlinked. */

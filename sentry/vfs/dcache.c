@@ -291,6 +291,19 @@ struct dentry *dentry_new_unhashed(struct dentry *parent, const char *name, size
     return d;
 }
 
+struct dentry *dentry_new_anon(struct inode *inode)
+{
+    struct dentry *d = alloc_or_shrink(inode->sb, "anon", 4);
+
+    if (!d) {
+        inode_put(inode);
+        return NULL;
+    }
+    LOCK_SCOPE(&vfs.dcache_lock);
+    set_inode_locked(d, inode);
+    return d;
+}
+
 struct dentry *dentry_cached(struct dentry *parent, const char *name, size_t len)
 {
     uint64_t h = hash_name(parent, name, len);

@@ -11,6 +11,10 @@ void dcache_shrink_super(struct super *sb);
 /* A negative dentry that is not hashed (and so never found). */
 struct dentry *dentry_new_unhashed(struct dentry *parent, const char *name, size_t len);
 
+/* A dentry in no tree, for a walk that ends at an inode without a name (a pipe behind /proc/PID/fd).
+ * Takes the inode's reference over. */
+struct dentry *dentry_new_anon(struct inode *inode);
+
 /* mount.c */
 /* From the root of a mount to where it is mounted; false at the top. Takes mounts_lock. */
 bool path_ascend_mount(struct path *p);

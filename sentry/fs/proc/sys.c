@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /proc/sys: the settings that programs read. Writing is refused (EPERM), as where a container
+ * engine shows it read-only: nothing here changes what the sentry does.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "abi/resource.h"
+#include "sentry/fs/proc/proc.h"
+#include "sentry/kernel/pid.h"
+
+static PROC_STORE(refuse)
+{
+    (void)t, (void)n, (void)o, (void)buf, (void)len;
+    return -EPERM;
+}
+
+#define SYSCTL(n, text)                                                                            \
+    { .name = n, .mode = S_IFREG | 0644, .show = proc_show_text, .store = refuse,                  \
+      .arg = (long)(uintptr_t)(text "\n") }
+
+enum { HOSTNAME, DOMAINNAME, THREADS_MAX, FILE_NR, NS_LAST_PID };
+
+static PROC_SHOW(show_dynamic)
+{
+    (void)t, (void)o;
+    switch (n->arg) {
+    case HOSTNAME:
+        pt_printf(out, "%.64s\n", kernel.hostname[0] ? kernel.hostname : "(none)");
+        break;
+    case DOMAINNAME:
+        pt_printf(out, "%.64s\n", kernel.domainname[0] ? kernel.domainname : "(none)");
+        break;
+    case THREADS_MAX:
+        pt_printf(out, "%u\n", kernel.max_tasks);
+        break;
+    case FILE_NR:
+        pt_printf(out, "%u\t0\t9223372036854775807\n", atomic_load(&kernel.ntasks) * 4);
+        break;
+    case NS_LAST_PID:
+        lock(&kernel.tasks_lock);
+        pt_printf(out, "%d\n", pid_last());
+        unlock(&kernel.tasks_lock);
+        break;
+    }
+    return 0;
+}
+
+#define DYNAMIC(n, m, what) { .name = n, .mode = S_IFREG | (m), .show = show_dynamic, .store = refuse, .arg = what }
+
+/* ---- kernel.random ---- */
+
+static void print_uuid(const uint8_t b[16], struct ptext *out)
+{
+    for (int k = 0; k < 16; k++)
+        pt_printf(out, k == 4 || k == 6 || k == 8 || k == 10 ? "-%02x" : "%02x", b[k]);
+    pt_puts(out, "\n");
+}
+
+static int new_uuid(uint8_t b[16])
+{
+    if (getrandom(b, 16, 0) != 16)
+        return -EIO;
+    b[6] = (b[6] & 0x0f) | 0x40;
+    b[8] = (b[8] & 0x3f) | 0x80;
+    return 0;
+}
+
+static PROC_SHOW(show_uuid)
+{
+    uint8_t b[16];
+    int r = new_uuid(b);
+
+    (void)t, (void)n, (void)o;
+    if (r == 0)
+        print_uuid(b, out);
+    return r;
+}
+
+static PROC_SHOW(show_boot_id)
+{
+    static pthread_mutex_t once = PTHREAD_MUTEX_INITIALIZER;
+    static uint8_t id[16];
+    int r = 0;
+
+    (void)t, (void)n, (void)o;
+    pthread_mutex_lock(&once);
+    if (!id[6]) /* its version makes this byte non-zero */
+        r = new_uuid(id);
+    pthread_mutex_unlock(&once);
+    if (r == 0)
+        print_uuid(id, out);
+    return r;
+}
+
+static const struct pnode random_nodes[] = {
+    PFILE("boot_id", 0444, show_boot_id),
+    PTEXT("entropy_avail", 0444, "256\n"),
+    PTEXT("poolsize", 0444, "256\n"),
+    SYSCTL("urandom_min_reseed_secs", "60"),
+    PFILE("uuid", 0444, show_uuid),
+    SYSCTL("write_wakeup_threshold", "256"),
+};
+static const struct pdir random_dir = { PNODES(random_nodes) };
+
+static const struct pnode seccomp_nodes[] = {
+    PTEXT("actions_avail", 0444, "kill_process kill_thread trap errno trace log allow\n"),
+    SYSCTL("actions_logged", ""),
+};
+static const struct pdir seccomp_dir = { PNODES(seccomp_nodes) };
+
+static const struct pnode keys_nodes[] = { SYSCTL("maxkeys", "200"), SYSCTL("maxbytes", "20000") };
+static const struct pdir keys_dir = { PNODES(keys_nodes) };
+
+static const struct pnode kernel_nodes[] = {
+    PTEXT("cap_last_cap", 0444, "40\n"),
+    SYSCTL("core_pattern", "core"),
+    SYSCTL("core_pipe_limit", "0"),
+    SYSCTL("core_uses_pid", "0"),
+    SYSCTL("dmesg_restrict", "1"),
+    DYNAMIC("domainname", 0644, DOMAINNAME),
+    DYNAMIC("hostname", 0644, HOSTNAME),
+    SYSCTL("io_uring_disabled", "2"),
+    PDIR("keys", &keys_dir),
+    SYSCTL("kptr_restrict", "2"),
+    SYSCTL("max_lock_depth", "1024"),
+    SYSCTL("modules_disabled", "1"),
+    SYSCTL("msg_next_id", "-1"),
+    SYSCTL("msgmax", "8192"),
+    SYSCTL("msgmnb", "16384"),
+    SYSCTL("msgmni", "32000"),
+    PTEXT("ngroups_max", 0444, "65536\n"),
+    DYNAMIC("ns_last_pid", 0644, NS_LAST_PID),
+    PTEXT("osrelease", 0444, SBX_UTS_RELEASE "\n"),
+    PTEXT("ostype", 0444, SBX_UTS_SYSNAME "\n"),
+    SYSCTL("overflowgid", "65534"),
+    SYSCTL("overflowuid", "65534"),
+    SYSCTL("panic", "0"),
+    SYSCTL("perf_event_paranoid", "4"),
+    SYSCTL("pid_max", "32768"),
+    SYSCTL("printk", "4\t4\t1\t7"),
+    PDIR("random", &random_dir),
+    SYSCTL("randomize_va_space", "2"),
+    SYSCTL("sched_child_runs_first", "0"),
+    SYSCTL("sched_rr_timeslice_ms", "100"),
+    SYSCTL("sched_rt_period_us", "1000000"),
+    SYSCTL("sched_rt_runtime_us", "950000"),
+    PDIR("seccomp", &seccomp_dir),
+    SYSCTL("sem", "32000\t1024000000\t500\t32000"),
+    SYSCTL("shm_rmid_forced", "0"),
+    SYSCTL("shmall", "18446744073692774399"),
+    SYSCTL("shmmax", "18446744073692774399"),
+    SYSCTL("shmmni", "4096"),
+    SYSCTL("sysrq", "0"),
+    SYSCTL("tainted", "0"),
+    DYNAMIC("threads-max", 0644, THREADS_MAX),
+    SYSCTL("unprivileged_bpf_disabled", "2"),
+    PTEXT("version", 0444, SBX_UTS_VERSION "\n"),
+};
+static const struct pdir kernel_dir = { PNODES(kernel_nodes) };
+
+static const struct pnode vm_nodes[] = {
+    SYSCTL("admin_reserve_kbytes", "8192"),
+    SYSCTL("dirty_background_ratio", "10"),
+    SYSCTL("dirty_expire_centisecs", "3000"),
+    SYSCTL("dirty_ratio", "20"),
+    SYSCTL("dirty_writeback_centisecs", "500"),
+    SYSCTL("drop_caches", "0"),
+    SYSCTL("legacy_va_layout", "0"),
+    SYSCTL("max_map_count", "65530"),
+    SYSCTL("min_free_kbytes", "67584"),
+    SYSCTL("mmap_min_addr", "65536"),
+    SYSCTL("nr_hugepages", "0"),
+    SYSCTL("nr_overcommit_hugepages", "0"),
+    SYSCTL("oom_kill_allocating_task", "0"),
+    SYSCTL("overcommit_kbytes", "0"),
+    SYSCTL("overcommit_memory", "0"),
+    SYSCTL("overcommit_ratio", "50"),
+    SYSCTL("page-cluster", "3"),
+    SYSCTL("panic_on_oom", "0"),
+    SYSCTL("swappiness", "60"),
+    SYSCTL("unprivileged_userfaultfd", "0"),
+    SYSCTL("user_reserve_kbytes", "131072"),
+    SYSCTL("vfs_cache_pressure", "100"),
+    SYSCTL("zone_reclaim_mode", "0"),
+};
+static const struct pdir vm_dir = { PNODES(vm_nodes) };
+
+static const struct pnode inotify_nodes[] = {
+    SYSCTL("max_queued_events", "16384"),
+    SYSCTL("max_user_instances", "128"),
+    SYSCTL("max_user_watches", "65536"),
+};
+static const struct pdir inotify_dir = { PNODES(inotify_nodes) };
+static const struct pnode epoll_nodes[] = { SYSCTL("max_user_watches", "1048576") };
+static const struct pdir epoll_dir = { PNODES(epoll_nodes) };
+static const struct pnode mqueue_nodes[] = {
+    SYSCTL("msg_default", "10"),
+    SYSCTL("msg_max", "10"),
+    SYSCTL("msgsize_default", "8192"),
+    SYSCTL("msgsize_max", "8192"),
+    SYSCTL("queues_max", "256"),
+};
+static const struct pdir mqueue_dir = { PNODES(mqueue_nodes) };
+
+static const struct pnode fs_nodes[] = {
+    SYSCTL("aio-max-nr", "65536"),
+    SYSCTL("aio-nr", "0"),
+    PTEXT("dentry-state", 0444, "0\t0\t45\t0\t0\t0\n"),
+    PDIR("epoll", &epoll_dir),
+    SYSCTL("file-max", "9223372036854775807"),
+    DYNAMIC("file-nr", 0444, FILE_NR),
+    PTEXT("inode-nr", 0444, "0\t0\n"),
+    PDIR("inotify", &inotify_dir),
+    SYSCTL("lease-break-time", "45"),
+    SYSCTL("leases-enable", "1"),
+    PDIR("mqueue", &mqueue_dir),
+    SYSCTL("nr_open", "1048576"),
+    SYSCTL("overflowgid", "65534"),
+    SYSCTL("overflowuid", "65534"),
+    SYSCTL("pipe-max-size", "1048576"),
+    SYSCTL("pipe-user-pages-hard", "0"),
+    SYSCTL("pipe-user-pages-soft", "16384"),
+    SYSCTL("protected_fifos", "0"),
+    SYSCTL("protected_hardlinks", "0"),
+    SYSCTL("protected_regular", "0"),
+    SYSCTL("protected_symlinks", "0"),
+    SYSCTL("suid_dumpable", "0"),
+};
+static const struct pdir fs_dir = { PNODES(fs_nodes) };
+
+static const struct pnode core_nodes[] = {
+    SYSCTL("netdev_max_backlog", "1000"),
+    SYSCTL("optmem_max", "131072"),
+    SYSCTL("rmem_default", "212992"),
+    SYSCTL("rmem_max", "212992"),
+    SYSCTL("somaxconn", "4096"),
+    SYSCTL("wmem_default", "212992"),
+    SYSCTL("wmem_max", "212992"),
+};
+static const struct pdir core_dir = { PNODES(core_nodes) };
+
+static const struct pnode ipv4_nodes[] = {
+    SYSCTL("ip_default_ttl", "64"),
+    SYSCTL("ip_forward", "0"),
+    SYSCTL("ip_local_port_range", "32768\t60999"),
+    SYSCTL("ip_local_reserved_ports", ""),
+    SYSCTL("ip_nonlocal_bind", "0"),
+    SYSCTL("ip_unprivileged_port_start", "1024"),
+    SYSCTL("ping_group_range", "1\t0"),
+    SYSCTL("tcp_available_congestion_control", "reno"),
+    SYSCTL("tcp_congestion_control", "reno"),
+    SYSCTL("tcp_ecn", "2"),
+    SYSCTL("tcp_fastopen", "0"),
+    SYSCTL("tcp_fin_timeout", "60"),
+    SYSCTL("tcp_keepalive_intvl", "75"),
+    SYSCTL("tcp_keepalive_probes", "9"),
+    SYSCTL("tcp_keepalive_time", "7200"),
+    SYSCTL("tcp_max_syn_backlog", "4096"),
+    SYSCTL("tcp_mem", "185688\t247584\t371376"),
+    SYSCTL("tcp_retries2", "15"),
+    SYSCTL("tcp_rmem", "4096\t131072\t6291456"),
+    SYSCTL("tcp_sack", "1"),
+    SYSCTL("tcp_syn_retries", "6"),
+    SYSCTL("tcp_syncookies", "1"),
+    SYSCTL("tcp_timestamps", "1"),
+    SYSCTL("tcp_tw_reuse", "2"),
+    SYSCTL("tcp_window_scaling", "1"),
+    SYSCTL("tcp_wmem", "4096\t16384\t4194304"),
+};
+static const struct pdir ipv4_dir = { PNODES(ipv4_nodes) };
+
+static const struct pnode ipv6_if_nodes[] = { SYSCTL("disable_ipv6", "0"), SYSCTL("mtu", "65536") };
+static const struct pdir ipv6_if_dir = { PNODES(ipv6_if_nodes) };
+static const struct pnode ipv6_conf_nodes[] = {
+    PDIR("all", &ipv6_if_dir),
+    PDIR("default", &ipv6_if_dir),
+    PDIR("lo", &ipv6_if_dir),
+};
+static const struct pdir ipv6_conf_dir = { PNODES(ipv6_conf_nodes) };
+static const struct pnode ipv6_nodes[] = { SYSCTL("bindv6only", "0"), PDIR("conf", &ipv6_conf_dir) };
+static const struct pdir ipv6_dir = { PNODES(ipv6_nodes) };
+
+static const struct pnode unix_nodes[] = { SYSCTL("max_dgram_qlen", "512") };
+static const struct pdir unix_dir = { PNODES(unix_nodes) };
+
+static const struct pnode net_nodes[] = {
+    PDIR("core", &core_dir),
+    PDIR("ipv4", &ipv4_dir),
+    PDIR("ipv6", &ipv6_dir),
+    PDIR("unix", &unix_dir),
+};
+static const struct pdir net_dir = { PNODES(net_nodes) };
+
+static const struct pdir empty_dir = { .nodes = NULL };
+
+static const struct pnode user_nodes[] = {
+    SYSCTL("max_cgroup_namespaces", "0"), SYSCTL("max_ipc_namespaces", "0"),
+    SYSCTL("max_mnt_namespaces", "0"),    SYSCTL("max_net_namespaces", "0"),
+    SYSCTL("max_pid_namespaces", "0"),    SYSCTL("max_time_namespaces", "0"),
+    SYSCTL("max_user_namespaces", "0"),   SYSCTL("max_uts_namespaces", "0"),
+};
+static const struct pdir user_dir = { PNODES(user_nodes) };
+
+static const struct pnode sys_nodes[] = {
+    PDIR("abi", &empty_dir),   PDIR("debug", &empty_dir), PDIR("dev", &empty_dir),
+    PDIR("fs", &fs_dir),       PDIR("kernel", &kernel_dir), PDIR("net", &net_dir),
+    PDIR("user", &user_dir),   PDIR("vm", &vm_dir),
+};
+const struct pdir proc_sys_dir = { PNODES(sys_nodes) };
