@@ -24,7 +24,7 @@ struct isock {
     struct inet_addr remote;   /* [P] of a connected one */
     bool bound;                /* [P] has a port (in the table) */
     bool addr_bound;           /* [P] bind named an address */
-    bool connected_once;       /* [P] */
+    bool port_bound;           /* [P] bind named a port */
     struct list port_link;     /* [P] in its port's bucket */
     bool v6only;
 
@@ -42,12 +42,19 @@ struct isock {
             fastopen_nokey;
         char cc[16];
     } tcp;
-    struct list synq;          /* [s] of a listener: sockets that wait for room in its queue */
-    struct list syn_link;      /* [P tcp_lock] */
-    struct isock *syn_to;      /* [P tcp_lock] */
-    bool fin_sent, peer_gone;  /* [s] TCP */
+    /* TCP */
+    bool listening;            /* [P] */
+    bool started;              /* [s] a connect is under way or its result not yet told */
+    bool refused;              /* [P] the connect that waited has failed */
+    struct list synq;          /* [P] of a listener: sockets that wait for room in its queue */
+    struct list syn_link;      /* [P] */
+    struct isock *embryo;      /* [P] while it waits: the server's socket, ready made */
+    struct conn *embryo_conn;  /* [P] and the pair */
+    bool fin_sent;             /* [s] */
     bool rst;                  /* [s] the connection was reset */
-    struct list old_conns;     /* pairs it has left; freed with it */
+    uint64_t bytes_in, bytes_out; /* [s] */
+    struct conn *old_conns[4]; /* [s] pairs it has left; freed with it */
+    unsigned nold;
 
     /* UDP */
     struct list msgs;          /* [s] */
@@ -110,7 +117,16 @@ int port_may_listen(struct isock *s);
 /* The listener for a connection to dst / the socket for a datagram; NULL. */
 struct isock *port_find_listener(const struct inet_addr *dst, const struct inet_addr *src);
 struct isock *port_find_udp(const struct inet_addr *dst, const struct inet_addr *src);
-bool port_conn_exists(const struct inet_addr *local, const struct inet_addr *remote);
+
+/* ---- tcp.c ---- */
+struct isock *inet_new(struct task *t, int family, int type); /* ERR_PTR */
+/* Both ways are ended, or it was reset. [s] */
+bool tcp_closed(struct isock *s);
+int tcp_state(struct isock *s); /* TCP_ESTABLISHED ...; [s] */
+/* What a writer may have on the way to to. [s] */
+size_t tcp_cap(struct sock *sk, struct sock *to);
+/* The connection is reset from the other end. [s] of the pair */
+void tcp_got_reset(struct sock *sk);
 
 /* ---- inetopt.c, tcpopt.c ---- */
 int inet_setsockopt(struct task *t, struct sock *sk, int level, int opt, const void *v, socklen_t n);

@@ -25,6 +25,7 @@ struct net_info {
     uint32_t uid;
     uint64_t ino;
     uint64_t drops;
+    bool hidden;                    /* has no port: not shown */
 };
 
 /*

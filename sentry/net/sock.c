@@ -371,6 +371,8 @@ int net_each(int family, int type, int (*fn)(const struct net_info *, void *), v
         if (sk->ops->info)
             sk->ops->info(sk, &info);
         unlock(l);
+        if (info.hidden)
+            continue;
         r = fn(&info, arg);
         if (r)
             break;

@@ -122,6 +122,19 @@ void msg_free(struct msg *m)
     kfree(m);
 }
 
+ssize_t msg_deliver(struct recv_req *r, struct msg *m)
+{
+    size_t n = MIN(r->it->left, m->len);
+
+    if (n && iter_put(r->it, m->data, n) != (ssize_t)n)
+        return -EFAULT;
+    if (n < m->len)
+        r->msg_flags |= MSG_TRUNC;
+    memcpy(&r->addr, &m->addr, sizeof r->addr);
+    r->addrlen = m->addrlen;
+    return (r->flags & MSG_TRUNC) ? (ssize_t)m->len : (ssize_t)n;
+}
+
 /* ---- pairs ---- */
 
 struct conn *conn_new(void)

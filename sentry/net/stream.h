@@ -51,6 +51,8 @@ struct msg {
 /* Copies n bytes of it into a new message. ERR_PTR(-EFAULT, -ENOMEM). */
 struct msg *msg_new(struct iter *it, size_t n);
 void msg_free(struct msg *m); /* with its scm */
+/* Takes a whole message out to r: the length that recv returns. */
+ssize_t msg_deliver(struct recv_req *r, struct msg *m);
 /* What a message counts against a buffer. */
 static inline size_t msg_cost(const struct msg *m)
 {

@@ -82,8 +82,6 @@ ssize_t unix_seq_recv(struct task *t, struct sock *sk, struct recv_req *r);
 int unix_scm_prepare(struct task *t, struct sock *from, struct sock *to, struct send_req *r);
 /* Copies (peek) or moves a message's ancillary data to r. */
 void unix_scm_take(struct recv_req *r, struct scm **s);
-/* Takes a whole message out to r: the length that recv returns. */
-ssize_t msg_deliver(struct recv_req *r, struct msg *m);
 
 /* Drops everything that lies in its queues; for a socket that is found unreachable. No lock held. */
 void unix_purge(struct usock *u);

@@ -260,19 +260,6 @@ ssize_t unix_stream_recv(struct task *t, struct sock *sk, struct recv_req *r)
 
 /* ---- records ---- */
 
-ssize_t msg_deliver(struct recv_req *r, struct msg *m)
-{
-    size_t n = MIN(r->it->left, m->len);
-
-    if (n && iter_put(r->it, m->data, n) != (ssize_t)n)
-        return -EFAULT;
-    if (n < m->len)
-        r->msg_flags |= MSG_TRUNC;
-    memcpy(&r->addr, &m->addr, sizeof r->addr);
-    r->addrlen = m->addrlen;
-    return (r->flags & MSG_TRUNC) ? (ssize_t)m->len : (ssize_t)n;
-}
-
 static ssize_t seq_send(struct task *t, struct sock *sk, struct send_req *r)
 {
     struct sock *to = sock_other(sk);

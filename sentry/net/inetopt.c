@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Options of IP and IPv6, and those of UDP. One table a level says where a number is kept and which
+ * values it takes; the few that are more than a number are handled by themselves. Membership of a
+ * multicast group needs a device that can: lo cannot (ENODEV).
+ */
+#include <errno.h>
+#include <linux/capability.h>
+#include <netinet/udp.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "sentry/kernel/cred.h"
+#include "sentry/kernel/task.h"
+#include "sentry/net/inet.h"
+
+#define SOL_TCP_ 6
+#define IPV6_FLOWINFO_ 11
+#define IPV6_FLOWINFO_SEND_ 33
+#define IP_LOCAL_PORT_RANGE_ 51
+#define IP_RECVFRAGSIZE_ 25
+#define IPV6_MULTICAST_ALL_ 29
+#define IPV6_RECVERR_RFC4884_ 31
+#define IPV6_FREEBIND_ 78
+
+enum { T_INT, T_BOOL, T_FLAG }; /* kept as int; int of 0 or 1; bool */
+
+struct opt {
+    short num, kind;
+    size_t at;
+    int min, max;
+    int dflt;    /* what -1 means, where min is -1 */
+    int cap;     /* 0: anybody; else the capability that is needed to set it to anything but 0 */
+};
+
+#define AT(m) offsetof(struct isock, m)
+
+static const struct opt ip_opts[] = {
+    {IP_TOS, T_INT, AT(tos), 0, 255, 0, 0},
+    {IP_TTL, T_INT, AT(ttl), -1, 255, 64, 0},
+    {IP_MTU_DISCOVER, T_INT, AT(mtu_discover), 0, 5, 0, 0},
+    {IP_RECVERR, T_BOOL, AT(recverr), 0, 0, 0, 0},
+    {IP_MULTICAST_TTL, T_INT, AT(mc_ttl), -1, 255, 1, 0},
+    {IP_MULTICAST_LOOP, T_BOOL, AT(mc_loop), 0, 0, 0, 0},
+    {IP_MULTICAST_ALL, T_BOOL, AT(mc_all), 0, 1, 0, 0},
+    {IP_MINTTL, T_INT, AT(minttl), 0, 255, 0, 0},
+    {IP_FREEBIND, T_BOOL, AT(freebind), 0, 0, 0, 0},
+    {IP_TRANSPARENT, T_BOOL, AT(transparent), 0, 0, 0, CAP_NET_ADMIN},
+    {IP_BIND_ADDRESS_NO_PORT, T_BOOL, AT(bind_no_port), 0, 0, 0, 0},
+    {IP_LOCAL_PORT_RANGE_, T_INT, AT(local_range), INT32_MIN, INT32_MAX, 0, 0},
+    {IP_PKTINFO, T_FLAG, AT(pktinfo), 0, 0, 0, 0},
+    {IP_RECVTTL, T_FLAG, AT(recvttl), 0, 0, 0, 0},
+    {IP_RECVTOS, T_FLAG, AT(recvtos), 0, 0, 0, 0},
+    {IP_RECVOPTS, T_FLAG, AT(recvopts), 0, 0, 0, 0},
+    {IP_RETOPTS, T_FLAG, AT(retopts), 0, 0, 0, 0},
+    {IP_RECVORIGDSTADDR, T_FLAG, AT(origdst), 0, 0, 0, 0},
+    {IP_CHECKSUM, T_FLAG, AT(checksum), 0, 0, 0, 0},
+    {IP_RECVFRAGSIZE_, T_FLAG, AT(recvfragsize), 0, 0, 0, 0},
+};
+
+static const struct opt ip6_opts[] = {
+    {IPV6_UNICAST_HOPS, T_INT, AT(hops), -1, 255, 64, 0},
+    {IPV6_MULTICAST_HOPS, T_INT, AT(mc_hops), -1, 255, 1, 0},
+    {IPV6_MULTICAST_LOOP, T_BOOL, AT(mc6_loop), 0, 1, 0, 0},
+    {IPV6_MULTICAST_ALL_, T_BOOL, AT(mc6_all), 0, 1, 0, 0},
+    {IPV6_MTU_DISCOVER, T_INT, AT(mtu6_discover), 0, 5, 0, 0},
+    {IPV6_RECVERR, T_BOOL, AT(recverr6), 0, 0, 0, 0},
+    {IPV6_TCLASS, T_INT, AT(tclass), -1, 255, 0, 0},
+    {IPV6_FLOWINFO_SEND_, T_BOOL, AT(flowsend), 0, 0, 0, 0},
+    {IPV6_FLOWINFO_, T_BOOL, AT(flowinfo), 0, 0, 0, 0},
+    {IPV6_AUTOFLOWLABEL, T_BOOL, AT(autoflow), 0, 0, 0, 0},
+    {IPV6_DONTFRAG, T_BOOL, AT(dontfrag), 0, 0, 0, 0},
+    {IPV6_MINHOPCOUNT, T_INT, AT(minhops), 0, 255, 0, 0},
+    {IPV6_FREEBIND_, T_BOOL, AT(freebind), 0, 0, 0, 0},
+    {IPV6_TRANSPARENT, T_BOOL, AT(transparent), 0, 0, 0, CAP_NET_ADMIN},
+    {IPV6_RECVPKTINFO, T_FLAG, AT(pktinfo6), 0, 0, 0, 0},
+    {IPV6_RECVHOPLIMIT, T_FLAG, AT(hoplimit6), 0, 0, 0, 0},
+    {IPV6_RECVTCLASS, T_FLAG, AT(tclass6), 0, 0, 0, 0},
+    {IPV6_RECVORIGDSTADDR, T_FLAG, AT(origdst6), 0, 0, 0, 0},
+};
+
+static const struct opt udp_opts[] = {
+    {UDP_CORK, T_BOOL, AT(udp.cork), 0, 0, 0, 0},
+    {UDP_NO_CHECK6_TX, T_BOOL, AT(udp.no_check6_tx), 0, 0, 0, 0},
+    {UDP_NO_CHECK6_RX, T_BOOL, AT(udp.no_check6_rx), 0, 0, 0, 0},
+};
+
+static const struct opt *find(const struct opt *tab, size_t n, int num)
+{
+    for (size_t i = 0; i < n; i++)
+        if (tab[i].num == num)
+            return &tab[i];
+    return NULL;
+}
+
+static const struct opt *find_level(int level, int num)
+{
+    switch (level) {
+    case SOL_IP: return find(ip_opts, ARRAY_SIZE(ip_opts), num);
+    case SOL_IPV6: return find(ip6_opts, ARRAY_SIZE(ip6_opts), num);
+    case SOL_UDP: return find(udp_opts, ARRAY_SIZE(udp_opts), num);
+    }
+    return NULL;
+}
+
+/* A number of four bytes, or of one, as IP takes both. */
+static int number(const void *v, socklen_t n, int *ret)
+{
+    uint8_t byte;
+
+    if (n >= sizeof *ret) {
+        memcpy(ret, v, sizeof *ret);
+        return 0;
+    }
+    if (n < 1)
+        return -EINVAL;
+    memcpy(&byte, v, 1);
+    *ret = byte;
+    return 0;
+}
+
+static int store(struct task *t, struct isock *s, const struct opt *o, int val)
+{
+    void *at = (char *)s + o->at;
+
+    if (o->cap && val && !task_capable(t, o->cap))
+        return -EPERM;
+    if (o->kind == T_FLAG) {
+        *(bool *)at = val != 0;
+        return 0;
+    }
+    if (o->kind == T_BOOL) {
+        if (o->max == 1 && (val < 0 || val > 1))
+            return -EINVAL;
+        *(int *)at = val != 0;
+        return 0;
+    }
+    if (val < o->min || val > o->max || (o->num == IP_TTL && val == 0))
+        return -EINVAL;
+    *(int *)at = val;
+    return 0;
+}
+
+static int load(struct isock *s, const struct opt *o)
+{
+    void *at = (char *)s + o->at;
+    int val;
+
+    if (o->kind == T_FLAG)
+        return *(bool *)at;
+    val = *(int *)at;
+    return val == -1 && o->min == -1 ? o->dflt : val;
+}
+
+/* ---- set ---- */
+
+static int set_ip(struct task *t, struct isock *s, int opt, const void *v, socklen_t n)
+{
+    const struct opt *o = find(ip_opts, ARRAY_SIZE(ip_opts), opt);
+    int val, r;
+
+    switch (opt) {
+    case IP_ADD_MEMBERSHIP:
+    case IP_ADD_SOURCE_MEMBERSHIP:
+    case MCAST_JOIN_GROUP:
+        return n < 8 ? -EINVAL : -ENODEV;
+    case IP_DROP_MEMBERSHIP:
+    case IP_DROP_SOURCE_MEMBERSHIP:
+    case MCAST_LEAVE_GROUP:
+        return n < 8 ? -EINVAL : -EADDRNOTAVAIL;
+    case IP_MULTICAST_IF:
+    case IP_UNICAST_IF:
+    case IP_OPTIONS:
+        return n < 4 && opt != IP_OPTIONS ? -EINVAL : 0;
+    }
+    if (!o)
+        return -ENOPROTOOPT;
+    r = number(v, n, &val);
+    if (r == 0 && opt == IP_TOS)
+        val &= 0xff;
+    if (r == 0 && opt == IP_MULTICAST_TTL && val == -1)
+        val = 1;
+    return r < 0 ? r : store(t, s, o, val);
+}
+
+static int set_ip6(struct task *t, struct isock *s, int opt, const void *v, socklen_t n)
+{
+    const struct opt *o = find(ip6_opts, ARRAY_SIZE(ip6_opts), opt);
+    int val;
+
+    if (s->sk.family != AF_INET6)
+        return -ENOPROTOOPT;
+    if (n >= sizeof val)
+        memcpy(&val, v, sizeof val);
+    switch (opt) {
+    case IPV6_ADD_MEMBERSHIP:
+    case IPV6_JOIN_ANYCAST:
+        return n < 20 ? -EINVAL : -ENODEV;
+    case IPV6_DROP_MEMBERSHIP:
+    case IPV6_LEAVE_ANYCAST:
+        return n < 20 ? -EINVAL : -EADDRNOTAVAIL;
+    case IPV6_V6ONLY:
+        if (n < sizeof val || s->bound)
+            return -EINVAL;
+        s->v6only = val != 0;
+        return 0;
+    case IPV6_MULTICAST_IF:
+    case IPV6_UNICAST_IF:
+    case IPV6_ADDR_PREFERENCES:
+    case IPV6_MTU:
+        return n < sizeof val ? -EINVAL : 0;
+    }
+    if (!o)
+        return -ENOPROTOOPT;
+    return n < sizeof val ? -EINVAL : store(t, s, o, val);
+}
+
+int inet_setsockopt(struct task *t, struct sock *sk, int level, int opt, const void *v, socklen_t n)
+{
+    struct isock *s = inet_sk(sk);
+    const struct opt *o;
+    int val;
+
+    if (level == SOL_TCP_ && sk->type == SOCK_STREAM)
+        return tcp_setsockopt(t, s, opt, v, n);
+    if (level == SOL_IP)
+        return set_ip(t, s, opt, v, n);
+    if (level == SOL_IPV6)
+        return set_ip6(t, s, opt, v, n);
+    if (level != SOL_UDP || sk->type != SOCK_DGRAM)
+        return -ENOPROTOOPT;
+    o = find_level(level, opt);
+    if (n < sizeof val)
+        return -EINVAL;
+    memcpy(&val, v, sizeof val);
+    return o ? store(t, s, o, val) : -ENOPROTOOPT;
+}
+
+/* ---- get ---- */
+
+static int put_int(void *v, socklen_t *n, int val, bool may_be_byte)
+{
+    uint8_t byte = (uint8_t)val;
+
+    if (may_be_byte && *n > 0 && *n < sizeof val && val >= 0 && val <= 255) {
+        *n = 1;
+        memcpy(v, &byte, 1);
+        return 0;
+    }
+    *n = (socklen_t)MIN((size_t)*n, sizeof val);
+    memcpy(v, &val, *n);
+    return 0;
+}
+
+static int special(struct isock *s, int level, int opt, int *ret)
+{
+    bool connected = s->sk.state == SOCK_CONNECTED;
+
+    *ret = 0;
+    if (level == SOL_IP) {
+        switch (opt) {
+        case IP_MTU:
+            *ret = 65536;
+            return connected ? 0 : -ENOTCONN;
+        case IP_MULTICAST_IF:
+        case IP_UNICAST_IF:
+            return 0;
+        }
+        return -ENOPROTOOPT;
+    }
+    if (s->sk.family != AF_INET6)
+        return -ENOPROTOOPT;
+    switch (opt) {
+    case IPV6_V6ONLY:
+        *ret = s->v6only;
+        return 0;
+    case IPV6_MTU:
+        *ret = 65536;
+        return connected ? 0 : -ENOTCONN;
+    case IPV6_MULTICAST_IF:
+    case IPV6_UNICAST_IF:
+    case IPV6_ADDR_PREFERENCES:
+        return 0;
+    }
+    return -ENOPROTOOPT;
+}
+
+int inet_getsockopt(struct task *t, struct sock *sk, int level, int opt, void *v, socklen_t *n)
+{
+    struct isock *s = inet_sk(sk);
+    const struct opt *o;
+    int val, r;
+
+    (void)t;
+    if (level == SOL_TCP_ && sk->type == SOCK_STREAM)
+        return tcp_getsockopt(s, opt, v, n);
+    if (level == SOL_IP && opt == IP_OPTIONS) {
+        *n = 0;
+        return 0;
+    }
+    if (level == SOL_IPV6 && sk->family != AF_INET6)
+        return -ENOPROTOOPT;
+    o = find_level(level, opt);
+    if (level == SOL_UDP && sk->type != SOCK_DGRAM)
+        return -ENOPROTOOPT;
+    if (o)
+        return put_int(v, n, load(s, o), level == SOL_IP);
+    if (level != SOL_IP && level != SOL_IPV6)
+        return -ENOPROTOOPT;
+    r = special(s, level, opt, &val);
+    return r < 0 ? r : put_int(v, n, val, level == SOL_IP);
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What there is to be known about the network, in the form of NETLINK_ROUTE: the link lo with its
+ * two addresses, and the routes to them. These are constants; the counters are net_lo_stats().
+ */
+#include <errno.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "sentry/net/netlink.h"
+
+#define LO 1
+#define IFF_LOWER_UP_ 0x10000
+
+static void u32(struct nl_out *o, int type, uint32_t v)
+{
+    nl_attr(o, type, &v, sizeof v);
+}
+
+static void u8(struct nl_out *o, int type, uint8_t v)
+{
+    nl_attr(o, type, &v, sizeof v);
+}
+
+static void stats(struct nl_out *o)
+{
+    struct rtnl_link_stats64 s64 = {0};
+    struct rtnl_link_stats s = {0};
+    uint64_t bytes, packets;
+
+    net_lo_stats(&bytes, &packets);
+    s64.rx_bytes = s64.tx_bytes = bytes;
+    s64.rx_packets = s64.tx_packets = packets;
+    s.rx_bytes = s.tx_bytes = (uint32_t)bytes;
+    s.rx_packets = s.tx_packets = (uint32_t)packets;
+    nl_attr(o, IFLA_STATS64, &s64, sizeof s64);
+    nl_attr(o, IFLA_STATS, &s, sizeof s);
+}
+
+static void put_link(struct nl_out *o, int flags)
+{
+    static const uint8_t mac[6];
+    struct ifinfomsg *i = nl_begin(o, RTM_NEWLINK, flags, sizeof *i);
+
+    if (!i)
+        return;
+    i->ifi_type = ARPHRD_LOOPBACK;
+    i->ifi_index = LO;
+    i->ifi_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING | IFF_LOWER_UP_;
+    nl_attr(o, IFLA_IFNAME, "lo", 3);
+    u32(o, IFLA_TXQLEN, 1000);
+    u8(o, IFLA_OPERSTATE, 0);
+    u8(o, IFLA_LINKMODE, 0);
+    u32(o, IFLA_MTU, 65536);
+    u32(o, IFLA_GROUP, 0);
+    u32(o, IFLA_PROMISCUITY, 0);
+    u32(o, IFLA_NUM_TX_QUEUES, 1);
+    u32(o, IFLA_NUM_RX_QUEUES, 1);
+    u8(o, IFLA_CARRIER, 1);
+    nl_attr(o, IFLA_QDISC, "noqueue", 8);
+    u32(o, IFLA_CARRIER_CHANGES, 0);
+    nl_attr(o, IFLA_ADDRESS, mac, sizeof mac);
+    nl_attr(o, IFLA_BROADCAST, mac, sizeof mac);
+    stats(o);
+    nl_end(o);
+}
+
+static void put_addr(struct nl_out *o, int family)
+{
+    struct ifa_cacheinfo cache = {UINT32_MAX, UINT32_MAX, 0, 0};
+    struct ifaddrmsg *a = nl_begin(o, RTM_NEWADDR, NLM_F_MULTI, sizeof *a);
+    uint32_t v4 = htonl(INADDR_LOOPBACK);
+
+    if (!a)
+        return;
+    a->ifa_family = (uint8_t)family;
+    a->ifa_prefixlen = family == AF_INET ? 8 : 128;
+    a->ifa_flags = IFA_F_PERMANENT;
+    a->ifa_scope = RT_SCOPE_HOST;
+    a->ifa_index = LO;
+    if (family == AF_INET) {
+        nl_attr(o, IFA_ADDRESS, &v4, sizeof v4);
+        nl_attr(o, IFA_LOCAL, &v4, sizeof v4);
+        nl_attr(o, IFA_LABEL, "lo", 3);
+        u32(o, IFA_FLAGS, IFA_F_PERMANENT);
+    } else {
+        nl_attr(o, IFA_ADDRESS, &in6addr_loopback, sizeof in6addr_loopback);
+    }
+    nl_attr(o, IFA_CACHEINFO, &cache, sizeof cache);
+    if (family == AF_INET6)
+        u32(o, IFA_FLAGS, IFA_F_PERMANENT);
+    nl_end(o);
+}
+
+struct route {
+    int family, bits, type, scope;
+    uint32_t v4;
+};
+
+static const struct route routes[] = {
+    {AF_INET, 8, RTN_LOCAL, RT_SCOPE_HOST, 0x7f000000},
+    {AF_INET, 32, RTN_LOCAL, RT_SCOPE_HOST, INADDR_LOOPBACK},
+    {AF_INET, 32, RTN_BROADCAST, RT_SCOPE_LINK, 0x7fffffff},
+    {AF_INET6, 128, RTN_LOCAL, RT_SCOPE_UNIVERSE, 0},
+};
+
+static void put_route(struct nl_out *o, const struct route *r, int flags)
+{
+    struct rtmsg *m = nl_begin(o, RTM_NEWROUTE, flags, sizeof *m);
+    uint32_t dst = htonl(r->v4), src = htonl(INADDR_LOOPBACK);
+
+    if (!m)
+        return;
+    m->rtm_family = (uint8_t)r->family;
+    m->rtm_dst_len = (uint8_t)r->bits;
+    m->rtm_table = RT_TABLE_LOCAL;
+    m->rtm_protocol = RTPROT_KERNEL;
+    m->rtm_scope = (uint8_t)r->scope;
+    m->rtm_type = (uint8_t)r->type;
+    u32(o, RTA_TABLE, RT_TABLE_LOCAL);
+    if (r->family == AF_INET)
+        nl_attr(o, RTA_DST, &dst, sizeof dst);
+    else
+        nl_attr(o, RTA_DST, &in6addr_loopback, sizeof in6addr_loopback);
+    if (r->family == AF_INET)
+        nl_attr(o, RTA_PREFSRC, &src, sizeof src);
+    else
+        u32(o, RTA_PRIORITY, 0);
+    u32(o, RTA_OIF, LO);
+    nl_end(o);
+}
+
+/* ---- requests ---- */
+
+static int family_of(const struct nlmsghdr *h)
+{
+    return h->nlmsg_len > NLMSG_HDRLEN ? *(const uint8_t *)NLMSG_DATA(h) : AF_UNSPEC;
+}
+
+static bool is_lo(const struct nlmsghdr *h)
+{
+    const struct ifinfomsg *i = NLMSG_DATA(h);
+    size_t at = NLMSG_ALIGN(sizeof *i) + NLMSG_HDRLEN;
+
+    if (i->ifi_index)
+        return i->ifi_index == LO;
+    while (at + NLA_HDRLEN <= h->nlmsg_len) {
+        const struct nlattr *a = (const void *)((const char *)h + at);
+
+        if (a->nla_len < NLA_HDRLEN || a->nla_len > h->nlmsg_len - at)
+            return false;
+        if ((a->nla_type & NLA_TYPE_MASK) == IFLA_IFNAME)
+            return a->nla_len - NLA_HDRLEN >= 2 &&
+                   !strncmp((const char *)a + NLA_HDRLEN, "lo", a->nla_len - NLA_HDRLEN);
+        at += NLA_ALIGN(a->nla_len);
+    }
+    return false;
+}
+
+static int get_link(struct nl_out *o, const struct nlmsghdr *h, bool dump)
+{
+    if (dump) {
+        put_link(o, NLM_F_MULTI);
+        return 0;
+    }
+    if (h->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifinfomsg)))
+        return -EINVAL;
+    if (!is_lo(h))
+        return -ENODEV;
+    put_link(o, 0);
+    return 0;
+}
+
+static int get_addr(struct nl_out *o, const struct nlmsghdr *h, bool dump)
+{
+    int family = family_of(h);
+
+    if (!dump)
+        return -EOPNOTSUPP;
+    if (family == AF_UNSPEC || family == AF_INET)
+        put_addr(o, AF_INET);
+    if (family == AF_UNSPEC || family == AF_INET6)
+        put_addr(o, AF_INET6);
+    return 0;
+}
+
+static int get_route(struct nl_out *o, const struct nlmsghdr *h, bool dump)
+{
+    int family = family_of(h);
+
+    if (!dump)
+        return -ENETUNREACH;
+    for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
+        if (family == AF_UNSPEC || family == routes[i].family)
+            put_route(o, &routes[i], NLM_F_MULTI);
+    return 0;
+}
+
+int route_answer(struct nl_out *o, const struct nlmsghdr *h, bool dump)
+{
+    switch (h->nlmsg_type) {
+    case RTM_GETLINK:
+        return get_link(o, h, dump);
+    case RTM_GETADDR:
+        return get_addr(o, h, dump);
+    case RTM_GETROUTE:
+        return get_route(o, h, dump);
+    case RTM_GETNEIGH:
+        return dump ? 0 : -EOPNOTSUPP;
+    }
+    /* Numbers come in fours: new, del, get, set. */
+    if (h->nlmsg_type <= RTM_MAX && (h->nlmsg_type & 3) != 2)
+        return -EPERM;
+    return -EOPNOTSUPP;
+}

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * UDP on the loopback. A datagram is copied once and put into the receiver's queue under udp_lock,
+ * which also keeps the receiver; where its buffer is full it is dropped, as on Linux. Nobody there
+ * means ECONNREFUSED for the sender's next call, if it is connected (or asked for errors).
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "sentry/kernel/alloc.h"
+#include "sentry/kernel/task.h"
+#include "sentry/kernel/timer.h"
+#include "sentry/net/inet.h"
+
+#define UDP4_MAX 65507
+#define UDP6_MAX 65527
+
+/* Under udp_lock and, where it tells waiters, the own lock. */
+static int autobind(struct isock *s)
+{
+    return s->bound ? 0 : port_bind(s, 0);
+}
+
+static void disconnect_locked(struct isock *s)
+{
+    assert_locked(&udp_lock);
+    s->remote = inet_any(s);
+    if (!s->addr_bound)
+        s->local.ip = inet_any(s).ip;
+    if (s->bound && !s->port_bound)
+        port_release(s);
+    s->sk.state = SOCK_CLOSED;
+}
+
+static int udp_connect(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n)
+{
+    struct isock *s = inet_sk(sk);
+    struct inet_addr dst, src;
+    int r;
+
+    (void)t;
+    if (n < sizeof a->sa_family)
+        return -EINVAL;
+    if (a->sa_family != AF_UNSPEC) {
+        r = inet_addr_in(s, a, n, &dst);
+        if (r < 0)
+            return r;
+    }
+    LOCK_SCOPE(&udp_lock);
+    if (a->sa_family == AF_UNSPEC) {
+        disconnect_locked(s);
+        return 0;
+    }
+    r = autobind(s);
+    if (r < 0)
+        return r;
+    src = s->addr_bound ? s->local : inet_any(s);
+    r = inet_route(s, &dst, &src);
+    if (r < 0)
+        return r;
+    s->local.ip = src.ip;
+    s->remote = dst;
+    s->sk.state = SOCK_CONNECTED;
+    return 0;
+}
+
+/* ---- sending ---- */
+
+/* Where it goes. udp_lock held. */
+static int destination(struct isock *s, const struct send_req *r, const struct inet_addr *named,
+                       struct inet_addr *dst, struct inet_addr *src)
+{
+    int e = autobind(s);
+
+    if (e < 0)
+        return e;
+    if (!r->addr && !s->remote.port)
+        return -EDESTADDRREQ;
+    *dst = r->addr ? *named : s->remote;
+    *src = s->local;
+    if (r->pktinfo.have) {
+        struct inet_addr a = {.port = s->local.port};
+
+        memcpy(&a.ip, r->pktinfo.addr, 16);
+        if (r->pktinfo.ifindex > 1)
+            return -ENODEV;
+        if (!inet_is_any(&a) && !IN6_IS_ADDR_UNSPECIFIED(&a.ip)) {
+            if (!inet_is_local(&a))
+                return -EINVAL;
+            *src = a;
+        }
+    }
+    return inet_route(s, dst, src);
+}
+
+static void nobody_there(struct isock *s)
+{
+    if (s->sk.state != SOCK_CONNECTED && !s->recverr && !s->recverr6)
+        return;
+    LOCK_SCOPE(&s->sk.own_lock);
+    s->sk.err = ECONNREFUSED;
+    sock_wake_all(&s->sk, POLLERR | POLLIN | POLLOUT);
+}
+
+/* Takes over m; true when it was queued. udp_lock held. */
+static bool put_msg(struct isock *to, struct msg *m)
+{
+    LOCK_SCOPE(&to->sk.own_lock);
+    if (to->msg_bytes + msg_cost(m) > (size_t)to->sk.rcvbuf) {
+        to->drops++;
+        return false;
+    }
+    list_add_tail(&to->msgs, &m->link);
+    to->msg_bytes += msg_cost(m);
+    sock_wake_read(&to->sk);
+    return true;
+}
+
+static void fill(struct isock *s, struct isock *to, struct msg *m, const struct send_req *r,
+                 const struct inet_addr *src, const struct inet_addr *dst)
+{
+    bool v4 = inet_is_v4(dst);
+    int ttl = v4 ? s->ttl : s->hops, tos = v4 ? s->tos : s->tclass;
+
+    m->stamp = ktime_real();
+    m->addrlen = (socklen_t)inet_addr_out(to, src, &m->addr);
+    memcpy(&m->to, dst, sizeof *dst);
+    m->ttl = (uint8_t)(r->ttl >= 0 ? r->ttl : ttl >= 0 ? ttl : 64);
+    m->tos = (uint8_t)(r->tos >= 0 ? r->tos : tos);
+}
+
+/* m was used up: 1. */
+static int transmit(struct isock *s, struct send_req *r, const struct inet_addr *named,
+                    struct msg *m)
+{
+    struct inet_addr dst, src;
+    struct isock *to;
+    int e;
+
+    LOCK_SCOPE(&udp_lock);
+    e = destination(s, r, named, &dst, &src);
+    if (e < 0)
+        return e;
+    atomic_fetch_add(&net_lo_bytes, m->len + 28);
+    atomic_fetch_add(&net_lo_packets, 1);
+    to = port_find_udp(&dst, &src);
+    if (!to) {
+        nobody_there(s);
+        return 0;
+    }
+    fill(s, to, m, r, &src, &dst);
+    return put_msg(to, m);
+}
+
+static int send_checks(struct isock *s, struct send_req *r, struct inet_addr *named)
+{
+    struct sock *sk = &s->sk;
+    const struct sockaddr *a = r->addr;
+    int e = 0;
+
+    if (r->it->left > 0xffff)
+        return -EMSGSIZE;
+    if (r->flags & MSG_OOB)
+        return -EOPNOTSUPP;
+    if (a && r->addrlen >= 2 && a->sa_family == AF_UNSPEC) {
+        if (sk->family == AF_INET6)
+            r->addr = NULL;
+        else if (r->addrlen < sizeof(struct sockaddr_in))
+            return -EINVAL;
+        else { /* taken for AF_INET */
+            struct sockaddr_in in = *(const struct sockaddr_in *)r->addr;
+
+            in.sin_family = AF_INET;
+            e = inet_addr_in(s, (struct sockaddr *)&in, sizeof in, named);
+        }
+    } else if (a) {
+        e = inet_addr_in(s, a, r->addrlen, named);
+    }
+    if (e < 0)
+        return e;
+    if (r->addr && !named->port)
+        return -EINVAL;
+    if (r->it->left > (sk->family == AF_INET ? UDP4_MAX : UDP6_MAX))
+        return -EMSGSIZE;
+    LOCK_SCOPE(&sk->own_lock);
+    if (sk->err)
+        return sock_take_err(sk);
+    return (sk->shut & SHUT_W) ? -EPIPE : 0;
+}
+
+static ssize_t udp_send(struct task *t, struct sock *sk, struct send_req *r)
+{
+    struct isock *s = inet_sk(sk);
+    struct inet_addr named = {0};
+    size_t n = r->it->left;
+    struct msg *m;
+    int e = send_checks(s, r, &named);
+
+    if (e == -EPIPE)
+        return sock_sigpipe(t, r->flags | MSG_NOSIGNAL);
+    if (e < 0)
+        return e;
+    m = msg_new(r->it, n);
+    if (IS_ERR(m))
+        return PTR_ERR(m);
+    e = transmit(s, r, &named, m);
+    if (e <= 0)
+        msg_free(m);
+    return e < 0 ? e : (ssize_t)n;
+}
+
+/* ---- receiving ---- */
+
+static void put_cmsgs(struct isock *s, struct recv_req *r, struct msg *m)
+{
+    struct in_pktinfo p4 = {.ipi_ifindex = 1};
+    struct in6_pktinfo p6 = {.ipi6_ifindex = 1};
+    struct inet_addr to;
+    int v = m->ttl, tc = m->tos;
+
+    memcpy(&to, &m->to, sizeof to);
+    sock_put_stamp(&s->sk, r, m->stamp);
+    if (inet_is_v4(&to)) {
+        memcpy(&p4.ipi_spec_dst, to.ip.s6_addr + 12, 4);
+        p4.ipi_addr = p4.ipi_spec_dst;
+        if (s->pktinfo)
+            ctl_add(r, SOL_IP, IP_PKTINFO, &p4, sizeof p4);
+        if (s->recvttl)
+            ctl_add(r, SOL_IP, IP_TTL, &v, sizeof v);
+        if (s->recvtos)
+            ctl_add(r, SOL_IP, IP_TOS, &m->tos, 1);
+        if (s->origdst) {
+            struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(to.port),
+                                     .sin_addr = p4.ipi_addr};
+
+            ctl_add(r, SOL_IP, IP_RECVORIGDSTADDR, &in, sizeof in);
+        }
+    }
+    if (s->sk.family != AF_INET6)
+        return;
+    if (s->pktinfo6) {
+        p6.ipi6_addr = to.ip;
+        ctl_add(r, SOL_IPV6, IPV6_PKTINFO, &p6, sizeof p6);
+    }
+    if (s->hoplimit6 && !inet_is_v4(&to))
+        ctl_add(r, SOL_IPV6, IPV6_HOPLIMIT, &v, sizeof v);
+    if (s->tclass6 && !inet_is_v4(&to))
+        ctl_add(r, SOL_IPV6, IPV6_TCLASS, &tc, sizeof tc);
+}
+
+static ssize_t recv_one(struct task *t, struct isock *s, struct recv_req *r, struct msg **ret_free)
+{
+    struct sock *sk = &s->sk;
+    struct msg *m;
+    ssize_t n;
+
+    if (sk->err)
+        return sock_take_err(sk);
+    if (list_empty(&s->msgs)) {
+        if (sk->shut & SHUT_R)
+            return req_nonblock(sk, r->flags) ? -EAGAIN : 0;
+        return req_nonblock(sk, r->flags) ? -EAGAIN : sock_wait(t, &sk->rd_wq, sk->rcvtimeo);
+    }
+    m = list_first(&s->msgs, struct msg, link);
+    n = msg_deliver(r, m);
+    if (n >= 0)
+        put_cmsgs(s, r, m);
+    if (r->flags & MSG_PEEK)
+        return n;
+    list_del(&m->link);
+    s->msg_bytes -= msg_cost(m);
+    *ret_free = m;
+    if (!list_empty(&s->msgs))
+        wq_wake(&sk->rd_wq, POLLIN | POLLRDNORM);
+    return n;
+}
+
+static ssize_t udp_recv(struct task *t, struct sock *sk, struct recv_req *r)
+{
+    struct msg *m = NULL;
+    ssize_t n;
+
+    if (r->flags & MSG_ERRQUEUE)
+        return -EAGAIN;
+    lock(&sk->own_lock);
+    n = recv_one(t, inet_sk(sk), r, &m);
+    unlock(&sk->own_lock);
+    msg_free(m);
+    return n;
+}
+
+/* ---- the rest ---- */
+
+static int udp_shutdown(struct task *t, struct sock *sk, int how)
+{
+    (void)t;
+    LOCK_SCOPE(&sk->own_lock);
+    sk->shut |= (unsigned)how;
+    sock_wake_all(sk, POLLIN | POLLOUT | POLLRDHUP | (sk->shut == SHUT_BOTH ? POLLHUP : 0));
+    return sk->state == SOCK_CONNECTED ? 0 : -ENOTCONN;
+}
+
+static uint32_t udp_poll(struct sock *sk)
+{
+    uint32_t ev = POLLOUT | POLLWRNORM | POLLWRBAND;
+
+    if (sk->err)
+        ev |= POLLERR;
+    if (sk->shut & SHUT_R)
+        ev |= POLLRDHUP | POLLIN | POLLRDNORM;
+    if (sk->shut == SHUT_BOTH)
+        ev |= POLLHUP;
+    if (!list_empty(&inet_sk(sk)->msgs))
+        ev |= POLLIN | POLLRDNORM;
+    return ev;
+}
+
+static size_t udp_inq(struct sock *sk)
+{
+    struct isock *s = inet_sk(sk);
+
+    return list_empty(&s->msgs) ? 0 : list_first(&s->msgs, struct msg, link)->len;
+}
+
+static size_t udp_outq(struct sock *sk)
+{
+    (void)sk;
+    return 0;
+}
+
+static void udp_release(struct sock *sk)
+{
+    struct isock *s = inet_sk(sk);
+    struct msg *m, *mn;
+
+    lock(&udp_lock);
+    if (s->bound)
+        port_release(s);
+    unlock(&udp_lock);
+    list_for_each_safe(m, mn, &s->msgs, link)
+        msg_free(m);
+}
+
+static int no_listen(struct task *t, struct sock *sk, int backlog)
+{
+    (void)t, (void)sk, (void)backlog;
+    return -EOPNOTSUPP;
+}
+
+static int no_accept(struct task *t, struct sock *sk, struct sock **ret)
+{
+    (void)t, (void)sk, (void)ret;
+    return -EOPNOTSUPP;
+}
+
+const struct sock_ops udp_ops = {
+    .bind = inet_bind,
+    .connect = udp_connect,
+    .listen = no_listen,
+    .accept = no_accept,
+    .getname = inet_getname,
+    .send = udp_send,
+    .recv = udp_recv,
+    .shutdown = udp_shutdown,
+    .setsockopt = inet_setsockopt,
+    .getsockopt = inet_getsockopt,
+    .poll = udp_poll,
+    .inq = udp_inq,
+    .outq = udp_outq,
+    .release = udp_release,
+    .info = inet_info,
+};
