@@ -229,9 +229,7 @@ struct file *devpts_open_slave(struct task *t, struct tty *tty, unsigned flags)
 {
     struct mount *m = NULL;
     char name[8];
-    lock(&vfs.mounts_lock);
     vfs_each_mount(find_mount, &m);
-    unlock(&vfs.mounts_lock);
     if (!m)
         return ERR_PTR(-ENOENT);
     snprintf(name, sizeof name, "%d", tty->index);
