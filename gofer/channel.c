@@ -88,6 +88,10 @@ static int receive(struct gofer *g, struct gmsg *m)
     if (n < 0)
         return -EIO;
     m->fd = take_fd(&msg);
+    if (m->fd < 0 && (msg.msg_flags & MSG_CTRUNC) && n >= (ssize_t)sizeof(m->rep)) {
+        m->rep.flags &= ~(uint32_t)GW_FD; /* our own table is full: only this request fails */
+        m->rep.error = -ENFILE;
+    }
     if (n < (ssize_t)sizeof(m->rep) || (msg.msg_flags & MSG_TRUNC) ||
         m->rep.version != GW_VERSION || m->rep.len != (size_t)n - sizeof(m->rep) ||
         m->rep.error > 0 || m->rep.error < -4095 || !!(m->rep.flags & GW_FD) != (m->fd >= 0))
@@ -207,7 +211,8 @@ static int slot_take(struct gofer *g, uint16_t op, struct gslot **ret, bool *ret
     return broken ? -EIO : 0;
 }
 
-static int send_request(struct gofer *g, const struct gw_request *req, const struct gcall *c)
+static int send_request(struct gofer *g, const struct gw_request *req, const struct gcall *c,
+                        int flags)
 {
     struct iovec iov[3] = {
         {.iov_base = (void *)(uintptr_t)req, .iov_len = sizeof(*req)},
@@ -217,10 +222,10 @@ static int send_request(struct gofer *g, const struct gw_request *req, const str
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 3};
 
     for (;;) {
-        if (sendmsg(g->sock, &msg, MSG_NOSIGNAL) >= 0)
+        if (sendmsg(g->sock, &msg, MSG_NOSIGNAL | flags) >= 0)
             return 0;
         if (errno != EINTR)
-            return -EIO;
+            return errno == EAGAIN ? -EAGAIN : -EIO;
     }
 }
 
@@ -243,7 +248,7 @@ int channel_begin(struct gofer *g, const struct gcall *c, struct gslot **ret)
     req.tag = (*ret)->tag;
     if (busy)
         req.flags |= GW_BUSY;
-    r = send_request(g, &req, c);
+    r = send_request(g, &req, c, 0);
     if (r < 0) {
         pthread_mutex_lock(&g->lock);
         break_locked(g);
@@ -274,10 +279,11 @@ int channel_call(struct gofer *g, const struct gcall *c, bool keep_error, struct
     return 0;
 }
 
-void channel_post(struct gofer *g, uint16_t op, const void *data, size_t n)
+bool channel_post(struct gofer *g, uint16_t op, const void *data, size_t n)
 {
     struct gw_request req = {.version = GW_VERSION, .op = op, .len = (uint32_t)n};
     struct gcall c = {.in = {data}, .inlen = {n}};
 
-    (void)send_request(g, &req, &c); /* a gofer that is gone has nothing left to forget */
+    /* A gofer that is gone has nothing left to forget: that counts as sent. */
+    return send_request(g, &req, &c, MSG_DONTWAIT) != -EAGAIN;
 }

@@ -16,8 +16,9 @@
 
 #define CHANNEL_SLOTS 32
 #define CHANNEL_MSGS 256   /* datagrams in memory; a gofer that pushes more is broken */
-#define FORGET_BATCH 64
+#define FORGET_BATCH 64    /* sent when there are so many */
 #define CLOSE_BATCH 16
+#define BATCH_MAX 4096     /* kept while the gofer's queue is full; more are lost */
 
 struct gmsg {              /* one datagram received */
     struct gmsg *next;
@@ -49,8 +50,8 @@ struct gofer {
     bool broken;               /* the gofer is gone, or talked nonsense */
     struct gmsg *spare;        /* free list */
     unsigned nmsgs;
-    uint64_t forget[FORGET_BATCH];
-    uint32_t close[CLOSE_BATCH];
+    uint64_t forget[BATCH_MAX];
+    uint32_t close[BATCH_MAX];
     unsigned nforget, nclose;
 };
 
@@ -73,8 +74,11 @@ void channel_end(struct gofer *g, struct gslot *s);
 void channel_msg_free(struct gofer *g, struct gmsg *m);
 /* One request, one answer; its error is returned, *ret is set only when 0 (or keep_error). */
 int channel_call(struct gofer *g, const struct gcall *c, bool keep_error, struct gmsg **ret);
-/* Sends without an answer. */
-void channel_post(struct gofer *g, uint16_t op, const void *data, size_t n);
+/*
+ * Sends without an answer and without waiting: callers may hold locks that the reader of answers
+ * needs. False: the gofer's queue is full, try later.
+ */
+bool channel_post(struct gofer *g, uint16_t op, const void *data, size_t n);
 
 /* ring.c: the reader's side of the restricted ring. */
 struct gofer_ring *gofer_ring_open(int ring_fd); /* takes over; NULL when it cannot be used */

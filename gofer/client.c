@@ -87,7 +87,8 @@ static struct gcall path_call(uint16_t op, uint64_t node, const char *path)
 }
 
 /* An answer that is exactly one entry. */
-static int entry_call(struct gofer *g, const struct gcall *c, struct gofer_node_reply *ret)
+static int entry_call(struct gofer *g, const struct gcall *c, struct gofer_node_reply *ret,
+                      uint64_t *ret_value)
 {
     struct gmsg *m;
 
@@ -98,23 +99,29 @@ static int entry_call(struct gofer *g, const struct gcall *c, struct gofer_node_
         memcpy(ret, m->data, sizeof(*ret));
     else
         r = -EIO;
+    *ret_value = m->rep.value;
     channel_msg_free(g, m);
     return r;
 }
 
-int gofer_root(struct gofer *g, unsigned export_id, struct gofer_node_reply *ret)
+int gofer_root(struct gofer *g, unsigned export_id, struct gofer_node_reply *ret, bool *ret_stable)
 {
     struct gcall c = {.op = GW_ROOT, .arg = export_id};
+    uint64_t value = 0;
 
-    return entry_call(g, &c, ret);
+    int r = entry_call(g, &c, ret, &value);
+    if (r == 0 && ret_stable)
+        *ret_stable = value & GW_STABLE;
+    return r;
 }
 
 int gofer_getattr(struct gofer *g, uint64_t node, const char *path, struct gofer_attr *ret)
 {
     struct gofer_node_reply e;
     struct gcall c = path_call(GW_GETATTR, node, path);
+    uint64_t value;
 
-    int r = entry_call(g, &c, &e);
+    int r = entry_call(g, &c, &e, &value);
     if (r == 0)
         *ret = e.attr;
     return r;
@@ -226,19 +233,13 @@ int gofer_list(struct gofer *g, uint64_t node, const char *path, bool attrs,
 
 void gofer_forget(struct gofer *g, uint64_t node)
 {
-    uint64_t batch[FORGET_BATCH];
-    unsigned n = 0;
-
     if (!node)
         return;
     pthread_mutex_lock(&g->lock);
-    g->forget[g->nforget++] = node;
-    if (g->nforget == FORGET_BATCH) {
-        n = g->nforget;
-        memcpy(batch, g->forget, sizeof(batch));
+    if (g->nforget < BATCH_MAX)
+        g->forget[g->nforget++] = node;
+    if (g->nforget >= FORGET_BATCH &&
+        channel_post(g, GW_FORGET, g->forget, g->nforget * sizeof(g->forget[0])))
         g->nforget = 0;
-    }
     pthread_mutex_unlock(&g->lock);
-    if (n)
-        channel_post(g, GW_FORGET, batch, n * sizeof(batch[0]));
 }

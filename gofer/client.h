@@ -37,7 +37,8 @@ void gofer_client_free(struct gofer *g);
 
 /* Number of exports, and the root node of one. */
 unsigned gofer_nexports(struct gofer *g);
-int gofer_root(struct gofer *g, unsigned export_id, struct gofer_node_reply *ret);
+/* ret_stable (may be NULL): what it shows belongs to the system and is not changed while we run. */
+int gofer_root(struct gofer *g, unsigned export_id, struct gofer_node_reply *ret, bool *ret_stable);
 
 /*
  * Walks path beneath node as far as it goes: ret gets a reply for each component reached, *ret_n

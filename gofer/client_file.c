@@ -9,19 +9,13 @@
 
 static void close_slot(struct gofer *g, uint32_t slot)
 {
-    uint32_t batch[CLOSE_BATCH];
-    unsigned n = 0;
-
     pthread_mutex_lock(&g->lock);
-    g->close[g->nclose++] = slot;
-    if (g->nclose == CLOSE_BATCH) {
-        n = g->nclose;
-        memcpy(batch, g->close, sizeof(batch));
+    if (g->nclose < BATCH_MAX)
+        g->close[g->nclose++] = slot;
+    if (g->nclose >= CLOSE_BATCH &&
+        channel_post(g, GW_CLOSE, g->close, g->nclose * sizeof(g->close[0])))
         g->nclose = 0;
-    }
     pthread_mutex_unlock(&g->lock);
-    if (n)
-        channel_post(g, GW_CLOSE, batch, n * sizeof(batch[0]));
 }
 
 /* Takes descriptor or slot out of an answer, and the bytes behind the attributes. */

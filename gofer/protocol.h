@@ -49,6 +49,8 @@ enum { /* gw_reply.flags */
     GW_LINK = 16,  /* WALK: the last entry is a link, its target follows the entries */
 };
 
+enum { GW_STABLE = 1 }; /* ROOT: gw_reply.value: what is shown is not changed while we run */
+
 struct gw_request {
     uint16_t version;
     uint16_t op;

@@ -85,6 +85,7 @@ static int serve_root(struct job *job)
     memcpy(job->out, &e, sizeof(e));
     job->rep.len = sizeof(e);
     job->rep.count = 1;
+    job->rep.value = job->cfg->exports[job->req.arg].public_only ? GW_STABLE : 0;
     return r;
 }
 

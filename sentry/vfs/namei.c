@@ -24,6 +24,8 @@
 
 #define MAX_LINKS 40
 
+_Thread_local const char *vfs_walk_rest;
+
 struct rest { /* of a path that led through a link */
     char *body; /* kfree'd when it is done; NULL: the caller's */
     const char *at;
@@ -187,7 +189,9 @@ static int lookup_child(struct walk *w, struct path *ret)
             return -EAGAIN;
         dentry_put(d);
     }
+    vfs_walk_rest = w->s;
     d = vfs_lookup(w->t, w->cur.dentry, w->last, w->len);
+    vfs_walk_rest = NULL;
     if (IS_ERR(d))
         return PTR_ERR(d);
     if (!dentry_inode(d)) {

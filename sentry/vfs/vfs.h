@@ -235,6 +235,12 @@ struct super *super_ref(struct super *sb);
 
 /* ---- walking ---- */
 
+/*
+ * What is still to be walked behind the component being looked up, during a walk; else NULL. A
+ * hint for look-ups that pay by the trip: not NUL at the next slash, may hold ".", "..", "//".
+ */
+extern _Thread_local const char *vfs_walk_rest;
+
 enum {
     WALK_FOLLOW = 1,    /* follow a link at the end */
     WALK_DIR = 2,       /* must be a directory */

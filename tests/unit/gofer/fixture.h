@@ -113,7 +113,7 @@ __attribute__((unused)) static uint64_t fx_root(void)
 {
     struct gofer_node_reply r;
 
-    ck_assert_int_eq(gofer_root(fx, 0, &r), 0);
+    ck_assert_int_eq(gofer_root(fx, 0, &r, NULL), 0);
     ck_assert(S_ISDIR(r.attr.mode));
     return r.node;
 }

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside the gofer file system: what its files share. */
+#pragma once
+
+#include "sentry/fs/gofer/names.h"
+
+/* A host file, opened. users, idle_link: fs->lock; the rest is fixed once it is in gname->handle. */
+struct ghandle {
+    struct gofer_file file;
+    void *first;           /* file.nfirst bytes */
+    _Atomic int map_fd;    /* for mappings where file.fd is none; -1: not asked for yet */
+    unsigned users;        /* open files */
+    struct list idle_link;
+    ktime_t stamp;         /* when first was read */
+    struct gname *name;    /* NULL: the name has another handle now; freed with the last user */
+};
+
+extern const struct inode_ops gofer_dir_iops, gofer_file_iops, gofer_link_iops, gofer_other_iops;
+extern const struct file_ops gofer_dir_fops, gofer_file_fops;
+
+static inline struct gofer_fs *gofer_fs_of(const struct inode *i)
+{
+    return i->sb->priv;
+}
+
+static inline struct gname *gname_of(const struct inode *i)
+{
+    return i->priv;
+}
+
+#define FRESH_FOR 1000000000ll /* what was told of a tree that the host changes under us */
+
+/* Around every trip: the worker may be needed elsewhere meanwhile. */
+void gofer_trip_begin(void);
+void gofer_trip_end(void);
+
+/* handle.c: n's host file, opened at need; a user more. */
+int ghandle_get(struct gofer_fs *fs, struct gname *n, struct ghandle **ret);
+void ghandle_put(struct gofer_fs *fs, struct ghandle *h);
+/* n gives its handle up. */
+void ghandle_drop_locked(struct gofer_fs *fs, struct gname *n);
+/* May reads be answered from first still? */
+bool ghandle_fresh(const struct gofer_fs *fs, const struct ghandle *h);
+/* A read-only descriptor, the handle's own. */
+int ghandle_map_fd(struct gofer_fs *fs, struct ghandle *h);
+
+/* inode.c */
+int gofer_inode_get(struct gofer_fs *fs, struct gname *n, struct inode **ret);
+/* attributes of n not older than they may be */
+int gofer_refresh(struct gofer_fs *fs, struct gname *n);
+bool gname_fresh_locked(const struct gofer_fs *fs, const struct gname *n);
+/* readdir.c: makes dir complete (names, with attributes where asked for). */
+int gofer_fill_dir(struct gofer_fs *fs, struct gname *dir, bool attrs);

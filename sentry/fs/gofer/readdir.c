@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Directories of the gofer file system. A directory read from its start is listed whole (names
+ * only: whoever wants attributes of many asks for some first, and then gets all, see inode.c); what
+ * is known of a stable one is not asked for again. Positions: 0 ".", 1 "..", then a name's place
+ * among the known, which it keeps.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sentry/fs/gofer/gofer_fs.h"
+#include "sentry/kernel/alloc.h"
+#include "sentry/kernel/timer.h"
+
+struct fill {
+    struct gofer_fs *fs;
+    struct gname *dir;
+    bool *seen;     /* of the names known before, by place */
+    uint32_t nseen;
+};
+
+static int fill_one(void *arg, const struct gofer_dirent *e)
+{
+    struct fill *f = arg;
+
+    LOCK_SCOPE(&f->fs->lock);
+    struct gname *n = gname_note_locked(f->fs, f->dir, e->name, e->namelen, &e->entry, e->has_attr);
+    if (!n)
+        return -ENOMEM;
+    if (n->index < f->nseen)
+        f->seen[n->index] = true;
+    return 0;
+}
+
+/* Names that were known and are not listed any more are gone, unless they came meanwhile. */
+static void forget_unseen_locked(struct fill *f)
+{
+    for (uint32_t i = 0; i < f->nseen; i++)
+        if (!f->seen[i] && f->dir->dir->kids[i])
+            f->dir->dir->kids[i]->gone = true;
+}
+
+int gofer_fill_dir(struct gofer_fs *fs, struct gname *dir, bool attrs)
+{
+    struct gaddr *addr = kzalloc(sizeof *addr);
+    struct fill f = {.fs = fs, .dir = dir};
+    int r;
+
+    if (!addr)
+        return -ENOMEM;
+    lock(&fs->lock);
+    r = gname_addr_locked(fs, dir, NULL, addr);
+    if (!dir->dir)
+        dir->dir = kzalloc(sizeof *dir->dir);
+    f.nseen = dir->dir ? dir->dir->n : 0;
+    unlock(&fs->lock);
+    if (r == 0)
+        r = dir->dir ? 0 : -ENOMEM;
+    f.seen = r == 0 && f.nseen ? kzalloc(f.nseen) : NULL;
+    if (r == 0 && f.nseen && !f.seen)
+        r = -ENOMEM;
+    if (r == 0) {
+        gofer_trip_begin();
+        r = gofer_list(fs->g, addr->node, addr->path, attrs, fill_one, &f);
+        gofer_trip_end();
+    }
+    if (r == 0) {
+        LOCK_SCOPE(&fs->lock);
+        forget_unseen_locked(&f);
+        dir->dir->complete = true;
+        dir->dir->stamp = ktime_now();
+        dir->dir->lookups = 0;
+    }
+    kfree(f.seen);
+    kfree(addr);
+    return r;
+}
+
+static int emit_names_locked(struct file *f, struct gname *dir, struct dirent_sink *s)
+{
+    for (uint32_t i = (uint32_t)(f->pos - 2); dir->dir && i < dir->dir->n; i++) {
+        struct gname *n = dir->dir->kids[i];
+        loff_t next = (loff_t)i + 3;
+
+        if (n && !n->gone &&
+            !s->emit(s, n->name, n->namelen, n->ino, IFTODT(n->mode), next))
+            return 0;
+        f->pos = next;
+    }
+    return 0;
+}
+
+static int gofer_readdir(struct task *t, struct file *f, struct dirent_sink *s)
+{
+    struct gofer_fs *fs = gofer_fs_of(f->inode);
+    struct gname *dir = gname_of(f->inode);
+    int r = 0;
+
+    (void)t;
+    lock(&fs->lock);
+    bool known = dir->dir && dir->dir->complete && (fs->stable || f->pos > 2);
+    unlock(&fs->lock);
+    if (!known)
+        r = gofer_fill_dir(fs, dir, /* attrs= */ false);
+    if (r < 0)
+        return r;
+    if (f->pos == 0) {
+        if (!s->emit(s, ".", 1, dir->ino, DT_DIR, 1))
+            return 0;
+        f->pos = 1;
+    }
+    if (f->pos == 1) {
+        if (!s->emit(s, "..", 2, dir->parent ? dir->parent->ino : dir->ino, DT_DIR, 2))
+            return 0;
+        f->pos = 2;
+    }
+    if (f->pos - 2 > UINT32_MAX)
+        return 0;
+    LOCK_SCOPE(&fs->lock);
+    return emit_names_locked(f, dir, s);
+}
+
+static loff_t gofer_dir_llseek(struct task *t, struct file *f, loff_t off, int whence)
+{
+    (void)t;
+    if (whence == SEEK_CUR)
+        off += f->pos;
+    else if (whence != SEEK_SET)
+        return -EINVAL;
+    if (off < 0)
+        return -EINVAL;
+    return f->pos = off;
+}
+
+static int gofer_dir_fsync(struct task *t, struct file *f, bool datasync)
+{
+    (void)t;
+    (void)f;
+    (void)datasync;
+    return 0;
+}
+
+const struct file_ops gofer_dir_fops = {
+    .name = "directory",
+    .readdir = gofer_readdir,
+    .llseek = gofer_dir_llseek,
+    .fsync = gofer_dir_fsync,
+};
