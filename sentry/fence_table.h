@@ -81,6 +81,7 @@ static const struct fence_rule fence_rules[] = {
     ALLOW(pwrite64, "memory files, a stub's memory"),
     ALLOW(preadv2, "without waiting"),
     ALLOW(pwritev2, "without waiting"),
+    ALLOW_IF(ioctl, "bytes waiting in a host stream", IOCTL_IS(FIONREAD)),
     ALLOW(lseek, "standard streams that are files; holes of memory files"),
     ALLOW(fstat, "standard streams"),
     ALLOW(newfstatat, "the same by libc"),

@@ -409,7 +409,9 @@ static struct inode *make_inode(struct host_file *h, const struct stat *st, stru
 struct file *host_file_new(int fd, unsigned flags)
 {
     struct host_file *h = kzalloc(sizeof *h);
-    struct file *f = file_new_sized(sizeof *f, &host_ops, flags & (O_ACCMODE | O_APPEND));
+    int has = fcntl(fd, F_GETFL);
+    struct file *f = file_new_sized(sizeof *f, &host_ops,
+                                    (has < 0 ? flags : (unsigned)has) & (O_ACCMODE | O_APPEND));
     struct dentry *root = NULL;
     struct stat st;
 
