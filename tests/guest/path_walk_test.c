@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Path walks as a guest sees them: links, loops, dots, slashes, lengths, openat2. */
+#include <limits.h>
+#include <stdint.h>
+#include <linux/openat2.h>
+#include <sys/syscall.h>
+
+#include "scratch.h"
+
+static void links(void)
+{
+    char buf[64];
+    struct stat st;
+
+    CHECK_EQ(mkdir("d", 0755), 0);
+    put_text("d/f", "text");
+    CHECK_EQ(symlink("d", "l"), 0);
+    CHECK_EQ(symlink("d/f", "lf"), 0);
+    CHECK_EQ(symlink("self", "self"), 0);
+    CHECK_EQ(symlink("b", "a"), 0);
+    CHECK_EQ(symlink("a", "b"), 0);
+    CHECK_EQ(symlink("gone", "dangling"), 0);
+    CHECK_TEXT("l/f", "text");
+    CHECK_TEXT("l/../lf", "text");
+    CHECK_TEXT("./l//./../d/f", "text");
+    CHECK_ERR(open("self", O_RDONLY), ELOOP);
+    CHECK_ERR(open("a", O_RDONLY), ELOOP);
+    CHECK_ERR(open("a/x", O_RDONLY), ELOOP);
+    CHECK_ERR(stat("self", &st), ELOOP);
+    CHECK_EQ(lstat("self", &st), 0);
+    CHECK(S_ISLNK(st.st_mode));
+    CHECK_EQ(st.st_size, 4);
+    CHECK_ERR(open("dangling", O_RDONLY), ENOENT);
+    CHECK_ERR(open("dangling", O_CREAT | O_EXCL | O_WRONLY, 0600), EEXIST);
+    CHECK_EQ(close(open("dangling", O_CREAT | O_WRONLY, 0600)), 0);
+    CHECK_EQ(stat("gone", &st), 0);
+    CHECK_EQ(readlink("lf", buf, sizeof buf), 3);
+    CHECK_EQ(readlink("lf", buf, 2), 2);
+    CHECK_ERR(readlink("lf", buf, 0), EINVAL);
+    CHECK_ERR(readlink("d", buf, sizeof buf), EINVAL);
+    CHECK_ERR(readlink("none", buf, sizeof buf), ENOENT);
+    CHECK_ERR(symlink("", "empty"), ENOENT);
+    CHECK_ERR(symlink("x", "lf"), EEXIST);
+}
+
+static void slashes(void)
+{
+    struct stat st;
+
+    CHECK_ERR(stat("d/f/", &st), ENOTDIR);
+    CHECK_ERR(stat("lf/", &st), ENOTDIR);
+    CHECK_ERR(stat("d/f/..", &st), ENOTDIR);
+    CHECK_ERR(stat("d/f/x", &st), ENOTDIR);
+    CHECK_EQ(lstat("l/", &st), 0);
+    CHECK(S_ISDIR(st.st_mode));
+    CHECK_EQ(lstat("l", &st), 0);
+    CHECK(S_ISLNK(st.st_mode));
+    CHECK_ERR(stat("", &st), ENOENT);
+    CHECK_ERR(open("new/", O_CREAT | O_WRONLY, 0600), EISDIR);
+    CHECK_ERR(open("d/", O_CREAT | O_RDONLY, 0600), EISDIR);
+    CHECK_ERR(open("d", O_CREAT | O_RDONLY, 0600), EISDIR);
+    CHECK_EQ(mkdir("m/", 0755), 0);
+    CHECK_ERR(mkdir("m/.", 0755), EEXIST);
+    CHECK_ERR(mkdir("m", 0755), EEXIST);
+    CHECK_ERR(mkdir("/", 0755), EEXIST);
+    CHECK_ERR(mknod("n/", S_IFREG | 0600, 0), ENOENT);
+    CHECK_ERR(symlink("x", "n/"), ENOENT);
+    CHECK_ERR(link("d/f", "n/"), ENOENT);
+    CHECK_ERR(unlink("d/f/"), ENOTDIR);
+    CHECK_ERR(unlink("m/"), EISDIR);
+    CHECK_ERR(unlink("m"), EISDIR);
+    CHECK_EQ(rmdir("m/"), 0);
+    CHECK_ERR(rmdir("l"), ENOTDIR);
+    CHECK_ERR(rmdir("l/"), ENOTDIR);
+    CHECK_ERR(rmdir("d/."), EINVAL);
+    CHECK_ERR(rmdir("d/.."), ENOTEMPTY);
+    CHECK_ERR(rmdir("d"), ENOTEMPTY);
+    CHECK_ERR(rmdir("/"), EBUSY);
+    CHECK_ERR(unlink("d/."), EISDIR);
+}
+
+static void lengths(void)
+{
+    static char path[PATH_MAX + 16], name[NAME_MAX + 2];
+    struct stat st;
+
+    memset(name, 'n', sizeof name - 1);
+    CHECK_ERR(stat(name, &st), ENAMETOOLONG);
+    CHECK_ERR(mkdir(name, 0755), ENAMETOOLONG);
+    CHECK_ERR(open(name, O_CREAT | O_WRONLY, 0600), ENAMETOOLONG);
+    name[NAME_MAX] = 0;
+    CHECK_EQ(mkdir(name, 0755), 0);
+    CHECK_EQ(rmdir(name), 0);
+    memset(path, '/', PATH_MAX - 1);
+    CHECK_EQ(stat(path, &st), 0);
+    path[PATH_MAX - 1] = '/';
+    path[PATH_MAX] = 0;
+    CHECK_ERR(stat(path, &st), ENAMETOOLONG);
+    CHECK_ERR(stat((char *)8, &st), EFAULT);
+    CHECK_ERR(open((char *)-1, O_RDONLY), EFAULT);
+}
+
+static void forty(void)
+{
+    char to[16], name[16];
+    struct stat st;
+
+    put_text("c0", "end");
+    for (int i = 1; i <= 41; i++) {
+        snprintf(to, sizeof to, "c%d", i - 1);
+        snprintf(name, sizeof name, "c%d", i);
+        CHECK_EQ(symlink(to, name), 0);
+    }
+    CHECK_TEXT("c40", "end");
+    CHECK_ERR(stat("c41", &st), ELOOP);
+}
+
+static int openat2_(int dfd, const char *path, uint64_t flags, uint64_t resolve)
+{
+    struct open_how how = { .flags = flags, .resolve = resolve };
+
+    return syscall(SYS_openat2, dfd, path, &how, sizeof how);
+}
+
+static void fences(void)
+{
+    struct open_how how = { .flags = O_RDONLY };
+    struct {
+        struct open_how how;
+        uint64_t more;
+    } big = { { .flags = O_RDONLY }, 0 };
+    int d, fd;
+
+    CHECK_EQ(mkdir("jail", 0755), 0);
+    put_text("jail/f", "in");
+    CHECK_EQ(symlink("../d/f", "jail/rel"), 0);
+    CHECK_EQ(symlink("/f", "jail/abs"), 0);
+    CHECK_EQ(symlink("f", "jail/ok"), 0);
+    d = open("jail", O_PATH | O_DIRECTORY);
+    CHECK(d >= 0);
+    CHECK_ERR(openat2_(d, "rel", O_RDONLY, RESOLVE_BENEATH), EXDEV);
+    CHECK_ERR(openat2_(d, "abs", O_RDONLY, RESOLVE_BENEATH), EXDEV);
+    CHECK_ERR(openat2_(d, "..", O_RDONLY, RESOLVE_BENEATH), EXDEV);
+    CHECK_ERR(openat2_(d, "/", O_RDONLY, RESOLVE_BENEATH), EXDEV);
+    CHECK_ERR(openat2_(d, "ok", O_RDONLY, RESOLVE_NO_SYMLINKS), ELOOP);
+    fd = openat2_(d, "ok", O_RDONLY, RESOLVE_BENEATH);
+    CHECK(fd >= 0);
+    close(fd);
+    fd = openat2_(d, "abs", O_RDONLY, RESOLVE_IN_ROOT);
+    CHECK(fd >= 0);
+    close(fd);
+    fd = openat2_(d, "/../../f", O_RDONLY, RESOLVE_IN_ROOT);
+    CHECK(fd >= 0);
+    close(fd);
+    CHECK_ERR(openat2_(d, "f", O_RDONLY, 1u << 20), EINVAL);
+    CHECK_ERR(openat2_(d, "f", O_RDONLY, RESOLVE_BENEATH | RESOLVE_IN_ROOT), EINVAL);
+    CHECK_ERR(openat2_(d, "f", 1ull << 40, 0), EINVAL);
+    CHECK_ERR(openat2_(d, "f", O_PATH | O_WRONLY, 0), EINVAL);
+    CHECK_ERR(syscall(SYS_openat2, d, "f", &how, 8), EINVAL);
+    CHECK_ERR(syscall(SYS_openat2, d, "f", &how, 100000), E2BIG);
+    fd = syscall(SYS_openat2, d, "f", &big, sizeof big);
+    CHECK(fd >= 0);
+    close(fd);
+    big.more = 1;
+    CHECK_ERR(syscall(SYS_openat2, d, "f", &big, sizeof big), E2BIG);
+    how.mode = 0600;
+    CHECK_ERR(syscall(SYS_openat2, d, "f", &how, sizeof how), EINVAL);
+    close(d);
+}
+
+static void cwd(void)
+{
+    char buf[PATH_MAX];
+    struct stat st;
+
+    CHECK_EQ(mkdir("w", 0755), 0);
+    CHECK_EQ(chdir("w"), 0);
+    CHECK(getcwd(buf, sizeof buf) != NULL);
+    CHECK(!strncmp(buf, scratch_dir, strlen(scratch_dir)) && !strcmp(buf + strlen(scratch_dir), "/w"));
+    CHECK_ERR(syscall(SYS_getcwd, buf, 3), ERANGE);
+    CHECK_EQ(syscall(SYS_getcwd, buf, sizeof buf), strlen(scratch_dir) + 3);
+    CHECK_EQ(rmdir("../w"), 0);
+    CHECK_ERR(syscall(SYS_getcwd, buf, sizeof buf), ENOENT);
+    CHECK_ERR(mkdir("x", 0755), ENOENT);
+    CHECK_ERR(open("x", O_CREAT | O_WRONLY, 0600), ENOENT);
+    CHECK_EQ(stat(".", &st), 0);
+    CHECK_EQ(st.st_nlink, 0);
+    CHECK_EQ(chdir(".."), 0);
+    CHECK_ERR(chdir("d/f"), ENOTDIR);
+    CHECK_ERR(chdir("none"), ENOENT);
+    CHECK_ERR(fchdir(99), EBADF);
+}
+
+int main(void)
+{
+    scratch_begin();
+    RUN(links);
+    RUN(slashes);
+    RUN(lengths);
+    RUN(forty);
+    RUN(fences);
+    RUN(cwd);
+    scratch_end();
+    DONE();
+}
