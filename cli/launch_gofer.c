@@ -59,7 +59,8 @@ void gofer_child(const struct launch *l, const struct launch_fds *f, struct spaw
     if (r < 0)
         child_fail(f->gofer_status, EXIT_SBX, "cannot start the gofer: setuid: %s", strerror(-r));
     /* Files that only the caller, root, may read are shown as to root; nothing else is left. */
-    child_capabilities(sp->root ? 1ull << CAP_DAC_READ_SEARCH : 0);
+    const uint64_t caps = sp->root ? 1ull << CAP_DAC_READ_SEARCH : 0;
+    child_capabilities(caps);
     keep[nkeep++] = f->gofer_sock[0];
     if (f->ring >= 0)
         keep[nkeep++] = f->ring;
@@ -68,6 +69,7 @@ void gofer_child(const struct launch *l, const struct launch_fds *f, struct spaw
                                       .ring_fd = f->ring,
                                       .exports = exports,
                                       .nexports = n,
-                                      .without = l->without };
+                                      .without = l->without,
+                                      .keep_caps = caps };
     gofer_main(&cfg);
 }
