@@ -50,7 +50,7 @@ const char *const visible_etc[] = {
     "locale.conf",
     "localtime",
     "timezone",
-    "default",
+   
     /* the system's name, and what links lead through */
     "os-release",
     "debian_version",
@@ -58,7 +58,6 @@ const char *const visible_etc[] = {
     "redhat-release",
     "alpine-release",
     "alternatives",
-    "environment",
     "profile",
     "profile.d",
     "bash.bashrc",
@@ -99,7 +98,7 @@ const char *const visible_etc[] = {
     "R",
     "php",
     "lua",
-    "npmrc",
+   
     "node",
     "wgetrc",
     "xattr.conf",

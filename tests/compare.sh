@@ -1,0 +1,56 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+#
+# compare.sh SBX PROGRAM [args]: runs PROGRAM inside and natively, each in a fresh directory with a
+# fresh home and the same short environment, and compares standard output and exit status. What it
+# wrote inside must not be on the host. A program exits with 77 (natively) to be skipped.
+set -u
+sbx=$1
+shift
+program=$(realpath "$1")
+shift
+# The path is the same both times: it may be printed.
+top=$(mktemp -d)
+trap 'rm -rf "$top"' EXIT
+chmod 755 "$top"
+mkdir "$top/native" "$top/inside"
+
+# run NAME COMMAND...: in a fresh directory
+run() {
+    name=$1
+    shift
+    rm -rf "$top/run"
+    mkdir -p "$top/run/work" "$top/run/home"
+    (
+        cd "$top/run/work" || exit 99
+        env -i PATH=/usr/local/bin:/usr/bin:/bin HOME="$top/run/home" LANG=C.UTF-8 TERM=dumb \
+            USER=user LOGNAME=user SHELL=/bin/sh SBX_WITHOUT="${SBX_WITHOUT:-}" "$@" </dev/null
+    ) >"$top/$name/out" 2>"$top/$name/err"
+    echo $? >"$top/$name/status"
+}
+
+run native "$program" "$@"
+if [ "$(cat "$top/native/status")" -eq 77 ]; then
+    cat "$top/native/out" "$top/native/err"
+    exit 77
+fi
+run inside "$sbx" run --timeout="${COMPARE_TIMEOUT:-240}" "$program" "$@"
+left=$(find "$top/run/work" "$top/run/home" -mindepth 1 | head -5)
+
+failed=0
+if [ -n "$left" ]; then
+    printf 'written to the host:\n%s\n' "$left"
+    failed=1
+fi
+for part in status out; do
+    if ! cmp -s "$top/native/$part" "$top/inside/$part"; then
+        echo "--- $part: < native, > inside"
+        diff "$top/native/$part" "$top/inside/$part" | head -40
+        failed=1
+    fi
+done
+if [ "$failed" -ne 0 ]; then
+    echo "--- standard error inside:"
+    tail -20 "$top/inside/err"
+fi
+exit $failed
