@@ -10,9 +10,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <stdio.h>
 
+#include "sentry/kernel/access.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
 
@@ -103,17 +103,6 @@ int pidfd_send_signal(struct task *t, struct file *f, int sig, const struct lx_s
     return signal_send_group_locked(g, sig, info);
 }
 
-/* May t take what g has? As ptrace attaching would be: same ids, or CAP_SYS_PTRACE. */
-static bool pidfd_may_access(struct task *t, struct tgroup *g, const struct task *target)
-{
-    const struct cred *a = t->cred, *b = target->cred;
-    if (t->group == g || task_capable(t, CAP_SYS_PTRACE))
-        return true;
-    return g->dumpable && a->fsuid == b->uid && a->fsuid == b->euid && a->fsuid == b->suid &&
-           a->fsgid == b->gid && a->fsgid == b->egid && a->fsgid == b->sgid &&
-           (b->cap_permitted & ~a->cap_permitted) == 0;
-}
-
 struct file *pidfd_get_file(struct task *t, struct file *f, int targetfd)
 {
     struct tgroup *g = pidfd_group(f);
@@ -124,7 +113,7 @@ struct file *pidfd_get_file(struct task *t, struct file *f, int targetfd)
     lock(&kernel.tasks_lock);
     struct task *leader = g->leader;
     if (leader && !g->zombie && leader->files) {
-        r = pidfd_may_access(t, g, leader) ? 0 : -EPERM;
+        r = task_may_access_locked(t, leader, false) ? 0 : -EPERM;
         if (!r)
             files = files_ref(leader->files);
     }

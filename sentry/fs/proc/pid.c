@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* /proc/PID and /proc/PID/task/TID: their tables, who they belong to and who may look into them. */
 #include <errno.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "sentry/fs/proc/proc.h"
+#include "sentry/kernel/access.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/mm/mm.h"
 
@@ -60,19 +60,6 @@ struct files *proc_files(const struct pobj *o)
     return t && t->files ? files_ref(t->files) : NULL;
 }
 
-static bool access_locked(struct task *t, struct task *target)
-{
-    const struct cred *a = t->cred, *b = target->cred;
-
-    if (t->group == target->group)
-        return true;
-    if (cred_capable(a, CAP_SYS_PTRACE))
-        return true;
-    return target->group->dumpable && a->fsuid == b->euid && a->fsuid == b->suid &&
-           a->fsuid == b->uid && a->fsgid == b->egid && a->fsgid == b->sgid && a->fsgid == b->gid &&
-           !(b->cap_permitted & ~a->cap_permitted);
-}
-
 int proc_may_access(struct task *t, const struct pobj *o)
 {
     LOCK_SCOPE(&kernel.tasks_lock);
@@ -82,7 +69,7 @@ int proc_may_access(struct task *t, const struct pobj *o)
         return -ESRCH;
     if (!t || !target->cred)
         return 0;
-    return access_locked(t, target) ? 0 : -EACCES;
+    return task_may_access_locked(t, target, true) ? 0 : -EACCES;
 }
 
 int proc_path(const struct pobj *o, int which, struct path *ret)

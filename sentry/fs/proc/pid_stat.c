@@ -5,14 +5,11 @@
 #include <string.h>
 
 #include "sentry/fs/proc/proc.h"
+#include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/cputime.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/mm/mm.h"
 #include "sentry/vfs/file.h"
-
-/* The controlling terminal's device number; the owner of terminals gives the real one. */
-__attribute__((weak)) uint32_t tty_devnum(struct tty *tty);
-__attribute__((weak)) pid_t tty_foreground(struct tty *tty);
 
 struct snapshot {
     pid_t tid, tgid, ppid, pgid, sid;
@@ -140,9 +137,9 @@ static int take(struct snapshot *s, struct task *reader, const struct pobj *o, b
     s->rss = g->rlim[RLIMIT_RSS];
     s->sigpending = g->rlim[RLIMIT_SIGPENDING];
     s->tpgid = -1;
-    if (g->session && g->session->tty && tty_devnum) {
-        s->tty = tty_devnum(g->session->tty);
-        s->tpgid = tty_foreground ? tty_foreground(g->session->tty) : -1;
+    if (g->session) {
+        s->tty = (uint32_t)tty_session_rdev_locked(g->session);
+        s->tpgid = tty_session_pgrp_locked(g->session);
     }
     if (t->fs)
         s->umask = t->fs->umask, s->has_fs = true; /* one word: read without its lock */

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kcmp: do two processes share something? The order it gives is that of the objects' addresses seen
+ * through a secret function: a program can sort by it, and learns nothing else.
+ */
+#include <errno.h>
+#include <linux/kcmp.h>
+#include <pthread.h>
+#include <sys/random.h>
+
+#include "sentry/kernel/access.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/syscalls/table.h"
+#include "sentry/vfs/file.h"
+
+static uint64_t key[2];
+static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+
+static void make_key(void)
+{
+    if (getrandom(key, sizeof key, 0) != sizeof key)
+        klog(1, "kcmp: no random numbers\n");
+    key[1] |= 1; /* odd: no two objects become one */
+}
+
+static uint64_t disguise(const void *p)
+{
+    pthread_once(&key_once, make_key);
+    return ((uint64_t)(uintptr_t)p ^ key[0]) * key[1];
+}
+
+static long order(const void *a, const void *b)
+{
+    uint64_t x = disguise(a), y = disguise(b);
+
+    return x == y ? 0 : x < y ? 1 : 2;
+}
+
+/* The descriptor tables of both, as references; 0, -ESRCH, -EPERM. */
+static int get_tables(struct task *t, pid_t pid1, pid_t pid2, struct files *ret[2])
+{
+    LOCK_SCOPE(&kernel.tasks_lock);
+    struct task *a = task_find_locked(pid1), *b = task_find_locked(pid2);
+
+    if (!a || !b)
+        return -ESRCH;
+    if (!task_may_access_locked(t, a, false) || !task_may_access_locked(t, b, false))
+        return -EPERM;
+    if (!a->files || !b->files)
+        return -EBADF;
+    ret[0] = files_ref(a->files);
+    ret[1] = files_ref(b->files);
+    return 0;
+}
+
+static struct file *file_at(struct files *files, unsigned long fd)
+{
+    LOCK_SCOPE(&files->lock);
+    return fd < files->cap ? files->fds[fd].file : NULL;
+}
+
+static long compare_files(struct task *t, pid_t pid1, pid_t pid2, unsigned long fd1,
+                          unsigned long fd2)
+{
+    struct files *files[2];
+    int r = get_tables(t, pid1, pid2, files);
+
+    if (r < 0)
+        return r;
+    struct file *a = file_at(files[0], fd1), *b = file_at(files[1], fd2);
+    files_put(files[0]);
+    files_put(files[1]);
+    return a && b ? order(a, b) : -EBADF; /* compared, not looked into */
+}
+
+long sys_kcmp(struct task *t, pid_t pid1, pid_t pid2, int type, unsigned long idx1,
+              unsigned long idx2)
+{
+    if (type == KCMP_FILE)
+        return compare_files(t, pid1, pid2, idx1, idx2);
+
+    LOCK_SCOPE(&kernel.tasks_lock);
+    struct task *a = task_find_locked(pid1), *b = task_find_locked(pid2);
+
+    if (!a || !b)
+        return -ESRCH;
+    if (!task_may_access_locked(t, a, false) || !task_may_access_locked(t, b, false))
+        return -EPERM;
+    switch (type) {
+    case KCMP_VM:
+        return order(a->mm, b->mm);
+    case KCMP_FILES:
+        return order(a->files, b->files);
+    case KCMP_FS:
+        return order(a->fs, b->fs);
+    case KCMP_SIGHAND:
+        return order(a->group->sighand, b->group->sighand);
+    case KCMP_IO:
+    case KCMP_SYSVSEM:
+        return 0; /* neither has any */
+    default:
+        return -EINVAL;
+    }
+}
