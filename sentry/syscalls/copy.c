@@ -89,15 +89,15 @@ static int copy_range_check(struct task *t, struct transfer *x, unsigned flags)
     (void)t;
     if (flags)
         return -EINVAL;
-    if (!(x->in->mode & FMODE_READ) || !(x->out->mode & FMODE_WRITE) ||
-        atomic_load(&x->out->flags) & O_APPEND)
-        return -EBADF;
     if (!a || !b)
         return -EINVAL;
     if (S_ISDIR(a->mode) || S_ISDIR(b->mode))
         return -EISDIR;
     if (!S_ISREG(a->mode) || !S_ISREG(b->mode))
         return -EINVAL;
+    if (!(x->in->mode & FMODE_READ) || !(x->out->mode & FMODE_WRITE) ||
+        atomic_load(&x->out->flags) & O_APPEND)
+        return -EBADF;
     if (a->sb != b->sb)
         return -EXDEV;
     from = x->in_off ? x->in_pos : x->in->pos;

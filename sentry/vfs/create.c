@@ -139,7 +139,7 @@ static int link_locked(struct task *t, const struct path *old, const struct path
     i->tmpfile = false;
     dentry_instantiate(d, inode_ref(i));
     if (fsnotify_active()) {
-        fsnotify_dentry(d, LX_IN_ATTRIB);
+        fsnotify_inode(i, LX_IN_ATTRIB);
         fsnotify_dirent(di, d->name, LX_IN_CREATE, false);
     }
     return 0;

@@ -63,6 +63,13 @@ static void send_locked(struct inode *i, uint32_t mask, uint32_t cookie, const c
     }
 }
 
+void fsnotify_inode_(struct inode *i, uint32_t mask)
+{
+    LOCK_SCOPE(&notify_lock);
+    send_locked(i, is_dir(i) ? mask | LX_IN_ISDIR : mask, /* cookie= */ 0, /* name= */ NULL,
+                /* unlinked= */ false);
+}
+
 void fsnotify_dentry_(struct dentry *d, uint32_t mask)
 {
     struct inode *inode = NULL, *dir = NULL;
@@ -118,7 +125,7 @@ void fsnotify_move_(struct inode *odir, const char *oname, struct inode *ndir, c
     cookie = ++last_cookie;
     send_locked(odir, LX_IN_MOVED_FROM | dir_bit, cookie, oname, /* unlinked= */ false);
     send_locked(ndir, LX_IN_MOVED_TO | dir_bit, cookie, nname, /* unlinked= */ false);
-    send_locked(moved, LX_IN_MOVE_SELF | dir_bit, /* cookie= */ 0, /* name= */ NULL,
+    send_locked(moved, LX_IN_MOVE_SELF, /* cookie= */ 0, /* name= */ NULL,
                 /* unlinked= */ false);
 }
 
@@ -142,5 +149,5 @@ static void end_watches(struct inode *i, uint32_t mask)
 
 void fsnotify_gone_(struct inode *i)
 {
-    end_watches(i, LX_IN_DELETE_SELF | (is_dir(i) ? LX_IN_ISDIR : 0));
+    end_watches(i, LX_IN_DELETE_SELF);
 }

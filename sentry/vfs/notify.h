@@ -4,8 +4,9 @@
  * is watched each hook is one load and a branch. Called with task locks at most, never a short lock.
  *
  * Who calls what:
- *   vfs path operations   fsnotify_dirent (create, delete), fsnotify_move, fsnotify_link,
- *                         fsnotify_inode (IN_ATTRIB of chmod, utimes, unlink), fsnotify_file IN_OPEN
+ *   vfs path operations   fsnotify_dirent (create, delete), fsnotify_move,
+ *                         fsnotify_dentry (IN_ATTRIB of chmod, utimes), fsnotify_inode (IN_ATTRIB
+ *                         of link and unlink), fsnotify_file IN_OPEN
  *   dentry_put            fsnotify_gone when a dentry of an inode without links goes
  *   read, write, close    fsnotify_file
  *
@@ -68,6 +69,7 @@ static inline bool fsnotify_active(void)
     return atomic_load_explicit(&fsnotify_watches, memory_order_relaxed) != 0;
 }
 
+void fsnotify_inode_(struct inode *i, uint32_t mask);
 void fsnotify_dentry_(struct dentry *d, uint32_t mask);
 void fsnotify_file_(struct file *f, uint32_t mask);
 void fsnotify_dirent_(struct inode *dir, const char *name, uint32_t mask, uint32_t cookie,
@@ -75,6 +77,13 @@ void fsnotify_dirent_(struct inode *dir, const char *name, uint32_t mask, uint32
 void fsnotify_move_(struct inode *odir, const char *oname, struct inode *ndir, const char *nname,
                     struct inode *moved);
 void fsnotify_gone_(struct inode *i);
+
+/* To the watchers of the inode alone: LX_IN_ATTRIB when its number of links changed. */
+static inline void fsnotify_inode(struct inode *i, uint32_t mask)
+{
+    if (fsnotify_active())
+        fsnotify_inode_(i, mask);
+}
 
 /* To the watchers of d's inode, and of the directory it lies in (with its name). */
 static inline void fsnotify_dentry(struct dentry *d, uint32_t mask)

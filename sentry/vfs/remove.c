@@ -54,7 +54,7 @@ int vfs_unlink_at(struct task *t, int dfd, const char *path)
         r = dir->ops->unlink ? dir->ops->unlink(t, dir, d) : -EPERM;
     if (r == 0) {
         dentry_drop(d);
-        fsnotify_dentry(d, LX_IN_ATTRIB);
+        fsnotify_inode(i, LX_IN_ATTRIB);
         fsnotify_dirent(dir, last->name, LX_IN_DELETE, false);
     }
     dentry_put(d);

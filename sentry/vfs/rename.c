@@ -122,7 +122,7 @@ static void tell(struct renaming *rn, struct inode *moved, struct inode *replace
     if (rn->flags & RENAME_EXCHANGE)
         fsnotify_move(rn->ndir, rn->to->name, rn->odir, rn->from->name, replaced);
     else
-        fsnotify_dentry(rn->nd, LX_IN_ATTRIB);
+        fsnotify_inode(replaced, LX_IN_ATTRIB);
 }
 
 static int rename_locked(struct renaming *rn)

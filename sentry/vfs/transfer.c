@@ -85,8 +85,8 @@ ssize_t transfer_run(struct task *t, struct transfer *x)
         n = drain(t, x);
         if (n <= 0)
             break;
-        if (task_signal_pending(t) || (x->used < x->have && file_nonblock(x->out)))
-            break;
+        if (task_signal_pending(t) || !(file_poll(x->out, NULL) & POLLOUT))
+            break; /* what was moved so far is the answer: no wait for room once there is some */
     }
     if (n == -EWAITING)
         return n;
