@@ -114,47 +114,70 @@ static int by_ending(const struct view *v, const char *file, struct program *p, 
     return -ENOENT;
 }
 
+/* The first bytes of what must be a regular file; *ret_got -EACCES: it may be run, not read. */
+static int read_head(const struct view *v, const char *arg, const char *file, char *head,
+                     ssize_t *ret_got)
+{
+    struct stat st;
+    int r = view_stat(v, file, &st);
+
+    if (r < 0)
+        return fail(r == -ENOENT ? EXIT_NOTFOUND : EXIT_NOEXEC, "%s: %s", arg, strerror(-r));
+    if (S_ISDIR(st.st_mode))
+        return fail(EXIT_NOEXEC, "%s is a directory; give a script or program in it", arg);
+    if (!S_ISREG(st.st_mode))
+        return fail(EXIT_NOEXEC, "%s is no regular file; give a script or program", arg);
+    *ret_got = view_head(v, file, head, HEAD);
+    if (*ret_got == -EACCES && !view_executable(v, file))
+        return fail(EXIT_NOEXEC, "%s: permission denied; it can be neither read nor run", arg);
+    if (*ret_got < 0 && *ret_got != -EACCES)
+        return fail(EXIT_NOEXEC, "%s: %s", arg, strerror((int)-*ret_got));
+    return 0;
+}
+
+/* It is the program itself, or cannot be run. */
+static int check_program(const struct view *v, const char *arg, const char *file, const char *head,
+                         ssize_t got)
+{
+    bool elf = got >= 4 && memcmp(head, "\177ELF", 4) == 0;
+
+    if (got == -EACCES)
+        return 0; /* exec decides */
+    if (!view_executable(v, file))
+        return elf ? fail(EXIT_NOEXEC, "%s: permission denied; make it executable: chmod +x %s",
+                          arg, arg)
+                   : fail(EXIT_NOEXEC,
+                          "%s: permission denied; give it a #! line or make it "
+                          "executable",
+                          arg);
+    return elf ? elf_check(v, file)
+               : fail(EXIT_NOEXEC, "%s: neither a program nor a script with a #! line", arg);
+}
+
 /* arg: how the program hears its own name. */
 static int inspect(const struct view *v, const char *arg, bool command, struct program *p,
                    unsigned *n)
 {
     char head[HEAD + 1] = "", *interp, *interp_arg;
-    ssize_t got = view_head(v, p->file, head, HEAD);
-    struct stat st;
-    int r;
+    bool elf;
+    ssize_t got;
+    int r = read_head(v, arg, p->file, head, &got);
 
-    if (view_stat(v, p->file, &st) == 0 && S_ISDIR(st.st_mode))
-        return fail(EXIT_NOEXEC, "%s is a directory; give a script or program in it", arg);
-    if (got == -EACCES && !view_executable(v, p->file))
-        return fail(EXIT_NOEXEC, "%s: permission denied; it can be neither read nor run", arg);
-    if (got < 0 && got != -EACCES)
-        return fail(got == -ENOENT ? EXIT_NOTFOUND : EXIT_NOEXEC, "%s: %s", arg,
-                    strerror((int)-got));
-    if (got >= 0 && !S_ISREG(st.st_mode))
-        return fail(EXIT_NOEXEC, "%s is no regular file", arg);
+    if (r)
+        return r;
+    elf = got >= 4 && memcmp(head, "\177ELF", 4) == 0;
     if (parse_shebang(head, &interp, &interp_arg)) {
         r = start_interpreter(v, arg, interp, interp_arg, p, n);
         if (r == 0)
             push(p, n, p->by_path || v->moved ? p->file : arg);
         return r;
     }
-    if (got >= 4 && memcmp(head, "\177ELF", 4) == 0) {
-        if (!view_executable(v, p->file))
-            return fail(EXIT_NOEXEC, "%s: permission denied; make it executable: chmod +x %s", arg,
-                        arg);
-        r = elf_check(v, p->file);
-    } else if (!command && (r = by_ending(v, p->file, p, n)) != -ENOENT) {
+    if (!command && !elf && (r = by_ending(v, p->file, p, n)) != -ENOENT) {
         if (r == 0)
             push(p, n, v->moved ? p->file : arg);
         return r;
-    } else if (got == -EACCES) {
-        r = 0; /* may be run, not read: exec decides */
-    } else if (!view_executable(v, p->file)) {
-        return fail(EXIT_NOEXEC, "%s: permission denied; give it a #! line or make it executable",
-                    arg);
-    } else {
-        r = fail(EXIT_NOEXEC, "%s: neither a program nor a script with a #! line", arg);
     }
+    r = check_program(v, arg, p->file, head, got);
     if (r == 0) {
         p->exec_path = p->file;
         push(p, n, arg);

@@ -38,7 +38,7 @@ expect() {
 }
 
 echo 'print(1)' >ok.py
-mkdir dir closed && chmod 0 closed
+mkdir folder closed && chmod 0 closed
 echo hello >plain && cp plain exec && chmod +x exec
 printf '#!/nonexistent/interp\nx\n' >nointerp && printf '#!/usr/bin/env nosuchinterp\nx\n' >noenv
 printf '#!%s/plain\n' "$top" >badinterp
@@ -62,8 +62,8 @@ expect 125 'takes no value' "$sbx" run --help=x ok.py
 expect 127 'neither a file here nor a command' "$sbx" run nosuch.py
 expect 127 'no such file' "$sbx" run ./nosuch.py
 expect 127 'nor a command' "$sbx" run -- nosuchcmd
-expect 126 'is a directory' "$sbx" run dir
-expect 126 'is a directory' "$sbx" run ./dir
+expect 126 'is a directory' "$sbx" run folder
+expect 126 'is a directory' "$sbx" run ./folder
 expect 126 'is a directory' "$sbx" run /
 expect 126 'make it executable' "$sbx" run ./noexec
 expect 126 'permission denied' "$sbx" run plain
@@ -79,7 +79,7 @@ expect 126 '32-bit x86' "$sbx" run ./bits
 expect 127 'ld-nosuch' "$sbx" run ./noloader
 expect 125 'does not exist\|No such file' "$sbx" run --rootfs /nosuch ls
 expect 125 'Not a directory' "$sbx" run --rootfs "$top/plain" ls
-expect 127 'nor a command' "$sbx" run --rootfs "$top/dir" ls
+expect 127 'nor a command' "$sbx" run --rootfs "$top/folder" ls
 expect 125 'No such file' "$sbx" run --bind /nosuch ok.py
 expect 125 'give SRC' "$sbx" run --bind /usr:rel ok.py
 expect 125 'give SRC' "$sbx" run --bind '' ok.py
