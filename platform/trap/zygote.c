@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -108,6 +109,16 @@ static void drop_rseq(void)
                 1 /* RSEQ_FLAG_UNREGISTER */, RSEQ_SIG);
 }
 
+/* Stubs hold none; and a sentry without any could not read one that held some. */
+static void drop_capabilities(void)
+{
+    struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct none[2] = { 0 };
+
+    if (syscall(SYS_capset, &head, none) < 0)
+        _exit(124);
+}
+
 /* In the child: everything of the sentry goes. Does not return. */
 static void become_zygote(int sock, const struct bpf_asm *base, const struct bpf_asm *listen,
                           uint64_t secret, int blob_fd)
@@ -140,6 +151,7 @@ static void become_zygote(int sock, const struct bpf_asm *base, const struct bpf
     fill(z, sock, base, listen, secret);
     if (set_handlers(trap.slot) < 0)
         _exit(124);
+    drop_capabilities();
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* the sentry reads stubs */
     ((void (*)(uint64_t))(trap.slot + h.zygote))(trap.slot);
     _exit(124);
