@@ -16,8 +16,6 @@
 #include "abi/without.h"
 #include "cli/error.h"
 
-int gofer_ring_new(void) __attribute__((weak));
-
 /* An ordinary user without user namespaces: then Landlock is all that holds the gofer. */
 static void warn_unfenced(const struct launch *l, const struct spawn *sp)
 {
@@ -70,7 +68,9 @@ static int make_channels(struct launch *l, struct launch_fds *f)
     f->gofer_status = status[1];
     l->tty_sock = term[0];
     f->tty_sock = term[1];
-    f->ring = l->without & SBX_WITHOUT_IOURING ? -1 : (gofer_ring_new ? gofer_ring_new() : -1);
+    f->ring = l->without & SBX_WITHOUT_IOURING ? -1 : gofer_ring_new();
+    if (f->ring < 0)
+        f->ring = -1;
     return 0;
 }
 

@@ -70,6 +70,7 @@ void gofer_child(const struct launch *l, const struct launch_fds *f, struct spaw
                                       .exports = exports,
                                       .nexports = n,
                                       .without = l->without,
+                                      .lone_id = !sp->root && (sp->flags & CLONE_NEWUSER),
                                       .keep_caps = caps };
     gofer_main(&cfg);
 }

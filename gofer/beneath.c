@@ -11,6 +11,9 @@
 
 #include "gofer/beneath.h"
 
+#define OVERFLOW_ID 65534 /* what an id without a mapping looks like */
+
+static bool foreign_is_root;
 static bool have_openat2;
 
 static int openat2_beneath(int dirfd, const char *name, int flags)
@@ -29,8 +32,9 @@ static int openat2_beneath(int dirfd, const char *name, int flags)
     }
 }
 
-void beneath_init(void)
+void beneath_init(bool lone_id)
 {
+    foreign_is_root = lone_id;
     /* Old hosts say ENOSYS, container profiles that do not know the call EPERM. */
     int r = openat2_beneath(-1, ".", O_PATH);
     have_openat2 = r != -ENOSYS && r != -EPERM;
@@ -59,6 +63,12 @@ int beneath_open(int dirfd, const char *name, int flags)
     }
 }
 
+/* In a map of one id all others look like "nobody"; what lies on a system is root's as a rule. */
+static uint32_t shown_id(uint32_t id)
+{
+    return foreign_is_root && id == OVERFLOW_ID ? 0 : id;
+}
+
 int beneath_stat(int fd, struct gw_attr *ret)
 {
     struct statx st;
@@ -73,8 +83,8 @@ int beneath_stat(int fd, struct gw_attr *ret)
         .size = st.stx_size,
         .blocks = st.stx_blocks,
         .mode = st.stx_mode,
-        .uid = st.stx_uid,
-        .gid = st.stx_gid,
+        .uid = shown_id(st.stx_uid),
+        .gid = shown_id(st.stx_gid),
         .blksize = st.stx_blksize,
         .atime_s = st.stx_atime.tv_sec,
         .mtime_s = st.stx_mtime.tv_sec,

@@ -13,7 +13,8 @@
 #include "gofer/gofer.h"
 #include "gofer/protocol.h"
 
-void beneath_init(void); /* looks whether openat2 is there */
+/* Looks whether openat2 is there. lone_id: see gofer_config. */
+void beneath_init(bool lone_id);
 /* 0; -EINVAL for "", ".", "..", a slash or a NUL in it; -ENAMETOOLONG. */
 int name_check(const char *name, size_t len);
 /* A descriptor or -errno. flags: O_PATH or O_RDONLY and more; O_NOFOLLOW and O_CLOEXEC are added. */

@@ -23,6 +23,7 @@ struct gofer_config {
     const struct gofer_export *exports;
     unsigned nexports;
     uint64_t without;     /* abi/without.h */
+    bool lone_id;         /* its user namespace maps one id: all others are shown as root's */
     uint64_t keep_caps;   /* capabilities (bit n) to keep, e.g. CAP_DAC_READ_SEARCH; mostly 0 */
 };
 

@@ -160,7 +160,7 @@ int gofer_server_init(const struct gofer_config *cfg)
 {
     cpu_set_t cpus;
 
-    beneath_init();
+    beneath_init(cfg->lone_id);
     if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
         max_workers = MIN((unsigned)CPU_COUNT(&cpus), (unsigned)WORKERS_MAX);
     roots = calloc(cfg->nexports + 1, sizeof(*roots));
