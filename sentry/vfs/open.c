@@ -43,6 +43,8 @@ static int open_special(struct task *t, struct inode *i, struct file *f)
     case S_IFSOCK:
         return -ENXIO;
     }
+    if (!i->fops && !i->ops->open)
+        return -ENXIO; /* an eventfd and the like, through /proc/PID/fd */
     if (i->fops)
         f->ops = i->fops;
     return i->ops->open ? i->ops->open(t, i, f) : 0;

@@ -111,16 +111,53 @@ static int mem_statfs(struct task *t, struct super *sb, struct lx_statfs *ret)
     return 0;
 }
 
+/* Is a name that was missing in dir still, as far as the lower goes? */
+static int still_missing(struct task *t, struct inode *dir, const char *name, size_t len)
+{
+    struct mem_name *whiteout;
+    int r;
+
+    if (!mem_node(dir)->lower)
+        return 1;
+    lock(&dir->lock);
+    whiteout = names_find(&mem_node(dir)->names, name, len);
+    unlock(&dir->lock);
+    if (whiteout)
+        return 1;
+    r = overlay_shows(t, dir, name, len);
+    return r < 0 ? r : !r;
+}
+
+static int revalidate_missing(struct task *t, struct dentry *d)
+{
+    struct dentry *parent;
+    char name[256];
+    size_t len;
+    int r;
+
+    lock(&vfs.dcache_lock); /* a rename onto the name may come at any time */
+    parent = dentry_ref(d->parent);
+    len = d->namelen;
+    memcpy(name, d->name, len);
+    unlock(&vfs.dcache_lock);
+    r = still_missing(t, dentry_inode(parent), name, len);
+    dentry_put(parent);
+    return r;
+}
+
 /* The lower may change behind us only where it says so. */
 static int mem_revalidate(struct task *t, struct dentry *d)
 {
     struct inode *i = dentry_inode(d);
-    struct dentry *low = i ? mem_node(i)->lower : NULL;
     struct super *lsb = mem_super(d->sb)->lower;
 
-    if (!low || !lsb->ops->revalidate || mem_node(i)->changed)
+    if (!lsb->ops->revalidate)
         return 1;
-    return lsb->ops->revalidate(t, low);
+    if (!i)
+        return revalidate_missing(t, d);
+    if (!mem_node(i)->lower || mem_node(i)->changed)
+        return 1;
+    return lsb->ops->revalidate(t, mem_node(i)->lower);
 }
 
 static const struct super_ops tmpfs_super_ops = {
