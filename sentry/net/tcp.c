@@ -429,8 +429,8 @@ static int disconnect(struct isock *s)
     srv_conn = s->embryo_conn;
     s->embryo = NULL;
     s->embryo_conn = NULL;
+    sk->err = sk->state == SOCK_CLOSED ? 0 : ECONNRESET;
     sk->state = SOCK_CLOSED;
-    sk->err = 0;
     sk->shut = 0;
     s->rst = s->fin_sent = s->started = false;
     s->remote = inet_any(s);
