@@ -162,8 +162,9 @@ static int set_ip(struct task *t, struct isock *s, int opt, const void *v, sockl
     switch (opt) {
     case IP_ADD_MEMBERSHIP:
     case IP_ADD_SOURCE_MEMBERSHIP:
+        return n < 8 || !IN_MULTICAST(ntohl(*(const uint32_t *)v)) ? -EINVAL : -ENODEV;
     case MCAST_JOIN_GROUP:
-        return n < 8 ? -EINVAL : -ENODEV;
+        return n < sizeof(struct group_req) ? -EINVAL : -ENODEV;
     case IP_DROP_MEMBERSHIP:
     case IP_DROP_SOURCE_MEMBERSHIP:
     case MCAST_LEAVE_GROUP:

@@ -386,7 +386,7 @@ static void leave_pair(struct isock *s, bool reset)
     struct sock *to = c->end[!s->sk.side];
 
     c->end[s->sk.side] = NULL;
-    if (!to || tcp_closed(s))
+    if (!to || tcp_closed(s) || tcp_closed(inet_sk(to)))
         return;
     if (reset) {
         tcp_got_reset(to);
