@@ -169,7 +169,7 @@ static size_t fpu_at(struct ctx *c, size_t *ret_off)
     if (p == 0 || off % 16 || off < BLOCK_STACK_OFF || off > BLOCK_SIZE - 512)
         return 0;
     memcpy(&magic, (char *)c->block + off + FP_SW_OFF, 4);
-    memcpy(&size, (char *)c->block + off + FP_SW_OFF + 4, 4);
+    memcpy(&size, (char *)c->block + off + FP_SW_OFF + 16, 4); /* without the magic at its end */
     if (magic != FP_MAGIC1 || size < 512)
         size = 512;
     if (size > BLOCK_SIZE - off)
@@ -218,7 +218,22 @@ int frame_fpu_set(struct ctx *c, const void *buf, size_t n)
     return 0;
 }
 
+/* The image says "initial state", and stays one: the next signal frame is made from it. */
 void frame_fpu_reset(struct ctx *c)
 {
-    __atomic_store_n(&frame_at(c)->fpstate, 0, __ATOMIC_RELAXED);
+    static const uint16_t fcw = 0x37f;
+    static const uint32_t mxcsr = 0x1f80;
+    size_t off, size = fpu_at(c, &off);
+    char *at = (char *)c->block + off;
+
+    if (size == 0) {
+        __atomic_store_n(&frame_at(c)->fpstate, 0, __ATOMIC_RELAXED);
+        return;
+    }
+    memset(at, 0, 28);
+    memset(at + 32, 0, FP_SW_OFF - 32);
+    memcpy(at, &fcw, sizeof fcw);
+    memcpy(at + 24, &mxcsr, sizeof mxcsr);
+    if (size >= 576)
+        memset(at + 512, 0, 64); /* no component is in use */
 }

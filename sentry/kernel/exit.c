@@ -218,11 +218,9 @@ long do_exit(struct task *t, int code)
         if (kernel.strace)
             strace_exit(t, code);
         begin(t, code);
-        if (kernel.strace)
-            strace_exit(t, code);
         t->leave_phase = LEAVE_WORDS;
-        struct tgroup *g = t->group;
-        t->leave_ops = robust_leave(t, t->mm && g->exiting && atomic_load(&t->mm->refs) <= (int)g->nlive);
+        bool alone = t->mm && atomic_load(&t->mm->refs) <= (int)t->group->nlive;
+        t->leave_ops = robust_leave(t, t->group->exiting && alone);
     }
     struct leave_ops *l = t->leave_ops;
     if (t->leave_phase == LEAVE_WORDS && l && t->ctx && !atomic_load(&t->ctx_gone) &&

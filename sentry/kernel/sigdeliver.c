@@ -171,8 +171,6 @@ int signal_deliver(struct task *t)
         }
         bool again = v == NONE && atomic_load(&t->sigpending);
         unlock(&kernel.tasks_lock);
-        if (kernel.strace && info.signo && v != NONE)
-            strace_signal(t, info.signo, &info);
         if (kernel.strace && v != NONE && info.signo)
             strace_signal(t, info.signo, &info);
         if (v == ENDED)

@@ -165,6 +165,41 @@ static void changed(void)
     sigprocmask(SIG_SETMASK, &now, NULL);
 }
 
+/* Two signals at once: two frames, the second handler runs first, and the state survives both. */
+static volatile int order[4], norder;
+
+static void note(int sig, siginfo_t *si, void *v)
+{
+    (void)si, (void)v;
+    order[norder++ & 3] = sig;
+    __asm__ volatile("pcmpeqd %%xmm3, %%xmm3" ::: "xmm3");
+}
+
+static void nested(void)
+{
+    sigset_t s;
+    uint32_t x = 0x1234567, y;
+    install(SIGUSR1, note);
+    install(SIGUSR2, note);
+    sigemptyset(&s);
+    sigaddset(&s, SIGUSR1);
+    sigaddset(&s, SIGUSR2);
+    sigprocmask(SIG_BLOCK, &s, NULL);
+    raise(SIGUSR1);
+    raise(SIGUSR2);
+    unsigned long none = 0;
+    long ret;
+    __asm__ volatile("movd %[x], %%xmm3\n\t mov $8, %%r10d\n\t syscall\n\t movd %%xmm3, %[y]"
+                     : "=a"(ret), [y] "=r"(y)
+                     : "a"(SYS_rt_sigprocmask), "D"(SIG_SETMASK), "S"(&none), "d"(NULL), [x] "r"(x)
+                     : "rcx", "r10", "r11", "xmm3", "memory");
+    CHECK_EQ(ret, 0);
+    CHECK_EQ(norder, 2);
+    CHECK_EQ(order[0], SIGUSR2);
+    CHECK_EQ(order[1], SIGUSR1);
+    CHECK_EQ(x, y);
+}
+
 /* ---- faults ---- */
 
 static uint64_t skip_to;
@@ -303,6 +338,7 @@ int main(void)
     RUN(registers);
     RUN(wide);
     RUN(changed);
+    RUN(nested);
     RUN(segv);
     RUN(others);
     RUN(bad_endings);

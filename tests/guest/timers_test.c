@@ -16,11 +16,11 @@ static volatile long last_tid;
 static void hit(int sig, siginfo_t *si, void *uc)
 {
     (void)sig, (void)uc;
-    hits++;
     last_code = si->si_code;
     last_overrun = si->si_overrun;
     last_value = si->si_value.sival_int;
     last_tid = syscall(SYS_gettid);
+    hits++; /* last: another thread may look */
 }
 
 static void catch_sig(int sig)
