@@ -41,9 +41,7 @@ static PROC_SHOW(show_dynamic)
         pt_printf(out, "%u\t0\t9223372036854775807\n", atomic_load(&kernel.ntasks) * 4);
         break;
     case NS_LAST_PID:
-        lock(&kernel.tasks_lock);
         pt_printf(out, "%d\n", pid_last());
-        unlock(&kernel.tasks_lock);
         break;
     }
     return 0;

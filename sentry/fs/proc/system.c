@@ -90,10 +90,7 @@ PROC_SHOW(proc_show_loadavg)
 
     (void)t, (void)n, (void)o;
     take_totals(&s);
-    lock(&kernel.tasks_lock);
-    pid_t last = pid_last();
-    unlock(&kernel.tasks_lock);
-    pt_printf(out, "0.00 0.00 0.00 %u/%u %d\n", s.running, s.threads, last);
+    pt_printf(out, "0.00 0.00 0.00 %u/%u %d\n", s.running, s.threads, pid_last());
     return 0;
 }
 
