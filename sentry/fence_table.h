@@ -69,6 +69,8 @@ static const struct fence_rule fence_rules[] = {
     ALLOW(epoll_wait, "the event thread"),
     ALLOW(epoll_pwait, "the event thread"),
     ALLOW(eventfd2, "wakes the event thread"),
+    ALLOW(timerfd_create, "its nearest deadline"),
+    ALLOW(timerfd_settime, "its nearest deadline"),
     ALLOW(poll, "is a host stream ready"),
     ALLOW(ppoll, "is a host stream ready"),
 
