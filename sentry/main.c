@@ -29,6 +29,7 @@
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/event.h"
+#include "sentry/kernel/exec.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
