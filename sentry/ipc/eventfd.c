@@ -36,7 +36,7 @@ static ssize_t evfd_read(struct task *t, struct file *f, struct iter *it, loff_t
     uint64_t n = e->semaphore ? 1 : e->count;
     e->count -= n;
     wq_wake(&e->wr_wq, POLLOUT | POLLWRNORM);
-    if (e->count)
+    if (e->count && t->call.runs > 1) /* woken alone: pass it on */
         wq_wake(&e->rd_wq, POLLIN | POLLRDNORM);
     return iter_put(it, &n, sizeof n) == sizeof n ? (ssize_t)sizeof n : -EFAULT;
 }
@@ -60,7 +60,7 @@ static ssize_t evfd_write(struct task *t, struct file *f, struct iter *it, loff_
     e->count += n;
     if (e->count)
         wq_wake(&e->rd_wq, POLLIN | POLLRDNORM);
-    if (e->count < COUNT_MAX)
+    if (e->count < COUNT_MAX && t->call.runs > 1)
         wq_wake(&e->wr_wq, POLLOUT | POLLWRNORM);
     return sizeof n;
 }

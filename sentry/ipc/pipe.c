@@ -87,6 +87,13 @@ static ssize_t pipe_take(struct pipe *p, struct iter *it)
     return sum;
 }
 
+/* One that was woken alone passes on what it leaves; nobody else, or each read were an edge for
+ * those who watch. */
+static bool waited(const struct task *t)
+{
+    return t->call.runs > 1;
+}
+
 static ssize_t pipe_read(struct task *t, struct file *f, struct iter *it, loff_t *pos)
 {
     (void)pos;
@@ -99,7 +106,7 @@ static ssize_t pipe_read(struct task *t, struct file *f, struct iter *it, loff_t
         ssize_t n = pipe_take(p, it);
         if (was_full && !pipe_full(p))
             wq_wake(&p->wr_wq, POLLOUT | POLLWRNORM);
-        if (!pipe_empty(p))
+        if (waited(t) && !pipe_empty(p))
             wq_wake(&p->rd_wq, POLLIN | POLLRDNORM);
         return n;
     }
@@ -162,7 +169,7 @@ static ssize_t pipe_write(struct task *t, struct file *f, struct iter *it, loff_
         wq_wake(&p->rd_wq, POLLIN | POLLRDNORM);
     }
     if (it->left == 0 || n < 0 || it->fault) {
-        if (!pipe_full(p))
+        if (waited(t) && !pipe_full(p))
             wq_wake(&p->wr_wq, POLLOUT | POLLWRNORM);
         return *done ? (ssize_t)*done : n;
     }
