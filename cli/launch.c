@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -68,7 +69,9 @@ static int make_channels(struct launch *l, struct launch_fds *f)
     f->gofer_status = status[1];
     l->tty_sock = term[0];
     f->tty_sock = term[1];
-    f->ring = l->without & SBX_WITHOUT_IOURING ? -1 : gofer_ring_new();
+    /* Descriptors are cheaper: docs/decisions/files-as-descriptors.md. */
+    bool ring = getenv("SBX_RING") && !(l->without & SBX_WITHOUT_IOURING);
+    f->ring = ring ? gofer_ring_new() : -1;
     if (f->ring < 0)
         f->ring = -1;
     return 0;

@@ -69,11 +69,12 @@ static uint32_t shown_id(uint32_t id)
     return foreign_is_root && id == OVERFLOW_ID ? 0 : id;
 }
 
-int beneath_stat(int fd, struct gw_attr *ret)
+int beneath_stat(int dirfd, const char *name, struct gw_attr *ret)
 {
     struct statx st;
 
-    if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
+    if (statx(dirfd, name, AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_SYMLINK_NOFOLLOW,
+              STATX_BASIC_STATS | STATX_BTIME, &st) < 0)
         return -errno;
     *ret = (struct gw_attr){
         .ino = st.stx_ino,

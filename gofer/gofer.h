@@ -36,5 +36,5 @@ void gofer_main(const struct gofer_config *cfg) __attribute__((noreturn));
  * can do READ, WRITE, FSYNC, POLL_ADD and ASYNC_CANCEL on fixed files and nothing else, enabled,
  * with an empty table of GOFER_RING_SLOTS files. The descriptor, or -errno (use -1 as ring_fd).
  */
-#define GOFER_RING_SLOTS 4096
+#define GOFER_RING_SLOTS 512
 int gofer_ring_new(void);

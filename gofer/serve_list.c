@@ -62,13 +62,9 @@ static int one(struct listing *l, const struct kernel_dirent *d, size_t len)
     e.entry.attr.mode = (uint32_t)DTTOIF(d->type);
     /* Without a type, or where rights decide what is shown, the attributes are needed anyway. */
     if ((l->job->req.flags & GW_WANT_ATTR) || d->type == DT_UNKNOWN || exp->public_only) {
-        int fd = beneath_open(l->fd, d->name, O_PATH);
-        if (fd < 0)
-            return 0; /* gone since */
-        int r = beneath_stat(fd, &e.entry.attr);
-        close(fd);
-        if (r < 0 || !export_shows(exp, &e.entry.attr))
-            return 0;
+        if (beneath_stat(l->fd, d->name, &e.entry.attr) < 0 ||
+            !export_shows(exp, &e.entry.attr))
+            return 0; /* gone since, or not to be seen */
         e.has_attr = 1;
     }
     return emit(l, &e, d->name);

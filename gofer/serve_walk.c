@@ -6,16 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "abi/types.h"
 #include "gofer/server.h"
-
-/* A node for the directory fd (taken over) when the request wants nodes; else closes it. */
-static uint64_t keep_dir(const struct job *job, const struct node *from, int fd, bool is_dir)
-{
-    if (is_dir && (job->req.flags & GW_WANT_NODES))
-        return node_add(fd, from->export, false, false);
-    close(fd);
-    return 0;
-}
 
 static void add_entry(struct job *job, uint64_t number, const struct gw_attr *attr)
 {
@@ -26,14 +18,62 @@ static void add_entry(struct job *job, uint64_t number, const struct gw_attr *at
     job->rep.count++;
 }
 
-static void add_link(struct job *job, int fd)
+static void add_link(struct job *job, int dirfd, const char *name)
 {
-    ssize_t n = readlinkat(fd, "", (char *)job->out + job->rep.len, GW_PATH_MAX);
+    ssize_t n = readlinkat(dirfd, name, (char *)job->out + job->rep.len, GW_PATH_MAX);
 
     if (n < 0)
         return; /* it is asked for again when it is wanted, and then the error shows */
     job->rep.len += (uint32_t)n;
     job->rep.flags |= GW_LINK;
+}
+
+struct walker {
+    struct job *job;
+    struct node *from;
+    int at;  /* directory that we stand in */
+    int own; /* the same, to be closed; -1 while that is the node's own */
+};
+
+/* Into the directory name; *ret_number is a node for it where one is wanted. */
+static int enter(struct walker *w, const char *name, bool last, uint64_t *ret_number)
+{
+    bool want = w->job->req.flags & GW_WANT_NODES;
+
+    if (last && !want)
+        return 0;
+    int fd = open_dir_shown(w->from, w->at, name);
+    if (fd < 0)
+        return fd;
+    /* A node's descriptor may be closed by a forget at any time: we stand on one of our own. */
+    int keep = !want ? -1 : last ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (keep >= 0)
+        *ret_number = node_add(keep, w->from->export, false, false);
+    if (last)
+        return 0;
+    if (w->own >= 0)
+        close(w->own);
+    w->own = w->at = fd;
+    return 0;
+}
+
+/* One component. 0 go on, 1 the walk ends here, or the error of what is behind the last entry. */
+static int step(struct walker *w, const char *name, bool last)
+{
+    struct gw_attr attr;
+    uint64_t number = 0;
+
+    int r = stat_shown(w->from, w->at, w->from->is_root && w->own < 0, name, &attr);
+    if (r == 0 && S_ISDIR(attr.mode))
+        r = enter(w, name, last, &number);
+    if (r < 0)
+        return r;
+    add_entry(w->job, number, &attr);
+    if (S_ISLNK(attr.mode))
+        add_link(w->job, w->at, name);
+    if (S_ISDIR(attr.mode))
+        return 0;
+    return last || S_ISLNK(attr.mode) ? 1 : -ENOTDIR;
 }
 
 /*
@@ -43,52 +83,29 @@ static void add_link(struct job *job, int fd)
 int serve_walk(struct job *job)
 {
     const char *path = (const char *)job->in, *end = path + job->req.len;
-    struct node *from = node_get(job->req.node);
-    int at = from ? from->fd : -1, own = -1, r = from ? 0 : -ESTALE;
+    struct walker w = {.job = job, .from = node_get(job->req.node), .own = -1};
+    int r = w.from ? 0 : -ESTALE;
     char name[GW_NAME_MAX + 1];
 
     if (r == 0 && (path == end || job->req.len > GW_PATH_MAX))
         r = -EINVAL;
-    if (r == 0 && from->is_file)
+    if (r == 0 && w.from->is_file)
         r = -ENOTDIR;
+    if (r == 0)
+        w.at = w.from->fd;
     while (r == 0 && path < end) {
-        struct gw_attr attr;
-        if (job->rep.count == GW_DEPTH_MAX)
-            r = -ENAMETOOLONG;
+        r = job->rep.count == GW_DEPTH_MAX ? -ENAMETOOLONG : path_next(&path, end, name);
         if (r == 0)
-            r = path_next(&path, end, name);
-        if (r < 0)
-            break;
-        int fd = open_shown(from, at, from->is_root && own < 0, name, &attr);
-        if (fd < 0) {
-            r = fd;
-            break;
-        }
-        /* The step before has its node already: what we stand on is a descriptor of our own. */
-        if (own >= 0)
-            close(own);
-        own = at = fd;
-        uint64_t number = 0;
-        if (S_ISDIR(attr.mode)) {
-            int dup = job->req.flags & GW_WANT_NODES ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
-            number = dup >= 0 ? keep_dir(job, from, dup, true) : 0;
-        }
-        add_entry(job, number, &attr);
-        if (S_ISLNK(attr.mode)) {
-            add_link(job, fd);
-            break;
-        }
-        if (!S_ISDIR(attr.mode) && path < end)
-            r = -ENOTDIR;
+            r = step(&w, name, path == end);
     }
-    if (own >= 0)
-        close(own);
-    node_put(from);
+    if (w.own >= 0)
+        close(w.own);
+    node_put(w.from);
     if (r < 0 && job->rep.count) {
         job->rep.error = r;
         return 0;
     }
-    return r;
+    return MIN(r, 0);
 }
 
 int serve_getattr(struct job *job)
@@ -99,13 +116,11 @@ int serve_getattr(struct job *job)
     int r = target_find(job, (const char *)job->in, job->req.len, &t);
     if (r < 0)
         return r;
-    int fd = target_open_path(&t, &attr);
+    r = target_stat(&t, &attr);
     target_put(&t);
-    if (fd < 0)
-        return fd;
-    close(fd);
-    add_entry(job, 0, &attr);
-    return 0;
+    if (r == 0)
+        add_entry(job, 0, &attr);
+    return r;
 }
 
 int serve_readlink(struct job *job)
@@ -116,18 +131,14 @@ int serve_readlink(struct job *job)
     int r = target_find(job, (const char *)job->in, job->req.len, &t);
     if (r < 0)
         return r;
-    int fd = target_open_path(&t, &attr);
-    target_put(&t);
-    if (fd < 0)
-        return fd;
-    if (!S_ISLNK(attr.mode)) {
-        close(fd);
-        return -EINVAL;
+    r = target_stat(&t, &attr);
+    if (r == 0 && !S_ISLNK(attr.mode))
+        r = -EINVAL;
+    if (r == 0) {
+        ssize_t n = readlinkat(t.dirfd, t.name, (char *)job->out, GW_PATH_MAX);
+        r = n < 0 ? -errno : 0;
+        job->rep.len = n < 0 ? 0 : (uint32_t)n;
     }
-    ssize_t n = readlinkat(fd, "", (char *)job->out, GW_PATH_MAX);
-    r = n < 0 ? -errno : 0;
-    close(fd);
-    if (r == 0)
-        job->rep.len = (uint32_t)n;
+    target_put(&t);
     return r;
 }

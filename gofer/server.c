@@ -80,7 +80,7 @@ static int serve_root(struct job *job)
     struct node *n = node_get(e.node);
     if (!n)
         return -ESTALE;
-    int r = beneath_stat(n->fd, &e.attr);
+    int r = beneath_stat(n->fd, "", &e.attr);
     node_put(n);
     memcpy(job->out, &e, sizeof(e));
     job->rep.len = sizeof(e);
@@ -168,7 +168,7 @@ int gofer_server_init(const struct gofer_config *cfg)
         return -ENOMEM;
     for (unsigned i = 0; i < cfg->nexports; i++) {
         struct gw_attr attr;
-        int r = beneath_stat(cfg->exports[i].fd, &attr);
+        int r = beneath_stat(cfg->exports[i].fd, "", &attr);
         if (r < 0)
             return r;
         roots[i] = node_add(cfg->exports[i].fd, &cfg->exports[i], true, !S_ISDIR(attr.mode));

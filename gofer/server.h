@@ -37,13 +37,15 @@ int path_next(const char **path, const char *end, char name[GW_NAME_MAX + 1]);
 /* Takes all but the last component of the len bytes at path. */
 int target_find(const struct job *job, const char *path, size_t len, struct target *ret);
 void target_put(struct target *t);
-/* O_PATH descriptor of the thing itself, with attributes; checks that it is shown. */
-int target_open_path(struct target *t, struct gw_attr *ret);
+/* Attributes of the thing itself; -ENOENT when it is not shown. */
+int target_stat(struct target *t, struct gw_attr *ret);
 /* Opens it for reading: a regular file or a directory, anything else is -EACCES. */
 int target_open_read(struct target *t, struct gw_attr *ret);
-/* A name in dirfd as O_PATH, with attributes, if it is shown: -ENOENT otherwise. */
-int open_shown(const struct node *from, int dirfd, bool at_root, const char *name,
+/* Attributes of a name in dirfd, if it is shown: -ENOENT otherwise. at_root: dirfd is the root. */
+int stat_shown(const struct node *from, int dirfd, bool at_root, const char *name,
                struct gw_attr *ret);
+/* What stat_shown found to be a directory, as O_PATH. */
+int open_dir_shown(const struct node *from, int dirfd, const char *name);
 bool target_at_root(const struct target *t);
 
 /* Sends what the job has so far, as one datagram; 0 or -EPIPE. */

@@ -27,16 +27,25 @@ int path_next(const char **path, const char *end, char name[GW_NAME_MAX + 1])
     return slash && *path == end ? -EINVAL : 0;
 }
 
-int open_shown(const struct node *from, int dirfd, bool at_root, const char *name,
+int stat_shown(const struct node *from, int dirfd, bool at_root, const char *name,
                struct gw_attr *ret)
 {
     if (at_root && !export_names(from->export, name, strlen(name)))
         return -ENOENT;
-    int fd = beneath_open(dirfd, name, O_PATH);
-    if (fd < 0)
+    int r = beneath_stat(dirfd, name, ret);
+    return r == 0 && !export_shows(from->export, ret) ? -ENOENT : r;
+}
+
+int open_dir_shown(const struct node *from, int dirfd, const char *name)
+{
+    struct gw_attr attr;
+
+    int fd = beneath_open(dirfd, name, O_PATH | O_DIRECTORY);
+    if (fd < 0 || !from->export->public_only)
         return fd;
-    int r = beneath_stat(fd, ret);
-    if (r == 0 && !export_shows(from->export, ret))
+    /* It may be another one by now, with other rights. */
+    int r = beneath_stat(fd, "", &attr);
+    if (r == 0 && !export_shows(from->export, &attr))
         r = -ENOENT;
     if (r < 0) {
         close(fd);
@@ -64,13 +73,14 @@ static int step_down(struct target *t)
 {
     struct gw_attr attr;
 
-    int fd = open_shown(t->node, t->dirfd, target_at_root(t), t->name, &attr);
+    int r = stat_shown(t->node, t->dirfd, target_at_root(t), t->name, &attr);
+    if (r < 0)
+        return r;
+    if (!S_ISDIR(attr.mode))
+        return S_ISLNK(attr.mode) ? -ELOOP : -ENOTDIR;
+    int fd = open_dir_shown(t->node, t->dirfd, t->name);
     if (fd < 0)
         return fd;
-    if (!S_ISDIR(attr.mode)) {
-        close(fd);
-        return S_ISLNK(attr.mode) ? -ELOOP : -ENOTDIR;
-    }
     if (t->own_fd >= 0)
         close(t->own_fd);
     t->own_fd = t->dirfd = fd;
@@ -107,15 +117,11 @@ int target_find(const struct job *job, const char *path, size_t len, struct targ
     return r;
 }
 
-int target_open_path(struct target *t, struct gw_attr *ret)
+int target_stat(struct target *t, struct gw_attr *ret)
 {
     if (t->name[0])
-        return open_shown(t->node, t->dirfd, target_at_root(t), t->name, ret);
-    int r = beneath_stat(t->dirfd, ret);
-    if (r < 0)
-        return r;
-    int fd = fcntl(t->dirfd, F_DUPFD_CLOEXEC, 0);
-    return fd < 0 ? -errno : fd;
+        return stat_shown(t->node, t->dirfd, target_at_root(t), t->name, ret);
+    return beneath_stat(t->dirfd, "", ret);
 }
 
 /*
@@ -132,7 +138,7 @@ static int reopen(struct target *t, const struct gw_attr *seen, struct gw_attr *
                           O_RDONLY | O_NOCTTY | O_NONBLOCK | (dir ? O_DIRECTORY : 0));
     if (fd < 0)
         return fd;
-    int r = beneath_stat(fd, ret);
+    int r = beneath_stat(fd, "", ret);
     if (r == 0 && ((ret->mode & S_IFMT) != (seen->mode & S_IFMT) ||
                    !export_shows(t->node->export, ret)))
         r = -EACCES;
@@ -143,23 +149,28 @@ static int reopen(struct target *t, const struct gw_attr *seen, struct gw_attr *
     return fd;
 }
 
+/* A single file's export was opened at the start: a second descriptor of that. */
+static int dup_single(const struct target *t)
+{
+    int flags = fcntl(t->dirfd, F_GETFL);
+
+    if (flags < 0 || flags & O_PATH)
+        return -EACCES;
+    int fd = fcntl(t->dirfd, F_DUPFD_CLOEXEC, 0);
+    return fd < 0 ? -errno : fd;
+}
+
 int target_open_read(struct target *t, struct gw_attr *ret)
 {
     struct gw_attr seen;
 
-    int path_fd = target_open_path(t, &seen);
-    if (path_fd < 0)
-        return path_fd;
-    if (S_ISREG(seen.mode) && !t->name[0]) { /* a single file's export: opened at the start */
-        *ret = seen;
-        int flags = fcntl(path_fd, F_GETFL);
-        if (flags >= 0 && !(flags & O_PATH))
-            return path_fd;
-        close(path_fd);
-        return -EACCES;
-    }
-    close(path_fd);
+    int r = target_stat(t, &seen);
+    if (r < 0)
+        return r;
     if (!S_ISREG(seen.mode) && !S_ISDIR(seen.mode))
         return S_ISLNK(seen.mode) ? -ELOOP : -EACCES;
-    return reopen(t, &seen, ret);
+    if (t->name[0] || S_ISDIR(seen.mode))
+        return reopen(t, &seen, ret);
+    *ret = seen;
+    return dup_single(t);
 }
