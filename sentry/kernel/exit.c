@@ -215,6 +215,8 @@ static bool unlink_task(struct task *t, int *ret_status)
 long do_exit(struct task *t, int code)
 {
     if (t->leave_phase == LEAVE_BEGIN) {
+        if (kernel.strace)
+            strace_exit(t, code);
         begin(t, code);
         t->leave_phase = LEAVE_WORDS;
         bool alone = t->mm && atomic_load(&t->mm->refs) <= (int)t->group->nlive;

@@ -58,6 +58,21 @@ static int fd_object(struct task *t, const struct pobj *o, int64_t num, struct p
     return 0;
 }
 
+/* What it was opened for. */
+static uint32_t fd_mode(const struct pobj *o)
+{
+    bool cloexec;
+    struct file *f = get_file(o, o->num, &cloexec);
+    uint32_t bits = 0;
+
+    if (f && f->mode & FMODE_READ)
+        bits |= 0500;
+    if (f && f->mode & FMODE_WRITE)
+        bits |= 0300;
+    file_put(f);
+    return bits;
+}
+
 ssize_t proc_file_text(struct task *t, struct file *f, char *buf, size_t cap)
 {
     const char *kind = f->anon_name ? f->anon_name : f->ops->name;
@@ -141,7 +156,8 @@ static const struct pnode fd_child = {
 static const struct pnode fdinfo_child = { .mode = S_IFREG | 0444, .show = show_fdinfo };
 
 const struct pdir proc_fd_dir = {
-    .child = &fd_child, .next = next_fd, .object = fd_object, .may_list = proc_may_access
+    .child = &fd_child, .next = next_fd, .object = fd_object, .child_mode = fd_mode,
+    .may_list = proc_may_access
 };
 const struct pdir proc_fdinfo_dir = {
     .child = &fdinfo_child, .next = next_fd, .object = fd_object, .may_list = proc_may_access

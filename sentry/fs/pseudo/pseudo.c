@@ -167,8 +167,12 @@ static int dir_lookup(struct task *t, struct inode *dir, const char *name, size_
         node = d->child;
         index = d->nnodes + (unsigned)num;
     }
+    uint32_t bits = index >= d->nnodes && d->child_mode ? d->child_mode(&obj) : node->mode & 07777;
     *ret = make_inode(dir->sb, node, obj, child_ino(dir, index));
-    return *ret ? 0 : -ENOMEM;
+    if (!*ret)
+        return -ENOMEM;
+    (*ret)->mode = (node->mode & S_IFMT) | bits;
+    return 0;
 }
 
 static int dir_readdir(struct task *t, struct file *f, struct dirent_sink *sink)
