@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 
 #include "sentry/ipc/pipe_priv.h"
 #include "sentry/kernel/alloc.h"
@@ -51,14 +52,17 @@ static void fifo_attach(struct pipe *p, struct file *f)
     }
 }
 
-/* First run: attaches, or refuses. 0: open; 1: has to wait for a partner. */
-static int fifo_first(struct pipe *p, struct file *f)
+/* First run: attaches, or refuses. 0: open; 1: has to wait for a partner. The end of a pipe that is
+ * opened through /proc/PID/fd (named: false) waits for nobody. */
+static int fifo_first(struct pipe *p, struct file *f, bool named)
 {
     bool rd = f->mode & FMODE_READ, wr = f->mode & FMODE_WRITE;
-    if (wr && !rd && file_nonblock(f) && !p->readers)
+    if (named && wr && !rd && file_nonblock(f) && !p->readers)
         return -ENXIO;
     fifo_attach(p, f);
     f->pos = 0;
+    if (!named)
+        return 0;
     if (rd && !wr && !p->writers) {
         f->pos = p->w_counter;
         return file_nonblock(f) ? 0 : 1;
@@ -78,7 +82,7 @@ int fifo_open(struct task *t, struct inode *inode, struct file *f)
         if (!p)
             return -ENOMEM;
         lock(&p->lock);
-        int r = fifo_first(p, f);
+        int r = fifo_first(p, f, inode->sb->magic != ANON_INODE_FS_MAGIC);
         if (r < 0) {
             unlock(&p->lock);
             pipe_put(p, inode);

@@ -161,6 +161,15 @@ static void descriptors(void)
     close(p[0]);
     close(p[1]);
     CHECK(!listed("/proc/self/fd", path));
+    /* without a writer, too, and nobody is waited for */
+    CHECK_EQ(pipe(p), 0);
+    close(p[1]);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", p[0]);
+    fd = open(path, O_RDONLY);
+    CHECK(fd >= 0);
+    CHECK_EQ(read(fd, &c, 1), 0);
+    close(fd);
+    close(p[0]);
     CHECK_ERR(readlink("/proc/self/fd/12345", buf, sizeof buf), ENOENT);
     CHECK_ERR(readlink("/proc/self/fd/x", buf, sizeof buf), ENOENT);
     CHECK_ERR(readlink("/proc/self/fd/01", buf, sizeof buf), ENOENT);
