@@ -87,6 +87,12 @@ static void raise_limits(void)
     }
 }
 
+/* Not closed by whoever started us: main() put something close-on-exec in the place of such. */
+static bool stream_given(int fd)
+{
+    return fcntl(fd, F_GETFD) == 0;
+}
+
 static unsigned keep_descriptors(const struct launch *l, const struct launch_fds *f, int proc_fd,
                                  int *keep)
 {
@@ -95,7 +101,7 @@ static unsigned keep_descriptors(const struct launch *l, const struct launch_fds
     unsigned n = 0;
 
     for (int i = 0; i < 3; i++) {
-        if (!l->tty[i] && fcntl(i, F_GETFD) >= 0)
+        if (!l->tty[i] && stream_given(i))
             keep[n++] = i;
     }
     for (unsigned i = 0; i < ARRAY_SIZE(candidates); i++) {
@@ -131,7 +137,7 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
     c->stats = l->options->stats != STATS_OFF;
     for (int i = 0; i < 3; i++) {
         c->stdio_tty[i] = l->tty[i];
-        c->stdio[i] = l->tty[i] || fcntl(i, F_GETFD) < 0 ? -1 : i;
+        c->stdio[i] = l->tty[i] || !stream_given(i) ? -1 : i;
     }
 }
 

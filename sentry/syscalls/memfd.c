@@ -36,6 +36,7 @@ long sys_memfd_create(struct task *t, gaddr_t uname, unsigned flags)
     f = shmem_file_new(name, 0, O_RDWR);
     if (IS_ERR(f))
         return PTR_ERR(f);
+    atomic_fetch_or(&f->flags, 0100000 /* O_LARGEFILE, as every open has it */);
     shmem_set_owner(f, t->cred, noexec ? 0666 : 0777, noexec ? seals | LX_F_SEAL_EXEC : seals);
     return fd_install(t, f, 0, flags & MFD_CLOEXEC);
 }
