@@ -157,7 +157,7 @@ static int load(struct isock *s, const struct opt *o)
 static int set_ip(struct task *t, struct isock *s, int opt, const void *v, socklen_t n)
 {
     const struct opt *o = find(ip_opts, ARRAY_SIZE(ip_opts), opt);
-    int val, r;
+    int val = 0, r;
 
     switch (opt) {
     case IP_ADD_MEMBERSHIP:
@@ -187,7 +187,7 @@ static int set_ip(struct task *t, struct isock *s, int opt, const void *v, sockl
 static int set_ip6(struct task *t, struct isock *s, int opt, const void *v, socklen_t n)
 {
     const struct opt *o = find(ip6_opts, ARRAY_SIZE(ip6_opts), opt);
-    int val;
+    int val = 0;
 
     if (s->sk.family != AF_INET6)
         return -ENOPROTOOPT;
@@ -290,7 +290,7 @@ int inet_getsockopt(struct task *t, struct sock *sk, int level, int opt, void *v
 {
     struct isock *s = inet_sk(sk);
     const struct opt *o;
-    int val, r;
+    int val = 0, r;
 
     (void)t;
     if (level == SOL_TCP_ && sk->type == SOCK_STREAM)

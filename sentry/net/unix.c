@@ -223,7 +223,7 @@ static int find_path(struct task *t, const struct sockaddr *a, socklen_t n, int 
 {
     char name[sizeof(struct sockaddr_un) + 1];
     struct inode *i;
-    struct usock *u;
+    struct usock *u = NULL;
     struct path p;
     int r;
 
