@@ -26,8 +26,8 @@ static int openat2_beneath(int dirfd, const char *name, int flags)
         long fd = syscall(SYS_openat2, dirfd, name, &how, sizeof(how));
         if (fd >= 0)
             return (int)fd;
-        /* EAGAIN: something was renamed meanwhile and the kernel could not be sure. */
-        if ((errno != EAGAIN && errno != EINTR) || tries == 32)
+        /* Something was renamed meanwhile, and the kernel could not be sure. */
+        if ((errno != EAGAIN && errno != EXDEV && errno != EINTR) || tries == 32)
             return -errno;
     }
 }

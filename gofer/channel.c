@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The client's socket: slots, and the caller that reads for all. See channel.h. */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -239,6 +240,7 @@ int channel_begin(struct gofer *g, const struct gcall *c, struct gslot **ret)
         .len = (uint32_t)(c->inlen[0] + c->inlen[1]),
         .flags = c->flags,
         .arg = c->arg,
+        .cpu = (uint32_t)sched_getcpu(),
     };
 
     int r = slot_take(g, c->op, ret, &busy);

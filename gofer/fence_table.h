@@ -21,6 +21,7 @@
 static const struct fence_rule fence_rules[] = {
     /* its own memory and threads */
     ALLOW(futex, "mutexes, condition variables"),
+    ALLOW_IF(sched_setaffinity, "goes to its caller's cpu", FENCE_ARG(0, ~0ull, 0)),
     ALLOW(sched_yield, "the C library's locks"),
     ALLOW(brk, "malloc"),
     ALLOW_IF(mmap, "malloc, thread stacks; nothing executable", FENCE_ARG(2, PROT_EXEC, 0)),

@@ -59,7 +59,7 @@ struct gw_request {
     uint32_t len;   /* bytes behind this header; the datagram's length less 32 */
     uint32_t flags;
     uint32_t arg;
-    uint32_t zero;
+    uint32_t cpu;   /* the caller's; a hint: where it is cheap to be woken */
 };
 
 struct gw_reply {

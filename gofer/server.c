@@ -26,6 +26,7 @@
 
 static uint64_t *roots;
 static atomic_uint nworkers, nidle, max_workers = 1;
+static cpu_set_t all_cpus; /* [I] that we were given */
 
 int job_send(struct job *job)
 {
@@ -129,7 +130,7 @@ static int (*const ops[GW_NOPS])(struct job *job) = {
 static int answer(struct job *job, size_t n)
 {
     if (job->req.version != GW_VERSION || job->req.len != n - sizeof(job->req) ||
-        (job->req.flags & ~(uint32_t)GW_FLAGS) || job->req.zero)
+        (job->req.flags & ~(uint32_t)GW_FLAGS))
         return -EPROTO;
     if (job->req.op >= GW_NOPS || !ops[job->req.op])
         return -ENOSYS;
@@ -158,11 +159,9 @@ void gofer_answer(const struct gofer_config *cfg, const void *buf, size_t n, uns
 
 int gofer_server_init(const struct gofer_config *cfg)
 {
-    cpu_set_t cpus;
-
     beneath_init(cfg->lone_id);
-    if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0)
-        max_workers = MIN((unsigned)CPU_COUNT(&cpus), (unsigned)WORKERS_MAX);
+    if (sched_getaffinity(0, sizeof(all_cpus), &all_cpus) == 0)
+        max_workers = MIN((unsigned)CPU_COUNT(&all_cpus), (unsigned)WORKERS_MAX);
     roots = calloc(cfg->nexports + 1, sizeof(*roots));
     if (!roots)
         return -ENOMEM;
@@ -210,9 +209,35 @@ static void more_workers(const struct gofer_config *cfg, const unsigned char *in
     pthread_attr_destroy(&attr);
 }
 
+/*
+ * A round trip to a worker on another cpu costs ten times one on the caller's own, which is about to
+ * sleep anyway. So a worker goes where its requests come from, once two in a row came from there;
+ * not when many are under way, for then the other cpus are what is wanted.
+ */
+static void follow_caller(const unsigned char *in, ssize_t n)
+{
+    static __thread uint32_t here = ~0u, last = ~0u;
+    struct gw_request req;
+    cpu_set_t cpus;
+
+    if (n < (ssize_t)sizeof(req))
+        return;
+    memcpy(&req, in, sizeof(req));
+    uint32_t before = last;
+    last = req.cpu;
+    if (req.cpu == here || req.cpu != before || req.cpu >= CPU_SETSIZE || req.flags & GW_BUSY)
+        return;
+    here = req.cpu;
+    CPU_ZERO(&cpus);
+    CPU_SET(req.cpu, &cpus);
+    sched_setaffinity(0, sizeof(cpus), &cpus); /* refused: it stays where it is */
+}
+
 static void *worker(void *arg)
 {
     const struct gofer_config *cfg = arg;
+    if (atomic_load(&nworkers) > 1) /* it inherits where its maker went */
+        sched_setaffinity(0, sizeof(all_cpus), &all_cpus);
     unsigned char *in = malloc(GW_MAX), *out = malloc(GW_MAX);
 
     while (in && out) {
@@ -224,6 +249,7 @@ static void *worker(void *arg)
         if (n < 0)
             continue;
         more_workers(cfg, in, n);
+        follow_caller(in, n);
         gofer_answer(cfg, in, (size_t)n, out);
     }
     free(in);
