@@ -163,15 +163,15 @@ static void unmap_all_but(const struct zygote_data *z)
         die();
 }
 
-static void send_listener(int sock, int fd)
+/* With the nonce: blanks that are made at the same time may arrive in any order. */
+static void send_listener(int sock, int fd, uint64_t nonce)
 {
     struct { uint64_t len; int level, type; int fd, pad; } cmsg = { 20, 1, 1, fd, 0 };
-    char byte = 0;
-    struct { void *base; uint64_t len; } iov = { &byte, 1 };
+    struct { void *base; uint64_t len; } iov = { &nonce, sizeof nonce };
     struct { void *name; uint32_t namelen; void *iov; uint64_t iovlen; void *control;
              uint64_t controllen; int flags; } msg = { 0, 0, &iov, 1, &cmsg, sizeof cmsg, 0 };
 
-    if (sys6(NR_SENDMSG, (uint64_t)sock, (uint64_t)&msg, 0x4000, 0, 0, 0) != 1)
+    if (sys6(NR_SENDMSG, (uint64_t)sock, (uint64_t)&msg, 0x4000, 0, 0, 0) != sizeof nonce)
         die();
 }
 
@@ -184,7 +184,7 @@ static __attribute__((noreturn)) void blank(struct zygote_data *z, uint64_t nonc
     fd = sys6(NR_SECCOMP, 1, 8 | (z->use_killable ? 32 : 0), (uint64_t)&prog, 0, 0, 0);
     if (fd < 0)
         die();
-    send_listener(sock, (int)fd);
+    send_listener(sock, (int)fd, nonce);
     sys6(NR_CLOSE, (uint64_t)fd, 0, 0, 0, 0, 0);
     sys6(NR_CLOSE, (uint64_t)sock, 0, 0, 0, 0, 0);
     blob_blank(z->slot, nonce);

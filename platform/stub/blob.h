@@ -100,7 +100,8 @@ struct zygote_data {
     struct bpf_insn base[256], listen[16];
 };
 
-/* Sentry to zygote: make a blank stub. It answers with one byte and the listener by SCM_RIGHTS. */
+/* Sentry to zygote: make a blank stub. The stub itself answers with the nonce and
+ * its listener by SCM_RIGHTS. */
 struct zygote_request {
     uint64_t nonce;
 };

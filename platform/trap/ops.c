@@ -214,5 +214,12 @@ void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n)
         syscall(SYS_futex, &c->block->park, FUTEX_WAKE, 1, NULL, NULL, 0);
         return;
     }
+    void *owner = c->owner;
+
+    ctx_get(c); /* from here on another worker may have it, and end it */
     ops_send(c);
+    /* It may have died before it had an owner to be told: then nobody else says so. */
+    if (atomic_load(&c->gone) && owner)
+        trap.client->event(owner, c, EV_GONE);
+    ctx_drop(c);
 }

@@ -117,7 +117,7 @@ extern struct trap {
     pthread_cond_t pool_cond, spare_cond;
     struct ctx *pool[8];
     unsigned npool, npending, pool_want;
-    uint64_t pending[8];     /* nonces whose listener has not come yet, oldest first */
+    uint64_t pending[8];     /* nonces whose listener has not come yet */
     struct listener *promote; /* waits for a spare worker */
     unsigned nspare, nworkers;
     struct tlist dying;

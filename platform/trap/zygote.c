@@ -232,26 +232,39 @@ void zygote_request_locked(void)
     atomic_fetch_add(&trap.st.blanks, 1);
 }
 
-static int receive_fd(int sock)
+static int receive_fd(int sock, uint64_t *ret_nonce)
 {
-    char byte, control[CMSG_SPACE(sizeof(int))];
-    struct iovec iov = { &byte, 1 };
+    char control[CMSG_SPACE(sizeof(int))];
+    struct iovec iov = { ret_nonce, sizeof *ret_nonce };
     struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
                           .msg_controllen = sizeof control };
     struct cmsghdr *cm;
     int fd;
 
-    if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) != 1 || !(cm = CMSG_FIRSTHDR(&msg)) ||
+    if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) != sizeof *ret_nonce || !(cm = CMSG_FIRSTHDR(&msg)) ||
         cm->cmsg_type != SCM_RIGHTS)
         return -EIO;
     memcpy(&fd, CMSG_DATA(cm), sizeof fd);
     return fd;
 }
 
-/* On the reaper: the oldest pending blank has its listener; its first bell is awaited. */
+/* Was it asked for? Nothing else can write to that socket, but a stub is not believed. */
+static bool take_pending_locked(uint64_t nonce)
+{
+    for (unsigned i = 0; i < trap.npending; i++) {
+        if (trap.pending[i] == nonce) {
+            trap.pending[i] = trap.pending[--trap.npending];
+            return true;
+        }
+    }
+    return false;
+}
+
+/* On the reaper: a pending blank has its listener; its first bell is awaited. */
 void zygote_listener_arrived(void)
 {
-    int fd = receive_fd(trap.zygote_sock);
+    uint64_t nonce;
+    int fd = receive_fd(trap.zygote_sock, &nonce);
     struct listener *l;
     struct aspace *as;
     struct stub *s;
@@ -267,8 +280,7 @@ void zygote_listener_arrived(void)
     c = s ? ctx_new(as, s, 0) : NULL;
     if (c) {
         pthread_mutex_lock(&trap.lock);
-        c->nonce = trap.pending[0];
-        memmove(trap.pending, trap.pending + 1, --trap.npending * sizeof trap.pending[0]);
+        c->nonce = take_pending_locked(nonce) ? nonce : 0;
         pthread_mutex_unlock(&trap.lock);
         frame_make_blank(c);
         listener_start(l);
