@@ -31,9 +31,12 @@ static void *lock_and_die(void *arg)
     return NULL;
 }
 
+static volatile bool locked;
+
 static void *lock_nap_and_die(void *arg)
 {
     pthread_mutex_lock(arg);
+    locked = true;
     nap(10);
     return NULL;
 }
@@ -50,7 +53,8 @@ static void robust_thread(void)
     CHECK_EQ(pthread_mutex_unlock(&m), 0);
     /* And one that waits is woken. */
     pthread_create(&th, NULL, lock_nap_and_die, &m);
-    nap(3);
+    while (!locked)
+        nap(1);
     CHECK_EQ(pthread_mutex_lock(&m), EOWNERDEAD);
     pthread_mutex_consistent(&m);
     pthread_mutex_unlock(&m);
