@@ -165,7 +165,7 @@ struct platform {
 
     void (*ctx_run_ops)(struct ctx *c, struct as_op *ops, unsigned n);
     void (*ctx_resume)(struct ctx *c);
-    /* The call took long already: keep c blocked cheaply (parking) until ctx_resume. A hint. */
+    /* c, held, is about to wait long: the platform may keep it more cheaply until ctx_resume. A hint. */
     void (*ctx_park)(struct ctx *c);
     /* Interrupts guest code or a native futex wait; EV_KICK follows unless another event comes first. */
     void (*ctx_kick)(struct ctx *c);

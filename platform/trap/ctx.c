@@ -124,6 +124,7 @@ struct ctx *ctx_new(struct aspace *as, struct stub *s, int wanted)
     c->stub = s;
     atomic_fetch_add(&s->refs, 1);
     c->refs = 2;
+    tlist_init(&c->wait_link);
     while (getrandom(&c->nonce, sizeof c->nonce, 0) != sizeof c->nonce || c->nonce == 0)
         ;
     tlist_add(&s->ctxs, &c->stub_link);
@@ -228,6 +229,7 @@ void ctx_free(struct ctx *c)
 {
     bool unborn;
 
+    ctx_stop_waiting(c);
     ctx_leave(c);
     pthread_mutex_lock(&trap.lock);
     unborn = atomic_load(&c->state) == CTX_UNBORN && c->nonce;

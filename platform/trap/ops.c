@@ -208,6 +208,7 @@ void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n)
     c->nops = n;
     for (unsigned i = 0; i < n; i++)
         ops[i].ret = -EINTR;
+    ctx_stop_waiting(c);
     if (atomic_load(&c->state) == CTX_PARKED) { /* a descriptor can be lent to a caller only */
         atomic_store(&c->state, CTX_RERING);
         __atomic_store_n(&c->block->park, ANS_RING + 1, __ATOMIC_RELEASE);

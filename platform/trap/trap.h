@@ -10,7 +10,7 @@
  * States of a ctx, and what moves it:
  *
  *   UNBORN --bell BORN--> (CHANNEL --bell BORN 1-->) HELD --resume--> RUNNING --bell EVENT--> HELD
- *   HELD --run_ops--> OPS --bell OPS--> HELD      HELD --park--> PARKED --resume--> RUNNING
+ *   HELD --run_ops--> OPS --bell OPS--> HELD      HELD --too many wait--> PARKED --resume--> RUNNING
  *   PARKED --run_ops--> RERING --bell--> OPS      any --host killed it--> GONE
  *
  * Locks: trap.lock guards the tables (tids, nonces, pool, stubs' lists); a held ctx belongs to the
@@ -28,6 +28,7 @@
 #include "platform/stub/blob.h"
 
 #define TID_HASH 1024
+#define HELD_MAX 16 /* notifications kept on a listener; each makes every call of it dearer */
 
 enum ctx_state { CTX_UNBORN, CTX_CHANNEL, CTX_HELD, CTX_RUNNING, CTX_OPS, CTX_PARKED, CTX_RERING,
                  CTX_GONE };
@@ -45,6 +46,8 @@ struct listener {
     pthread_t leader;
     _Atomic bool has_leader;
     struct tlist dying;
+    struct tlist waiting; /* trap.lock; contexts that wait by a notification, oldest first */
+    unsigned nwaiting;    /* trap.lock */
 };
 
 struct stub {
@@ -80,6 +83,8 @@ struct ctx {
     void *owner;
     _Atomic int state;
     _Atomic bool gone, freed;
+    struct tlist wait_link; /* trap.lock; in the listener's waiting list, else on none */
+    _Atomic bool waiting;   /* is it on it? */
     bool leaving;           /* trap.lock; told to exit, its block is in use until it has */
     _Atomic int refs;
     uint64_t notif;         /* id of the notification it is held by */
@@ -196,6 +201,7 @@ void workers_stop(void);
 void answer(struct ctx *c, int64_t val);
 void ctx_resume(struct ctx *c);
 void ctx_park(struct ctx *c);
+void ctx_stop_waiting(struct ctx *c);
 void ctx_exit(struct ctx *c);
 void ctx_kick(struct ctx *c);
 

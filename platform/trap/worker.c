@@ -55,10 +55,26 @@ static void unpark(struct ctx *c, uint32_t ans)
     syscall(SYS_futex, &c->block->park, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
+/* c waits no more: from here on nobody parks it. */
+void ctx_stop_waiting(struct ctx *c)
+{
+    if (!atomic_load(&c->waiting))
+        return;
+    pthread_mutex_lock(&trap.lock);
+    if (atomic_load(&c->waiting)) {
+        tlist_del(&c->wait_link);
+        c->stub->l->nwaiting--;
+        atomic_store(&c->waiting, false);
+    }
+    pthread_mutex_unlock(&trap.lock);
+}
+
 void ctx_resume(struct ctx *c)
 {
-    bool parked = atomic_load(&c->state) == CTX_PARKED;
+    bool parked;
 
+    ctx_stop_waiting(c);
+    parked = atomic_load(&c->state) == CTX_PARKED;
     frame_put(c);
     atomic_store(&c->state, CTX_RUNNING);
     if (parked)
@@ -68,20 +84,43 @@ void ctx_resume(struct ctx *c)
 }
 
 /* The notification goes, so that the kernel's list stays short; the blob sleeps in its block. */
-void ctx_park(struct ctx *c)
+static void park_locked(struct ctx *c)
 {
-    if (atomic_load(&c->state) != CTX_HELD || c->born_event)
-        return;
-    atomic_store(&c->state, CTX_PARKED);
+    tlist_del(&c->wait_link);
+    c->stub->l->nwaiting--;
+    atomic_store(&c->waiting, false);
     __atomic_store_n(&c->block->park, 0, __ATOMIC_RELEASE);
+    atomic_store(&c->state, CTX_PARKED);
     atomic_fetch_add(&trap.st.parks, 1);
     answer(c, ANS_PARK);
 }
 
+/*
+ * c, held by the calling worker, is about to wait. When that makes too many on its listener, those
+ * that wait longest are parked. All of it under trap.lock, so that a context that is resumed at the
+ * same moment is either off the list or parked already.
+ */
+void ctx_park(struct ctx *c)
+{
+    struct listener *l = c->stub->l;
+
+    if (atomic_load(&c->state) != CTX_HELD || c->born_event || atomic_load(&c->waiting))
+        return;
+    pthread_mutex_lock(&trap.lock);
+    tlist_add(&l->waiting, &c->wait_link);
+    atomic_store(&c->waiting, true);
+    l->nwaiting++;
+    while (l->nwaiting > HELD_MAX)
+        park_locked(tlist_entry(l->waiting.next, struct ctx, wait_link));
+    pthread_mutex_unlock(&trap.lock);
+}
+
 void ctx_exit(struct ctx *c)
 {
-    bool parked = atomic_load(&c->state) == CTX_PARKED;
+    bool parked;
 
+    ctx_stop_waiting(c);
+    parked = atomic_load(&c->state) == CTX_PARKED;
     ctx_leave(c);
     if (parked)
         unpark(c, ANS_EXIT);
@@ -359,6 +398,7 @@ struct listener *listener_new(int fd)
     l->fd = fd;
     l->refs = 1;
     tlist_init(&l->dying);
+    tlist_init(&l->waiting);
     if (trap.use_sync && ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) < 0)
         trap.use_sync = false;
     return l;

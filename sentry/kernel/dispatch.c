@@ -147,6 +147,8 @@ static bool settle(struct task *t)
     }
     if (t->call.deadline != KTIME_NEVER)
         ktimer_arm(&t->deadline, t->call.deadline);
+    if (t->ctx)
+        kernel.platform->ctx_park(t->ctx);
     if (atomic_compare_exchange_strong(&t->rec, &st, REC_WAITING))
         return true;
     /* woken before it waited */

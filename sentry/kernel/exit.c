@@ -191,6 +191,8 @@ static bool unlink_task(struct task *t, int *ret_status)
     g->nlive--;
     g->utime_ns += t->utime_ns;
     g->stime_ns += t->stime_ns;
+    kernel.guest_utime_ns += t->utime_ns;
+    kernel.guest_stime_ns += t->stime_ns;
     sigpending_flush_locked(&t->pending);
     task_orphan_children_locked(t);
     if (g->nlive) {

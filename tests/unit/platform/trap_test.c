@@ -190,7 +190,7 @@ START_TEST(kick_and_native)
     ck_assert_uint_eq(P->ctx_regs(c)->orig_rax, 39);
     ck_assert_uint_gt(P->ctx_regs(c)->rbx, 0x10000);
     P->ctx_park(c);
-    P->ctx_regs(c)->rip = CODE + 38; /* getpid again, from a parked one */
+    P->ctx_regs(c)->rip = CODE + 38; /* getpid again, from one that waited */
     P->ctx_resume(c);
     ck_assert_int_eq(next_event(&e), EV_SYSCALL);
     P->ctx_exit(c);
@@ -256,6 +256,57 @@ START_TEST(fork_thread_vfork)
 }
 END_TEST
 
+/* More threads wait on one listener than are kept notified: the oldest are parked, and come back. */
+START_TEST(many_wait)
+{
+    enum { N = 40 };
+    struct as_op op;
+    struct aspace *as;
+    struct ctx *c, *e, *all[N];
+    struct platform_stats st;
+
+    begin();
+    c = start_guest(loop_getpid, sizeof loop_getpid, &as);
+    P->ctx_resume(c);
+    ck_assert_int_eq(next_event(&e), EV_SYSCALL);
+    for (int i = 0; i < N; i++) {
+        int left = 2;
+
+        all[i] = P->ctx_new_child(c, AS_CLONE_VM | AS_CLONE_THREAD);
+        P->ctx_set_owner(all[i], &last);
+        op = (struct as_op){ .kind = AS_CLONE, .fd = -1, .child = all[i],
+                             .a = { AS_CLONE_VM | AS_CLONE_THREAD } };
+        P->ctx_run_ops(c, &op, 1);
+        while (left-- > 0)
+            ck_assert_int_ge(next_event(&e), 0);
+        P->ctx_resume(all[i]);
+        ck_assert_int_eq(next_event(&e), EV_SYSCALL);
+        P->ctx_regs(all[i])->rbx = 1000ull * (unsigned)i;
+        P->ctx_park(all[i]);
+    }
+    P->stats(&st);
+    ck_assert_uint_gt(st.parks, 0);
+    for (int i = 0; i < N; i++) {
+        P->ctx_resume(all[i]);
+        ck_assert_int_eq(next_event(&e), EV_SYSCALL);
+        ck_assert_ptr_eq(e, all[i]);
+        ck_assert_uint_eq(P->ctx_regs(all[i])->rbx, 1000ull * (unsigned)i + 1);
+    }
+    /* operations of a parked one: it is made to ring again first */
+    for (int i = 0; i < N; i++)
+        P->ctx_park(all[i]);
+    op = (struct as_op){ .kind = AS_MMAP, .fd = -1,
+                         .a = { 0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS } };
+    P->ctx_run_ops(all[0], &op, 1);
+    ck_assert_int_eq(next_event(&e), EV_OPS);
+    ck_assert_int_gt(op.ret, 0);
+    for (int i = 0; i < N; i++)
+        P->ctx_exit(all[i]);
+    P->ctx_exit(c);
+    P->as_put(as);
+}
+END_TEST
+
 /* A stub that is killed from outside is told, whatever its context does. */
 START_TEST(death_is_told)
 {
@@ -291,6 +342,7 @@ int main(void)
     tcase_add_test(tc, faults_are_told);
     tcase_add_test(tc, kick_and_native);
     tcase_add_loop_test(tc, fork_thread_vfork, 0, 3);
+    tcase_add_test(tc, many_wait);
     tcase_add_test(tc, death_is_told);
     suite_add_tcase(s, tc);
     srunner_run_all(sr, CK_NORMAL);
