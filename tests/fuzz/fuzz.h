@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fuzz targets: a target defines LLVMFuzzerTestOneInput. With libFuzzer (clang, -DSBX_FUZZ=ON) that
+ * is all; else fuzz.c is linked in, which runs the files it is given, or by itself a number of
+ * inputs made from the target's seeds.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
+/* The i-th valid input (any i); its length. */
+size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The gofer's decoder under arbitrary datagrams, in this process and without its fences, so that a
+ * sanitizer sees what it does. An input is a row of datagrams: two bytes of length (cut to what is
+ * left), then so many bytes. A datagram's node 1 is made the root's, or hardly any would get far.
+ */
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gofer/server.h"
+#include "tests/fuzz/fuzz.h"
+
+static struct gofer_export export;
+static struct gofer_config config = {.ring_fd = -1, .exports = &export, .nexports = 1};
+static int reader;
+
+static char dir[] = "/tmp/sbx-fuzz-XXXXXX";
+
+static void remove_tree(void)
+{
+    unlinkat(export.fd, "d/f", 0);
+    unlinkat(export.fd, "d/e", AT_REMOVEDIR);
+    unlinkat(export.fd, "d", AT_REMOVEDIR);
+    unlinkat(export.fd, "l", 0);
+    unlinkat(export.fd, "p", 0);
+    rmdir(dir);
+}
+
+static void make_tree(void)
+{
+    int top;
+
+    if (!mkdtemp(dir) || (top = open(dir, O_PATH | O_DIRECTORY)) < 0)
+        abort();
+    mkdirat(top, "d", 0755);
+    mkdirat(top, "d/e", 0755);
+    close(openat(top, "d/f", O_WRONLY | O_CREAT, 0644));
+    (void)!symlinkat("d/f", top, "l");
+    mkfifoat(top, "p", 0644);
+    export.fd = top;
+    atexit(remove_tree);
+}
+
+static void start(void)
+{
+    int sv[2];
+
+    make_tree();
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, sv) < 0 || nodes_init(64) < 0)
+        abort();
+    config.sock = sv[0];
+    reader = sv[1];
+    if (gofer_server_init(&config) < 0)
+        abort();
+}
+
+/* Takes the answers, and closes descriptors by not asking for them. */
+static void drain(void)
+{
+    static char buf[GW_MAX];
+
+    while (recv(reader, buf, sizeof(buf), 0) > 0)
+        ;
+}
+
+static void one_datagram(const uint8_t *p, size_t n)
+{
+    static unsigned char in[GW_MAX], out[GW_MAX];
+    struct gw_request req;
+    uint64_t root = gofer_root_node(0);
+
+    memcpy(in, p, n);
+    if (n >= sizeof(req)) {
+        memcpy(&req, in, sizeof(req));
+        if (req.node == 1)
+            req.node = root;
+        memcpy(in, &req, sizeof(req));
+    }
+    gofer_answer(&config, in, n, out);
+    drain();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+    static int started;
+
+    if (!started++)
+        start();
+    while (n > 2) {
+        size_t len = (size_t)p[0] | (size_t)p[1] << 8;
+        p += 2;
+        n -= 2;
+        len = len < n ? len : n;
+        one_datagram(p, len);
+        p += len;
+        n -= len;
+    }
+    return 0;
+}
+
+/* A request that means something, for the mutations of fuzz.c to start from. */
+size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
+{
+    static const char *const paths[] = {"d", "d/f", "l", "p", "", "d/e", "..", "d/none", "x"};
+    const char *path = paths[i % 9];
+    struct gw_request req = {.version = GW_VERSION, .op = (uint16_t)(1 + i / 9 % (GW_NOPS - 1)),
+                             .node = 1, .len = (uint32_t)strlen(path), .arg = 64};
+    size_t n = sizeof(req) + req.len;
+
+    if (cap < n + 2)
+        return 0;
+    buf[0] = (uint8_t)n;
+    buf[1] = (uint8_t)(n >> 8);
+    memcpy(buf + 2, &req, sizeof(req));
+    memcpy(buf + 2 + sizeof(req), path, req.len);
+    return n + 2;
+}
