@@ -100,10 +100,12 @@ void p_lenp(struct sx *s, unsigned i)
 {
     int32_t len;
 
-    if (s->exiting && s->ret < 0)
+    if (!s->a[i] || copy_in(s->t, &len, s->a[i], sizeof len))
         sx_addr(s, s->a[i]);
-    else if (sx_fetch(s, s->a[i], &len, sizeof len))
-        sx_printf(s, "[%d]", len);
+    else if (s->ret < 0 || len == s->len_given)
+        sx_printf(s, "[%d]", s->len_given);
+    else
+        sx_printf(s, "[%d => %d]", s->len_given, len);
 }
 
 static void cmsg_print(struct sx *s, const struct lx_cmsghdr *c, gaddr_t data)

@@ -18,6 +18,7 @@
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/mm/copy.h"
 #include "sentry/strace/line.h"
 #include "sentry/syscalls/table.h"
 
@@ -208,6 +209,10 @@ void strace_enter(struct task *t)
     t->trace = s;
     s->d = syscall_desc(t->call.nr);
     memcpy(s->a, t->call.args, sizeof s->a);
+    for (unsigned i = 0; s->d && i < s->d->nargs; i++)
+        if (s->d->kinds[i] == K_LENP && s->a[i] &&
+            copy_in(t, &s->len_given, s->a[i], sizeof s->len_given))
+            s->len_given = 0;
     if (s->d) {
         sx_printf(s, "%s(", s->d->name);
         print_args(s);
