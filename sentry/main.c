@@ -33,6 +33,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
+#include "sentry/net/net.h"
 #include "sentry/start.h"
 #include "sentry/strace/strace.h"
 #include "sentry/vfs/build.h"
@@ -80,6 +81,11 @@ void control_send(uint32_t type, uint64_t value, const char *fmt, ...)
     }
     if (config->control_sock >= 0)
         (void)!send(config->control_sock, &m, sizeof m, MSG_NOSIGNAL);
+}
+
+static void refused(const char *what)
+{
+    control_send(CTL_NOTE, 0, "%s was refused: there is no network inside", what);
 }
 
 static __attribute__((noreturn)) void leave(void)
@@ -232,6 +238,7 @@ void sentry_main(const struct sentry_config *cfg)
         if (r < 0)
             start_error("the gofer", r);
     }
+    net_refused_note = refused;
     vfs_init();
     r = vfs_build(cfg);
     if (r < 0)

@@ -16,6 +16,7 @@
 #include "sentry/kernel/task.h"
 
 #define SIN6_LEN_MIN 24
+#define NOTES_MAX 8
 
 bool inet_is_v4(const struct inet_addr *a)
 {
@@ -118,16 +119,35 @@ int inet_addr_out(const struct isock *s, const struct inet_addr *a, struct socka
     return sizeof in6;
 }
 
-static void note_refused(const struct isock *s, const struct inet_addr *dst)
+/* Each destination once, and only the first few: the user is told, the guest must not flood. */
+static bool noted_before(const struct inet_addr *dst)
+{
+    static struct lock lock_ = {.m = PTHREAD_MUTEX_INITIALIZER, .class = LOCK_LEAF};
+    static struct inet_addr seen[NOTES_MAX];
+    static unsigned n;
+
+    LOCK_SCOPE(&lock_);
+    for (unsigned i = 0; i < n; i++)
+        if (inet_same(&seen[i], dst) && seen[i].port == dst->port)
+            return true;
+    if (n == NOTES_MAX)
+        return true;
+    seen[n++] = *dst;
+    return false;
+}
+
+void inet_note_refused(const struct isock *s, const struct inet_addr *dst)
 {
     char ip[INET6_ADDRSTRLEN] = "?", what[96];
 
+    if (inet_is_any(dst) || inet_is_local(dst) || noted_before(dst))
+        return;
     if (inet_is_v4(dst))
         inet_ntop(AF_INET, dst->ip.s6_addr + 12, ip, sizeof ip);
     else
         inet_ntop(AF_INET6, &dst->ip, ip, sizeof ip);
-    snprintf(what, sizeof what, "%s %s port %u", s->sk.type == SOCK_STREAM ? "tcp" : "udp", ip,
-             dst->port);
+    snprintf(what, sizeof what, "%s to %s port %u",
+             s->sk.type == SOCK_STREAM ? "a connection" : "a datagram", ip, dst->port);
     net_refused_note(what);
 }
 
@@ -143,10 +163,8 @@ int inet_route(struct isock *s, struct inet_addr *dst, struct inet_addr *src)
     v4 = inet_is_v4(dst);
     if (v4 && is_broadcast(dst) && s->sk.type == SOCK_DGRAM && !s->sk.broadcast)
         return -EACCES;
-    if (!inet_is_local(dst) || is_broadcast(dst)) {
-        note_refused(s, dst);
+    if (!inet_is_local(dst) || is_broadcast(dst))
         return -ENETUNREACH;
-    }
     if (inet_is_any(src) || IN6_IS_ADDR_UNSPECIFIED(&src->ip)) {
         uint16_t port = src->port;
 

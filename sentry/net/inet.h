@@ -87,9 +87,11 @@ struct inet_addr inet_any(const struct isock *s);
 bool inet_same(const struct inet_addr *a, const struct inet_addr *b);
 /*
  * Where a connect or send to *dst goes: the any address means loopback, what is not local is
- * refused with ENETUNREACH and a note. *src is filled in where it is any.
+ * refused with ENETUNREACH. *src is filled in where it is any.
  */
 int inet_route(struct isock *s, struct inet_addr *dst, struct inet_addr *src);
+/* The user is told of a refused destination. No lock held. */
+void inet_note_refused(const struct isock *s, const struct inet_addr *dst);
 int inet_bind(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n);
 int inet_getname(struct sock *sk, bool peer, struct sockaddr_storage *ret);
 void inet_info(struct sock *sk, struct net_info *ret);

@@ -361,6 +361,12 @@ static void nl_release(struct sock *sk)
         msg_free(m);
 }
 
+static void nl_info(struct sock *sk, struct net_info *ret)
+{
+    ret->state = (int)nl_sk(sk)->portid;
+    ret->flags = nl_sk(sk)->groups;
+}
+
 static int no_listen(struct task *t, struct sock *sk, int backlog)
 {
     (void)t, (void)sk, (void)backlog;
@@ -392,6 +398,7 @@ static const struct sock_ops nl_ops = {
     .getsockopt = nl_getsockopt,
     .poll = nl_poll,
     .release = nl_release,
+    .info = nl_info,
 };
 
 int netlink_create(struct task *t, int type, int protocol, struct sock **ret)

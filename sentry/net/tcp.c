@@ -305,6 +305,8 @@ static int start(struct task *t, struct isock *s, struct inet_addr *dst)
     }
     unlock(&tcp_lock);
     drop_embryo(srv, c);
+    if (r == -ENETUNREACH)
+        inet_note_refused(s, dst);
     return r;
 }
 

@@ -32,36 +32,45 @@ static void disconnect_locked(struct isock *s)
     s->sk.state = SOCK_CLOSED;
 }
 
+static int connect_to(struct isock *s, struct inet_addr *dst)
+{
+    struct inet_addr src;
+    int r;
+
+    LOCK_SCOPE(&udp_lock);
+    r = autobind(s);
+    if (r < 0)
+        return r;
+    src = s->addr_bound ? s->local : inet_any(s);
+    r = inet_route(s, dst, &src);
+    if (r < 0)
+        return r;
+    s->local.ip = src.ip;
+    s->remote = *dst;
+    s->sk.state = SOCK_CONNECTED;
+    return 0;
+}
+
 static int udp_connect(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n)
 {
     struct isock *s = inet_sk(sk);
-    struct inet_addr dst, src;
+    struct inet_addr dst;
     int r;
 
     (void)t;
     if (n < sizeof a->sa_family)
         return -EINVAL;
-    if (a->sa_family != AF_UNSPEC) {
-        r = inet_addr_in(s, a, n, &dst);
-        if (r < 0)
-            return r;
-    }
-    LOCK_SCOPE(&udp_lock);
     if (a->sa_family == AF_UNSPEC) {
+        LOCK_SCOPE(&udp_lock);
         disconnect_locked(s);
         return 0;
     }
-    r = autobind(s);
-    if (r < 0)
-        return r;
-    src = s->addr_bound ? s->local : inet_any(s);
-    r = inet_route(s, &dst, &src);
-    if (r < 0)
-        return r;
-    s->local.ip = src.ip;
-    s->remote = dst;
-    s->sk.state = SOCK_CONNECTED;
-    return 0;
+    r = inet_addr_in(s, a, n, &dst);
+    if (r == 0)
+        r = connect_to(s, &dst);
+    if (r == -ENETUNREACH)
+        inet_note_refused(s, &dst);
+    return r;
 }
 
 /* ---- sending ---- */
@@ -206,6 +215,8 @@ static ssize_t udp_send(struct task *t, struct sock *sk, struct send_req *r)
     e = transmit(s, r, &named, m);
     if (e <= 0)
         msg_free(m);
+    if (e == -ENETUNREACH)
+        inet_note_refused(s, &named);
     return e < 0 ? e : (ssize_t)n;
 }
 

@@ -5,7 +5,10 @@
  */
 #include "sentry/fs/proc/net.h"
 
+#include <inttypes.h>
+
 #include "sentry/fs/proc/proc.h"
+#include "sentry/net/net.h"
 
 static const char *const heads[] = {
     [PROC_NET_TCP] = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
@@ -22,7 +25,7 @@ static const char *const heads[] = {
                          "Drops    Inode\n",
 };
 
-void (*proc_net_rows)(enum proc_net_table table, struct ptext *out);
+void (*proc_net_rows)(enum proc_net_table table, struct ptext *out) = net_proc_rows;
 
 static PROC_SHOW(show_table)
 {
@@ -36,9 +39,19 @@ static PROC_SHOW(show_table)
 static const char dev[] =
     "Inter-|   Receive                                                |  Transmit\n"
     " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop "
-    "fifo colls carrier compressed\n"
-    "    lo:       0       0    0    0    0     0          0         0        0       0    0    0   "
-    " 0     0       0          0\n";
+    "fifo colls carrier compressed\n";
+static PROC_SHOW(show_dev)
+{
+    uint64_t b, p;
+
+    (void)t, (void)n, (void)o;
+    net_lo_stats(&b, &p);
+    pt_puts(out, dev);
+    pt_printf(out, "    lo: %7" PRIu64 " %7" PRIu64 "    0    0    0     0          0         0 %8" PRIu64
+                   " %7" PRIu64 "    0    0    0     0       0          0\n", b, p, b, p);
+    return 0;
+}
+
 static const char route[] =
     "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"
     "                                                       \n";
@@ -55,7 +68,7 @@ static const char sockstat[] = "sockets: used 0\nTCP: inuse 0 orphan 0 tw 0 allo
 static const struct pnode net_nodes[] = {
     PTEXT("arp", 0444, "IP address       HW type     Flags       HW address            Mask     "
                        "Device\n"),
-    PTEXT("dev", 0444, dev),
+    PFILE("dev", 0444, show_dev),
     PTEXT("dev_mcast", 0444, ""),
     PTEXT("if_inet6", 0444, if_inet6),
     PTEXT("igmp", 0444, "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n"),

@@ -16,3 +16,4 @@ enum proc_net_table {
 /* Appends the rows of a table, each with its newline, as Linux prints them. May take any lock. Set by
  * the owner of the sockets at start-up; NULL: the tables are empty. */
 extern void (*proc_net_rows)(enum proc_net_table table, struct ptext *out);
+void net_proc_rows(enum proc_net_table table, struct ptext *out); /* net/procnet.c: it */
