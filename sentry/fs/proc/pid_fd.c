@@ -80,7 +80,8 @@ ssize_t proc_file_text(struct task *t, struct file *f, char *buf, size_t cap)
     char text[80];
     int n;
 
-    if (f->path.dentry && f->path.mnt)
+    /* A memfd's dentry is in no mount, but it has a name. */
+    if (f->path.dentry && (f->path.mnt || S_ISREG(f->inode->mode)))
         return proc_path_text(t, &f->path, buf, cap);
     if (f->inode && S_ISFIFO(f->inode->mode))
         n = snprintf(text, sizeof text, "pipe:[%lu]", ino);
