@@ -113,6 +113,33 @@ void sandbox_start_failed(int err)
     leave();
 }
 
+/* The front end stops too, so that the user's shell sees a stopped job; told by the event thread. */
+static struct ktimer stop_timer;
+static _Atomic int stop_signal;
+
+static void tell_stopped(struct ktimer *tm)
+{
+    (void)tm;
+    control_send(CTL_STOPPED, (uint64_t)(unsigned)atomic_load(&stop_signal), NULL);
+}
+
+void sandbox_stopped(int sig)
+{
+    atomic_store(&stop_signal, sig);
+    ktimer_arm(&stop_timer, ktime_now());
+}
+
+static void on_continued(void)
+{
+    struct tgroup *g;
+
+    lock(&kernel.tasks_lock);
+    g = tgroup_find_locked(2);
+    if (g && g->pgrp)
+        signal_send_pgrp_locked(group_pgid(g), SIGCONT, NULL);
+    unlock(&kernel.tasks_lock);
+}
+
 static __attribute__((noreturn)) void start_error(const char *what, int err)
 {
     control_send(CTL_ERROR, 125, "cannot start the sandbox: %s: %s", what, strerror(-err));
@@ -149,6 +176,9 @@ static void on_control(void *arg, uint32_t events)
     case CTL_WINSIZE:
         tty_host_winsize((unsigned)(m.value >> 16), (unsigned)(m.value & 0xffff));
         break;
+    case CTL_CONT:
+        on_continued();
+        break;
     case CTL_KILL: /* the value is the status that the front end wants to see */
         sandbox_end(SIGKILL);
         break;
@@ -166,6 +196,7 @@ static void init_kernel(const struct sentry_config *cfg)
 
     kernel.platform = cfg->platform;
     lock_init(&kernel.tasks_lock, LOCK_TASKS);
+    ktimer_init(&stop_timer, tell_stopped);
     clock_gettime(CLOCK_MONOTONIC, &ts);
     kernel.boot_mono = ts.tv_sec * 1000000000ll + ts.tv_nsec;
     clock_gettime(CLOCK_REALTIME, &ts);

@@ -60,6 +60,8 @@ void kernel_kill_all_locked(void);
 
 /* sentry/main.c: the program has ended with this wait status; without locks. */
 void sandbox_end(int wait_status);
+/* The first program was stopped by job control; tasks_lock held. */
+void sandbox_stopped(int sig);
 
 long do_wait(struct task *t, int type, pid_t id, int options, gaddr_t status, gaddr_t info,
              gaddr_t rusage, bool waitid);

@@ -39,6 +39,8 @@ void group_notify_stop_locked(struct tgroup *g, int why, int status)
     struct tgroup *parent = g->parent;
     if (!parent)
         return;
+    if (parent->is_sentry && g->pid == 2 && why == CLD_STOPPED)
+        sandbox_stopped(status);
     const struct lx_sigaction *sa = &parent->sighand->action[SIGCHLD - 1];
     if (sa->handler != LX_SIG_IGN && !(sa->flags & LX_SA_NOCLDSTOP)) {
         struct lx_siginfo info;

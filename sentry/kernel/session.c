@@ -67,7 +67,11 @@ bool pgrp_orphaned_locked(const struct pid_entry *pgrp, const struct tgroup *ign
     struct tgroup *g;
     list_for_each(g, &pgrp->pgrp, pgrp_link) {
         const struct tgroup *parent = g->parent;
-        if (g == ignored || g->nlive == 0 || !parent || parent->is_init)
+        if (g == ignored || g->nlive == 0 || !parent)
+            continue;
+        if (parent->is_sentry && g->pid == 2)
+            return false; /* the front end plays its shell: it stops too, and continues it */
+        if (parent->is_init)
             continue;
         if (parent->pgrp != pgrp && parent->session == g->session)
             return false;
