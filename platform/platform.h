@@ -79,6 +79,7 @@ enum as_op_kind {
     AS_SET_GS,
     AS_GET_FS,   /* ret: the base */
     AS_GET_GS,
+    AS_CLOSE,    /* a: a descriptor that the platform itself had opened in it */
     AS_CLONE,    /* a: AS_CLONE_* flags, tls, clear_child_tid; child: from ctx_new_child(); ret: 0 */
 };
 
@@ -176,6 +177,14 @@ struct platform {
     int (*ctx_affinity)(struct ctx *c, const void *mask, size_t len);
     pid_t (*ctx_host_tid)(struct ctx *c);
     int (*ctx_cputime)(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
+
+    /*
+     * Copies a frozen address space: all are its contexts, all held, none with operations under way.
+     * Memory is shared copy-on-write; ret gets a held context for each, with the registers of its
+     * original, without owner, all in one new aspace (the caller's reference). Original and copy end
+     * up with a listener each. Waits (bounded). -EBUSY when another address space shares its listener.
+     */
+    int (*as_copy)(struct ctx *const *all, unsigned n, struct ctx **ret);
 
     void (*as_ref)(struct aspace *as);
     void (*as_put)(struct aspace *as); /* the last one kills what is left of it */

@@ -110,6 +110,7 @@ static const struct fence_rule fence_rules[] = {
     ALLOW(process_vm_readv, "a stub's memory"),
     ALLOW(process_vm_writev, "a stub's memory"),
     ALLOW(pidfd_open, "a stub's end"),
+    ALLOW(pidfd_getfd, "the listener of a copied stub"),
     ALLOW(pidfd_send_signal, "killing a stub"),
     ALLOW(tgkill, "kicking a stub's thread; nudging a leader"),
     ALLOW_IF(openat, "its procfs: read-only handles of memory files, stubs",

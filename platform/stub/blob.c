@@ -91,6 +91,16 @@ static long wait_parked(struct block *b)
     return (long)v - 1;
 }
 
+/* A copy of a frozen stub (and the stub) gets a listener of its own; the old one is closed. */
+static void new_listener(struct block *b)
+{
+    struct listen_prog *p = (struct listen_prog *)((char *)b + BLOCK_PROG_OFF);
+    long fd = sys6(NR_SECCOMP, 1, p->flags, (uint64_t)&p->prog, 0, 0, 0);
+
+    __atomic_store_n(&b->listener, (int32_t)fd, __ATOMIC_RELEASE);
+    sys6(NR_FUTEX, (uint64_t)&b->listener, 1, 1, 0, 0, 0);
+}
+
 /* Does what the sentry answers until it says that the thread may go on. */
 static void serve(struct block *b, long ans)
 {
@@ -106,6 +116,8 @@ static void serve(struct block *b, long ans)
             kind = BELL_OPS;
         } else if (ans == ANS_EXIT) {
             sys6(NR_EXIT, 0, 0, 0, 0, 0, 0);
+        } else if (ans == ANS_LISTEN) {
+            new_listener(b);
         } else if (ans != ANS_RING) {
             die();
         }

@@ -25,6 +25,7 @@
 #define BLOCK_STACK_OFF 0x8000 /* alternate signal stack: the upper half of a block */
 #define BLOCK_STACK_SIZE (BLOCK_SIZE - BLOCK_STACK_OFF)
 #define BLOCK_OPS_OFF 0x400
+#define BLOCK_PROG_OFF 0x6000 /* ANS_LISTEN: struct listen_prog */
 
 /* The doorbell: a number no kernel uses. rdi kind, rsi block index or nonce, rdx sequence. */
 #define NR_BELL 500
@@ -38,6 +39,7 @@
 #define ANS_PARK 2
 #define ANS_EXIT 3
 #define ANS_RING 4 /* to a parked one: ring again */
+#define ANS_LISTEN 5 /* to a parked one: install a new listener, by the program at BLOCK_PROG_OFF */
 
 /* What kind of child a clone makes (blob.S, r14). */
 #define BORN_CHANNEL 1 /* maps a channel of its own first */
@@ -77,15 +79,26 @@ struct block {
     uint32_t park;   /* futex: 0 sleep, else answer + 1 */
     uint32_t index;  /* of this block */
     uint32_t nops;
+    int32_t listener; /* futex: ANS_LISTEN's descriptor or -errno; LISTENER_NONE before */
 };
+#define LISTENER_NONE 0x7fffffff
 
-_Static_assert(sizeof(struct block_op) * BLOCK_OPS_MAX + BLOCK_OPS_OFF <= BLOCK_STACK_OFF, "fits");
+_Static_assert(sizeof(struct block_op) * BLOCK_OPS_MAX + BLOCK_OPS_OFF <= BLOCK_PROG_OFF, "fits");
 _Static_assert(__builtin_offsetof(struct block, uc) == BLOCK_UC_OFF, "blob.S uses it");
 
 struct bpf_insn { /* struct sock_filter */
     uint16_t code;
     uint8_t jt, jf;
     uint32_t k;
+};
+
+/* A listener filter in a block, with addresses as the stub sees them. */
+struct listen_prog {
+    uint32_t flags; /* of seccomp(2) */
+    uint16_t len, pad;
+    uint32_t pad2[2];
+    struct { uint16_t len; uint64_t insns; } prog; /* struct sock_fprog */
+    struct bpf_insn insn[16];
 };
 
 /* What the zygote is told, at SLOT + ZDATA_OFF. Its stack is above it. */

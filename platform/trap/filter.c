@@ -96,7 +96,7 @@ static void from_blob(struct bpf_asm *a, uint64_t secret, int allow, int notify,
     bpf_load(a, ARG_LO(0));
     bpf_jeq(a, SECCOMP_SET_MODE_FILTER, BPF_NEXT, trap);
     bpf_load(a, ARG_LO(1));
-    bpf_and(a, ~32u);
+    bpf_and(a, ~(uint32_t)(32 | SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH));
     bpf_jeq(a, SECCOMP_FILTER_FLAG_NEW_LISTENER, BPF_NEXT, trap);
     bpf_load(a, ARG_HI(1));
     bpf_jeq(a, 0, allow, trap);

@@ -11,7 +11,7 @@
  *
  *   UNBORN --bell BORN--> (CHANNEL --bell BORN 1-->) HELD --resume--> RUNNING --bell EVENT--> HELD
  *   HELD --run_ops--> OPS --bell OPS--> HELD      HELD --too many wait--> PARKED --resume--> RUNNING
- *   PARKED --run_ops--> RERING --bell--> OPS      any --host killed it--> GONE
+ *   PARKED --run_ops--> RERING --bell--> OPS      PARKED --copy--> RELISTEN --bell--> HELD
  *
  * Locks: trap.lock guards the tables (tids, nonces, pool, stubs' lists); a held ctx belongs to the
  * one worker that handles it. Nothing is called upwards under a lock.
@@ -31,7 +31,14 @@
 #define HELD_MAX 16 /* notifications kept on a listener; each makes every call of it dearer */
 
 enum ctx_state { CTX_UNBORN, CTX_CHANNEL, CTX_HELD, CTX_RUNNING, CTX_OPS, CTX_PARKED, CTX_RERING,
-                 CTX_GONE };
+                 CTX_RELISTEN };
+
+/* Waits for the next event of a context in place of the client (copy.c). */
+struct job {
+    pthread_mutex_t lock;
+    pthread_cond_t cond;
+    unsigned events;
+};
 
 struct tlist { /* a list node of this folder; the sentry's list.h lies above us */
     struct tlist *next, *prev;
@@ -98,6 +105,7 @@ struct ctx {
     struct ctx *clone_child; /* AS_CLONE under way */
     uint64_t clone_host;    /* flags that the clone must have */
     bool clone_seen;
+    struct job *job;        /* trap.lock; NULL: events go to the client */
     struct as_op *ops;
     unsigned nops;
     uint8_t op_slot[AS_OPS_MAX]; /* block op that has the result */
@@ -194,6 +202,9 @@ void listener_put(struct listener *l);
 void listener_ref(struct listener *l);
 void listener_start(struct listener *l);
 void listener_lost_stub(struct listener *l);
+void listener_retire(struct listener *l);    /* returns when nobody receives from it any more */
+void ctx_unpark(struct ctx *c, uint32_t ans);
+void ctx_park_now(struct ctx *c);
 void worker_block_begin(void);
 void worker_block_end(void);
 int workers_start(void);
@@ -204,6 +215,10 @@ void ctx_park(struct ctx *c);
 void ctx_stop_waiting(struct ctx *c);
 void ctx_exit(struct ctx *c);
 void ctx_kick(struct ctx *c);
+
+/* copy.c */
+int trap_as_copy(struct ctx *const *all, unsigned n, struct ctx **ret);
+bool job_took(struct ctx *c); /* an event of c: was it a job's? */
 
 /* memory.c */
 ssize_t as_read(struct aspace *as, gaddr_t from, void *to, size_t n);

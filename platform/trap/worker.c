@@ -49,7 +49,7 @@ void answer(struct ctx *c, int64_t val)
     (void)notif_send(c->stub->l, c->notif, val, 0, 0);
 }
 
-static void unpark(struct ctx *c, uint32_t ans)
+void ctx_unpark(struct ctx *c, uint32_t ans)
 {
     __atomic_store_n(&c->block->park, ans + 1, __ATOMIC_RELEASE);
     syscall(SYS_futex, &c->block->park, FUTEX_WAKE, 1, NULL, NULL, 0);
@@ -78,21 +78,26 @@ void ctx_resume(struct ctx *c)
     frame_put(c);
     atomic_store(&c->state, CTX_RUNNING);
     if (parked)
-        unpark(c, ANS_RESUME);
+        ctx_unpark(c, ANS_RESUME);
     else
         answer(c, ANS_RESUME);
 }
 
 /* The notification goes, so that the kernel's list stays short; the blob sleeps in its block. */
+void ctx_park_now(struct ctx *c)
+{
+    __atomic_store_n(&c->block->park, 0, __ATOMIC_RELEASE);
+    atomic_store(&c->state, CTX_PARKED);
+    atomic_fetch_add(&trap.st.parks, 1);
+    answer(c, ANS_PARK);
+}
+
 static void park_locked(struct ctx *c)
 {
     tlist_del(&c->wait_link);
     c->stub->l->nwaiting--;
     atomic_store(&c->waiting, false);
-    __atomic_store_n(&c->block->park, 0, __ATOMIC_RELEASE);
-    atomic_store(&c->state, CTX_PARKED);
-    atomic_fetch_add(&trap.st.parks, 1);
-    answer(c, ANS_PARK);
+    ctx_park_now(c);
 }
 
 /*
@@ -123,7 +128,7 @@ void ctx_exit(struct ctx *c)
     parked = atomic_load(&c->state) == CTX_PARKED;
     ctx_leave(c);
     if (parked)
-        unpark(c, ANS_EXIT);
+        ctx_unpark(c, ANS_EXIT);
     else
         answer(c, ANS_EXIT);
     ctx_free(c);
@@ -141,6 +146,8 @@ void ctx_kick(struct ctx *c)
 
 static void deliver(struct ctx *c, enum platform_event ev)
 {
+    if (job_took(c))
+        return;
     trap.client->event(c->owner, c, ev);
 }
 
@@ -213,7 +220,7 @@ static void on_born(struct listener *l, const struct seccomp_notif *n)
     c->notif = n->id;
     c->born_event = true;
     atomic_store(&c->state, CTX_HELD);
-    if (c->owner)
+    if (c->owner || c->job)
         deliver(c, EV_BORN);
     else
         pool_put(c);
@@ -250,6 +257,10 @@ static void on_bell(struct ctx *c, const struct seccomp_notif *n)
     if (st == CTX_RERING) { /* it was parked; now it can be lent things again */
         c->notif = n->id;
         ops_send(c);
+    } else if (st == CTX_RELISTEN) {
+        c->notif = n->id;
+        atomic_store(&c->state, CTX_HELD);
+        deliver(c, EV_OPS);
     } else if (n->data.args[0] == BELL_OPS && st == CTX_OPS) {
         c->notif = n->id;
         ops_done(c);
@@ -432,6 +443,18 @@ void listener_lost_stub(struct listener *l)
     pthread_mutex_lock(&trap.lock);
     tlist_add(&trap.dying, &l->dying);
     pthread_mutex_unlock(&trap.lock);
+}
+
+void listener_retire(struct listener *l)
+{
+    atomic_store(&l->dead, true);
+    while (atomic_load(&l->has_leader)) {
+        pthread_mutex_lock(&trap.lock);
+        if (atomic_load(&l->has_leader))
+            pthread_kill(l->leader, SIG_NUDGE);
+        pthread_mutex_unlock(&trap.lock);
+        poll(NULL, 0, 1);
+    }
 }
 
 /* ---- the reaper: deaths of stubs, blanks that arrive, leaders of dead listeners ---- */

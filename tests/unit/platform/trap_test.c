@@ -307,6 +307,71 @@ START_TEST(many_wait)
 }
 END_TEST
 
+/* A frozen stub with three threads is copied; both go on, with memory of their own. */
+START_TEST(frozen_copy)
+{
+    enum { N = 3 };
+    struct as_op op;
+    struct aspace *as, *copy_as;
+    struct ctx *all[N], *copies[N], *e;
+    uint64_t word = 42, other = 43, seen = 0;
+
+    begin();
+    all[0] = start_guest(loop_getpid, sizeof loop_getpid, &as);
+    P->ctx_resume(all[0]);
+    ck_assert_int_eq(next_event(&e), EV_SYSCALL);
+    for (int i = 1; i < N; i++) {
+        int left = 2;
+
+        all[i] = P->ctx_new_child(all[0], AS_CLONE_VM | AS_CLONE_THREAD);
+        P->ctx_set_owner(all[i], &last);
+        op = (struct as_op){ .kind = AS_CLONE, .fd = -1, .child = all[i],
+                             .a = { AS_CLONE_VM | AS_CLONE_THREAD } };
+        P->ctx_run_ops(all[0], &op, 1);
+        while (left-- > 0)
+            ck_assert_int_ge(next_event(&e), 0);
+        P->ctx_resume(all[i]);
+        ck_assert_int_eq(next_event(&e), EV_SYSCALL);
+        op = (struct as_op){ .kind = AS_SET_FS, .fd = -1, .a = { 0x1000ull * (unsigned)i } };
+        P->ctx_run_ops(all[i], &op, 1);
+        ck_assert_int_eq(next_event(&e), EV_OPS);
+        P->ctx_regs(all[i])->rbx = 100ull * (unsigned)i;
+    }
+    ck_assert_int_eq(P->as_write(as, DATA, &word, 8, false), 8);
+    ck_assert_int_eq(P->as_copy(all, N, copies), 0);
+    copy_as = P->ctx_aspace(copies[0]);
+    ck_assert_ptr_ne(copy_as, as);
+    ck_assert_int_eq(P->as_read(copy_as, DATA, &seen, 8), 8);
+    ck_assert_uint_eq(seen, 42);
+    ck_assert_int_eq(P->as_write(copy_as, DATA, &other, 8, false), 8);
+    ck_assert_int_eq(P->as_read(as, DATA, &seen, 8), 8);
+    ck_assert_uint_eq(seen, 42);
+    for (int i = 0; i < N; i++) {
+        P->ctx_set_owner(copies[i], &last);
+        for (int k = 0; k < 2; k++) {
+            struct ctx *c = k ? all[i] : copies[i];
+            uint64_t rbx = P->ctx_regs(c)->rbx;
+
+            ck_assert_uint_eq(rbx, 100ull * (unsigned)i);
+            op = (struct as_op){ .kind = AS_GET_FS, .fd = -1 };
+            P->ctx_run_ops(c, &op, 1);
+            ck_assert_int_eq(next_event(&e), EV_OPS);
+            ck_assert_int_eq(op.ret, 0x1000 * i);
+            P->ctx_resume(c);
+            ck_assert_int_eq(next_event(&e), EV_SYSCALL);
+            ck_assert_ptr_eq(e, c);
+            ck_assert_uint_eq(P->ctx_regs(c)->rbx, rbx + 1);
+        }
+    }
+    for (int i = N - 1; i >= 0; i--) {
+        P->ctx_exit(copies[i]);
+        P->ctx_exit(all[i]);
+    }
+    P->as_put(copy_as);
+    P->as_put(as);
+}
+END_TEST
+
 /* A stub that is killed from outside is told, whatever its context does. */
 START_TEST(death_is_told)
 {
@@ -343,6 +408,7 @@ int main(void)
     tcase_add_test(tc, kick_and_native);
     tcase_add_loop_test(tc, fork_thread_vfork, 0, 3);
     tcase_add_test(tc, many_wait);
+    tcase_add_test(tc, frozen_copy);
     tcase_add_test(tc, death_is_told);
     suite_add_tcase(s, tc);
     srunner_run_all(sr, CK_NORMAL);
