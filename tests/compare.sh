@@ -24,7 +24,7 @@ run() {
     (
         cd "$top/run/work" || exit 99
         env -i PATH=/usr/local/bin:/usr/bin:/bin HOME="$top/run/home" LANG=C.UTF-8 TERM=dumb \
-            USER=user LOGNAME=user SHELL=/bin/sh SBX_WITHOUT="${SBX_WITHOUT:-}" "$@" </dev/null
+            USER=user LOGNAME=user SHELL=/bin/sh "$@" </dev/null
     ) >"$top/$name/out" 2>"$top/$name/err"
     echo $? >"$top/$name/status"
 }
@@ -34,7 +34,7 @@ if [ "$(cat "$top/native/status")" -eq 77 ]; then
     cat "$top/native/out" "$top/native/err"
     exit 77
 fi
-run inside "$sbx" run --timeout="${COMPARE_TIMEOUT:-240}" "$program" "$@"
+run inside env ${SBX_WITHOUT:+SBX_WITHOUT="$SBX_WITHOUT"} "$sbx" run --timeout="${COMPARE_TIMEOUT:-240}" "$program" "$@"
 left=$(find "$top/run/work" "$top/run/home" -mindepth 1 | head -5)
 
 failed=0

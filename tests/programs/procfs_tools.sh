@@ -7,7 +7,7 @@ ps -o comm= -p $p; ps -e >/dev/null && echo ps; ps -o stat= -p $p | cut -c1; kil
 free >/dev/null && echo free; uptime >/dev/null && echo uptime; vmstat >/dev/null 2>&1 && echo vmstat
 grep -c '^processor' /proc/cpuinfo | grep -c '^[1-9]'; head -1 /proc/meminfo | cut -d: -f1
 cat /proc/self/cmdline | tr '\0' ' '; echo; ls -l /proc/self/fd >/dev/null && echo fd; readlink /proc/self/exe
-awk '/^Name|^State|^Threads/ { print $1, $2 }' /proc/self/status; wc -l </proc/self/maps | grep -c '^[1-9]'
+awk '/^Name|^State|^Threads/ { print $1, $2 }' /proc/self/status; cat /proc/self/maps | wc -l | grep -c '^[1-9]'
 cut -d' ' -f2 /proc/self/stat; cat /proc/sys/kernel/ostype; test -e /proc/self/mountinfo && echo mountinfo
 ls /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty /dev/ptmx; echo x >/dev/full || echo full
 head -c4 /dev/zero | od -An -tx1; head -c16 /dev/urandom | wc -c; top -b -n1 >/dev/null 2>&1 && echo top
