@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A directory of the test's own, as its working directory; gone at the end. */
+/* A directory of the test's own (in SBX_SCRATCH or /tmp), as its working directory; gone at the end. */
 #pragma once
 
 #include <dirent.h>
@@ -8,7 +8,7 @@
 
 #include "guest.h"
 
-static char scratch_dir[64];
+static char scratch_dir[256];
 
 static void scratch_clear_(int dfd)
 {
@@ -45,7 +45,9 @@ static inline void scratch_end(void)
 
 static inline void scratch_begin(void)
 {
-    strcpy(scratch_dir, "/tmp/sbx-guest-XXXXXX");
+    const char *in = getenv("SBX_SCRATCH");
+
+    snprintf(scratch_dir, sizeof scratch_dir, "%s/sbx-guest-XXXXXX", in ? in : "/tmp");
     if (!mkdtemp(scratch_dir) || chdir(scratch_dir) < 0)
         SKIP("no directory of its own in /tmp");
 }
