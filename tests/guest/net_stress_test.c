@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Many threads on sockets at once: accept shared by threads, epoll with edges, closes under way. */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -11,7 +10,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "tests/guest/guest.h"
+#include "guest.h"
 
 #define CLIENTS 4
 #define ROUNDS 50

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What programs ask about the network: rtnetlink, getifaddrs, the ioctls; and what is not there. */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <linux/netlink.h>
@@ -11,7 +10,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
-#include "tests/guest/guest.h"
+#include "guest.h"
 
 static void names(void)
 {

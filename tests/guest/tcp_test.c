@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* TCP over the loopback: connecting, ports, backlog, how connections end, what poll says. */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -12,7 +11,7 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 
-#include "tests/guest/guest.h"
+#include "guest.h"
 
 #define OUT (POLLOUT | POLLWRNORM)
 #define IN (POLLIN | POLLRDNORM)

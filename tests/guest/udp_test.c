@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* UDP over the loopback: names, connected sockets, refusals, control messages, options. */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -9,7 +8,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "tests/guest/guest.h"
+#include "guest.h"
 
 #define OUT (POLLOUT | POLLWRNORM | POLLWRBAND)
 #define IN (POLLIN | POLLRDNORM)

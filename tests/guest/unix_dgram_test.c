@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Unix datagrams and seqpackets: records, names of senders, full receivers, peers that go. */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -11,7 +10,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include "tests/guest/guest.h"
+#include "guest.h"
 
 static int events(int fd)
 {

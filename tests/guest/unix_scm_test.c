@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Descriptors and credentials over Unix sockets, and the end of sockets that only hold each other. */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -9,7 +8,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include "tests/guest/guest.h"
+#include "guest.h"
 
 #ifndef SCM_PIDFD
 #define SCM_PIDFD 4

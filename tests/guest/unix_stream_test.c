@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Unix streams: pairs, names, backlog, shutdown, what poll says, what a closed peer means. */
-#define _GNU_SOURCE
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -13,7 +12,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#include "tests/guest/guest.h"
+#include "guest.h"
 
 static int events(int fd)
 {
