@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "sentry/kernel/freeze.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/proc.h"
 #if __has_include("sentry/strace/strace.h")
@@ -205,6 +206,8 @@ static void run_call(struct task *t)
 /* rec is READY (or was OPS): this worker has it. */
 static void run_record(struct task *t)
 {
+    if (freeze_park(t))
+        return;
     task_ref(t);
     if (t->call.deadline != KTIME_NEVER)
         ktimer_cancel(&t->deadline);
@@ -224,7 +227,7 @@ static bool enter_guest(struct task *t, bool *ret_again)
 
     *ret_again = false;
     atomic_store(&t->where, IN_GUEST);
-    if (!task_must_deliver(t) && !atomic_load(&t->ctx_gone))
+    if (!task_must_deliver(t) && !atomic_load(&t->ctx_gone) && !atomic_load(&freeze_wanted))
         return true;
     if (atomic_compare_exchange_strong(&t->where, &where, IN_SENTRY))
         *ret_again = true;
@@ -252,6 +255,8 @@ void task_return(struct task *t)
             if (r == -EWAITING && settle(t))
                 return;
         }
+        if (freeze_park(t))
+            return;
         if (enter_guest(t, &again)) {
             int where = IN_GUEST;
 
@@ -306,7 +311,8 @@ static void on_syscall(struct task *t, struct ctx *c)
     t->in_call = true;
     t->ret = 0;
     t->phase = PHASE_CALL;
-    run_call(t);
+    if (!freeze_park(t))
+        run_call(t);
 }
 
 static void on_gone(struct task *t, struct ctx *c)

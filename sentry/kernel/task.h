@@ -68,6 +68,7 @@ struct task {
     uint64_t eintr_rip;      /* [t] where the guest last went on with -EINTR of ours */
     int phase;               /* [t] enum task_phase */
     struct list ready_link;  /* LOCK_READY */
+    bool parked;             /* LOCK_READY; kept from going on while frozen (freeze.c) */
     struct call call;        /* [t] */
     struct ktimer deadline;  /* armed while waiting */
     bool in_call;            /* [t] a system call is being carried out */

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Freezing. The flag is set first, then guest code is kicked; each record that would go on passes
+ * freeze_park, which keeps it. A task in guest code against a freeze:
+ *
+ *      enter_guest                           kernel_freeze
+ *      -----------                           -------------
+ *      where = IN_GUEST        (A)           freeze_wanted = true        (C)
+ *      test freeze_wanted      (B)           where IN_GUEST: kick        (D)
+ *
+ * All four are sequentially consistent: if B misses C, then A came before D, and D kicks. A record
+ * that was seen WAITING after C is quiet: whoever claims it later parks it, because a run that
+ * passed freeze_park before C had left WAITING before.
+ */
+#include "sentry/kernel/freeze.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/proc.h"
+
+#define LIMIT_NS 5000000000ll
+#define KICK_AGAIN 64 /* looks */
+
+_Atomic bool freeze_wanted;
+
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* LOCK_READY */
+static struct list parked = LIST_INIT(parked);
+
+bool freeze_park(struct task *t)
+{
+    if (!atomic_load(&freeze_wanted))
+        return false;
+    pthread_mutex_lock(&mutex);
+    bool keep = atomic_load(&freeze_wanted);
+    if (keep) {
+        atomic_store(&t->rec, REC_READY);
+        t->parked = true;
+        list_add_tail(&parked, &t->ready_link);
+    }
+    pthread_mutex_unlock(&mutex);
+    return keep;
+}
+
+static bool is_quiet(struct task *t, bool kick)
+{
+    if (t->dead || !t->ctx)
+        return true;
+    if (atomic_load(&t->where) == IN_GUEST) {
+        if (kick)
+            kernel.platform->ctx_kick(t->ctx);
+        return false;
+    }
+    pthread_mutex_lock(&mutex);
+    bool quiet = t->parked;
+    pthread_mutex_unlock(&mutex);
+    return quiet || atomic_load(&t->rec) == REC_WAITING;
+}
+
+struct look {
+    bool kick;
+    unsigned busy;
+};
+
+static int look_at(struct tgroup *g, void *arg)
+{
+    struct look *l = arg;
+    struct task *t;
+    list_for_each(t, &g->tasks, group_link)
+        l->busy += !is_quiet(t, l->kick);
+    return 0;
+}
+
+static unsigned busy(bool kick)
+{
+    struct look l = {.kick = kick};
+    LOCK_SCOPE(&kernel.tasks_lock);
+    tgroup_each_locked(look_at, &l);
+    return l.busy;
+}
+
+int kernel_freeze(void)
+{
+    if (atomic_exchange(&freeze_wanted, true))
+        return -EBUSY;
+    ktime_t limit = ktime_now() + LIMIT_NS;
+    struct timespec nap = {0, 50000};
+    for (unsigned i = 0; busy(i % KICK_AGAIN == 0); i++) {
+        if (ktime_now() > limit) {
+            kernel_thaw();
+            return -ETIMEDOUT;
+        }
+        nanosleep(&nap, NULL);
+    }
+    return 0;
+}
+
+void kernel_thaw(void)
+{
+    struct list go;
+    list_init(&go);
+    pthread_mutex_lock(&mutex);
+    atomic_store(&freeze_wanted, false);
+    list_splice_tail(&go, &parked);
+    struct task *t, *tmp;
+    list_for_each(t, &go, ready_link)
+        t->parked = false;
+    pthread_mutex_unlock(&mutex);
+    list_for_each_safe(t, tmp, &go, ready_link) {
+        list_del(&t->ready_link);
+        task_make_ready(t);
+    }
+}

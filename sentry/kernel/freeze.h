@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Freezing a sandbox (freeze.c). */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct task;
+
+/*
+ * When kernel_freeze returns 0, no guest code and no handler runs: every task is held and stands in
+ * its record, either waiting, or parked where it would have gone on. Timers and host events still
+ * come; what they wake is parked too. -ETIMEDOUT when something does not come to rest (then nothing
+ * is frozen), -EBUSY when it is frozen already. Not from a worker or the event thread.
+ */
+int kernel_freeze(void);
+void kernel_thaw(void);
+
+/* Dispatcher: true when the sandbox is frozen: t's record, in phase, is kept until it thaws. */
+bool freeze_park(struct task *t);
+
+extern _Atomic bool freeze_wanted;
