@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "sentry/kernel/access.h"
+#include "sentry/fs/proc/proc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
 
@@ -81,6 +82,8 @@ int pidfd_send_signal(struct task *t, struct file *f, int sig, const struct lx_s
 {
     struct tgroup *g = pidfd_group(f);
     struct lx_siginfo own;
+    if (!g)
+        g = proc_dir_group(f);
     if (!g)
         return -EBADF;
     if (sig < 0 || sig > LX_NSIG)

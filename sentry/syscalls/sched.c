@@ -226,6 +226,8 @@ long sys_sched_getaffinity(struct task *t, pid_t pid, unsigned len, gaddr_t mask
         return bytes;
     if (len < (unsigned)bytes || len & 7)
         return -EINVAL;
+    if (pid < 0)
+        return -ESRCH; /* not EINVAL, which says that the mask is too short */
     r = get_sched(t, pid, &s);
     if (r < 0)
         return r;

@@ -77,6 +77,11 @@ static void signals(void)
     si.si_code = SI_USER;
     CHECK_ERR(syscall(SYS_pidfd_send_signal, fd, SIGTERM, &si, 0), EPERM);
     CHECK_ERR(waitid((idtype_t)P_PIDFD, (id_t)fd, &si, WEXITED), EAGAIN);
+    char name[32];
+    snprintf(name, sizeof name, "/proc/%d", pid);
+    int dir = open(name, O_RDONLY | O_DIRECTORY); /* as good as a pidfd here */
+    CHECK_EQ(syscall(SYS_pidfd_send_signal, dir, 0, NULL, 0), 0);
+    close(dir);
     CHECK_EQ(syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0), 0);
     CHECK_EQ(waitpid(pid, &st, 0), pid);
     CHECK(WIFSIGNALED(st) && WTERMSIG(st) == SIGTERM);

@@ -245,3 +245,13 @@ static const struct pnode pid_nodes[] = {
     PTEXT("timerslack_ns", 0666, "50000\n"),
 };
 const struct pdir proc_pid_dir = { PNODES(pid_nodes) };
+
+struct tgroup *proc_dir_group(struct file *f)
+{
+    struct inode *i = f->inode;
+
+    if (!i || !i->sb || strcmp(i->sb->type, "proc") || !S_ISDIR(i->mode) ||
+        pnode_of(i)->dir != &proc_pid_dir)
+        return NULL;
+    return pobj_of(i)->group;
+}

@@ -31,6 +31,8 @@ int proc_may_access(struct task *t, const struct pobj *o);
 /* Its cwd, root or exe. 0 or -errno. */
 enum { PROC_CWD, PROC_ROOT, PROC_EXE };
 int proc_path(const struct pobj *o, int which, struct path *ret);
+/* The process of an open /proc/PID directory, borrowed from f; NULL: f is none. */
+struct tgroup *proc_dir_group(struct file *f);
 
 /* A path of a node without a mount's help: "/x/y", "pipe:[n]", "anon_inode:[eventfd]". */
 ssize_t proc_path_text(struct task *t, const struct path *p, char *buf, size_t cap);
