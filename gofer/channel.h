@@ -38,7 +38,8 @@ struct gslot {
 struct gofer {
     int sock;
     struct gofer_ring *ring;   /* NULL: files come as descriptors */
-    unsigned nexports;
+    unsigned nexports, nroots;
+    struct gw_root *roots;     /* as hello told them */
     atomic_ullong trips;
 
     pthread_mutex_t lock;      /* guards all below */
@@ -74,6 +75,8 @@ void channel_end(struct gofer *g, struct gslot *s);
 void channel_msg_free(struct gofer *g, struct gmsg *m);
 /* One request, one answer; its error is returned, *ret is set only when 0 (or keep_error). */
 int channel_call(struct gofer *g, const struct gcall *c, bool keep_error, struct gmsg **ret);
+/* Descriptor or slot out of an answer; the file's bytes and attributes are the caller's part. */
+int gofer_take_file(struct gofer *g, struct gmsg *m, struct gofer_file *f);
 /*
  * Sends without an answer and without waiting: callers may hold locks that the reader of answers
  * needs. False: the gofer's queue is full, try later.

@@ -22,7 +22,13 @@ static int hello(struct gofer *g)
     if (r < 0)
         return r;
     g->nexports = m->rep.count;
-    r = m->rep.value == GW_VERSION ? 0 : -EPROTO;
+    g->nroots = g->nexports < GW_ROOTS_MAX ? g->nexports : GW_ROOTS_MAX;
+    g->roots = calloc(g->nroots + 1, sizeof(*g->roots));
+    r = m->rep.value == GW_VERSION && m->rep.len == g->nroots * sizeof(*g->roots) ? 0 : -EPROTO;
+    if (!g->roots)
+        r = -ENOMEM;
+    if (r == 0)
+        memcpy(g->roots, m->data, m->rep.len);
     channel_msg_free(g, m);
     return r;
 }
@@ -68,6 +74,7 @@ void gofer_client_free(struct gofer *g)
         pthread_cond_destroy(&g->slots[i].cond);
     pthread_cond_destroy(&g->free_slot);
     pthread_mutex_destroy(&g->lock);
+    free(g->roots);
     free(g);
 }
 
@@ -109,6 +116,13 @@ int gofer_root(struct gofer *g, unsigned export_id, struct gofer_node_reply *ret
     struct gcall c = {.op = GW_ROOT, .arg = export_id};
     uint64_t value = 0;
 
+    if (export_id < g->nroots) {
+        const struct gw_root *root = &g->roots[export_id];
+        memcpy(ret, &root->entry, sizeof(*ret));
+        if (ret_stable)
+            *ret_stable = root->flags & GW_STABLE;
+        return 0;
+    }
     int r = entry_call(g, &c, ret, &value);
     if (r == 0 && ret_stable)
         *ret_stable = value & GW_STABLE;
@@ -127,36 +141,57 @@ int gofer_getattr(struct gofer *g, uint64_t node, const char *path, struct gofer
     return r;
 }
 
-static int walk_decode(const struct gmsg *m, struct gofer_node_reply *ret, unsigned max,
-                       unsigned *ret_n, char *link, size_t cap)
+/* What follows the entries: the target of a link, or the bytes of a file and how to get at it. */
+static int walk_tail(struct gofer *g, struct gmsg *m, size_t entries, struct gofer_walk_end *end)
 {
-    size_t entries = (size_t)m->rep.count * sizeof(*ret);
+    const unsigned char *tail = m->data + entries;
+    size_t n = m->rep.len - entries;
 
-    if (m->rep.count > max || m->rep.count > GW_DEPTH_MAX || entries > m->rep.len)
-        return -EIO;
-    memcpy(ret, m->data, entries);
-    *ret_n = m->rep.count;
-    if (link && cap) {
-        size_t n = m->rep.flags & GW_LINK ? m->rep.len - entries : 0;
-        n = n < cap - 1 ? n : cap - 1;
-        memcpy(link, m->data + entries, n);
-        link[n] = 0;
+    if (m->rep.flags & GW_LINK && end->link) {
+        n = n < end->linkcap - 1 ? n : end->linkcap - 1;
+        memcpy(end->link, tail, n);
+        end->link[n] = 0;
+        return 0;
     }
-    return m->rep.error;
+    if (!(m->rep.flags & GW_OPENED))
+        return n && !(m->rep.flags & GW_LINK) ? -EIO : 0;
+    if (!end->first || n > end->cap || !m->rep.count)
+        return -EIO;
+    memcpy(&end->file.attr, tail - sizeof(end->file.attr), sizeof(end->file.attr));
+    end->file.nfirst = n;
+    memcpy(end->first, tail, n);
+    end->opened = true;
+    return gofer_take_file(g, m, &end->file);
 }
 
 int gofer_walk(struct gofer *g, uint64_t node, const char *path, struct gofer_node_reply *ret,
-               unsigned max, unsigned *ret_n, char *link, size_t cap)
+               unsigned max, unsigned *ret_n, struct gofer_walk_end *end)
 {
+    struct gofer_walk_end none = {.link = NULL};
     struct gmsg *m;
     struct gcall c = path_call(GW_WALK, node, path);
 
+    end = end ? end : &none;
+    end->opened = false;
+    end->file = (struct gofer_file){.g = g, .fd = -1, .slot = -1};
+    if (end->link)
+        end->link[0] = 0;
     *ret_n = 0;
-    c.flags = GW_WANT_NODES;
+    c.flags = GW_WANT_NODES | (end->first ? GW_WALK_OPEN : 0) | (g->ring ? GW_WANT_SLOT : 0);
+    c.arg = (uint32_t)end->cap;
     int r = channel_call(g, &c, true, &m);
     if (r < 0)
         return r;
-    r = walk_decode(m, ret, max, ret_n, link, cap);
+    size_t entries = (size_t)m->rep.count * sizeof(*ret);
+    r = m->rep.count > max || m->rep.count > GW_DEPTH_MAX || entries > m->rep.len ? -EIO : 0;
+    if (r == 0) {
+        memcpy(ret, m->data, entries);
+        r = walk_tail(g, m, entries, end);
+    }
+    if (r == 0) {
+        *ret_n = m->rep.count;
+        r = m->rep.error;
+    }
     channel_msg_free(g, m);
     return r;
 }

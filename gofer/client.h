@@ -40,14 +40,33 @@ unsigned gofer_nexports(struct gofer *g);
 /* ret_stable (may be NULL): what it shows belongs to the system and is not changed while we run. */
 int gofer_root(struct gofer *g, unsigned export_id, struct gofer_node_reply *ret, bool *ret_stable);
 
+/* A host file open for reading. Its bytes are reached by gofer_file_read and no other way. */
+struct gofer_file {
+    struct gofer *g;
+    int fd;            /* a read-only descriptor, or -1 */
+    int slot;          /* a slot of the ring, or -1 */
+    bool whole;        /* first holds all of it; there may be neither fd nor slot */
+    size_t nfirst;     /* bytes in the caller's buffer that came with the open */
+    struct gofer_attr attr;
+};
+
+/* What a walk may bring beside attributes. */
+struct gofer_walk_end {
+    char *link;      /* NULL, or room for the target of a link reached: linkcap bytes, cut, NUL added */
+    size_t linkcap;
+    void *first;     /* NULL, or room for first bytes: a file at the path's end is opened too */
+    size_t cap;
+    bool opened;     /* it was: file and file.nfirst bytes of first are the caller's */
+    struct gofer_file file;
+};
+
 /*
  * Walks path beneath node as far as it goes: ret gets a reply for each component reached, *ret_n
- * how many. Stops before following a symbolic link: its own attributes are the last reply, and its
- * target is put into link (cap bytes, NUL added, cut; may be NULL). 0, or the error of the
- * component behind the last reply (-ENOENT ...). max at most 32.
+ * how many. Stops before following a symbolic link: its own attributes are the last reply. 0, or
+ * the error of the component behind the last reply (-ENOENT ...). max at most 32. end may be NULL.
  */
 int gofer_walk(struct gofer *g, uint64_t node, const char *path, struct gofer_node_reply *ret,
-               unsigned max, unsigned *ret_n, char *link, size_t cap);
+               unsigned max, unsigned *ret_n, struct gofer_walk_end *end);
 int gofer_getattr(struct gofer *g, uint64_t node, const char *path, struct gofer_attr *ret);
 ssize_t gofer_readlink(struct gofer *g, uint64_t node, const char *path, char *buf, size_t cap);
 
@@ -60,16 +79,6 @@ struct gofer_dirent {
 /* Whole directory, without "." and ".."; fn returns non-zero to get no more (given back). */
 int gofer_list(struct gofer *g, uint64_t node, const char *path, bool attrs,
                int (*fn)(void *arg, const struct gofer_dirent *e), void *arg);
-
-/* A host file open for reading. Its bytes are reached by gofer_file_read and no other way. */
-struct gofer_file {
-    struct gofer *g;
-    int fd;            /* a read-only descriptor, or -1 */
-    int slot;          /* a slot of the ring, or -1 */
-    bool whole;        /* first holds all of it; there may be neither fd nor slot */
-    size_t nfirst;     /* bytes in the caller's buffer that came with the open */
-    struct gofer_attr attr;
-};
 
 /*
  * Opens a regular file for reading (-EACCES for what is none, -EISDIR). first (may be NULL) gets up

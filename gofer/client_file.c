@@ -18,16 +18,8 @@ static void close_slot(struct gofer *g, uint32_t slot)
     pthread_mutex_unlock(&g->lock);
 }
 
-/* Takes descriptor or slot out of an answer, and the bytes behind the attributes. */
-static int open_decode(struct gofer *g, struct gmsg *m, void *first, size_t cap,
-                       struct gofer_file *f)
+int gofer_take_file(struct gofer *g, struct gmsg *m, struct gofer_file *f)
 {
-    if (m->rep.len < sizeof(struct gw_entry) || m->rep.len - sizeof(struct gw_entry) > cap)
-        return -EIO;
-    memcpy(&f->attr, m->data + offsetof(struct gw_entry, attr), sizeof(f->attr));
-    f->nfirst = m->rep.len - sizeof(struct gw_entry);
-    if (f->nfirst)
-        memcpy(first, m->data + sizeof(struct gw_entry), f->nfirst);
     f->whole = m->rep.flags & GW_WHOLE;
     if (m->rep.flags & GW_SLOT) {
         if (!g->ring || m->rep.value > INT32_MAX)
@@ -37,6 +29,19 @@ static int open_decode(struct gofer *g, struct gmsg *m, void *first, size_t cap,
     f->fd = m->fd;
     m->fd = -1;
     return f->fd < 0 && f->slot < 0 && !f->whole ? -EIO : 0;
+}
+
+/* The same with the bytes behind the attributes. */
+static int open_decode(struct gofer *g, struct gmsg *m, void *first, size_t cap,
+                       struct gofer_file *f)
+{
+    if (m->rep.len < sizeof(struct gw_entry) || m->rep.len - sizeof(struct gw_entry) > cap)
+        return -EIO;
+    memcpy(&f->attr, m->data + offsetof(struct gw_entry, attr), sizeof(f->attr));
+    f->nfirst = m->rep.len - sizeof(struct gw_entry);
+    if (f->nfirst)
+        memcpy(first, m->data + sizeof(struct gw_entry), f->nfirst);
+    return gofer_take_file(g, m, f);
 }
 
 static int open_call(struct gofer *g, uint64_t node, const char *path, uint32_t flags, void *first,

@@ -17,9 +17,9 @@
 #define GW_XATTR_MAX 61440u
 
 enum gw_op {
-    GW_HELLO = 1, /* reply: count exports */
+    GW_HELLO = 1, /* reply: count exports, a gw_root for each (for the first GW_ROOTS_MAX) */
     GW_ROOT,      /* arg: export; reply: one gw_entry */
-    GW_WALK,      /* path; flags; reply: count gw_entry, then the target of a link reached */
+    GW_WALK,      /* path; arg, flags; reply: count gw_entry, then a link's target or first bytes */
     GW_GETATTR,   /* path; reply: one gw_entry */
     GW_READLINK,  /* path; reply: the target */
     GW_LIST,      /* path; flags; replies: count gw_dirent each, GW_MORE on all but the last */
@@ -38,7 +38,8 @@ enum { /* gw_request.flags */
     GW_WANT_SLOT = 4,   /* OPEN: install into the ring rather than send a descriptor */
     GW_ALWAYS_FD = 8,   /* OPEN: a descriptor even when all bytes are in the reply */
     GW_BUSY = 16,       /* other requests are under way: a second worker is worth while */
-    GW_FLAGS = 31,
+    GW_WALK_OPEN = 32,  /* WALK: a regular file at the path's end is opened as OPEN would */
+    GW_FLAGS = 63,
 };
 
 enum { /* gw_reply.flags */
@@ -47,9 +48,10 @@ enum { /* gw_reply.flags */
     GW_SLOT = 4,   /* value is a slot of the ring */
     GW_WHOLE = 8,  /* the bytes are the whole file */
     GW_LINK = 16,  /* WALK: the last entry is a link, its target follows the entries */
+    GW_OPENED = 32, /* WALK: the last entry is a file, opened; its bytes follow the entries */
 };
 
-enum { GW_STABLE = 1 }; /* ROOT: gw_reply.value: what is shown is not changed while we run */
+enum { GW_STABLE = 1 }; /* ROOT: gw_reply.value, gw_root.flags: what is shown is not changed while we run */
 
 struct gw_request {
     uint16_t version;
@@ -83,6 +85,12 @@ struct gw_attr { /* the same members as struct gofer_attr */
 struct gw_entry {
     uint64_t node; /* 0: none was made; address it by its parent and name */
     struct gw_attr attr;
+};
+
+#define GW_ROOTS_MAX 256u
+struct gw_root {
+    struct gw_entry entry;
+    uint64_t flags;
 };
 
 struct gw_dirent {

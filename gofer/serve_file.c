@@ -58,6 +58,20 @@ static void hand_over(struct job *job, int fd)
     job->rep.flags |= GW_FD;
 }
 
+int open_for(struct job *job, struct target *t, struct gw_attr *ret_attr)
+{
+    int fd = target_open_read(t, ret_attr);
+    if (fd < 0)
+        return fd;
+    int r = S_ISREG(ret_attr->mode) ? first_bytes(job, fd, ret_attr) : -EISDIR;
+    if (r < 0) {
+        close(fd);
+        return r;
+    }
+    hand_over(job, fd);
+    return 0;
+}
+
 int serve_open(struct job *job)
 {
     struct target t;
@@ -66,22 +80,10 @@ int serve_open(struct job *job)
     int r = target_find(job, (const char *)job->in, job->req.len, &t);
     if (r < 0)
         return r;
-    int fd = target_open_read(&t, &e.attr);
-    target_put(&t);
-    if (fd < 0)
-        return fd;
-    if (!S_ISREG(e.attr.mode)) {
-        close(fd);
-        return -EISDIR;
-    }
-    memcpy(job->out, &e, sizeof(e));
     job->rep.len = sizeof(e);
     job->rep.count = 1;
-    r = first_bytes(job, fd, &e.attr);
-    if (r < 0) {
-        close(fd);
-        return r;
-    }
-    hand_over(job, fd);
-    return 0;
+    r = open_for(job, &t, &e.attr);
+    target_put(&t);
+    memcpy(job->out, &e, sizeof(e));
+    return r;
 }

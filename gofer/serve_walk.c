@@ -57,6 +57,25 @@ static int enter(struct walker *w, const char *name, bool last, uint64_t *ret_nu
     return 0;
 }
 
+/*
+ * The file at the path's end is wanted open: its bytes follow its entry, which tells of what was
+ * opened. Where that fails it is looked at only; who opens it then gets the error.
+ */
+static void open_last(struct walker *w, const char *name)
+{
+    struct target t = {.node = w->from, .dirfd = w->at, .own_fd = w->own};
+    uint32_t at = w->job->rep.len - (uint32_t)sizeof(struct gw_attr);
+    struct gw_attr attr;
+
+    strcpy(t.name, name); /* both have the size of a name */
+    if (open_for(w->job, &t, &attr) < 0) {
+        w->job->rep.len = at + (uint32_t)sizeof(attr);
+        return;
+    }
+    memcpy(w->job->out + at, &attr, sizeof(attr));
+    w->job->rep.flags |= GW_OPENED;
+}
+
 /* One component. 0 go on, 1 the walk ends here, or the error of what is behind the last entry. */
 static int step(struct walker *w, const char *name, bool last)
 {
@@ -71,6 +90,8 @@ static int step(struct walker *w, const char *name, bool last)
     add_entry(w->job, number, &attr);
     if (S_ISLNK(attr.mode))
         add_link(w->job, w->at, name);
+    if (S_ISREG(attr.mode) && last && w->job->req.flags & GW_WALK_OPEN)
+        open_last(w, name);
     if (S_ISDIR(attr.mode))
         return 0;
     return last || S_ISLNK(attr.mode) ? 1 : -ENOTDIR;

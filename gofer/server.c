@@ -68,6 +68,15 @@ int job_send(struct job *job)
 
 static int serve_hello(struct job *job)
 {
+    for (uint32_t i = 0; i < MIN(job->cfg->nexports, GW_ROOTS_MAX); i++) {
+        struct gw_root root = {.flags = job->cfg->exports[i].public_only ? GW_STABLE : 0,
+                               .entry.node = roots[i]};
+        int r = beneath_stat(job->cfg->exports[i].fd, "", &root.entry.attr);
+        if (r < 0)
+            return r;
+        memcpy(job->out + job->rep.len, &root, sizeof(root));
+        job->rep.len += (uint32_t)sizeof(root);
+    }
     job->rep.count = job->cfg->nexports;
     job->rep.value = GW_VERSION;
     return 0;

@@ -25,6 +25,7 @@
 #define MAX_LINKS 40
 
 _Thread_local const char *vfs_walk_rest;
+_Thread_local bool vfs_walk_opens;
 
 struct rest { /* of a path that led through a link */
     char *body; /* kfree'd when it is done; NULL: the caller's */

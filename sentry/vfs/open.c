@@ -330,7 +330,9 @@ static struct file *open_walk(struct task *t, int dfd, const char *path, unsigne
         walk |= WALK_FOLLOW;
     if (flags & O_DIRECTORY)
         walk |= WALK_DIR;
+    vfs_walk_opens = !(flags & (O_PATH | O_DIRECTORY)) && (flags & O_ACCMODE) == O_RDONLY;
     r = walk_path(t, dfd, path, walk, &p);
+    vfs_walk_opens = false;
     if (r < 0)
         return ERR_PTR(r);
     f = vfs_open(t, &p, flags);

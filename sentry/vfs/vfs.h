@@ -240,6 +240,8 @@ struct super *super_ref(struct super *sb);
  * hint for look-ups that pay by the trip: not NUL at the next slash, may hold ".", "..", "//".
  */
 extern _Thread_local const char *vfs_walk_rest;
+/* The walk is for an open that will read: look-ups may bring a file's start with them. */
+extern _Thread_local bool vfs_walk_opens;
 
 enum {
     WALK_FOLLOW = 1,    /* follow a link at the end */

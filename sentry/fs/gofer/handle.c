@@ -74,12 +74,22 @@ void ghandle_put(struct gofer_fs *fs, struct ghandle *h)
         detach_locked(fs, list_first(&fs->idle, struct ghandle, idle_link));
 }
 
+/* Is what h has open the file that n was told to be, last time it was asked for? */
+static bool same_file_locked(const struct gofer_fs *fs, const struct ghandle *h,
+                             const struct gname *n)
+{
+    const struct gofer_attr *a = &h->file.attr, *b = n->attr;
+
+    return fs->stable || (b && a->ino == b->ino && a->dev == b->dev && a->size == b->size &&
+                          a->ctime_s == b->ctime_s && a->ctime_ns == b->ctime_ns);
+}
+
 /* The handle that n has, with a user more; NULL. */
 static struct ghandle *use_locked(struct gofer_fs *fs, struct gname *n)
 {
     struct ghandle *h = n->handle;
 
-    if (!h || !gname_fresh_locked(fs, n))
+    if (!h || !gname_fresh_locked(fs, n) || !same_file_locked(fs, h, n))
         return NULL;
     if (!h->users++)
         idle_del_locked(fs, h);
@@ -121,6 +131,40 @@ static int open_trip(struct gofer_fs *fs, struct gname *n, struct ghandle **ret)
     h->stamp = ktime_now();
     *ret = h;
     return 0;
+}
+
+void ghandle_give(struct gofer_fs *fs, struct gname *n, const struct gofer_file *file,
+                  const void *first)
+{
+    struct ghandle *h = kzalloc(sizeof *h);
+    bool kept = false;
+
+    if (h)
+        h->first = kmemdup(first, file->nfirst + !file->nfirst);
+    if (!h || !h->first) {
+        struct gofer_file f = *file;
+        gofer_file_close(&f);
+        kfree(h);
+        return;
+    }
+    h->file = *file;
+    atomic_init(&h->map_fd, -1);
+    list_init(&h->idle_link);
+    h->stamp = ktime_now();
+    h->users = 1;
+    lock(&fs->lock);
+    if (n->handle && !same_file_locked(fs, n->handle, n))
+        ghandle_drop_locked(fs, n);
+    if (!n->handle) {
+        h->name = n;
+        n->handle = h;
+        kept = true;
+    }
+    unlock(&fs->lock);
+    if (kept)
+        ghandle_put(fs, h);
+    else
+        handle_free(h);
 }
 
 int ghandle_get(struct gofer_fs *fs, struct gname *n, struct ghandle **ret)

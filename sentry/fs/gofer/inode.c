@@ -145,9 +145,34 @@ static bool list_now_locked(struct gname *dir)
     return d && ++d->lookups > TRIPS_BEFORE_LIST + entries / ENTRIES_A_TRIP;
 }
 
+/* dir has no such name. NULL: no memory. */
+static struct gname *note_absent_locked(struct gofer_fs *fs, struct gname *dir, const char *name,
+                                        size_t len)
+{
+    const struct gofer_node_reply none = {.node = 0};
+    struct gname *n = gname_find_locked(fs, dir, name, len);
+
+    if (!n && fs->nnames > GNAMES_MAX)
+        return dir; /* who probes for ever pays by the trip */
+    if (!n)
+        n = gname_note_locked(fs, dir, name, len, &none, /* has_attr= */ false);
+    if (!n)
+        return NULL;
+    n->gone = true;
+    n->stamp = ktime_now();
+    return n;
+}
+
+/* Was it told, not too long ago, that n is not there? */
+static bool absent_locked(const struct gofer_fs *fs, const struct gname *n)
+{
+    return n->gone && n->stamp && (fs->stable || ktime_now() - n->stamp < FRESH_FOR);
+}
+
 /* Notes what a walk from dir reached. The last may be a link with its target. */
 static int note_walk(struct gofer_fs *fs, struct gname *dir, const char *path,
-                     const struct gofer_node_reply *r, unsigned n, const char *target)
+                     const struct gofer_node_reply *r, unsigned n, const char *target, int error,
+                     struct gname **ret_last)
 {
     LOCK_SCOPE(&fs->lock);
 
@@ -161,6 +186,9 @@ static int note_walk(struct gofer_fs *fs, struct gname *dir, const char *path,
             dir->target = kstrdup(target);
         path += len + (path[len] == '/');
     }
+    *ret_last = dir;
+    if (error == -ENOENT && *path && !note_absent_locked(fs, dir, path, strcspn(path, "/")))
+        return -ENOMEM;
     return 0;
 }
 
@@ -213,9 +241,12 @@ static unsigned note_above(struct gofer_fs *fs, struct gname *dir, const char *p
 /* One trip for name beneath dir. -ENOENT when it is not there. */
 static int walk_trip(struct gofer_fs *fs, struct gname *dir, const char *name, size_t len)
 {
+    static __thread char first[GOFER_FIRST];
     struct gofer_node_reply replies[32];
     struct gaddr *addr = kzalloc(sizeof *addr);
-    char path[1024], target[1024] = "";
+    char path[1024], target[1024];
+    struct gofer_walk_end end = {.link = target, .linkcap = sizeof(target), .cap = sizeof(first),
+                                 .first = vfs_walk_opens ? first : NULL};
     unsigned n = 0;
     uint64_t node;
 
@@ -229,17 +260,24 @@ static int walk_trip(struct gofer_fs *fs, struct gname *dir, const char *name, s
     unlock(&fs->lock);
     if (r == 0) {
         gofer_trip_begin();
-        r = gofer_walk(fs->g, node, addr->path, replies, ARRAY_SIZE(replies), &n, target,
-                       sizeof(target));
+        r = gofer_walk(fs->g, node, addr->path, replies, ARRAY_SIZE(replies), &n, &end);
         gofer_trip_end();
     }
+    struct gname *last = dir;
     unsigned skip = note_above(fs, dir, addr->path, above, replies, n);
-    if (n > skip) {
-        bool cut = strlen(target) == sizeof(target) - 1;
-        r = note_walk(fs, dir, path, replies + skip, n - skip, cut ? "" : target);
+    if (n > skip || (n == skip && r == -ENOENT)) {
+        int miss = n > skip ? 0 : r;
+        if (n && strlen(target) == sizeof(target) - 1)
+            target[0] = 0; /* cut */
+        r = note_walk(fs, dir, path, replies + skip, n - skip, n ? target : "", r, &last);
+        r = r < 0 ? r : miss;
     } else if (r == 0) {
         r = -ENOENT;
     }
+    if (end.opened && r == 0)
+        ghandle_give(fs, last, &end.file, first);
+    else if (end.opened)
+        gofer_file_close(&end.file);
     kfree(addr);
     return r;
 }
@@ -256,14 +294,22 @@ static int gofer_lookup(struct task *t, struct inode *dir, const char *name, siz
     n = gname_find_locked(fs, d, name, len);
     bool complete = complete_locked(fs, d);
     bool known = n && !n->gone && (n->attr || complete);
-    bool ask = !known && !(complete && (!n || n->gone));
+    bool ask = !known && !(complete && (!n || n->gone)) && !(n && absent_locked(fs, n));
     /* A name without attributes costs a trip too. */
     bool list = (ask || (known && !n->attr)) && list_now_locked(d);
     unlock(&fs->lock);
+    if (!ask && !known)
+        return -ENOENT;
     if (list)
         r = gofer_fill_dir(fs, d, /* attrs= */ true);
     if (r == 0 && ask && !list)
         r = walk_trip(fs, d, name, len);
+    if (r == -ENOENT && ask) { /* a miss is a sign of probing: more will come */
+        lock(&fs->lock);
+        if (d->dir)
+            d->dir->lookups += 2;
+        unlock(&fs->lock);
+    }
     if (r < 0)
         return r;
     lock(&fs->lock);
@@ -318,6 +364,13 @@ static int gofer_readlink_op(struct task *t, struct inode *i, char *buf, size_t 
         r = gofer_readlink(fs->g, addr->node, addr->path, buf, cap);
     gofer_trip_end();
     kfree(addr);
+    lock(&fs->lock);
+    if (r > 0 && (size_t)r < cap && !n->target) {
+        n->target = kzalloc(r + 1);
+        if (n->target)
+            memcpy(n->target, buf, r);
+    }
+    unlock(&fs->lock);
     return r;
 }
 

@@ -10,8 +10,6 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/timer.h"
 
-#define NAMES_MAX 50000 /* beyond, what nothing needs is freed when an inode goes */
-
 static struct gname *gname_alloc(struct gofer_fs *fs, struct gname *parent, const char *name,
                                  size_t len)
 {
@@ -118,8 +116,10 @@ static void replaced_locked(struct gofer_fs *fs, struct gname *n)
     if (n->dir) {
         n->dir->complete = false;
         for (uint32_t i = 0; i < n->dir->n; i++)
-            if (n->dir->kids[i])
+            if (n->dir->kids[i]) {
                 n->dir->kids[i]->gone = true;
+                n->dir->kids[i]->stamp = 0; /* perhaps: ask again */
+            }
     }
 }
 
@@ -235,7 +235,7 @@ static void empty_dir_locked(struct gofer_fs *fs, struct gname *n)
 
 void gnames_prune_locked(struct gofer_fs *fs, struct gname *n)
 {
-    while (fs->nnames > NAMES_MAX && n) {
+    while (fs->nnames > GNAMES_MAX && n) {
         if (n->dir)
             empty_dir_locked(fs, n);
         if (n->dir || needed(n))

@@ -17,6 +17,8 @@
 #include "gofer/client.h"
 #include "sentry/vfs/vfs.h"
 
+#define GNAMES_MAX 50000 /* beyond, what nothing needs is freed when an inode goes */
+
 struct gdir {
     struct gname **kids;  /* in the order they were heard of; NULL: pruned; positions of readdir */
     uint32_t n, cap;

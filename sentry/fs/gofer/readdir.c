@@ -38,8 +38,10 @@ static int fill_one(void *arg, const struct gofer_dirent *e)
 static void forget_unseen_locked(struct fill *f)
 {
     for (uint32_t i = 0; i < f->nseen; i++)
-        if (!f->seen[i] && f->dir->dir->kids[i])
+        if (!f->seen[i] && f->dir->dir->kids[i]) {
             f->dir->dir->kids[i]->gone = true;
+            f->dir->dir->kids[i]->stamp = ktime_now();
+        }
 }
 
 int gofer_fill_dir(struct gofer_fs *fs, struct gname *dir, bool attrs)

@@ -161,6 +161,24 @@ START_TEST(opens_and_small_reads_cost_one_trip_in_all)
 }
 END_TEST
 
+START_TEST(a_walk_to_open_brings_the_bytes)
+{
+    char buf[64];
+    uint64_t t0 = trips();
+
+    vfs_walk_opens = true;
+    struct file *f = open_path("a/b/c/file");
+    vfs_walk_opens = false;
+    ck_assert_int_eq(vfs_read_kernel(NULL, f, buf, sizeof(buf), 0), 6);
+    file_put(f);
+    ck_assert_uint_eq(trips() - t0, 1);
+    ck_assert_int_eq(find_error("a/none/x"), -ENOENT);
+    t0 = trips();
+    ck_assert_int_eq(find_error("a/none"), -ENOENT);
+    ck_assert_uint_eq(trips() - t0, 0);
+}
+END_TEST
+
 START_TEST(large_reads_and_maps)
 {
     static char buf[sizeof(big) + 10];
@@ -305,6 +323,11 @@ START_TEST(changes_of_the_host_are_seen)
     fx_write("tree/new", "new", 3);
     ck_assert_int_eq(rename(fx_path("tree/new"), fx_path("tree/a/b/c/file")), 0);
     usleep(1100000);
+    ck_assert_int_eq(inode_getattr(NULL, dentry_inode(sb->root), &st), 0);
+    d = find("a/b/c/file"); /* fresh attributes, and yet not the old handle */
+    ck_assert_int_eq(inode_getattr(NULL, dentry_inode(d), &st), 0);
+    ck_assert_uint_eq(st.size, 3);
+    dentry_put(d);
     f = open_path("a/b/c/file");
     ck_assert_int_eq(vfs_read_kernel(NULL, f, buf, sizeof(buf), 0), 3);
     file_put(f);
@@ -325,6 +348,7 @@ int main(void)
     tcase_add_checked_fixture(c, setup_stable, teardown);
     tcase_add_test(c, a_whole_path_costs_one_trip);
     tcase_add_test(c, opens_and_small_reads_cost_one_trip_in_all);
+    tcase_add_test(c, a_walk_to_open_brings_the_bytes);
     tcase_add_test(c, large_reads_and_maps);
     tcase_add_test(c, links_and_what_is_not_opened);
     tcase_add_test(c, directories_are_listed_whole_and_absence_is_known);

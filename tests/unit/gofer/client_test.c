@@ -53,7 +53,7 @@ START_TEST(walks_as_far_as_it_goes)
     unsigned n;
     uint64_t root = fx_root();
 
-    ck_assert_int_eq(gofer_walk(fx, root, "a/b/file", r, 32, &n, NULL, 0), 0);
+    ck_assert_int_eq(gofer_walk(fx, root, "a/b/file", r, 32, &n, NULL), 0);
     ck_assert_uint_eq(n, 3);
     check_attr(&r[0].attr, "tree/a");
     check_attr(&r[1].attr, "tree/a/b");
@@ -62,11 +62,11 @@ START_TEST(walks_as_far_as_it_goes)
     ck_assert_uint_ne(r[1].node, 0);
     ck_assert_uint_eq(r[2].node, 0);
 
-    ck_assert_int_eq(gofer_walk(fx, r[0].node, "b/none/x", r, 32, &n, NULL, 0), -ENOENT);
+    ck_assert_int_eq(gofer_walk(fx, r[0].node, "b/none/x", r, 32, &n, NULL), -ENOENT);
     ck_assert_uint_eq(n, 1);
-    ck_assert_int_eq(gofer_walk(fx, root, "a/b/file/x", r, 32, &n, NULL, 0), -ENOTDIR);
+    ck_assert_int_eq(gofer_walk(fx, root, "a/b/file/x", r, 32, &n, NULL), -ENOTDIR);
     ck_assert_uint_eq(n, 3);
-    ck_assert_int_eq(gofer_walk(fx, root, "none", r, 32, &n, NULL, 0), -ENOENT);
+    ck_assert_int_eq(gofer_walk(fx, root, "none", r, 32, &n, NULL), -ENOENT);
     ck_assert_uint_eq(n, 0);
 }
 END_TEST
@@ -76,14 +76,44 @@ START_TEST(stops_at_a_link_and_tells_its_target)
     struct gofer_node_reply r[32];
     char link[64];
     unsigned n;
+    struct gofer_walk_end end = {.link = link, .linkcap = sizeof(link)};
 
-    ck_assert_int_eq(gofer_walk(fx, fx_root(), "link/file", r, 32, &n, link, sizeof(link)), 0);
+    ck_assert_int_eq(gofer_walk(fx, fx_root(), "link/file", r, 32, &n, &end), 0);
     ck_assert_uint_eq(n, 1);
     ck_assert(S_ISLNK(r[0].attr.mode));
     ck_assert_str_eq(link, "a/b");
     ck_assert_int_eq(gofer_readlink(fx, fx_root(), "link", link, sizeof(link)), 3);
     ck_assert_int_eq(memcmp(link, "a/b", 3), 0);
     ck_assert_int_eq(gofer_readlink(fx, fx_root(), "a", link, sizeof(link)), -EINVAL);
+}
+END_TEST
+
+START_TEST(a_walk_can_open)
+{
+    struct gofer_node_reply r[32];
+    char first[100];
+    unsigned n;
+    struct gofer_walk_end end = {.first = first, .cap = sizeof(first)};
+
+    ck_assert_int_eq(gofer_walk(fx, fx_root(), "a/b/file", r, 32, &n, &end), 0);
+    ck_assert_uint_eq(n, 3);
+    ck_assert(end.opened && end.file.whole && end.file.fd < 0);
+    ck_assert_uint_eq(end.file.nfirst, 6);
+    ck_assert_int_eq(memcmp(first, "hello\n", 6), 0);
+    check_attr(&end.file.attr, "tree/a/b/file");
+    ck_assert_int_eq(gofer_walk(fx, fx_root(), "big", r, 32, &n, &end), 0);
+    ck_assert(end.opened && !end.file.whole);
+    ck_assert_uint_eq(end.file.nfirst, sizeof(first));
+    ck_assert_int_eq(gofer_file_read(&end.file, first, 10, 1000), 10);
+    ck_assert_int_eq(memcmp(first, big + 1000, 10), 0);
+    gofer_file_close(&end.file);
+    static const char *const others[] = {"a", "fifo", "link", "a/b"};
+    for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
+        ck_assert_int_eq(gofer_walk(fx, fx_root(), others[i], r, 32, &n, &end), 0);
+        ck_assert(!end.opened);
+    }
+    ck_assert_int_eq(gofer_walk(fx, fx_root(), "a/none", r, 32, &n, &end), -ENOENT);
+    ck_assert(!end.opened);
 }
 END_TEST
 
@@ -239,12 +269,12 @@ START_TEST(forgotten_nodes_are_stale)
     uint64_t first = 0;
 
     for (int i = 0; i < 64; i++) { /* a batch */
-        ck_assert_int_eq(gofer_walk(fx, fx_root(), "a", &r, 1, &n, NULL, 0), 0);
+        ck_assert_int_eq(gofer_walk(fx, fx_root(), "a", &r, 1, &n, NULL), 0);
         first = first ? first : r.node;
         gofer_forget(fx, r.node);
     }
     ck_assert_int_eq(gofer_getattr(fx, first, "", &a), -ESTALE);
-    ck_assert_int_eq(gofer_walk(fx, fx_root(), "a", &r, 1, &n, NULL, 0), 0);
+    ck_assert_int_eq(gofer_walk(fx, fx_root(), "a", &r, 1, &n, NULL), 0);
     ck_assert_uint_ne(r.node, first); /* the slot may be the same, the number is not */
     ck_assert_int_eq(gofer_getattr(fx, first, "", &a), -ESTALE);
     ck_assert_int_eq(gofer_getattr(fx, r.node, "", &a), 0);
@@ -364,6 +394,7 @@ int main(void)
     tcase_set_timeout(c, 30);
     tcase_add_test(c, walks_as_far_as_it_goes);
     tcase_add_test(c, stops_at_a_link_and_tells_its_target);
+    tcase_add_test(c, a_walk_can_open);
     tcase_add_test(c, attributes);
     tcase_add_test(c, opens_read);
     tcase_add_test(c, a_descriptor_to_map_is_read_only);
