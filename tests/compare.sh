@@ -5,7 +5,7 @@
 # fresh home and the same short environment, and compares standard output and exit status. What it
 # wrote inside must not be on the host. A program exits with 77 (natively) to be skipped.
 set -u
-sbx=$1
+sbx=$(realpath "$1")
 shift
 program=$(realpath "$1")
 shift
