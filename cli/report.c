@@ -142,22 +142,35 @@ struct step {
     double ms;
 };
 
-/* Start-up: ours, then the sentry's; its clock may start at zero, so it counts from its own start. */
+/*
+ * The sentry's clock may have begun anew (a time namespace), by whole seconds: what lies below the
+ * second is the same, and starting takes less than one.
+ */
+static uint64_t sentry_time(uint64_t sentry_ns, uint64_t since)
+{
+    return since + (sentry_ns % 1000000000 + 1000000000 - since % 1000000000) % 1000000000;
+}
+
+/* Start-up: the front end's steps, then the sentry's, from where it was cloned. */
 static unsigned collect_steps(struct report *r, const struct launch *l, struct step *ret)
 {
-    uint64_t at = l->t_start_ns;
+    uint64_t at = l->t_start_ns, cloned = at;
     unsigned n = 0;
 
     for (unsigned i = 0; i < l->nsteps; i++) {
+        cloned = at;
         ret[n++] = (struct step){ l->steps[i].name, (double)(l->steps[i].end_ns - at) / 1e6 };
         at = l->steps[i].end_ns;
     }
+    at = cloned; /* the last step of the front end is the clone */
     for (unsigned i = 0; i < r->nsteps; i++) {
-        double ms = i ? (double)(r->steps[i].end_ns - r->steps[i - 1].end_ns) / 1e6
-                      : (double)r->steps[i].end_ns / 1e6;
+        uint64_t end = sentry_time(r->steps[i].end_ns, at);
 
         r->steps[i].name[sizeof r->steps[i].name - 1] = 0;
-        ret[n++] = (struct step){ clean(r->steps[i].name, sizeof r->steps[i].name), ms };
+        ret[n++] = (struct step){ xasprintf("sentry:%s",
+                                            clean(r->steps[i].name, sizeof r->steps[i].name)),
+                                  (double)(end - at) / 1e6 };
+        at = end;
     }
     return n;
 }
@@ -230,6 +243,8 @@ void report_stats(struct report *r, const struct launch *l, enum stats_mode mode
            (double)(self.ru_utime.tv_usec + kids.ru_utime.tv_usec) / 1e3;
     sys = (double)(self.ru_stime.tv_sec + kids.ru_stime.tv_sec) * 1e3 +
           (double)(self.ru_stime.tv_usec + kids.ru_stime.tv_usec) / 1e3;
+    user += (double)r->totals.guest_user_ns / 1e6; /* stubs are nobody's to wait for */
+    sys += (double)r->totals.guest_sys_ns / 1e6;
     qsort(r->calls, r->ncalls, sizeof r->calls[0], by_time);
     n = collect_steps(r, l, steps);
     (mode == STATS_JSON ? print_json : print_text)(r, wall, user, sys, steps, n);
