@@ -202,6 +202,8 @@ struct inode *inode_new(struct super *sb, const struct inode_ops *ops, const str
 struct inode *inode_ref(struct inode *i);
 void inode_put(struct inode *i);
 void inode_touch(struct inode *i, unsigned which); /* ATTR_ATIME|MTIME|CTIME to now */
+/* It was read: the access time moves if it is not newer than the last change. */
+void inode_accessed(struct inode *i);
 struct dentry *dentry_make_root(struct super *sb, struct inode *root); /* takes the reference */
 struct dentry *dentry_ref(struct dentry *d);
 void dentry_put(struct dentry *d);

@@ -16,6 +16,8 @@
 
 #define PAGE PAGE_SIZE_4K
 
+__thread char data_bounce[BOUNCE];
+
 void data_init(struct data *d, struct quota *q)
 {
     *d = (struct data){ .fd = -1, .quota = q };
@@ -168,6 +170,24 @@ static ssize_t read_small(struct data *d, struct iter *it, uint64_t pos, size_t 
     return r < 0 ? (done ? done : r) : done + r;
 }
 
+/* The bytes of at most BOUNCE of them: where they lie when that is one page, else gathered. */
+static const char *gather(struct data *d, uint64_t pos, size_t n)
+{
+    const char *p;
+
+    if (pos % PAGE + n <= PAGE && (p = page_at(d, pos)))
+        return p + pos % PAGE;
+    for (size_t done = 0, part; done < n; done += part) {
+        part = MIN(n - done, PAGE - (pos + done) % PAGE);
+        p = page_at(d, pos + done);
+        if (p)
+            memcpy(data_bounce + done, p + (pos + done) % PAGE, part);
+        else
+            memset(data_bounce + done, 0, part);
+    }
+    return data_bounce;
+}
+
 ssize_t data_read(struct data *d, struct iter *it, uint64_t pos, size_t n)
 {
     size_t done = 0;
@@ -177,9 +197,8 @@ ssize_t data_read(struct data *d, struct iter *it, uint64_t pos, size_t n)
     if (d->small)
         return read_small(d, it, pos, n);
     while (done < n) {
-        size_t off = (pos + done) % PAGE, part = MIN(n - done, PAGE - off);
-        char *p = page_at(d, pos + done);
-        ssize_t r = p ? iter_put(it, p + off, part) : iter_put_zero(it, part);
+        size_t part = MIN(n - done, (size_t)BOUNCE);
+        ssize_t r = iter_put(it, gather(d, pos + done, part), part);
 
         if (r < 0)
             return done ? (ssize_t)done : r;
@@ -190,22 +209,38 @@ ssize_t data_read(struct data *d, struct iter *it, uint64_t pos, size_t n)
     return done;
 }
 
-static ssize_t write_pages(struct data *d, struct iter *it, uint64_t pos, size_t n)
+/* n bytes into pages, which are made. How many went in before memory ended. */
+static size_t scatter(struct data *d, const char *from, uint64_t pos, size_t n)
 {
     size_t done = 0;
 
     while (done < n) {
         size_t i = (pos + done) / PAGE, off = (pos + done) % PAGE, part = MIN(n - done, PAGE - off);
-        bool fresh = i >= d->npages || !d->pages[i];
-        ssize_t r = new_page(d, i);
 
-        if (r == 0)
-            r = iter_get(it, d->pages[i] + off, part);
-        if (r < 0 && fresh)
-            drop_page(d, i);
+        if (new_page(d, i) < 0)
+            break;
+        memcpy(d->pages[i] + off, from + done, part);
+        done += part;
+    }
+    return done;
+}
+
+static ssize_t write_pages(struct data *d, struct iter *it, uint64_t pos, size_t n)
+{
+    size_t done = 0;
+
+    while (done < n) {
+        size_t part = MIN(n - done, (size_t)BOUNCE), put;
+        ssize_t r = iter_get(it, data_bounce, part);
+
         if (r < 0)
             return done ? (ssize_t)done : r;
-        done += r;
+        put = scatter(d, data_bounce, pos + done, r);
+        done += put;
+        if (put < (size_t)r) {
+            iter_revert(it, r - put);
+            return done ? (ssize_t)done : -ENOSPC;
+        }
         if ((size_t)r < part)
             break;
     }

@@ -21,8 +21,6 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
 
-#define BOUNCE 16384
-
 int data_fd_new(struct data *d, uint64_t size)
 {
     int fd = memfd_create("file", MFD_CLOEXEC), r;
@@ -76,11 +74,11 @@ int data_fd_recount(struct data *d)
 
 ssize_t data_fd_read(struct data *d, struct iter *it, uint64_t pos, size_t n)
 {
-    char buf[BOUNCE];
+    char *buf = data_bounce;
     size_t done = 0;
 
     while (done < n) {
-        ssize_t got = pread(d->fd, buf, MIN(n - done, sizeof buf), pos + done), r;
+        ssize_t got = pread(d->fd, buf, MIN(n - done, (size_t)BOUNCE), pos + done), r;
 
         if (got <= 0)
             return done ? (ssize_t)done : got < 0 ? -errno : 0;
@@ -96,12 +94,12 @@ ssize_t data_fd_read(struct data *d, struct iter *it, uint64_t pos, size_t n)
 
 ssize_t data_fd_write(struct data *d, struct iter *it, uint64_t pos, size_t n)
 {
-    char buf[BOUNCE];
+    char *buf = data_bounce;
     size_t done = 0;
     int r = 0;
 
     while (done < n) {
-        ssize_t got = iter_get(it, buf, MIN(n - done, sizeof buf)), put;
+        ssize_t got = iter_get(it, buf, MIN(n - done, (size_t)BOUNCE)), put;
 
         if (got < 0)
             return done ? (ssize_t)done : got;

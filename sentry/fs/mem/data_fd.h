@@ -4,6 +4,10 @@
 
 #include "sentry/fs/mem/data.h"
 
+/* The thread's buffer: each copy from or to a guest costs more than its bytes, so they are large. */
+#define BOUNCE 65536
+extern __thread char data_bounce[BOUNCE];
+
 int quota_take(struct data *d, uint64_t n);
 void quota_give(struct data *d, uint64_t n);
 

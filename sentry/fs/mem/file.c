@@ -56,7 +56,7 @@ static ssize_t mem_read(struct task *t, struct file *f, struct iter *it, loff_t 
     if (r > 0)
         *pos += r;
     if (!(atomic_load(&f->flags) & O_NOATIME))
-        inode_touch(i, ATTR_ATIME);
+        inode_accessed(i);
     return r;
 }
 

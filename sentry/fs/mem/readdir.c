@@ -90,7 +90,7 @@ static int mem_readdir(struct task *t, struct file *f, struct dirent_sink *s)
         if (r < 0)
             return r;
     }
-    inode_touch(f->inode, ATTR_ATIME);
+    inode_accessed(f->inode);
     if (!emit_dots(f, s))
         return 0;
     if (f->pos < LOWER_POS) {
