@@ -130,6 +130,19 @@ size_t tcp_cap(struct sock *sk, struct sock *to);
 /* The connection is reset from the other end. [s] of the pair */
 void tcp_got_reset(struct sock *sk);
 
+/* ---- tcp_listen.c ---- */
+int tcp_listen(struct task *t, struct sock *sk, int backlog);
+int tcp_accept(struct task *t, struct sock *sk, struct sock **ret);
+void tcp_unaccept(struct sock *sk, struct sock *new);
+/* Joins client and srv, and queues srv. tcp_lock and the own locks of client and listener held. */
+void tcp_establish(struct isock *client, struct isock *listener, struct isock *srv, struct conn *c);
+/* A connect has failed. tcp_lock and the own lock are held. */
+void tcp_refuse(struct isock *s);
+/* What a socket that waited had ready; NULL is fine. No lock held. */
+void tcp_drop_embryo(struct isock *srv, struct conn *c);
+/* Ends listening: what was not accepted is reset, what waits is refused. No lock held. */
+void tcp_stop_listening(struct isock *s);
+
 /* ---- inetopt.c, tcpopt.c ---- */
 int inet_setsockopt(struct task *t, struct sock *sk, int level, int opt, const void *v, socklen_t n);
 int inet_getsockopt(struct task *t, struct sock *sk, int level, int opt, void *v, socklen_t *n);

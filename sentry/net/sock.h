@@ -76,6 +76,8 @@ struct sock_ops {
     int (*connect)(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n);
     int (*listen)(struct task *t, struct sock *sk, int backlog);
     int (*accept)(struct task *t, struct sock *sk, struct sock **ret); /* ret: a reference */
+    /* Gives it back, to be accepted again: there was no descriptor. Takes the reference. */
+    void (*unaccept)(struct sock *sk, struct sock *new);
     int (*getname)(struct sock *sk, bool peer, struct sockaddr_storage *ret); /* its length */
     ssize_t (*send)(struct task *t, struct sock *sk, struct send_req *r);
     ssize_t (*recv)(struct task *t, struct sock *sk, struct recv_req *r);

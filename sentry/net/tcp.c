@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TCP connections on the loopback: listening, connecting, accepting, shutting down, resetting. No
+ * TCP connections on the loopback: connecting, shutting down, resetting (tcp_listen.c: listening). No
  * segment is made: a connect finds the listener in the port table and joins a fresh socket to the
  * caller's at once, as the three-way handshake over lo does before connect returns.
  *
@@ -19,9 +19,6 @@
 
 #include "sentry/kernel/task.h"
 #include "sentry/net/inet.h"
-
-#define SOMAXCONN_ 4096
-#define SNDBUF_CONNECTED 3939840 /* what Linux tunes a loopback connection to at once */
 
 bool tcp_closed(struct isock *s)
 {
@@ -56,191 +53,6 @@ void tcp_got_reset(struct sock *sk)
     sock_wake_all(sk, POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP);
 }
 
-/* ---- listening ---- */
-
-static int tcp_listen(struct task *t, struct sock *sk, int backlog)
-{
-    struct isock *s = inet_sk(sk);
-    int r = 0;
-
-    (void)t;
-    LOCK_SCOPE(&tcp_lock);
-    struct lock *l = sock_lock(sk);
-
-    if ((sk->state != SOCK_CLOSED && sk->state != SOCK_LISTEN) || s->started) {
-        r = -EINVAL;
-    } else if (sk->state != SOCK_LISTEN) {
-        r = s->bound ? port_may_listen(s) : port_bind(s, 0);
-        if (r == 0) {
-            sk->state = SOCK_LISTEN;
-            sk->shut = 0;
-            s->listening = true;
-        }
-    }
-    if (r == 0)
-        sk->backlog = MIN((unsigned)backlog, SOMAXCONN_);
-    unlock(l);
-    return r;
-}
-
-/* The options that a new connection has from its listener. */
-static void inherit(struct isock *to, const struct isock *from)
-{
-    struct sock *a = &to->sk;
-    const struct sock *b = &from->sk;
-
-    a->family = b->family;
-    a->sndbuf = b->sndbuf;
-    a->rcvbuf = b->rcvbuf;
-    a->sndbuf_set = b->sndbuf_set;
-    a->rcvbuf_set = b->rcvbuf_set;
-    a->rcvlowat = b->rcvlowat;
-    a->rcvtimeo = b->rcvtimeo;
-    a->sndtimeo = b->sndtimeo;
-    a->linger = b->linger;
-    a->linger_time = b->linger_time;
-    a->priority = b->priority;
-    a->mark = b->mark;
-    a->reuseaddr = b->reuseaddr;
-    a->reuseport = b->reuseport;
-    a->keepalive = b->keepalive;
-    a->oobinline = b->oobinline;
-    a->uid = b->uid;
-    to->v6only = from->v6only;
-    to->tcp = from->tcp;
-    to->tos = from->tos;
-    to->ttl = from->ttl;
-    to->tclass = from->tclass;
-    to->hops = from->hops;
-}
-
-/* tcp_lock and the own locks of client and listener are held. */
-static void establish(struct isock *client, struct isock *listener, struct isock *srv,
-                      struct conn *c)
-{
-    inherit(srv, listener);
-    srv->local = client->remote;
-    srv->remote = client->local;
-    srv->addr_bound = true;
-    port_share(srv, srv->local.port);
-    srv->sk.state = SOCK_CONNECTED;
-    conn_attach(c, &srv->sk, 1);
-    conn_attach(c, &client->sk, 0);
-    client->sk.state = SOCK_CONNECTED;
-    if (!client->sk.sndbuf_set)
-        client->sk.sndbuf = SNDBUF_CONNECTED;
-    if (!srv->sk.sndbuf_set)
-        srv->sk.sndbuf = SNDBUF_CONNECTED;
-    list_add_tail(&listener->sk.acceptq, &srv->sk.accept_link);
-    listener->sk.naccept++;
-    sock_wake_read(&listener->sk);
-    sock_wake_all(&client->sk, POLLOUT | POLLWRNORM);
-}
-
-/* A connect has failed. tcp_lock and the own lock are held. */
-static void refuse(struct isock *s)
-{
-    s->sk.state = SOCK_CLOSED;
-    s->sk.err = ECONNREFUSED;
-    s->sk.shut = SHUT_BOTH;
-    list_del(&s->syn_link);
-    if (!s->port_bound)
-        port_release(s);
-    s->remote = inet_any(s);
-    sock_wake_all(&s->sk, POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDHUP);
-}
-
-/* What a socket that waited had ready; freed by the caller without locks. */
-static void drop_embryo(struct isock *srv, struct conn *c)
-{
-    if (srv)
-        sock_put(&srv->sk);
-    conn_put(c);
-}
-
-/* Room in a listener's queue: those that wait come in. No lock held. */
-static void promote(struct isock *l)
-{
-    LOCK_SCOPE(&tcp_lock);
-    while (!list_empty(&l->synq)) {
-        struct isock *s = list_first(&l->synq, struct isock, syn_link);
-        struct conn *c = s->embryo_conn;
-        bool room;
-
-        lock_pair(&l->sk.own_lock, &s->sk.own_lock);
-        room = l->sk.state == SOCK_LISTEN && l->sk.naccept <= l->sk.backlog;
-        if (room) {
-            list_del(&s->syn_link);
-            establish(s, l, s->embryo, c);
-            s->embryo = NULL;
-            s->embryo_conn = NULL;
-        }
-        unlock_pair(&l->sk.own_lock, &s->sk.own_lock);
-        if (!room)
-            return;
-        conn_put(c); /* both ends hold theirs */
-    }
-}
-
-static int tcp_accept(struct task *t, struct sock *sk, struct sock **ret)
-{
-    struct sock *new;
-    int r;
-
-    lock(&sk->own_lock);
-    if (sk->state != SOCK_LISTEN) {
-        r = -EINVAL;
-    } else if (list_empty(&sk->acceptq)) {
-        r = file_nonblock(&sk->file) ? -EAGAIN : sock_wait(t, &sk->rd_wq, sk->rcvtimeo);
-    } else {
-        new = list_first(&sk->acceptq, struct sock, accept_link);
-        list_del(&new->accept_link);
-        sk->naccept--;
-        if (!list_empty(&sk->acceptq))
-            wq_wake(&sk->rd_wq, POLLIN | POLLRDNORM);
-        *ret = new;
-        r = 0;
-    }
-    unlock(&sk->own_lock);
-    if (r == 0)
-        promote(inet_sk(sk));
-    return r;
-}
-
-/* Ends listening: what was not accepted is reset, what waits is refused. No lock held. */
-static void stop_listening(struct isock *s)
-{
-    struct list drop;
-    struct sock *e, *en;
-    struct isock *w, *wn;
-
-    list_init(&drop);
-    lock(&tcp_lock);
-    list_for_each_safe(w, wn, &s->synq, syn_link) {
-        LOCK_SCOPE(&w->sk.own_lock);
-        refuse(w);
-    }
-    lock(&s->sk.own_lock);
-    s->sk.state = SOCK_CLOSED;
-    s->listening = false;
-    list_splice_tail(&drop, &s->sk.acceptq);
-    s->sk.naccept = 0;
-    if (!s->port_bound)
-        port_release(s);
-    sock_wake_all(&s->sk, POLLIN | POLLOUT | POLLHUP);
-    unlock(&s->sk.own_lock);
-    unlock(&tcp_lock);
-    list_for_each_safe(e, en, &drop, accept_link) {
-        struct lock *l = sock_lock(e);
-
-        list_del(&e->accept_link);
-        if (sock_other(e))
-            tcp_got_reset(sock_other(e));
-        unlock(l);
-        sock_put(e);
-    }
-}
-
 /* ---- connecting ---- */
 
 /* Where it goes and from which port. tcp_lock held. */
@@ -269,13 +81,13 @@ static void knock(struct isock *s, struct isock **srv, struct conn **c)
 
     if (!l) {
         LOCK_SCOPE(&s->sk.own_lock);
-        refuse(s);
+        tcp_refuse(s);
         return;
     }
     lock_pair(&l->sk.own_lock, &s->sk.own_lock);
     s->started = true;
     if (l->sk.naccept <= l->sk.backlog) {
-        establish(s, l, *srv, *c);
+        tcp_establish(s, l, *srv, *c);
     } else {
         s->sk.state = SOCK_CONNECTING;
         list_add_tail(&l->synq, &s->syn_link);
@@ -294,7 +106,7 @@ static int start(struct task *t, struct isock *s, struct inet_addr *dst)
 
     if (IS_ERR(srv) || !c) {
         r = IS_ERR(srv) ? PTR_ERR(srv) : -ENOMEM;
-        drop_embryo(IS_ERR(srv) ? NULL : srv, c);
+        tcp_drop_embryo(IS_ERR(srv) ? NULL : srv, c);
         return r;
     }
     lock(&tcp_lock);
@@ -304,7 +116,7 @@ static int start(struct task *t, struct isock *s, struct inet_addr *dst)
         knock(s, &srv, &c);
     }
     unlock(&tcp_lock);
-    drop_embryo(srv, c);
+    tcp_drop_embryo(srv, c);
     if (r == -ENETUNREACH)
         inet_note_refused(s, dst);
     return r;
@@ -348,7 +160,7 @@ static int outcome(struct task *t, struct sock *sk, bool first, bool just_starte
         s->started = false;
     }
     unlock(l);
-    drop_embryo(srv, c);
+    tcp_drop_embryo(srv, c);
     return r;
 }
 
@@ -410,7 +222,7 @@ static int disconnect(struct isock *s)
     struct lock *l;
 
     if (s->listening) {
-        stop_listening(s);
+        tcp_stop_listening(s);
         return 0;
     }
     lock(&tcp_lock);
@@ -443,7 +255,7 @@ static int disconnect(struct isock *s)
     sock_wake_all(sk, POLLIN | POLLOUT | POLLHUP);
     unlock(l);
     unlock(&tcp_lock);
-    drop_embryo(srv, srv_conn);
+    tcp_drop_embryo(srv, srv_conn);
     return 0;
 }
 
@@ -457,7 +269,7 @@ static int tcp_shutdown(struct task *t, struct sock *sk, int how)
     (void)t;
     if (sk->state == SOCK_LISTEN) {
         if (how & SHUT_R)
-            stop_listening(s);
+            tcp_stop_listening(s);
         return 0;
     }
     if (sk->state == SOCK_CONNECTING)
@@ -488,7 +300,7 @@ static void tcp_release(struct sock *sk)
     struct lock *l;
 
     if (s->listening)
-        stop_listening(s);
+        tcp_stop_listening(s);
     lock(&tcp_lock);
     list_del(&s->syn_link);
     if (s->bound)
@@ -501,7 +313,7 @@ static void tcp_release(struct sock *sk)
     unlock(l);
     unlock(&tcp_lock);
     conn_put(c);
-    drop_embryo(s->embryo, s->embryo_conn);
+    tcp_drop_embryo(s->embryo, s->embryo_conn);
     for (unsigned i = 0; i < s->nold; i++)
         conn_put(s->old_conns[i]);
 }
@@ -511,6 +323,7 @@ const struct sock_ops tcp_ops = {
     .connect = tcp_connect,
     .listen = tcp_listen,
     .accept = tcp_accept,
+    .unaccept = tcp_unaccept,
     .getname = inet_getname,
     .send = tcp_send,
     .recv = tcp_recv,

@@ -168,6 +168,23 @@ static int stream_accept(struct task *t, struct sock *sk, struct sock **ret)
     return 0;
 }
 
+static void stream_unaccept(struct sock *sk, struct sock *new)
+{
+    bool back;
+
+    lock(&sk->own_lock);
+    back = sk->state == SOCK_LISTEN;
+    if (back) {
+        scm_embryo(new, sk);
+        list_add_head(&sk->acceptq, &new->accept_link);
+        sk->naccept++;
+        sock_wake_read(sk);
+    }
+    unlock(&sk->own_lock);
+    if (!back)
+        sock_put(new);
+}
+
 int unix_pair(struct task *t, int type, struct sock *ret[2])
 {
     struct usock *u[2] = {NULL, NULL};
@@ -350,8 +367,9 @@ void unix_purge(struct usock *u)
 
 #define STREAM_COMMON                                                                              \
     .bind = unix_bind, .connect = stream_connect, .listen = stream_listen,                         \
-    .accept = stream_accept, .getname = unix_getname, .shutdown = stream_shutdown,                 \
-    .poll = stream_poll, .inq = stream_inq, .outq = stream_outq, .release = stream_release,        \
+    .accept = stream_accept, .unaccept = stream_unaccept, .getname = unix_getname,                 \
+    .shutdown = stream_shutdown, .poll = stream_poll, .inq = stream_inq,                           \
+    .outq = stream_outq, .release = stream_release,                                                \
     .info = unix_info
 
 const struct sock_ops unix_stream_ops = {

@@ -157,7 +157,12 @@ long sys_accept4(struct task *t, int fd, gaddr_t addr, gaddr_t addrlen, int flag
             return r;
         }
     }
-    return install(t, new, flags);
+    r = install(t, sock_ref(new), flags);
+    if (r == -EMFILE)
+        sk->ops->unaccept(sk, new);
+    else
+        sock_put(new);
+    return r;
 }
 
 long sys_accept(struct task *t, int fd, gaddr_t addr, gaddr_t addrlen)
