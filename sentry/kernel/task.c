@@ -181,6 +181,9 @@ static void task_inherit_locked(struct task *t, struct task *parent, uint64_t fl
     t->cred = cred_ref(parent->cred);
     t->personality = parent->personality;
     t->sched = parent->sched;
+    if (parent->sched.slack_ns)
+        t->sched.slack_default_ns = parent->sched.slack_ns;
+    t->sched.slack_ns = 0;
     memcpy(t->comm, parent->comm, sizeof t->comm);
     t->fork_gen = parent->group->group_signals;
     /* A second stack in the same memory needs an alternate stack of its own; vfork borrows. */

@@ -47,7 +47,8 @@ struct session {
 
 struct task_sched { /* what is told again; syscalls/sched.c, prctl.c */
     uint64_t affinity[16]; /* all zero: what the host gives */
-    uint64_t slack_ns;     /* timer slack; 0: the default, 50 us */
+    uint64_t slack_ns;     /* timer slack; 0: the default */
+    uint64_t slack_default_ns; /* what its maker had; 0: 50 us */
     int policy;
     uint16_t ioprio;
     bool reset_on_fork;
@@ -199,6 +200,12 @@ static inline bool task_signal_pending(const struct task *t)
 static inline bool task_capable(const struct task *t, int cap)
 {
     return cred_capable(t->cred, cap);
+}
+
+static inline uint64_t task_timer_slack(const struct task *t)
+{
+    return t->sched.slack_ns ? t->sched.slack_ns
+                             : t->sched.slack_default_ns ? t->sched.slack_default_ns : 50000;
 }
 
 static inline struct rlimit *task_rlimit(struct task *t, int res)

@@ -6,6 +6,7 @@
 
 #include "sentry/ipc/pipe.h"
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/fasync.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/task.h"
@@ -16,6 +17,7 @@
 
 #define LX_F_GETOWNER_UIDS 17
 #define LX_F_DUPFD_QUERY 1027
+#define LX_F_CREATED_QUERY 1028
 #define SETFL_MASK (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME)
 
 static long dupfd(struct task *t, struct file *f, unsigned long min, bool cloexec)
@@ -27,7 +29,7 @@ static long dupfd(struct task *t, struct file *f, unsigned long min, bool cloexe
     return fd_install(t, file_ref(f), (int)min, cloexec);
 }
 
-static long set_flags(struct task *t, struct file *f, unsigned arg)
+static long set_flags(struct task *t, struct file *f, int fd, unsigned arg)
 {
     unsigned old = atomic_load(&f->flags), new = (old & ~SETFL_MASK) | (arg & SETFL_MASK);
     int r;
@@ -36,6 +38,11 @@ static long set_flags(struct task *t, struct file *f, unsigned arg)
         return -EPERM;
     if (f->ops->set_flags) {
         r = f->ops->set_flags(t, f, new);
+        if (r < 0)
+            return r;
+    }
+    if ((arg ^ old) & O_ASYNC && fasync_possible(f)) {
+        r = fasync_set(f, fd, arg & O_ASYNC);
         if (r < 0)
             return r;
     }
@@ -148,11 +155,11 @@ static long same_file(struct task *t, struct file *f, int fd)
 }
 
 /* What needs an open file, and not only a path. */
-static long fcntl_file(struct task *t, struct file *f, unsigned cmd, unsigned long arg)
+static long fcntl_file(struct task *t, struct file *f, int fd, unsigned cmd, unsigned long arg)
 {
     switch (cmd) {
     case F_SETFL:
-        return set_flags(t, f, (unsigned)arg);
+        return set_flags(t, f, fd, (unsigned)arg);
     case F_GETLK:
     case F_OFD_GETLK:
         return get_lock(t, f, arg, cmd == F_OFD_GETLK);
@@ -216,6 +223,8 @@ long sys_fcntl(struct task *t, int fd, unsigned cmd, unsigned long arg)
         return dupfd(t, f, arg, /* cloexec= */ true);
     case LX_F_DUPFD_QUERY:
         return same_file(t, f, (int)arg);
+    case LX_F_CREATED_QUERY:
+        return f->created;
     case F_GETFD:
         return fd_get_cloexec(t, fd);
     case F_SETFD:
@@ -223,6 +232,6 @@ long sys_fcntl(struct task *t, int fd, unsigned cmd, unsigned long arg)
     case F_GETFL:
         return atomic_load(&f->flags);
     default:
-        return f->mode & FMODE_PATH ? -EBADF : fcntl_file(t, f, cmd, arg);
+        return f->mode & FMODE_PATH ? -EBADF : fcntl_file(t, f, fd, cmd, arg);
     }
 }

@@ -9,6 +9,7 @@
 #include <sys/file.h>
 
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/fasync.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
 #include "sentry/syscalls/table.h"
@@ -140,14 +141,18 @@ static long regular_ioctl(struct task *t, struct file *f, unsigned cmd, gaddr_t 
 }
 
 /* What a file's own operation does not know. */
-static long common_ioctl(struct task *t, struct file *f, unsigned cmd, gaddr_t arg)
+static long common_ioctl(struct task *t, struct file *f, int fd, unsigned cmd, gaddr_t arg)
 {
     struct kstat st;
     int n, r;
 
     switch (cmd) {
     case FIOASYNC:
-        return get_guest(t, &n, arg) < 0 ? -EFAULT : n ? -ENOTTY : 0;
+        if (get_guest(t, &n, arg) < 0)
+            return -EFAULT;
+        if (fasync_possible(f))
+            return fasync_set(f, fd, n != 0);
+        return n ? -ENOTTY : 0;
     case FIGETBSZ:
         if (!f->inode || !(S_ISREG(f->inode->mode) || S_ISDIR(f->inode->mode)))
             return -ENOTTY;
@@ -180,6 +185,6 @@ long sys_ioctl(struct task *t, int fd, unsigned cmd, gaddr_t arg)
     default:
         if (f->ops->ioctl)
             r = f->ops->ioctl(t, f, cmd, arg);
-        return r == -ENOIOCTLCMD ? common_ioctl(t, f, cmd, arg) : r;
+        return r == -ENOIOCTLCMD ? common_ioctl(t, f, fd, cmd, arg) : r;
     }
 }

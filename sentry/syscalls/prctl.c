@@ -13,7 +13,6 @@
 #include "sentry/syscalls/table.h"
 
 #define LX_PR_GET_AUXV 0x41555856
-#define SLACK_DEFAULT 50000
 
 static long set_name(struct task *t, gaddr_t arg)
 {
@@ -104,7 +103,7 @@ static long get_option(struct task *t, int option, unsigned long a2)
     case PR_GET_TSC:
         return put_int(t, a2, PR_TSC_ENABLE);
     case PR_GET_TIMERSLACK:
-        return (long)(t->sched.slack_ns ? t->sched.slack_ns : SLACK_DEFAULT);
+        return (long)task_timer_slack(t);
     case PR_GET_CHILD_SUBREAPER:
         return put_int(t, a2, t->group->child_subreaper);
     case PR_GET_TID_ADDRESS:

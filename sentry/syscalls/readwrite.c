@@ -80,6 +80,8 @@ static long rw_vector(struct task *t, int fd, gaddr_t iov, unsigned long vlen, l
 
     if (IS_ERR(f))
         return PTR_ERR(f);
+    if (off && f->mode & FMODE_STREAM)
+        return -ESPIPE;
     if (!(f->mode & (dir == READ ? FMODE_READ : FMODE_WRITE)))
         return -EBADF;
     if (vlen > 1024)

@@ -18,6 +18,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/cred.h"
+#include "sentry/kernel/fasync.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/locks.h"
 #include "sentry/vfs/notify.h"
@@ -100,6 +101,8 @@ static void file_free(struct file *f)
 {
     if (!list_empty(&f->epoll_items))
         epoll_file_gone(f);
+    if (f->fasync)
+        fasync_gone(f);
     if (!f->no_notify)
         fsnotify_file(f, f->mode & FMODE_WRITE ? LX_IN_CLOSE_WRITE : LX_IN_CLOSE_NOWRITE);
     if (f->inode)

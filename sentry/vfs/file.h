@@ -23,6 +23,7 @@ struct task;
 struct cred;
 struct lx_stat;
 struct dirent_sink;
+struct fasync;
 
 struct path {
     struct mount *mnt;
@@ -130,6 +131,8 @@ struct file {
         int sig;
         uid_t uid, euid;
     } owner;
+    struct fasync *fasync;      /* O_ASYNC; kernel/fasync.c */
+    bool created;               /* [I] by the open itself; F_CREATED_QUERY */
     uint64_t id;                /* [I] unique, never reused */
     const char *anon_name;      /* [I] static; "eventfd": /proc/PID/fd shows anon_inode:[eventfd] */
     bool no_notify;             /* [I] no inotify events (O_PATH, internal opens) */

@@ -188,7 +188,10 @@ static struct file *open_checked(struct task *t, const struct path *p, unsigned 
     if (r < 0)
         return ERR_PTR(r);
     f = vfs_open_inode(t, p, flags);
-    if (IS_ERR(f) || !(flags & O_TRUNC) || created)
+    if (IS_ERR(f))
+        return f;
+    f->created = created;
+    if (!(flags & O_TRUNC) || created)
         return f;
     r = vfs_setattr(t, p, &(struct setattr){ .valid = ATTR_SIZE | ATTR_MTIME | ATTR_CTIME });
     if (r < 0) {

@@ -242,7 +242,8 @@ static const struct pnode pid_nodes[] = {
     PFILE_ARG("stat", 0444, proc_show_stat, 0),
     { .name = "mountstats", .mode = S_IFREG | 0400, .show = proc_show_mountstats },
     PTEXT("coredump_filter", 0644, "00000033\n"),
-    PTEXT("timerslack_ns", 0666, "50000\n"),
+    { .name = "timerslack_ns", .mode = S_IFREG | 0666, .show = proc_show_slack,
+      .store = proc_store_slack },
 };
 const struct pdir proc_pid_dir = { PNODES(pid_nodes) };
 

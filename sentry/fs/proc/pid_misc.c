@@ -198,6 +198,40 @@ PROC_SHOW(proc_show_sched)
     return 0;
 }
 
+PROC_SHOW(proc_show_slack)
+{
+    struct task *of;
+    uint64_t ns = 0;
+
+    (void)t, (void)n;
+    lock(&kernel.tasks_lock);
+    of = proc_task_locked(o);
+    if (of)
+        ns = task_timer_slack(of);
+    unlock(&kernel.tasks_lock);
+    if (!of)
+        return -ESRCH;
+    pt_printf(out, "%lu\n", (unsigned long)ns);
+    return 0;
+}
+
+PROC_STORE(proc_store_slack)
+{
+    struct task *of;
+    int64_t v;
+    int r = pseudo_parse(buf, len, 0, INT64_MAX, &v);
+
+    (void)t, (void)n;
+    if (r < 0)
+        return r;
+    LOCK_SCOPE(&kernel.tasks_lock);
+    of = proc_task_locked(o);
+    if (!of)
+        return -ESRCH;
+    of->sched.slack_ns = (uint64_t)v;
+    return (ssize_t)len;
+}
+
 PROC_SHOW(proc_show_schedstat)
 {
     struct times s;

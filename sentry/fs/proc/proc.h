@@ -74,6 +74,8 @@ PROC_SHOW(proc_show_oom);
 PROC_STORE(proc_store_oom);
 PROC_SHOW(proc_show_sched);
 PROC_SHOW(proc_show_schedstat);
+PROC_SHOW(proc_show_slack);
+PROC_STORE(proc_store_slack);
 PROC_SHOW(proc_show_children);
 PROC_SHOW(proc_show_idmap);
 PROC_SHOW(proc_show_personality);
