@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "sentry/kernel/exit.h"
+#include "sentry/kernel/cpulimit.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
@@ -179,6 +180,7 @@ bool group_became_zombie_locked(struct tgroup *g)
 {
     assert_locked(&kernel.tasks_lock);
     g->zombie = true;
+    cpulimit_gone_locked(g);
     hang_up_orphans(g, g->parent, g);
     bool reap = notify_exit(g);
     wq_wake_all(&g->exit_wq, 1 /* POLLIN */);

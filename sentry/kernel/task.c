@@ -16,6 +16,7 @@
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/exit.h"
+#include "sentry/kernel/cpulimit.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
@@ -123,6 +124,7 @@ static struct tgroup *group_new(void)
     wq_init(&g->child_wq);
     wq_init(&g->exit_wq);
     wq_init(&g->stop_wq);
+    cpulimit_init(g);
     g->start = ktime_boot();
     return g;
 }
@@ -291,6 +293,7 @@ static void publish_group_locked(struct task *t)
     g->parent = t->clone_parent ? maker->group->parent : maker->group;
     g->parent_task = t->clone_parent ? maker->group->parent_task : maker;
     list_add_tail(&g->parent->children, &g->sibling);
+    cpulimit_changed_locked(g);
     if (maker->group->pgrp)
         group_set_pgrp_locked(g, maker->group->pgrp);
     if (maker->group->sess_entry)

@@ -163,6 +163,7 @@ struct tgroup {
     bool did_exec;            /* [T] */
     struct rlimit rlim[RLIM_NLIMITS]; /* [T] */
     ktime_t start;            /* [I] boot time */
+    struct ktimer cpu_timer;  /* [T] RLIMIT_CPU, kernel/cpulimit.c */
     struct list timers;       /* [T] POSIX timers, kernel/posix_timer.c */
     int next_timer_id;
     struct itimers *itimers;  /* [T] kernel/itimer.c; NULL until the first is set */

@@ -6,8 +6,8 @@
  * log n. One lock (LOCK_TIMERS) for all. The event thread is told of a nearer deadline through a
  * host timerfd (event.c); a cancelled nearest one is left programmed, and wakes it for nothing.
  *
- * A timer that is being run: its function is called without the lock. `running` is the one that
- * runs now, and cancel_sync waits for its end.
+ * A timer's function is called without the lock; cancel_sync waits for the end of the one that
+ * `running` names.
  *
  * The monotonic clock inside is the host's; CLOCK_BOOTTIME starts at zero with the sandbox. What
  * the vDSO says of the monotonic clock comes from the host too, so both agree.
@@ -29,6 +29,7 @@ static pthread_cond_t ran = PTHREAD_COND_INITIALIZER;
 static pthread_mutex_t ran_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct ktimer **heap;
 static size_t nheap, cap_heap;
+static struct ktimer *_Atomic running; /* whose function runs now */
 static ktime_t programmed = KTIME_NEVER; /* what the timerfd is set to; timers_lock */
 static __thread bool is_runner;
 
@@ -42,7 +43,6 @@ void ktimer_init(struct ktimer *tm, void (*func)(struct ktimer *))
     tm->when = KTIME_NEVER;
     tm->index = SIZE_MAX;
     tm->func = func;
-    tm->running = false;
 }
 
 static void place(struct ktimer *tm, size_t i)
@@ -128,7 +128,7 @@ bool ktimer_cancel_sync(struct ktimer *tm)
     if (is_runner)
         return armed;
     pthread_mutex_lock(&ran_mutex);
-    while (__atomic_load_n(&tm->running, __ATOMIC_SEQ_CST))
+    while (atomic_load(&running) == tm)
         pthread_cond_wait(&ran, &ran_mutex);
     pthread_mutex_unlock(&ran_mutex);
     /* The function may have armed it again. */
@@ -144,7 +144,7 @@ static struct ktimer *take_due(ktime_t now)
     if (nheap && heap[0]->when <= now) {
         tm = heap[0];
         remove_locked(tm);
-        __atomic_store_n(&tm->running, true, __ATOMIC_SEQ_CST);
+        atomic_store(&running, tm);
         return tm;
     }
     programmed = nheap ? heap[0]->when : KTIME_NEVER;
@@ -153,10 +153,7 @@ static struct ktimer *take_due(ktime_t now)
     return NULL;
 }
 
-/*
- * The function may free the object that holds the timer only from a thread that waited here
- * (cancel_sync), so tm is still there when running is cleared.
- */
+/* The function may free the object that holds the timer: it is not touched afterwards. */
 void ktimers_run(void)
 {
     struct ktimer *tm;
@@ -165,7 +162,7 @@ void ktimers_run(void)
     while ((tm = take_due(ktime_now()))) {
         tm->func(tm);
         pthread_mutex_lock(&ran_mutex);
-        __atomic_store_n(&tm->running, false, __ATOMIC_SEQ_CST);
+        atomic_store(&running, NULL);
         pthread_cond_broadcast(&ran);
         pthread_mutex_unlock(&ran_mutex);
     }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Clocks, and timers of the sentry: one heap, slept for by the event thread. A timer's function
- * runs on the event thread without locks; it may take any lock, may wake, may re-arm.
+ * runs on the event thread without locks; it may take any lock, may wake, may re-arm, and may free
+ * what holds the timer, if that is its last use.
  */
 #pragma once
 
@@ -14,7 +15,6 @@ struct ktimer {
     ktime_t when;
     size_t index; /* in the heap; SIZE_MAX: not armed */
     void (*func)(struct ktimer *tm);
-    bool running; /* func is being run by the event thread */
 };
 
 void ktimer_init(struct ktimer *tm, void (*func)(struct ktimer *));

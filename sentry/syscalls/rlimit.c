@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 
 #include "abi/resource.h"
+#include "sentry/kernel/cpulimit.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/copy.h"
@@ -42,6 +43,7 @@ static int do_prlimit(struct task *t, pid_t pid, unsigned res, const struct lx_r
 {
     struct task *other;
     struct rlimit *lim;
+    int r;
 
     if (res >= RLIM_NLIMITS)
         return -EINVAL;
@@ -54,7 +56,10 @@ static int do_prlimit(struct task *t, pid_t pid, unsigned res, const struct lx_r
     lim = &other->group->rlim[res];
     if (old)
         *old = (struct lx_rlimit){lim->rlim_cur, lim->rlim_max};
-    return new ? set_locked(t, lim, res, new) : 0;
+    r = new ? set_locked(t, lim, res, new) : 0;
+    if (new && r == 0 && res == RLIMIT_CPU)
+        cpulimit_changed_locked(other->group);
+    return r;
 }
 
 long sys_prlimit64(struct task *t, pid_t pid, unsigned resource, gaddr_t new, gaddr_t old)
