@@ -3,10 +3,12 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -323,6 +325,41 @@ static void machine(void)
     CHECK(!strncmp(text, "Limit                     Soft Limit           Hard Limit           Units", 72));
 }
 
+/* A listener is in the table under its port, with the inode that its descriptor shows. */
+static void sockets(void)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t n = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    char want[64], path[64], name[64];
+    unsigned long ino = 0;
+    struct stat st;
+
+    CHECK_EQ(bind(fd, (struct sockaddr *)&a, n), 0);
+    CHECK_EQ(listen(fd, 5), 0);
+    CHECK_EQ(getsockname(fd, (struct sockaddr *)&a, &n), 0);
+    CHECK_EQ(fstat(fd, &st), 0);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    ssize_t len = readlink(path, name, sizeof name - 1);
+    name[len > 0 ? len : 0] = 0;
+    snprintf(want, sizeof want, "socket:[%lu]", (unsigned long)st.st_ino);
+    CHECK(!strcmp(name, want));
+    CHECK_ERR(open(path, O_RDONLY), ENXIO);
+    CHECK(slurp("/proc/net/tcp") > 0);
+    CHECK(!strncmp(text, "  sl  local_address rem_address   st tx_queue", 44));
+    snprintf(want, sizeof want, ": 0100007F:%04X 00000000:0000 0A ", ntohs(a.sin_port));
+    char *line = strstr(text, want);
+    CHECK(line != NULL);
+    if (line)
+        CHECK_EQ(sscanf(line, ": %*s %*s %*s %*s %*s %*s %*u %*u %lu", &ino), 1);
+    CHECK_EQ(ino, st.st_ino);
+    close(fd);
+    CHECK(slurp("/proc/net/tcp") > 0);
+    CHECK(strstr(text, want) == NULL);
+    CHECK(slurp("/proc/net/dev") > 0);
+    CHECK(strstr(text, "    lo:") != NULL);
+}
+
 static void files_as_such(void)
 {
     struct stat st;
@@ -370,6 +407,7 @@ int main(int argc, char **argv)
     RUN(memory);
     RUN(others);
     RUN(machine);
+    RUN(sockets);
     RUN(files_as_such);
     DONE();
 }
