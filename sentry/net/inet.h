@@ -31,8 +31,8 @@ struct isock {
     /* IP and IPv6 options: kept; few of them mean anything here */
     int tos, ttl, mtu_discover, mc_ttl, mc_loop, minttl, freebind, transparent, recverr,
         bind_no_port, mc_all, local_range;
-    int tclass, hops, mc_hops, mc6_loop, mtu6_discover, recverr6, flowinfo, flowsend, autoflow, mc6_all,
-        dontfrag, addr_pref, minhops;
+    int tclass, hops, mc_hops, mc6_loop, mtu6_discover, recverr6, flowinfo, flowsend, autoflow,
+        mc6_all, dontfrag, addr_pref, minhops;
     bool pktinfo, recvttl, recvtos, recvopts, retopts, origdst, checksum, recvfragsize;
     bool pktinfo6, hoplimit6, tclass6, origdst6;
 
@@ -144,7 +144,8 @@ void tcp_drop_embryo(struct isock *srv, struct conn *c);
 void tcp_stop_listening(struct isock *s);
 
 /* ---- inetopt.c, tcpopt.c ---- */
-int inet_setsockopt(struct task *t, struct sock *sk, int level, int opt, const void *v, socklen_t n);
+int inet_setsockopt(struct task *t, struct sock *sk, int level, int opt, const void *v,
+                    socklen_t n);
 int inet_getsockopt(struct task *t, struct sock *sk, int level, int opt, void *v, socklen_t *n);
 int tcp_setsockopt(struct task *t, struct isock *s, int opt, const void *v, socklen_t n);
 int tcp_getsockopt(struct isock *s, int opt, void *v, socklen_t *n);

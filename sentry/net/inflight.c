@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sockets in the queues of sockets. A Unix socket whose every reference lies in a queue can still be
- * reached if somebody can reach that queue; where only a ring of such queues is left, nobody can,
- * and no reference count tells. So what lies in queues is kept here as a graph: a socket counts the
- * references of it that are in flight, and lists the messages in its queue that carry sockets.
+ * Sockets in the queues of sockets. A Unix socket whose every reference lies in a queue can still
+ * be reached if somebody can reach that queue; where only a ring of such queues is left, nobody
+ * can, and no reference count tells. So what lies in queues is kept here as a graph: a socket
+ * counts the references of it that are in flight, and lists the messages in its queue that carry
+ * sockets.
  *
  *   live: has a reference that is not in flight, or lies in the queue of a live socket.
  *   The rest is garbage, and its queues are emptied.

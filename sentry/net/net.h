@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sockets, as the rest of the sentry sees them. The network is the sandbox's own: Unix sockets and a
- * loopback that are kernel objects of ours; no packet is ever made and no host socket is opened.
+ * Sockets, as the rest of the sentry sees them. The network is the sandbox's own: Unix sockets and
+ * a loopback that are kernel objects of ours; no packet is ever made and no host socket is opened.
  */
 #pragma once
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How answers of NETLINK_ROUTE are put together: netlink.c has the socket, route.c what is known. */
+/* How answers of NETLINK_ROUTE are made: netlink.c has the socket, route.c what is known. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,7 +18,7 @@ struct nl_out {
 };
 
 void *nl_room(struct nl_out *o, size_t n);
-/* Begins a message; its fixed part, NULL without memory. Attributes follow; nl_end sets the length. */
+/* Begins a message; its fixed part, NULL without memory. Attributes follow, then nl_end. */
 void *nl_begin(struct nl_out *o, int type, int flags, size_t payload);
 void nl_attr(struct nl_out *o, int type, const void *data, size_t n);
 void nl_end(struct nl_out *o);

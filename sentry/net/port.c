@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ports of TCP and UDP: who is bound where, who may be beside whom, and who gets a connection or
- * a datagram. One table a protocol, under its own lock of class LOCK_NET; IPv4 and IPv6 share it.
+ * The ports of TCP and UDP: who is bound where, who may be beside whom, and who gets a connection
+ * or a datagram. One table a protocol, under its own lock of class LOCK_NET; IPv4 and IPv6 share
+ * it.
  *
  * Rules as Linux has them: two sockets clash on a port when their addresses overlap, unless both
  * have SO_REUSEADDR (TCP: and the other does not listen), or both SO_REUSEPORT and one owner.
@@ -125,7 +126,8 @@ static bool tuple_free(struct isock *s, uint16_t port)
     list_for_each(o, bucket(s, port), port_link) {
         if (o->local.port != port || o == s)
             continue;
-        if (!o->remote.port || (o->remote.port == s->remote.port && inet_same(&o->remote, &s->remote)))
+        if (!o->remote.port ||
+            (o->remote.port == s->remote.port && inet_same(&o->remote, &s->remote)))
             return false;
     }
     return true;
@@ -186,7 +188,8 @@ static int score(const struct isock *s, const struct inet_addr *dst)
 }
 
 /* One of the sockets that share a port by SO_REUSEPORT is chosen by the sender's port. */
-static struct isock *choose(struct list *b, const struct inet_addr *dst, const struct inet_addr *src,
+static struct isock *choose(struct list *b, const struct inet_addr *dst,
+                            const struct inet_addr *src,
                             int (*fit)(const struct isock *, const struct inet_addr *,
                                        const struct inet_addr *))
 {

@@ -206,8 +206,7 @@ static void put_cmsg(struct ctl_out *o, int level, int type, const void *data, s
 
 static void put_fds(struct ctl_out *o, struct scm *s, bool cloexec)
 {
-    size_t fit = o->room < sizeof(struct cmsghdr) ? 0
-                                                  : (o->room - sizeof(struct cmsghdr)) / sizeof(int);
+    size_t hdr = sizeof(struct cmsghdr), fit = o->room < hdr ? 0 : (o->room - hdr) / sizeof(int);
     unsigned n = (unsigned)MIN(fit, (size_t)s->nfiles), i;
     struct cmsghdr h = {.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
     size_t space;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SOL_SOCKET options. Values are kernel copies; the lock of the socket is taken here. What an option
- * does lies where it matters (stream, unix, tcp, udp); options of hardware and routing that mean
- * nothing on a loopback are kept and shown again, as Linux does there too.
+ * SOL_SOCKET options. Values are kernel copies; the lock of the socket is taken here. What an
+ * option does lies where it matters (stream, unix, tcp, udp); options of hardware and routing that
+ * mean nothing on a loopback are kept and shown again, as Linux does there too.
  */
 #include <errno.h>
 #include <string.h>

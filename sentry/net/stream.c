@@ -186,9 +186,9 @@ void conn_attach(struct conn *c, struct sock *sk, int side)
 }
 
 /*
- * A pair, once a socket has it, stays with it until release (a TCP socket that is disconnected keeps
- * the dead pair until it connects anew, and then still until release), so the lock is there to take
- * even when another thread has just changed sk->conn.
+ * A pair, once a socket has it, stays with it until release (a TCP socket that is disconnected
+ * keeps the dead pair until it connects anew, and then still until release), so the lock is there
+ * to take even when another thread has just changed sk->conn.
  */
 struct lock *sock_lock(struct sock *sk)
 {

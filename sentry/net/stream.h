@@ -64,6 +64,7 @@ struct half {                   /* the way to one end */
     struct list msgs;           /* seqpacket */
     size_t msg_bytes;
     struct list marks;
+    bool nospace;               /* TCP: the writer was told so, and waits for a wake */
     bool fin;                   /* the writer is done: end of file behind the data */
     bool urg;                   /* TCP: an urgent byte stands at urg_pos */
     bool urg_read;              /* it was read by MSG_OOB */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TCP connections on the loopback: connecting, shutting down, resetting (tcp_listen.c: listening). No
- * segment is made: a connect finds the listener in the port table and joins a fresh socket to the
- * caller's at once, as the three-way handshake over lo does before connect returns.
+ * TCP connections on the loopback: connecting, shutting down, resetting (tcp_listen.c: listening).
+ * No segment is made: a connect finds the listener in the port table and joins a fresh socket to
+ * the caller's at once, as the three-way handshake over lo does before connect returns.
  *
  *   CLOSED --listen--> LISTEN
  *   CLOSED --connect: room--> CONNECTED
@@ -10,9 +10,9 @@
  *       CONNECTED, or --listener closes--> CLOSED with ECONNREFUSED
  *   CONNECTED --both FINs, or a reset--> tcp_closed()
  *
- * State changes that have to do with listening and connecting happen under tcp_lock and the socket's
- * own lock; what happens to a pair, under the pair's lock. There is no TIME_WAIT: a port is free
- * when its last socket is closed.
+ * State changes that have to do with listening and connecting happen under tcp_lock and the
+ * socket's own lock; what happens to a pair, under the pair's lock. There is no TIME_WAIT: a port
+ * is free when its last socket is closed.
  */
 #include <errno.h>
 #include <netinet/tcp.h>

@@ -87,6 +87,7 @@ static ssize_t send_loop(struct task *t, struct sock *sk, struct send_req *r)
         if (!to)
             return send_to_nobody(sk, r);
         if (ring_used(&out->ring) >= tcp_cap(sk, to)) {
+            out->nospace = true;
             n = req_nonblock(sk, r->flags) ? -EAGAIN : sock_wait(t, &sk->wr_wq, sk->sndtimeo);
             return result(*r->done, n);
         }
@@ -163,8 +164,10 @@ static void took(struct sock *sk, struct half *in, size_t n)
     ring_consume(&in->ring, n);
     if (in->urg && in->ring.rpos > in->urg_pos)
         in->urg = false;
-    if (from && writable(from))
+    if (from && in->nospace && writable(from)) {
+        in->nospace = false;
         sock_wake_write(from);
+    }
 }
 
 /* What recv says when nothing is there; 0 end of file. */
@@ -276,6 +279,8 @@ uint32_t tcp_poll(struct sock *sk)
         ev |= POLLPRI;
     if ((sk->shut & SHUT_W) || writable(sk))
         ev |= POLLOUT | POLLWRNORM;
+    else
+        sock_out(sk)->nospace = true;
     return ev;
 }
 
@@ -291,7 +296,7 @@ size_t tcp_inq(struct sock *sk)
     return ring_used(&in->ring);
 }
 
-/* What was sent counts as acknowledged when it lies in the other's buffer: nothing is outstanding. */
+/* What lies in the other's buffer counts as acknowledged: nothing is outstanding. */
 size_t tcp_outq(struct sock *sk)
 {
     (void)sk;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Options of TCP. There are no segments to be held back, timed or probed, so most are kept and shown
- * again: what they ask for is true of a loopback that never loses and never waits.
+ * Options of TCP. There are no segments to be held back, timed or probed, so most are kept and
+ * shown again: what they ask for is true of a loopback that never loses and never waits.
  */
 #include <errno.h>
 #include <netinet/tcp.h>

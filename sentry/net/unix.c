@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * AF_UNIX: names, and the start and end of a socket. A pathname is an inode of the VFS that points
- * at the socket (inode->sock, [N]); the socket keeps the path, and takes the pointer back when it is
- * released. Abstract names lie in a small hash table; the type is part of the key, as on Linux.
+ * at the socket (inode->sock, [N]); the socket keeps the path, and takes the pointer back when it
+ * is released. Abstract names lie in a small hash table; the type is part of the key, as on Linux.
  */
 #include "sentry/net/unix.h"
 

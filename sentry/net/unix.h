@@ -83,5 +83,5 @@ int unix_scm_prepare(struct task *t, struct sock *from, struct sock *to, struct 
 /* Copies (peek) or moves a message's ancillary data to r. */
 void unix_scm_take(struct recv_req *r, struct scm **s);
 
-/* Drops everything that lies in its queues; for a socket that is found unreachable. No lock held. */
+/* Drops everything that lies in its queues; for one that is found unreachable. No lock held. */
 void unix_purge(struct usock *u);

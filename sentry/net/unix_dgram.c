@@ -3,7 +3,7 @@
  * Unix datagrams. Messages lie in the receiver; who is connected to whom is guarded by unix_lock,
  * under which a message is also delivered, so that a receiver cannot go meanwhile.
  *
- * A receiver takes QLEN messages from senders that are not its own peer; they then wait on its room.
+ * A receiver takes QLEN messages from senders that are not its own peer; they wait on its room.
  * Mutual peers (a socketpair) are held by the bytes of the sender's SO_SNDBUF instead.
  */
 #include <errno.h>

@@ -4,9 +4,9 @@
  * makes the server's socket at once and puts it in the listener's queue (an embryo), so the client
  * can write before accept. A full queue makes connect wait on the listener's room.
  *
- * Two locks at once are taken only by listen's queue (listener) with a fresh socket that nobody else
- * sees, and by the client's own lock when the pair is attached; the client's comes second, through
- * lock_pair.
+ * Two locks at once are taken only by listen's queue (listener) with a fresh socket that nobody
+ * else sees, and by the client's own lock when the pair is attached; the client's comes second,
+ * through lock_pair.
  */
 #include <errno.h>
 

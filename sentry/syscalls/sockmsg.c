@@ -181,7 +181,8 @@ long sys_sendto(struct task *t, int fd, gaddr_t buf, size_t len, unsigned flags,
     return sk->ops->send(t, sk, &c->s);
 }
 
-static long send_one(struct task *t, struct sock *sk, struct msg_call *c, gaddr_t msg, unsigned flags)
+static long send_one(struct task *t, struct sock *sk, struct msg_call *c, gaddr_t msg,
+                     unsigned flags)
 {
     int r;
 
@@ -301,7 +302,8 @@ static int hdr_out(struct task *t, struct sock *sk, struct msg_call *c, gaddr_t 
     return r;
 }
 
-static long recv_one(struct task *t, struct sock *sk, struct msg_call *c, gaddr_t msg, unsigned flags)
+static long recv_one(struct task *t, struct sock *sk, struct msg_call *c, gaddr_t msg,
+                     unsigned flags)
 {
     ssize_t n;
     int r;
@@ -374,6 +376,7 @@ long sys_recvmmsg(struct task *t, int fd, gaddr_t vec, unsigned vlen, unsigned f
     c = msg_call(t);
     if (!c)
         return -ENOMEM;
+    vlen = MIN(vlen, (unsigned)IOV_MAX_); /* fewer than asked for is an answer, too */
     r = recvmmsg_start(t, c, timeout);
     while (r >= 0 && c->n < vlen) {
         gaddr_t at = vec + c->n * sizeof(struct lx_mmsghdr);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Descriptors and credentials over Unix sockets, and the end of sockets that only hold each other. */
+/* Descriptors and credentials over Unix sockets, and sockets that only hold each other. */
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -201,7 +201,7 @@ static void pidfds(void)
     close(s[1]);
 }
 
-/* Both ends of a pair, and a pipe's write end, lie in the pair's own queues; nobody else has them. */
+/* Both ends of a pair, and a pipe's write end, lie in its own queues; nobody else has them. */
 static void cycle(void)
 {
     int a[2], p[2], all[3], x[2];

@@ -26,7 +26,9 @@ static socklen_t name_of(struct sockaddr_un *un, const char *name)
 {
     memset(un, 0, sizeof *un);
     un->sun_family = AF_UNIX;
-    memcpy(un->sun_path + (name[0] == '@'), name + (name[0] == '@'), strlen(name) - (name[0] == '@'));
+    strcpy(un->sun_path, name);
+    if (name[0] == '@')
+        un->sun_path[0] = 0;
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(name) + (name[0] != '@'));
 }
 
