@@ -23,11 +23,16 @@ struct mm *mm_new(struct aspace *as)
     return mm;
 }
 
-static void vma_free(struct vma *v)
+/* Never under mm->lock: the last reference of a file takes locks that come before it. */
+static void vmas_free(struct list *dead)
 {
-    list_del(&v->link);
-    file_put(v->file);
-    kfree(v);
+    while (!list_empty(dead)) {
+        struct vma *v = list_first(dead, struct vma, link);
+
+        list_del(&v->link);
+        file_put(v->file);
+        kfree(v);
+    }
 }
 
 static struct vma *vma_dup(const struct vma *v)
@@ -39,21 +44,14 @@ static struct vma *vma_dup(const struct vma *v)
     return n;
 }
 
-struct mm *mm_copy(struct mm *mm, struct aspace *as)
+static int copy_locked(struct mm *n, const struct mm *mm)
 {
-    struct mm *n = mm_new(as);
     struct vma *v, *c;
 
-    if (!n)
-        return NULL;
-    LOCK_SCOPE(&mm->lock);
     list_for_each(v, &mm->vmas, link) {
         c = vma_dup(v);
-        if (!c) {
-            n->as = NULL;
-            mm_put(n);
-            return NULL;
-        }
+        if (!c)
+            return -ENOMEM;
         list_add_tail(&n->vmas, &c->link);
     }
     n->brk_start = mm->brk_start, n->brk = mm->brk;
@@ -68,6 +66,24 @@ struct mm *mm_copy(struct mm *mm, struct aspace *as)
     n->dumpable = mm->dumpable;
     n->thp_disable = mm->thp_disable;
     n->exe = mm->exe ? file_ref(mm->exe) : NULL;
+    return 0;
+}
+
+struct mm *mm_copy(struct mm *mm, struct aspace *as)
+{
+    struct mm *n = mm_new(as);
+    int r;
+
+    if (!n)
+        return NULL;
+    lock(&mm->lock);
+    r = copy_locked(n, mm);
+    unlock(&mm->lock);
+    if (r < 0) {
+        n->as = NULL; /* stays the caller's */
+        mm_put(n);
+        return NULL;
+    }
     return n;
 }
 
@@ -81,8 +97,7 @@ void mm_put(struct mm *mm)
 {
     if (!mm || atomic_fetch_sub(&mm->refs, 1) != 1)
         return;
-    while (!list_empty(&mm->vmas))
-        vma_free(list_first(&mm->vmas, struct vma, link));
+    vmas_free(&mm->vmas);
     if (mm->as)
         kernel.platform->as_put(mm->as);
     file_put(mm->exe);
@@ -102,8 +117,9 @@ struct vma *vma_find_locked(struct mm *mm, gaddr_t addr)
     return NULL;
 }
 
-/* Cuts [start, end) out of the record; a piece that loses its middle becomes two. */
-static int remove_locked(struct mm *mm, gaddr_t start, gaddr_t end)
+/* Cuts [start, end) out of the record; a piece that loses its middle becomes two. What goes whole is
+ * put on dead. */
+static int remove_locked(struct mm *mm, gaddr_t start, gaddr_t end, struct list *dead)
 {
     struct vma *v, *tmp, *tail;
 
@@ -124,7 +140,8 @@ static int remove_locked(struct mm *mm, gaddr_t start, gaddr_t end)
             v->offset += end - v->start;
             v->start = end;
         } else {
-            vma_free(v);
+            list_del(&v->link);
+            list_add_tail(dead, &v->link);
         }
     }
     return 0;
@@ -134,7 +151,7 @@ int vma_add(struct mm *mm, gaddr_t start, gaddr_t len, int prot, int flags, stru
             uint64_t offset)
 {
     struct vma *n = kzalloc(sizeof *n), *v;
-    struct list *at;
+    struct list *at, dead = LIST_INIT(dead);
 
     if (!n) {
         file_put(file);
@@ -142,8 +159,8 @@ int vma_add(struct mm *mm, gaddr_t start, gaddr_t len, int prot, int flags, stru
     }
     *n = (struct vma){ .start = start, .end = start + len, .prot = prot, .flags = flags,
                        .file = file, .offset = offset };
-    LOCK_SCOPE(&mm->lock);
-    remove_locked(mm, start, start + len);
+    lock(&mm->lock);
+    remove_locked(mm, start, start + len, &dead);
     at = &mm->vmas;
     list_for_each(v, &mm->vmas, link) {
         if (v->start >= n->end) {
@@ -152,13 +169,19 @@ int vma_add(struct mm *mm, gaddr_t start, gaddr_t len, int prot, int flags, stru
         }
     }
     list_add_tail(at, &n->link);
+    unlock(&mm->lock);
+    vmas_free(&dead);
     return 0;
 }
 
 void vma_remove(struct mm *mm, gaddr_t start, gaddr_t len)
 {
-    LOCK_SCOPE(&mm->lock);
-    remove_locked(mm, start, start + len);
+    struct list dead = LIST_INIT(dead);
+
+    lock(&mm->lock);
+    remove_locked(mm, start, start + len, &dead);
+    unlock(&mm->lock);
+    vmas_free(&dead);
 }
 
 ssize_t mm_read(struct mm *mm, gaddr_t from, void *to, size_t n)
