@@ -15,7 +15,8 @@
 #include "sentry/syscalls/path_arg.h"
 #include "sentry/syscalls/table.h"
 
-#define KEPT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME)
+#define KEPT_FLAGS                                                                                 \
+    (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME)
 #define PROPAGATION (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)
 
 static int parse_tmpfs(char *opts, uint32_t *mode, uint64_t *size)

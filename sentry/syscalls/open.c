@@ -13,9 +13,9 @@
 #define LX_O_TMPFILE 020000000 /* the bit alone */
 #define PATH_FLAGS (O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)
 #define ALL_FLAGS                                                                                  \
-    (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC | \
-     O_ASYNC | O_DIRECT | LX_O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC |       \
-     O_PATH | LX_O_TMPFILE)
+    (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC |          \
+     O_DSYNC | O_ASYNC | O_DIRECT | LX_O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME |        \
+     O_CLOEXEC | O_PATH | LX_O_TMPFILE)
 
 /* What is wrong with flags in every kind of open. */
 static int check_flags(unsigned flags)
@@ -90,9 +90,9 @@ static int walk_of_resolve(uint64_t resolve, unsigned *ret)
         uint64_t resolve;
         unsigned walk;
     } map[] = {
-        { RESOLVE_NO_XDEV, WALK_NO_XDEV }, { RESOLVE_NO_MAGICLINKS, WALK_NO_MAGIC },
+        { RESOLVE_NO_XDEV, WALK_NO_XDEV },         { RESOLVE_NO_MAGICLINKS, WALK_NO_MAGIC },
         { RESOLVE_NO_SYMLINKS, WALK_NO_SYMLINKS }, { RESOLVE_BENEATH, WALK_BENEATH },
-        { RESOLVE_IN_ROOT, WALK_IN_ROOT }, { RESOLVE_CACHED, WALK_CACHED },
+        { RESOLVE_IN_ROOT, WALK_IN_ROOT },         { RESOLVE_CACHED, WALK_CACHED },
     };
 
     *ret = 0;

@@ -18,7 +18,8 @@
 
 unsigned walk_of_at(int flags)
 {
-    return (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
+    return (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) |
+           (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
 }
 
 int at_path(struct task *t, int dfd, gaddr_t upath, int flags, struct path *ret,
@@ -75,12 +76,22 @@ static int at_getattr(struct task *t, int dfd, gaddr_t upath, int flags, struct 
 static long stat_out(struct task *t, gaddr_t at, const struct kstat *k)
 {
     struct lx_stat st = {
-        .st_dev = k->dev, .st_ino = k->ino, .st_nlink = k->nlink, .st_mode = k->mode,
-        .st_uid = k->uid, .st_gid = k->gid, .st_rdev = k->rdev, .st_size = k->size,
-        .st_blksize = k->blksize, .st_blocks = k->blocks,
-        .st_atime_ = k->atime.tv_sec, .st_atime_nsec = k->atime.tv_nsec,
-        .st_mtime_ = k->mtime.tv_sec, .st_mtime_nsec = k->mtime.tv_nsec,
-        .st_ctime_ = k->ctime.tv_sec, .st_ctime_nsec = k->ctime.tv_nsec,
+        .st_dev = k->dev,
+        .st_ino = k->ino,
+        .st_nlink = k->nlink,
+        .st_mode = k->mode,
+        .st_uid = k->uid,
+        .st_gid = k->gid,
+        .st_rdev = k->rdev,
+        .st_size = k->size,
+        .st_blksize = k->blksize,
+        .st_blocks = k->blocks,
+        .st_atime_ = k->atime.tv_sec,
+        .st_atime_nsec = k->atime.tv_nsec,
+        .st_mtime_ = k->mtime.tv_sec,
+        .st_mtime_nsec = k->mtime.tv_nsec,
+        .st_ctime_ = k->ctime.tv_sec,
+        .st_ctime_nsec = k->ctime.tv_nsec,
     };
 
     return put_guest(t, at, &st);
@@ -178,7 +189,8 @@ static int check_access(struct task *t, int dfd, gaddr_t upath, int mode, int fl
         r = -EACCES;
     else if (i)
         r = inode_permission(t, i, mode);
-    if (r == 0 && mode & W_OK && p.dentry && (S_ISREG(i->mode) || S_ISDIR(i->mode) || S_ISLNK(i->mode)))
+    if (r == 0 && mode & W_OK && p.dentry &&
+        (S_ISREG(i->mode) || S_ISDIR(i->mode) || S_ISLNK(i->mode)))
         r = mnt_want_write(&p);
     file_put(f);
     path_put(&p);
@@ -247,7 +259,9 @@ long sys_readlink(struct task *t, gaddr_t path, gaddr_t buf, int size)
 
 static long statfs_out(struct task *t, struct super *sb, struct mount *mnt, gaddr_t buf)
 {
-    struct lx_statfs st = { .f_type = sb->magic, .f_bsize = 4096, .f_frsize = 4096, .f_namelen = 255 };
+    struct lx_statfs st = {
+        .f_type = sb->magic, .f_bsize = 4096, .f_frsize = 4096, .f_namelen = 255
+    };
     unsigned flags = mnt ? mnt->flags : 0;
     int r = sb->ops->statfs ? sb->ops->statfs(t, sb, &st) : 0;
 

@@ -124,7 +124,8 @@ long sys_setxattr(struct task *t, gaddr_t path, gaddr_t name, gaddr_t value, siz
     return r < 0 ? r : set(t, &to, name, value, size, flags);
 }
 
-long sys_lsetxattr(struct task *t, gaddr_t path, gaddr_t name, gaddr_t value, size_t size, int flags)
+long sys_lsetxattr(struct task *t, gaddr_t path, gaddr_t name, gaddr_t value, size_t size,
+                   int flags)
 {
     struct target to = {};
     int r = find_path(t, path, 0, &to);

@@ -20,9 +20,20 @@ void inode_fill_stat(struct inode *i, struct kstat *ret)
     LOCK_SCOPE(&i->lock);
 
     *ret = (struct kstat){
-        .dev = i->sb->dev, .ino = i->ino, .nlink = i->nlink, .rdev = i->rdev, .size = i->size,
-        .blocks = i->blocks, .mode = i->mode, .uid = i->uid, .gid = i->gid, .blksize = 4096,
-        .atime = i->atime, .mtime = i->mtime, .ctime = i->ctime, .btime = i->btime,
+        .dev = i->sb->dev,
+        .ino = i->ino,
+        .nlink = i->nlink,
+        .rdev = i->rdev,
+        .size = i->size,
+        .blocks = i->blocks,
+        .mode = i->mode,
+        .uid = i->uid,
+        .gid = i->gid,
+        .blksize = 4096,
+        .atime = i->atime,
+        .mtime = i->mtime,
+        .ctime = i->ctime,
+        .btime = i->btime,
     };
 }
 
@@ -93,8 +104,8 @@ static uint32_t mode_without_privs(const struct cred *c, const struct inode *i)
 {
     uint32_t mode = i->mode & ~S_ISUID;
 
-    if (mode & S_ISGID && (mode & S_IXGRP || (c && !cred_in_group(c, i->gid) &&
-                                              !cred_capable(c, CAP_FSETID))))
+    if (mode & S_ISGID &&
+        (mode & S_IXGRP || (c && !cred_in_group(c, i->gid) && !cred_capable(c, CAP_FSETID))))
         mode &= ~S_ISGID;
     return mode;
 }

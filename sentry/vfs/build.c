@@ -18,7 +18,7 @@
 #include "sentry/sentry.h"
 #include "sentry/vfs/dcache.h"
 
-struct place { /* a path whose parents exist */
+struct place {          /* a path whose parents exist */
     struct path parent; /* a reference */
     char name[NAME_MAX + 1];
     size_t len;
@@ -190,9 +190,11 @@ static int make_entry(const struct sentry_mount *m, struct place *at, struct den
     i = dentry_inode(d);
     if (!i->ops->setattr)
         return 0;
-    return i->ops->setattr(NULL, i, &(struct setattr){ .valid = ATTR_MODE | ATTR_UID | ATTR_GID,
-                                                       .mode = m->mode ? m->mode : 0755,
-                                                       .uid = m->uid, .gid = m->gid });
+    return i->ops->setattr(NULL, i,
+                           &(struct setattr){ .valid = ATTR_MODE | ATTR_UID | ATTR_GID,
+                                              .mode = m->mode ? m->mode : 0755,
+                                              .uid = m->uid,
+                                              .gid = m->gid });
 }
 
 static int build_one(const struct sentry_mount *m)

@@ -24,8 +24,8 @@ struct callpath {
     struct callpath_slot slot[2];
     struct inode *locked[CALLPATH_LOCKS]; /* references; rw held or being waited for */
     unsigned nlocked;
-    bool rename;              /* vfs.rename is held or being waited for */
-    struct file *opening;     /* open of a FIFO that waits for the other end */
+    bool rename;          /* vfs.rename is held or being waited for */
+    struct file *opening; /* open of a FIFO that waits for the other end */
 };
 
 /* walk_parent / walk_path once; later runs get the same again. Results belong to the record. */

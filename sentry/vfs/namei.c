@@ -27,7 +27,7 @@
 _Thread_local const char *vfs_walk_rest;
 _Thread_local bool vfs_walk_opens;
 
-struct rest { /* of a path that led through a link */
+struct rest {   /* of a path that led through a link */
     char *body; /* kfree'd when it is done; NULL: the caller's */
     const char *at;
 };
@@ -36,7 +36,7 @@ struct walk {
     struct task *t;
     unsigned flags;
     struct path root, cur;
-    char *body;      /* what s points into, when it is a link's */
+    char *body; /* what s points into, when it is a link's */
     const char *s;
     const char *last; /* the component that is not walked yet */
     size_t len;

@@ -80,8 +80,7 @@ static int check_names(struct renaming *rn)
             return -ENOTDIR;
     }
     if (!is_dir(oi)) {
-        if (rn->from->trailing_slash ||
-            (rn->to->trailing_slash && !(rn->flags & RENAME_EXCHANGE)))
+        if (rn->from->trailing_slash || (rn->to->trailing_slash && !(rn->flags & RENAME_EXCHANGE)))
             return -ENOTDIR;
     }
     if (is_ancestor(rn->od, rn->to->parent.dentry))

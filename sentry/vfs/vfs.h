@@ -32,12 +32,20 @@ struct kstat {
     uint64_t mnt_id, attributes, attributes_mask;
 };
 
-enum { ATTR_MODE = 1, ATTR_UID = 2, ATTR_GID = 4, ATTR_SIZE = 8, ATTR_ATIME = 16, ATTR_MTIME = 32,
-       ATTR_CTIME = 64,
-       ATTR_ATIME_SET = 128, ATTR_MTIME_SET = 256, /* to the value given, not to now */
-       ATTR_TIMES_SET = 512, /* the owner's right */
-       ATTR_TOUCH = 1024,    /* the right of any who may write */
-       ATTR_CHOWN = 2048 };  /* chown(-1, -1): nothing but the set-id bits */
+enum {
+    ATTR_MODE = 1,
+    ATTR_UID = 2,
+    ATTR_GID = 4,
+    ATTR_SIZE = 8,
+    ATTR_ATIME = 16,
+    ATTR_MTIME = 32,
+    ATTR_CTIME = 64,
+    ATTR_ATIME_SET = 128,
+    ATTR_MTIME_SET = 256, /* to the value given, not to now */
+    ATTR_TIMES_SET = 512, /* the owner's right */
+    ATTR_TOUCH = 1024,    /* the right of any who may write */
+    ATTR_CHOWN = 2048,    /* chown(-1, -1): nothing but the set-id bits */
+};
 
 struct setattr {
     unsigned valid;
@@ -81,7 +89,8 @@ struct inode_ops {
     int (*readlink)(struct task *t, struct inode *ino, char *buf, size_t cap);
     int (*follow)(struct task *t, struct inode *ino, struct path *ret);
 
-    int (*getattr)(struct task *t, struct inode *ino, struct kstat *ret); /* [io] NULL: from inode */
+    int (*getattr)(struct task *t, struct inode *ino,
+                   struct kstat *ret); /* [io] NULL: from inode */
     int (*setattr)(struct task *t, struct inode *ino, const struct setattr *a); /* [io] */
     /* NULL: mode bits, ACL-less (inode_permission_generic). */
     int (*permission)(struct task *t, struct inode *ino, int mask);
@@ -109,12 +118,12 @@ struct super_ops {
 };
 
 struct super {
-    _Atomic int refs;     /* mounts, and file systems that stand on it */
-    _Atomic int users;    /* keeps the memory: one for refs, one for each inode */
+    _Atomic int refs;  /* mounts, and file systems that stand on it */
+    _Atomic int users; /* keeps the memory: one for refs, one for each inode */
     const struct super_ops *ops;
-    const char *type;     /* "tmpfs", "overlay", "proc", ... */
+    const char *type; /* "tmpfs", "overlay", "proc", ... */
     uint64_t magic;
-    uint64_t dev;         /* st_dev, unique */
+    uint64_t dev; /* st_dev, unique */
     struct dentry *root;
     _Atomic uint64_t next_ino;
     bool readonly;
@@ -123,52 +132,52 @@ struct super {
 
 struct inode {
     _Atomic int refs;
-    struct super *sb;             /* [I] */
-    const struct inode_ops *ops;  /* [I] */
-    const struct file_ops *fops;  /* [I] what an opened one gets */
-    uint64_t ino;                 /* [I] */
-    struct tlock rw;              /* directory changes, copy-up, truncate against write */
-    struct lock lock;             /* LOCK_INODE; guards what follows */
+    struct super *sb;            /* [I] */
+    const struct inode_ops *ops; /* [I] */
+    const struct file_ops *fops; /* [I] what an opened one gets */
+    uint64_t ino;                /* [I] */
+    struct tlock rw;             /* directory changes, copy-up, truncate against write */
+    struct lock lock;            /* LOCK_INODE; guards what follows */
     uint32_t mode, uid, gid, nlink;
     uint64_t rdev, size, blocks;
     struct timespec atime, mtime, ctime, btime;
-    int writers;                  /* open for writing; negative: denied (being executed) */
-    struct file_locks *flocks;    /* vfs/locks.c; NULL: none */
-    struct list watches;          /* inotify */
-    struct simple_xattr *xattrs;  /* vfs/xattr.c; for file systems in memory */
-    void *sock;                   /* a bound AF_UNIX socket; a FIFO's pipe */
+    int writers;                 /* open for writing; negative: denied (being executed) */
+    struct file_locks *flocks;   /* vfs/locks.c; NULL: none */
+    struct list watches;         /* inotify */
+    struct simple_xattr *xattrs; /* vfs/xattr.c; for file systems in memory */
+    void *sock;                  /* a bound AF_UNIX socket; a FIFO's pipe */
     void *priv;
-    struct dentry *dir_dentry;    /* LOCK_DCACHE; a directory's only dentry, no reference */
-    _Atomic uint32_t changes;     /* of a directory's names; a look-up that raced with one is redone */
-    bool tmpfile;                 /* of O_TMPFILE, without a name: may still get one */
-    bool hashed;                  /* LOCK_DCACHE; in the inode table */
+    struct dentry *dir_dentry; /* LOCK_DCACHE; a directory's only dentry, no reference */
+    _Atomic uint32_t changes;  /* of a directory's names; a look-up that raced with one is redone */
+    bool tmpfile;              /* of O_TMPFILE, without a name: may still get one */
+    bool hashed;               /* LOCK_DCACHE; in the inode table */
     struct inode *hash_next;
 };
 
 struct dentry {
     _Atomic int refs;
-    struct dentry *parent;        /* LOCK_DCACHE; itself for a root */
-    struct inode *inode;          /* LOCK_DCACHE; NULL: negative. Set once, then fixed until unlinked */
-    char *name;                   /* LOCK_DCACHE */
+    struct dentry *parent; /* LOCK_DCACHE; itself for a root */
+    struct inode *inode;   /* LOCK_DCACHE; NULL: negative. Set once, then fixed until unlinked */
+    char *name;            /* LOCK_DCACHE */
     uint32_t namelen;
-    uint64_t hash;                /* XXH3 of parent and name */
-    struct dentry *hash_next;     /* LOCK_DCACHE */
+    uint64_t hash;            /* XXH3 of parent and name */
+    struct dentry *hash_next; /* LOCK_DCACHE */
     struct list children, sibling, lru;
     struct super *sb;
-    unsigned nmounts;             /* mounts on it */
-    bool unhashed;                /* deleted */
-    bool complete;                /* a directory all of whose children are cached (absence is known) */
-    uint64_t stamp;               /* of the last revalidation */
+    unsigned nmounts; /* mounts on it */
+    bool unhashed;    /* deleted */
+    bool complete;    /* a directory all of whose children are cached (absence is known) */
+    uint64_t stamp;   /* of the last revalidation */
 };
 
 struct mount {
     _Atomic int refs;
-    int id;                       /* never reused */
-    struct mount *parent;         /* LOCK_MOUNTS */
-    struct dentry *mountpoint;    /* in parent */
+    int id;                    /* never reused */
+    struct mount *parent;      /* LOCK_MOUNTS */
+    struct dentry *mountpoint; /* in parent */
     struct dentry *root;
     struct super *sb;
-    unsigned flags;               /* MS_RDONLY, MS_NODEV, MS_NOSUID, MS_NOEXEC, ... */
+    unsigned flags; /* MS_RDONLY, MS_NODEV, MS_NOSUID, MS_NOEXEC, ... */
     char *source;
     struct list link, children, sibling;
 };
@@ -246,13 +255,17 @@ extern _Thread_local const char *vfs_walk_rest;
 extern _Thread_local bool vfs_walk_opens;
 
 enum {
-    WALK_FOLLOW = 1,    /* follow a link at the end */
-    WALK_DIR = 2,       /* must be a directory */
-    WALK_PARENT = 4,    /* stop at the parent, last component in struct walk */
-    WALK_EMPTY = 8,     /* AT_EMPTY_PATH */
-    WALK_BENEATH = 16, WALK_IN_ROOT = 32, WALK_NO_MAGIC = 64, WALK_NO_SYMLINKS = 128,
-    WALK_NO_XDEV = 256, WALK_CACHED = 512, /* openat2 */
-    WALK_LINKS = 1024,  /* walk_parent: through links at the end; LAST_ROOT: parent is it (magic) */
+    WALK_FOLLOW = 1, /* follow a link at the end */
+    WALK_DIR = 2,    /* must be a directory */
+    WALK_PARENT = 4, /* stop at the parent, last component in struct walk */
+    WALK_EMPTY = 8,  /* AT_EMPTY_PATH */
+    WALK_BENEATH = 16,
+    WALK_IN_ROOT = 32,
+    WALK_NO_MAGIC = 64,
+    WALK_NO_SYMLINKS = 128,
+    WALK_NO_XDEV = 256,
+    WALK_CACHED = 512, /* openat2 */
+    WALK_LINKS = 1024, /* walk_parent: through links at the end; LAST_ROOT: parent is it (magic) */
 };
 
 struct nameidata_last {
@@ -265,7 +278,8 @@ struct nameidata_last {
 
 /* Resolves a kernel-memory path from dfd (AT_FDCWD or a descriptor). *ret is a reference. */
 int walk_path(struct task *t, int dfd, const char *path, unsigned flags, struct path *ret);
-int walk_parent(struct task *t, int dfd, const char *path, unsigned flags, struct nameidata_last *ret);
+int walk_parent(struct task *t, int dfd, const char *path, unsigned flags,
+                struct nameidata_last *ret);
 /* The same with the path still in the guest. */
 int walk_user(struct task *t, int dfd, gaddr_t upath, unsigned flags, struct path *ret);
 

@@ -176,7 +176,8 @@ static void cwd(void)
     CHECK_EQ(mkdir("w", 0755), 0);
     CHECK_EQ(chdir("w"), 0);
     CHECK(getcwd(buf, sizeof buf) != NULL);
-    CHECK(!strncmp(buf, scratch_dir, strlen(scratch_dir)) && !strcmp(buf + strlen(scratch_dir), "/w"));
+    CHECK(!strncmp(buf, scratch_dir, strlen(scratch_dir)) &&
+          !strcmp(buf + strlen(scratch_dir), "/w"));
     CHECK_ERR(syscall(SYS_getcwd, buf, 3), ERANGE);
     CHECK_EQ(syscall(SYS_getcwd, buf, sizeof buf), strlen(scratch_dir) + 3);
     CHECK_EQ(rmdir("../w"), 0);

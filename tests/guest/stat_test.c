@@ -110,7 +110,8 @@ static void modes(void)
     CHECK_EQ(fstat(fd, &st), 0);
     CHECK_EQ(st.st_mode & 0777, 0640);
     errno = 0;
-    if (syscall(452 /* fchmodat2 */, AT_FDCWD, "sl", 0600, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOSYS)
+    if (syscall(452 /* fchmodat2 */, AT_FDCWD, "sl", 0600, AT_SYMLINK_NOFOLLOW) < 0 &&
+        errno != ENOSYS)
         CHECK_EQ(errno, EOPNOTSUPP);
     close(fd);
     if (geteuid() != 0)

@@ -20,13 +20,13 @@ struct quota { /* of one file system; max 0: none */
 };
 
 struct data {
-    char *small;       /* a file of less than a page; small_cap bytes */
-    char **pages;      /* npages pointers */
+    char *small;  /* a file of less than a page; small_cap bytes */
+    char **pages; /* npages pointers */
     uint32_t small_cap;
     size_t npages;
-    uint64_t bytes;    /* held, counted in quota */
-    uint64_t charged;  /* of the memfd, by kcharge */
-    int fd;            /* the memfd, or -1 */
+    uint64_t bytes;   /* held, counted in quota */
+    uint64_t charged; /* of the memfd, by kcharge */
+    int fd;           /* the memfd, or -1 */
     struct quota *quota;
 };
 

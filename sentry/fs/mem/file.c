@@ -206,8 +206,9 @@ static int mem_fsync(struct task *t, struct file *f, bool datasync)
 
 static int mem_truncate(struct task *t, struct file *f, loff_t size)
 {
-    return vfs_setattr(t, &f->path, &(struct setattr){
-        .valid = ATTR_SIZE | ATTR_MTIME | ATTR_CTIME, .size = size });
+    return vfs_setattr(
+        t, &f->path,
+        &(struct setattr){ .valid = ATTR_SIZE | ATTR_MTIME | ATTR_CTIME, .size = size });
 }
 
 static int alloc_locked(struct inode *i, int mode, uint64_t off, uint64_t len)

@@ -54,14 +54,14 @@ struct mem_node { /* inode->priv */
         struct data data;   /* regular file */
         char *target;       /* symbolic link of ours */
     };
-    struct dentry *lower;   /* [I] what it shows until it is changed; a reference, NULL: ours alone */
-    uint64_t parent_ino;    /* a directory's '..', for readdir */
-    bool copied;            /* regular file with a lower: the data is here now */
-    bool changed;           /* attributes are ours */
-    bool xattrs_copied;     /* so are extended attributes */
+    struct dentry *lower; /* [I] what it shows until it is changed; a reference, NULL: ours alone */
+    uint64_t parent_ino;  /* a directory's '..', for readdir */
+    bool copied;          /* regular file with a lower: the data is here now */
+    bool changed;         /* attributes are ours */
+    bool xattrs_copied;   /* so are extended attributes */
     struct list changed_link;
-    unsigned seals;         /* as of memfd_create; a mounted tmpfs's files have F_SEAL_SEAL */
-    bool mapped_writable;   /* somebody may hold a shared writable mapping: F_SEAL_WRITE is EBUSY */
+    unsigned seals;       /* as of memfd_create; a mounted tmpfs's files have F_SEAL_SEAL */
+    bool mapped_writable; /* somebody may hold a shared writable mapping: F_SEAL_WRITE is EBUSY */
 };
 
 static inline struct mem_node *mem_node(const struct inode *i)

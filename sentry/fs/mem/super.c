@@ -98,7 +98,9 @@ static int mem_statfs(struct task *t, struct super *sb, struct lx_statfs *ret)
 {
     struct mem_super *ms = mem_super(sb);
     uint64_t used = atomic_load(&ms->quota.used);
-    uint64_t size = ms->quota.max ? ms->quota.max : kernel.mem_total ? kernel.mem_total : SIZE_SHOWN;
+    uint64_t size = ms->quota.max      ? ms->quota.max
+                    : kernel.mem_total ? kernel.mem_total
+                                       : SIZE_SHOWN;
 
     (void)t;
     ret->f_type = sb->magic;

@@ -61,7 +61,8 @@ static void tell_names(struct report *rep, struct inode *dir, const char *at, st
     }
 }
 
-void overlay_changes(struct super *sb, void (*fn)(void *arg, char kind, const char *path), void *arg)
+void overlay_changes(struct super *sb, void (*fn)(void *arg, char kind, const char *path),
+                     void *arg)
 {
     struct report rep = { fn, arg };
     struct mem_super *ms = mem_super(sb);

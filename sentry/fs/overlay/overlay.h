@@ -59,4 +59,5 @@ static inline struct lower_name *lower_next(const struct lower_list *l, size_t *
 }
 
 /* One change against the lower: kind 'A' added or replaced, 'M' modified in place, 'D' removed. */
-void overlay_changes(struct super *sb, void (*fn)(void *arg, char kind, const char *path), void *arg);
+void overlay_changes(struct super *sb, void (*fn)(void *arg, char kind, const char *path),
+                     void *arg);

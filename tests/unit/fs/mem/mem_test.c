@@ -79,7 +79,8 @@ static void contents(bool mapped)
     ck_assert_int_eq(f->ops->llseek(fake, f, 0x10000, SEEK_HOLE), 0x11000);
     ck_assert_int_eq(f->ops->llseek(fake, f, 0x11000, SEEK_DATA), -ENXIO);
     ck_assert_uint_eq(blocks_of(f), 3 * 8);
-    ck_assert_int_eq(f->ops->fallocate(fake, f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 50, 5000), 0);
+    ck_assert_int_eq(
+        f->ops->fallocate(fake, f, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 50, 5000), 0);
     check_bytes(f, 0, 50, 'a');
     check_bytes(f, 50, 5000, 0);
     check_bytes(f, 5050, 50, 'b');
@@ -281,8 +282,9 @@ START_TEST(tmpfiles)
     ck_assert_uint_eq(st.nlink, 0);
     p = f->path;
     (void)p;
-    ck_assert_int_eq(vfs_link_at(fake, fd_install(fake, file_ref(f), 0, false), "", AT_FDCWD, "/d/n",
-                                 AT_EMPTY_PATH), 0);
+    ck_assert_int_eq(vfs_link_at(fake, fd_install(fake, file_ref(f), 0, false), "", AT_FDCWD,
+                                 "/d/n", AT_EMPTY_PATH),
+                     0);
     ck_assert_str_eq(get_file("/d/n"), "qqq");
     file_put(f);
 }
