@@ -31,8 +31,41 @@ struct fence_rule {
     struct fence_arg args[3];
 };
 
-#define ALLOW(call, why) {SCMP_SYS(call), SCMP_ACT_ALLOW, 0, #call, why, {{0}}}
-#define ALLOW_IF(call, why, ...) {SCMP_SYS(call), SCMP_ACT_ALLOW, 0, #call, why, {__VA_ARGS__}}
-#define REFUSE(call, err, why) {SCMP_SYS(call), SCMP_ACT_ERRNO(err), 0, #call, why, {{0}}}
-#define WIDE(call, why) {SCMP_SYS(call), SCMP_ACT_ALLOW, 1, #call, why, {{0}}}
-#define FENCE_ARG(n, mask, value) {(n) + 1, (uint64_t)(mask), (uint64_t)(value)}
+#define ALLOW(call, why)                                                                           \
+    {                                                                                              \
+        SCMP_SYS(call), SCMP_ACT_ALLOW, 0, #call, why,                                             \
+        {                                                                                          \
+            {                                                                                      \
+                0                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+    }
+#define ALLOW_IF(call, why, ...)                                                                   \
+    {                                                                                              \
+        SCMP_SYS(call), SCMP_ACT_ALLOW, 0, #call, why,                                             \
+        {                                                                                          \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
+#define REFUSE(call, err, why)                                                                     \
+    {                                                                                              \
+        SCMP_SYS(call), SCMP_ACT_ERRNO(err), 0, #call, why,                                        \
+        {                                                                                          \
+            {                                                                                      \
+                0                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+    }
+#define WIDE(call, why)                                                                            \
+    {                                                                                              \
+        SCMP_SYS(call), SCMP_ACT_ALLOW, 1, #call, why,                                             \
+        {                                                                                          \
+            {                                                                                      \
+                0                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+    }
+#define FENCE_ARG(n, mask, value)                                                                  \
+    {                                                                                              \
+        (n) + 1, (uint64_t)(mask), (uint64_t)(value)                                               \
+    }

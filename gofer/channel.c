@@ -74,11 +74,12 @@ static int receive(struct gofer *g, struct gmsg *m)
         char space[CMSG_SPACE(4 * sizeof(int))];
     } ctl;
     struct iovec iov[2] = {
-        {.iov_base = &m->rep, .iov_len = sizeof(m->rep)},
-        {.iov_base = m->data, .iov_len = sizeof(m->data)},
+        { .iov_base = &m->rep, .iov_len = sizeof(m->rep) },
+        { .iov_base = m->data, .iov_len = sizeof(m->data) },
     };
-    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2, .msg_control = &ctl,
-                         .msg_controllen = sizeof(ctl)};
+    struct msghdr msg = {
+        .msg_iov = iov, .msg_iovlen = 2, .msg_control = &ctl, .msg_controllen = sizeof(ctl)
+    };
     ssize_t n;
 
     m->fd = -1;
@@ -216,11 +217,11 @@ static int send_request(struct gofer *g, const struct gw_request *req, const str
                         int flags)
 {
     struct iovec iov[3] = {
-        {.iov_base = (void *)(uintptr_t)req, .iov_len = sizeof(*req)},
-        {.iov_base = (void *)(uintptr_t)c->in[0], .iov_len = c->inlen[0]},
-        {.iov_base = (void *)(uintptr_t)c->in[1], .iov_len = c->inlen[1]},
+        { .iov_base = (void *)(uintptr_t)req, .iov_len = sizeof(*req) },
+        { .iov_base = (void *)(uintptr_t)c->in[0], .iov_len = c->inlen[0] },
+        { .iov_base = (void *)(uintptr_t)c->in[1], .iov_len = c->inlen[1] },
     };
-    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 3};
+    struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 3 };
 
     for (;;) {
         if (sendmsg(g->sock, &msg, MSG_NOSIGNAL | flags) >= 0)
@@ -283,8 +284,8 @@ int channel_call(struct gofer *g, const struct gcall *c, bool keep_error, struct
 
 bool channel_post(struct gofer *g, uint16_t op, const void *data, size_t n)
 {
-    struct gw_request req = {.version = GW_VERSION, .op = op, .len = (uint32_t)n};
-    struct gcall c = {.in = {data}, .inlen = {n}};
+    struct gw_request req = { .version = GW_VERSION, .op = op, .len = (uint32_t)n };
+    struct gcall c = { .in = { data }, .inlen = { n } };
 
     /* A gofer that is gone has nothing left to forget: that counts as sent. */
     return send_request(g, &req, &c, MSG_DONTWAIT) != -EAGAIN;

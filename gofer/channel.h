@@ -15,15 +15,15 @@
 #include "gofer/protocol.h"
 
 #define CHANNEL_SLOTS 32
-#define CHANNEL_MSGS 256   /* datagrams in memory; a gofer that pushes more is broken */
-#define FORGET_BATCH 64    /* sent when there are so many */
+#define CHANNEL_MSGS 256 /* datagrams in memory; a gofer that pushes more is broken */
+#define FORGET_BATCH 64  /* sent when there are so many */
 #define CLOSE_BATCH 16
-#define BATCH_MAX 4096     /* kept while the gofer's queue is full; more are lost */
+#define BATCH_MAX 4096 /* kept while the gofer's queue is full; more are lost */
 
-struct gmsg {              /* one datagram received */
+struct gmsg { /* one datagram received */
     struct gmsg *next;
     struct gw_reply rep;
-    int fd;                /* that came along, or -1 */
+    int fd; /* that came along, or -1 */
     unsigned char data[GW_MAX];
 };
 
@@ -37,19 +37,19 @@ struct gslot {
 
 struct gofer {
     int sock;
-    struct gofer_ring *ring;   /* NULL: files come as descriptors */
+    struct gofer_ring *ring; /* NULL: files come as descriptors */
     unsigned nexports, nroots;
-    struct gw_root *roots;     /* as hello told them */
+    struct gw_root *roots; /* as hello told them */
     atomic_ullong trips;
 
-    pthread_mutex_t lock;      /* guards all below */
+    pthread_mutex_t lock; /* guards all below */
     pthread_cond_t free_slot;
     struct gslot slots[CHANNEL_SLOTS];
     unsigned nused;
     uint32_t next_tag;
-    bool reading;              /* a caller is in recvmsg */
-    bool broken;               /* the gofer is gone, or talked nonsense */
-    struct gmsg *spare;        /* free list */
+    bool reading;       /* a caller is in recvmsg */
+    bool broken;        /* the gofer is gone, or talked nonsense */
+    struct gmsg *spare; /* free list */
     unsigned nmsgs;
     uint64_t forget[BATCH_MAX];
     uint32_t close[BATCH_MAX];

@@ -16,7 +16,7 @@ _Static_assert(sizeof(struct gofer_node_reply) == sizeof(struct gw_entry), "copi
 static int hello(struct gofer *g)
 {
     struct gmsg *m;
-    struct gcall c = {.op = GW_HELLO};
+    struct gcall c = { .op = GW_HELLO };
 
     int r = channel_call(g, &c, false, &m);
     if (r < 0)
@@ -90,7 +90,7 @@ uint64_t gofer_trips(struct gofer *g)
 
 static struct gcall path_call(uint16_t op, uint64_t node, const char *path)
 {
-    return (struct gcall){.op = op, .node = node, .in = {path}, .inlen = {strlen(path)}};
+    return (struct gcall){ .op = op, .node = node, .in = { path }, .inlen = { strlen(path) } };
 }
 
 /* An answer that is exactly one entry. */
@@ -113,7 +113,7 @@ static int entry_call(struct gofer *g, const struct gcall *c, struct gofer_node_
 
 int gofer_root(struct gofer *g, unsigned export_id, struct gofer_node_reply *ret, bool *ret_stable)
 {
-    struct gcall c = {.op = GW_ROOT, .arg = export_id};
+    struct gcall c = { .op = GW_ROOT, .arg = export_id };
     uint64_t value = 0;
 
     if (export_id < g->nroots) {
@@ -167,13 +167,13 @@ static int walk_tail(struct gofer *g, struct gmsg *m, size_t entries, struct gof
 int gofer_walk(struct gofer *g, uint64_t node, const char *path, struct gofer_node_reply *ret,
                unsigned max, unsigned *ret_n, struct gofer_walk_end *end)
 {
-    struct gofer_walk_end none = {.link = NULL};
+    struct gofer_walk_end none = { .link = NULL };
     struct gmsg *m;
     struct gcall c = path_call(GW_WALK, node, path);
 
     end = end ? end : &none;
     end->opened = false;
-    end->file = (struct gofer_file){.g = g, .fd = -1, .slot = -1};
+    end->file = (struct gofer_file){ .g = g, .fd = -1, .slot = -1 };
     if (end->link)
         end->link[0] = 0;
     *ret_n = 0;

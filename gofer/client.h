@@ -43,20 +43,20 @@ int gofer_root(struct gofer *g, unsigned export_id, struct gofer_node_reply *ret
 /* A host file open for reading. Its bytes are reached by gofer_file_read and no other way. */
 struct gofer_file {
     struct gofer *g;
-    int fd;            /* a read-only descriptor, or -1 */
-    int slot;          /* a slot of the ring, or -1 */
-    bool whole;        /* first holds all of it; there may be neither fd nor slot */
-    size_t nfirst;     /* bytes in the caller's buffer that came with the open */
+    int fd;        /* a read-only descriptor, or -1 */
+    int slot;      /* a slot of the ring, or -1 */
+    bool whole;    /* first holds all of it; there may be neither fd nor slot */
+    size_t nfirst; /* bytes in the caller's buffer that came with the open */
     struct gofer_attr attr;
 };
 
 /* What a walk may bring beside attributes. */
 struct gofer_walk_end {
-    char *link;      /* NULL, or room for the target of a link reached: linkcap bytes, cut, NUL added */
+    char *link; /* NULL, or room for the target of a link reached: linkcap bytes, cut, NUL added */
     size_t linkcap;
-    void *first;     /* NULL, or room for first bytes: a file at the path's end is opened too */
+    void *first; /* NULL, or room for first bytes: a file at the path's end is opened too */
     size_t cap;
-    bool opened;     /* it was: file and file.nfirst bytes of first are the caller's */
+    bool opened; /* it was: file and file.nfirst bytes of first are the caller's */
     struct gofer_file file;
 };
 

@@ -48,10 +48,14 @@ static int open_call(struct gofer *g, uint64_t node, const char *path, uint32_t 
                      size_t cap, struct gofer_file *f)
 {
     struct gmsg *m;
-    struct gcall c = {.op = GW_OPEN, .node = node, .flags = flags, .arg = (uint32_t)cap,
-                      .in = {path}, .inlen = {strlen(path)}};
+    struct gcall c = { .op = GW_OPEN,
+                       .node = node,
+                       .flags = flags,
+                       .arg = (uint32_t)cap,
+                       .in = { path },
+                       .inlen = { strlen(path) } };
 
-    *f = (struct gofer_file){.g = g, .fd = -1, .slot = -1};
+    *f = (struct gofer_file){ .g = g, .fd = -1, .slot = -1 };
     int r = channel_call(g, &c, false, &m);
     if (r < 0)
         return r;
@@ -129,15 +133,20 @@ static ssize_t bytes_call(struct gofer *g, const struct gcall *c, void *buf, siz
 ssize_t gofer_getxattr(struct gofer *g, uint64_t node, const char *path, const char *name,
                        void *buf, size_t n)
 {
-    struct gcall c = {.op = GW_GETXATTR, .node = node, .arg = (uint32_t)strlen(path),
-                      .in = {path, name}, .inlen = {strlen(path), strlen(name)}};
+    struct gcall c = { .op = GW_GETXATTR,
+                       .node = node,
+                       .arg = (uint32_t)strlen(path),
+                       .in = { path, name },
+                       .inlen = { strlen(path), strlen(name) } };
 
     return bytes_call(g, &c, buf, n);
 }
 
 ssize_t gofer_listxattr(struct gofer *g, uint64_t node, const char *path, char *buf, size_t n)
 {
-    struct gcall c = {.op = GW_LISTXATTR, .node = node, .in = {path}, .inlen = {strlen(path)}};
+    struct gcall c = {
+        .op = GW_LISTXATTR, .node = node, .in = { path }, .inlen = { strlen(path) }
+    };
 
     return bytes_call(g, &c, buf, n);
 }
@@ -145,7 +154,7 @@ ssize_t gofer_listxattr(struct gofer *g, uint64_t node, const char *path, char *
 int gofer_statfs(struct gofer *g, uint64_t node, const char *path, struct gofer_statfs *ret)
 {
     struct gmsg *m;
-    struct gcall c = {.op = GW_STATFS, .node = node, .in = {path}, .inlen = {strlen(path)}};
+    struct gcall c = { .op = GW_STATFS, .node = node, .in = { path }, .inlen = { strlen(path) } };
 
     _Static_assert(sizeof(*ret) == sizeof(struct gw_statfs), "copied whole");
     int r = channel_call(g, &c, false, &m);

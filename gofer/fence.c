@@ -102,13 +102,13 @@ static void open_single_files(const struct gofer_config *cfg)
 
 static int drop_capabilities(uint64_t keep)
 {
-    struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct data[2] = {{0}};
+    struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+    struct __user_cap_data_struct data[2] = { { 0 } };
 
     for (int cap = 0; cap < 64; cap++)
         if (!(keep & 1ull << cap) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0) {
             if (errno == EINVAL)
-                break; /* the last one that this kernel knows */
+                break;          /* the last one that this kernel knows */
             if (errno != EPERM) /* an ordinary user has none to drop */
                 return -errno;
             break;
@@ -129,11 +129,11 @@ static int set_limits(unsigned *ret_nodes)
     static const struct {
         int what;
         rlim_t max;
-    } none[] = {{RLIMIT_CORE, 0}, {RLIMIT_FSIZE, 0}, {RLIMIT_MSGQUEUE, 0}};
+    } none[] = { { RLIMIT_CORE, 0 }, { RLIMIT_FSIZE, 0 }, { RLIMIT_MSGQUEUE, 0 } };
     struct rlimit rl;
 
     for (unsigned i = 0; i < ARRAY_SIZE(none); i++)
-        if (setrlimit(none[i].what, &(struct rlimit){none[i].max, none[i].max}) < 0)
+        if (setrlimit(none[i].what, &(struct rlimit){ none[i].max, none[i].max }) < 0)
             return -errno;
     if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
         return -errno;

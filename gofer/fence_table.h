@@ -12,11 +12,14 @@
 #include <sched.h>
 #include <sys/mman.h>
 
+#include "abi/fence_rule.h"
+
 #define FENCE_DEFAULT SCMP_ACT_KILL_PROCESS
 
 #define THREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
-#define FORBIDDEN_CLONE (CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | \
-                         CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_PTRACE | CLONE_VFORK)
+#define FORBIDDEN_CLONE                                                                            \
+    (CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |     \
+     CLONE_NEWCGROUP | CLONE_PTRACE | CLONE_VFORK)
 
 static const struct fence_rule fence_rules[] = {
     /* its own memory and threads */

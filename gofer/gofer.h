@@ -12,19 +12,19 @@ struct gofer_export {
      * for reading (only where /proc is at its place may it be O_PATH; it is then opened anew).
      */
     int fd;
-    bool public_only;     /* show only what any user may read (others have r, directories r and x) */
+    bool public_only; /* show only what any user may read (others have r, directories r and x) */
     const char *const *names; /* NULL: all; else the only names (one level) shown beneath it */
     unsigned nnames;
 };
 
 struct gofer_config {
-    int sock;             /* SEQPACKET, the sentry's end is elsewhere */
-    int ring_fd;          /* the sentry's restricted ring for installing fixed files, or -1 */
+    int sock;    /* SEQPACKET, the sentry's end is elsewhere */
+    int ring_fd; /* the sentry's restricted ring for installing fixed files, or -1 */
     const struct gofer_export *exports;
     unsigned nexports;
-    uint64_t without;     /* abi/without.h */
-    bool lone_id;         /* its user namespace maps one id: all others are shown as root's */
-    uint64_t keep_caps;   /* capabilities (bit n) to keep, e.g. CAP_DAC_READ_SEARCH; mostly 0 */
+    uint64_t without;   /* abi/without.h */
+    bool lone_id;       /* its user namespace maps one id: all others are shown as root's */
+    uint64_t keep_caps; /* capabilities (bit n) to keep, e.g. CAP_DAC_READ_SEARCH; mostly 0 */
 };
 
 /* Fences itself (Landlock, seccomp, no capabilities, only these descriptors), then serves until the

@@ -20,8 +20,8 @@
 
 #define FS_READ_FILE (1ull << 2)
 #define FS_READ_DIR (1ull << 3)
-#define NET_ALL 3ull    /* bind and connect of TCP, since ABI 4 */
-#define SCOPE_ALL 3ull  /* abstract sockets and signals, since ABI 6 */
+#define NET_ALL 3ull   /* bind and connect of TCP, since ABI 4 */
+#define SCOPE_ALL 3ull /* abstract sockets and signals, since ABI 6 */
 
 struct ruleset_attr {
     uint64_t handled_fs, handled_net, scoped;
@@ -35,7 +35,7 @@ struct path_beneath_attr {
 /* Every right on files that ABI version abi knows: all are refused unless a rule gives them. */
 static uint64_t fs_rights(long abi)
 {
-    static const unsigned char count[] = {0, 13, 14, 15, 15, 16, 16, 16};
+    static const unsigned char count[] = { 0, 13, 14, 15, 15, 16, 16, 16 };
 
     if (abi < 1)
         return 0;

@@ -13,7 +13,7 @@ static struct {
     uint32_t used, max;   /* used: high water mark */
     uint32_t free;        /* index + 1 of the first free node */
     unsigned live;
-} table = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} table = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 #define CHUNK 256u
 

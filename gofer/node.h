@@ -16,8 +16,8 @@
 #include "gofer/gofer.h"
 
 struct node {
-    int fd;       /* O_PATH of a directory; of a single file's export one open for reading */
-    int refs;     /* users under way, and one while it is in the table */
+    int fd;   /* O_PATH of a directory; of a single file's export one open for reading */
+    int refs; /* users under way, and one while it is in the table */
     uint32_t gen;
     bool live;    /* in the table */
     bool is_root; /* of an export: never forgotten; its names are held against the export's list */

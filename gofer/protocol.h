@@ -13,7 +13,7 @@
 #define GW_MAX 65536u
 #define GW_PATH_MAX 4095u /* bytes of a path in a request */
 #define GW_NAME_MAX 255u
-#define GW_DEPTH_MAX 32u  /* components of one path */
+#define GW_DEPTH_MAX 32u /* components of one path */
 #define GW_XATTR_MAX 61440u
 
 enum gw_op {
@@ -32,43 +32,45 @@ enum gw_op {
     GW_NOPS,
 };
 
-enum { /* gw_request.flags */
-    GW_WANT_NODES = 1,  /* WALK: make nodes for the directories passed */
-    GW_WANT_ATTR = 2,   /* LIST: attributes of every entry */
-    GW_WANT_SLOT = 4,   /* OPEN: install into the ring rather than send a descriptor */
-    GW_ALWAYS_FD = 8,   /* OPEN: a descriptor even when all bytes are in the reply */
-    GW_BUSY = 16,       /* other requests are under way: a second worker is worth while */
-    GW_WALK_OPEN = 32,  /* WALK: a regular file at the path's end is opened as OPEN would */
-    GW_FLAGS = 63,
+enum {                    /* gw_request.flags */
+       GW_WANT_NODES = 1, /* WALK: make nodes for the directories passed */
+       GW_WANT_ATTR = 2,  /* LIST: attributes of every entry */
+       GW_WANT_SLOT = 4,  /* OPEN: install into the ring rather than send a descriptor */
+       GW_ALWAYS_FD = 8,  /* OPEN: a descriptor even when all bytes are in the reply */
+       GW_BUSY = 16,      /* other requests are under way: a second worker is worth while */
+       GW_WALK_OPEN = 32, /* WALK: a regular file at the path's end is opened as OPEN would */
+       GW_FLAGS = 63,
 };
 
-enum { /* gw_reply.flags */
-    GW_MORE = 1,   /* another datagram with this tag follows */
-    GW_FD = 2,     /* one descriptor came along */
-    GW_SLOT = 4,   /* value is a slot of the ring */
-    GW_WHOLE = 8,  /* the bytes are the whole file */
-    GW_LINK = 16,  /* WALK: the last entry is a link, its target follows the entries */
-    GW_OPENED = 32, /* WALK: the last entry is a file, opened; its bytes follow the entries */
+enum {                 /* gw_reply.flags */
+       GW_MORE = 1,    /* another datagram with this tag follows */
+       GW_FD = 2,      /* one descriptor came along */
+       GW_SLOT = 4,    /* value is a slot of the ring */
+       GW_WHOLE = 8,   /* the bytes are the whole file */
+       GW_LINK = 16,   /* WALK: the last entry is a link, its target follows the entries */
+       GW_OPENED = 32, /* WALK: the last entry is a file, opened; its bytes follow the entries */
 };
 
-enum { GW_STABLE = 1 }; /* ROOT: gw_reply.value, gw_root.flags: what is shown is not changed while we run */
+enum {
+    GW_STABLE = 1
+}; /* ROOT: gw_reply.value, gw_root.flags: what is shown is not changed while we run */
 
 struct gw_request {
     uint16_t version;
     uint16_t op;
-    uint32_t tag;   /* given back in the reply */
-    uint64_t node;  /* where path starts */
-    uint32_t len;   /* bytes behind this header; the datagram's length less 32 */
+    uint32_t tag;  /* given back in the reply */
+    uint64_t node; /* where path starts */
+    uint32_t len;  /* bytes behind this header; the datagram's length less 32 */
     uint32_t flags;
     uint32_t arg;
-    uint32_t cpu;   /* the caller's; a hint: where it is cheap to be woken */
+    uint32_t cpu; /* the caller's; a hint: where it is cheap to be woken */
 };
 
 struct gw_reply {
     uint16_t version;
     uint16_t op;
     uint32_t tag;
-    int32_t error;  /* 0 or a negative errno */
+    int32_t error; /* 0 or a negative errno */
     uint32_t len;
     uint32_t flags;
     uint32_t count;

@@ -45,8 +45,7 @@ struct gofer_ring *gofer_ring_open(int ring_fd)
                     IORING_OFF_SQ_RING);
     if (r->rings == MAP_FAILED)
         goto no_ring;
-    r->sqes = mmap(NULL, r->sqes_len, PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd,
-                   IORING_OFF_SQES);
+    r->sqes = mmap(NULL, r->sqes_len, PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd, IORING_OFF_SQES);
     if (r->sqes == MAP_FAILED)
         goto no_sqes;
     pthread_mutex_init(&r->lock, NULL);

@@ -43,7 +43,7 @@ static void give_slot(unsigned slot)
 
 static int update(int ring_fd, unsigned slot, int fd)
 {
-    struct io_uring_files_update up = {.offset = slot, .fds = (uint64_t)(uintptr_t)&fd};
+    struct io_uring_files_update up = { .offset = slot, .fds = (uint64_t)(uintptr_t)&fd };
 
     long n = syscall(SYS_io_uring_register, ring_fd, IORING_REGISTER_FILES_UPDATE, &up, 1);
     return n == 1 ? 0 : n < 0 ? -errno : -EIO;

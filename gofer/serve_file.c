@@ -75,7 +75,7 @@ int open_for(struct job *job, struct target *t, struct gw_attr *ret_attr)
 int serve_open(struct job *job)
 {
     struct target t;
-    struct gw_entry e = {.node = 0};
+    struct gw_entry e = { .node = 0 };
 
     int r = target_find(job, (const char *)job->in, job->req.len, &t);
     if (r < 0)

@@ -54,7 +54,7 @@ static int emit(struct listing *l, const struct gw_dirent *e, const char *name)
 static int one(struct listing *l, const struct kernel_dirent *d, size_t len)
 {
     const struct gofer_export *exp = l->t->node->export;
-    struct gw_dirent e = {.namelen = (uint16_t)len};
+    struct gw_dirent e = { .namelen = (uint16_t)len };
 
     if (name_check(d->name, len) < 0 || (l->at_root && !export_names(exp, d->name, len)))
         return 0; /* "." and ".." too */
@@ -62,8 +62,7 @@ static int one(struct listing *l, const struct kernel_dirent *d, size_t len)
     e.entry.attr.mode = (uint32_t)DTTOIF(d->type);
     /* Without a type, or where rights decide what is shown, the attributes are needed anyway. */
     if ((l->job->req.flags & GW_WANT_ATTR) || d->type == DT_UNKNOWN || exp->public_only) {
-        if (beneath_stat(l->fd, d->name, &e.entry.attr) < 0 ||
-            !export_shows(exp, &e.entry.attr))
+        if (beneath_stat(l->fd, d->name, &e.entry.attr) < 0 || !export_shows(exp, &e.entry.attr))
             return 0; /* gone since, or not to be seen */
         e.has_attr = 1;
     }
@@ -99,7 +98,7 @@ int serve_list(struct job *job)
     int r = target_find(job, (const char *)job->in, job->req.len, &t);
     if (r < 0)
         return r;
-    struct listing l = {.job = job, .t = &t, .at_root = target_at_root(&t) && !t.name[0]};
+    struct listing l = { .job = job, .t = &t, .at_root = target_at_root(&t) && !t.name[0] };
     l.fd = target_open_read(&t, &attr);
     if (l.fd < 0)
         r = l.fd;

@@ -11,7 +11,7 @@
 
 static void add_entry(struct job *job, uint64_t number, const struct gw_attr *attr)
 {
-    struct gw_entry e = {.node = number, .attr = *attr};
+    struct gw_entry e = { .node = number, .attr = *attr };
 
     memcpy(job->out + job->rep.len, &e, sizeof(e));
     job->rep.len += (uint32_t)sizeof(e);
@@ -63,7 +63,7 @@ static int enter(struct walker *w, const char *name, bool last, uint64_t *ret_nu
  */
 static void open_last(struct walker *w, const char *name)
 {
-    struct target t = {.node = w->from, .dirfd = w->at, .own_fd = w->own};
+    struct target t = { .node = w->from, .dirfd = w->at, .own_fd = w->own };
     uint32_t at = w->job->rep.len - (uint32_t)sizeof(struct gw_attr);
     struct gw_attr attr;
 
@@ -104,7 +104,7 @@ static int step(struct walker *w, const char *name, bool last)
 int serve_walk(struct job *job)
 {
     const char *path = (const char *)job->in, *end = path + job->req.len;
-    struct walker w = {.job = job, .from = node_get(job->req.node), .own = -1};
+    struct walker w = { .job = job, .from = node_get(job->req.node), .own = -1 };
     int r = w.from ? 0 : -ESTALE;
     char name[GW_NAME_MAX + 1];
 

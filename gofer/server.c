@@ -35,15 +35,16 @@ int job_send(struct job *job)
         char space[CMSG_SPACE(sizeof(int))];
     } ctl;
     struct iovec iov[2] = {
-        {.iov_base = &job->rep, .iov_len = sizeof(job->rep)},
-        {.iov_base = job->out, .iov_len = job->rep.len},
+        { .iov_base = &job->rep, .iov_len = sizeof(job->rep) },
+        { .iov_base = job->out, .iov_len = job->rep.len },
     };
-    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
+    struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 2 };
 
     if (job->fd >= 0) {
         memset(&ctl, 0, sizeof(ctl));
-        ctl.h = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS,
-                                 .cmsg_len = CMSG_LEN(sizeof(int))};
+        ctl.h = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
+                                  .cmsg_type = SCM_RIGHTS,
+                                  .cmsg_len = CMSG_LEN(sizeof(int)) };
         memcpy(CMSG_DATA(&ctl.h), &job->fd, sizeof(int));
         msg.msg_control = &ctl;
         msg.msg_controllen = sizeof(ctl.space);
@@ -69,8 +70,8 @@ int job_send(struct job *job)
 static int serve_hello(struct job *job)
 {
     for (uint32_t i = 0; i < MIN(job->cfg->nexports, GW_ROOTS_MAX); i++) {
-        struct gw_root root = {.flags = job->cfg->exports[i].public_only ? GW_STABLE : 0,
-                               .entry.node = roots[i]};
+        struct gw_root root = { .flags = job->cfg->exports[i].public_only ? GW_STABLE : 0,
+                                .entry.node = roots[i] };
         int r = beneath_stat(job->cfg->exports[i].fd, "", &root.entry.attr);
         if (r < 0)
             return r;
@@ -86,7 +87,7 @@ static int serve_root(struct job *job)
 {
     if (job->req.arg >= job->cfg->nexports)
         return -ENOENT;
-    struct gw_entry e = {.node = roots[job->req.arg]};
+    struct gw_entry e = { .node = roots[job->req.arg] };
     struct node *n = node_get(e.node);
     if (!n)
         return -ESTALE;
@@ -122,18 +123,10 @@ static int serve_close(struct job *job)
 }
 
 static int (*const ops[GW_NOPS])(struct job *job) = {
-    [GW_HELLO] = serve_hello,
-    [GW_ROOT] = serve_root,
-    [GW_WALK] = serve_walk,
-    [GW_GETATTR] = serve_getattr,
-    [GW_READLINK] = serve_readlink,
-    [GW_LIST] = serve_list,
-    [GW_OPEN] = serve_open,
-    [GW_GETXATTR] = serve_getxattr,
-    [GW_LISTXATTR] = serve_listxattr,
-    [GW_STATFS] = serve_statfs,
-    [GW_FORGET] = serve_forget,
-    [GW_CLOSE] = serve_close,
+    [GW_HELLO] = serve_hello,     [GW_ROOT] = serve_root,         [GW_WALK] = serve_walk,
+    [GW_GETATTR] = serve_getattr, [GW_READLINK] = serve_readlink, [GW_LIST] = serve_list,
+    [GW_OPEN] = serve_open,       [GW_GETXATTR] = serve_getxattr, [GW_LISTXATTR] = serve_listxattr,
+    [GW_STATFS] = serve_statfs,   [GW_FORGET] = serve_forget,     [GW_CLOSE] = serve_close,
 };
 
 static int answer(struct job *job, size_t n)
@@ -148,13 +141,13 @@ static int answer(struct job *job, size_t n)
 
 void gofer_answer(const struct gofer_config *cfg, const void *buf, size_t n, unsigned char *out)
 {
-    struct job job = {.cfg = cfg, .out = out, .fd = -1};
+    struct job job = { .cfg = cfg, .out = out, .fd = -1 };
 
     if (n < sizeof(job.req) || n > GW_MAX)
         return; /* not even a tag to answer to */
     memcpy(&job.req, buf, sizeof(job.req));
     job.in = (const unsigned char *)buf + sizeof(job.req);
-    job.rep = (struct gw_reply){.version = GW_VERSION, .op = job.req.op, .tag = job.req.tag};
+    job.rep = (struct gw_reply){ .version = GW_VERSION, .op = job.req.op, .tag = job.req.tag };
     int r = answer(&job, n);
     if (r < 0) {
         job.rep.error = r;

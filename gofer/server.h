@@ -14,22 +14,22 @@
 
 struct job {
     const struct gofer_config *cfg;
-    struct gw_request req;       /* a copy: the datagram itself is not looked at again */
-    const unsigned char *in;     /* req.len bytes behind the header */
+    struct gw_request req;   /* a copy: the datagram itself is not looked at again */
+    const unsigned char *in; /* req.len bytes behind the header */
     struct gw_reply rep;
-    unsigned char *out;          /* GW_MAX - sizeof(rep) bytes; rep.len are in use */
-    int fd;                      /* sent along and then closed; -1: none */
-    bool quiet;                  /* no reply */
+    unsigned char *out; /* GW_MAX - sizeof(rep) bytes; rep.len are in use */
+    int fd;             /* sent along and then closed; -1: none */
+    bool quiet;         /* no reply */
 };
 
 #define JOB_OUT_MAX (GW_MAX - (uint32_t)sizeof(struct gw_reply))
 
 /* What a request's node and path lead to: a name in a directory, or the node itself. */
 struct target {
-    struct node *node;           /* reference */
-    int dirfd;                   /* directory that holds name; node's own when name is "" */
-    int own_fd;                  /* dirfd where it was opened for this, or -1 */
-    char name[GW_NAME_MAX + 1];  /* "": the node itself */
+    struct node *node;          /* reference */
+    int dirfd;                  /* directory that holds name; node's own when name is "" */
+    int own_fd;                 /* dirfd where it was opened for this, or -1 */
+    char name[GW_NAME_MAX + 1]; /* "": the node itself */
 };
 
 /* One component of a path taken off its front; 0, or -EINVAL, -ENAMETOOLONG. */
@@ -51,11 +51,11 @@ bool target_at_root(const struct target *t);
 /* Sends what the job has so far, as one datagram; 0 or -EPIPE. */
 int job_send(struct job *job);
 
-int serve_walk(struct job *job);     /* serve_walk.c */
+int serve_walk(struct job *job); /* serve_walk.c */
 int serve_getattr(struct job *job);
 int serve_readlink(struct job *job);
-int serve_list(struct job *job);     /* serve_list.c */
-int serve_open(struct job *job);     /* serve_file.c */
+int serve_list(struct job *job); /* serve_list.c */
+int serve_open(struct job *job); /* serve_file.c */
 /* The regular file t, with its first bytes behind what job->out has; *ret_attr of what was opened. */
 int open_for(struct job *job, struct target *t, struct gw_attr *ret_attr);
 int serve_getxattr(struct job *job); /* serve_xattr.c */

@@ -139,8 +139,8 @@ static int reopen(struct target *t, const struct gw_attr *seen, struct gw_attr *
     if (fd < 0)
         return fd;
     int r = beneath_stat(fd, "", ret);
-    if (r == 0 && ((ret->mode & S_IFMT) != (seen->mode & S_IFMT) ||
-                   !export_shows(t->node->export, ret)))
+    if (r == 0 &&
+        ((ret->mode & S_IFMT) != (seen->mode & S_IFMT) || !export_shows(t->node->export, ret)))
         r = -EACCES;
     if (r < 0) {
         close(fd);

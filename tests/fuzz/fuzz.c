@@ -24,7 +24,7 @@ static uint32_t rnd(void)
 /* A few bytes get other values, edges rather than any. */
 static void mutate(uint8_t *buf, size_t n)
 {
-    static const uint8_t edges[] = {0, 1, 2, 0x7f, 0x80, 0xff, '/', '.', 32, 8};
+    static const uint8_t edges[] = { 0, 1, 2, 0x7f, 0x80, 0xff, '/', '.', 32, 8 };
 
     for (unsigned k = rnd() % 4; k > 0 && n > 0; k--) {
         uint8_t *p = &buf[rnd() % n];

@@ -17,7 +17,7 @@
 #include "tests/fuzz/fuzz.h"
 
 static struct gofer_export export;
-static struct gofer_config config = {.ring_fd = -1, .exports = &export, .nexports = 1};
+static struct gofer_config config = { .ring_fd = -1, .exports = &export, .nexports = 1 };
 static int reader;
 
 static char dir[] = "/tmp/sbx-fuzz-XXXXXX";
@@ -107,10 +107,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 /* A request that means something, for the mutations of fuzz.c to start from. */
 size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 {
-    static const char *const paths[] = {"d", "d/f", "l", "p", "", "d/e", "..", "d/none", "x"};
+    static const char *const paths[] = { "d", "d/f", "l", "p", "", "d/e", "..", "d/none", "x" };
     const char *path = paths[i % 9];
-    struct gw_request req = {.version = GW_VERSION, .op = (uint16_t)(1 + i / 9 % (GW_NOPS - 1)),
-                             .node = 1, .len = (uint32_t)strlen(path), .arg = 64};
+    struct gw_request req = { .version = GW_VERSION,
+                              .op = (uint16_t)(1 + i / 9 % (GW_NOPS - 1)),
+                              .node = 1,
+                              .len = (uint32_t)strlen(path),
+                              .arg = 64 };
     size_t n = sizeof(req) + req.len;
 
     if (cap < n + 2)

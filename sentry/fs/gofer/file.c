@@ -18,7 +18,8 @@ static __thread char buffer[CHUNK];
 
 static int handle_of(struct file *f, struct ghandle **ret)
 {
-    struct ghandle *h = __atomic_load_n((struct ghandle **)&f->priv, __ATOMIC_ACQUIRE), *none = NULL;
+    struct ghandle *h = __atomic_load_n((struct ghandle **)&f->priv, __ATOMIC_ACQUIRE),
+                   *none = NULL;
     struct gofer_fs *fs = gofer_fs_of(f->inode);
 
     if (!h) {

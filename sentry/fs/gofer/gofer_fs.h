@@ -7,12 +7,12 @@
 /* A host file, opened. users, idle_link: fs->lock; the rest is fixed once it is in gname->handle. */
 struct ghandle {
     struct gofer_file file;
-    void *first;           /* file.nfirst bytes */
-    _Atomic int map_fd;    /* for mappings where file.fd is none; -1: not asked for yet */
-    unsigned users;        /* open files */
+    void *first;        /* file.nfirst bytes */
+    _Atomic int map_fd; /* for mappings where file.fd is none; -1: not asked for yet */
+    unsigned users;     /* open files */
     struct list idle_link;
-    ktime_t stamp;         /* when first was read */
-    struct gname *name;    /* NULL: the name has another handle now; freed with the last user */
+    ktime_t stamp;      /* when first was read */
+    struct gname *name; /* NULL: the name has another handle now; freed with the last user */
 };
 
 extern const struct inode_ops gofer_dir_iops, gofer_file_iops, gofer_link_iops, gofer_other_iops;

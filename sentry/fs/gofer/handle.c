@@ -16,8 +16,8 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/timer.h"
 
-#define WHOLE_MAX 32768       /* files up to this come with the open */
-#define HEAD 4096             /* of larger ones this much: a program's headers */
+#define WHOLE_MAX 32768 /* files up to this come with the open */
+#define HEAD 4096       /* of larger ones this much: a program's headers */
 #define IDLE_MAX 64
 #define IDLE_BYTES (1u << 20)
 

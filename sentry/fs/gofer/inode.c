@@ -16,7 +16,7 @@
 #include "sentry/vfs/dcache.h"
 
 #define TRIPS_BEFORE_LIST 3
-#define ENTRIES_A_TRIP 16      /* so many entries are listed in the time of a trip */
+#define ENTRIES_A_TRIP 16 /* so many entries are listed in the time of a trip */
 
 bool gname_fresh_locked(const struct gofer_fs *fs, const struct gname *n)
 {
@@ -36,10 +36,10 @@ static void fill_locked(struct gofer_fs *fs, struct gname *n, struct inode *i)
     i->rdev = a->rdev;
     i->size = a->size;
     i->blocks = a->blocks;
-    i->atime = (struct timespec){a->atime_s, a->atime_ns};
-    i->mtime = (struct timespec){a->mtime_s, a->mtime_ns};
-    i->ctime = (struct timespec){a->ctime_s, a->ctime_ns};
-    i->btime = (struct timespec){a->btime_s, a->btime_ns};
+    i->atime = (struct timespec){ a->atime_s, a->atime_ns };
+    i->mtime = (struct timespec){ a->mtime_s, a->mtime_ns };
+    i->ctime = (struct timespec){ a->ctime_s, a->ctime_ns };
+    i->btime = (struct timespec){ a->btime_s, a->btime_ns };
 }
 
 int gofer_refresh(struct gofer_fs *fs, struct gname *n)
@@ -149,7 +149,7 @@ static bool list_now_locked(struct gname *dir)
 static struct gname *note_absent_locked(struct gofer_fs *fs, struct gname *dir, const char *name,
                                         size_t len)
 {
-    const struct gofer_node_reply none = {.node = 0};
+    const struct gofer_node_reply none = { .node = 0 };
     struct gname *n = gname_find_locked(fs, dir, name, len);
 
     if (!n && fs->nnames > GNAMES_MAX)
@@ -245,8 +245,10 @@ static int walk_trip(struct gofer_fs *fs, struct gname *dir, const char *name, s
     struct gofer_node_reply replies[32];
     struct gaddr *addr = kzalloc(sizeof *addr);
     char path[1024], target[1024];
-    struct gofer_walk_end end = {.link = target, .linkcap = sizeof(target), .cap = sizeof(first),
-                                 .first = vfs_walk_opens ? first : NULL};
+    struct gofer_walk_end end = { .link = target,
+                                  .linkcap = sizeof(target),
+                                  .cap = sizeof(first),
+                                  .first = vfs_walk_opens ? first : NULL };
     unsigned n = 0;
     uint64_t node;
 
@@ -423,8 +425,8 @@ static int no_open(struct task *t, struct inode *i, struct file *f)
     return -ENXIO;
 }
 
-const struct inode_ops gofer_dir_iops = {COMMON_OPS, .lookup = gofer_lookup};
-const struct inode_ops gofer_file_iops = {COMMON_OPS};
-const struct inode_ops gofer_link_iops = {.getattr = gofer_getattr_op,
-                                          .readlink = gofer_readlink_op};
-const struct inode_ops gofer_other_iops = {.getattr = gofer_getattr_op, .open = no_open};
+const struct inode_ops gofer_dir_iops = { COMMON_OPS, .lookup = gofer_lookup };
+const struct inode_ops gofer_file_iops = { COMMON_OPS };
+const struct inode_ops gofer_link_iops = { .getattr = gofer_getattr_op,
+                                           .readlink = gofer_readlink_op };
+const struct inode_ops gofer_other_iops = { .getattr = gofer_getattr_op, .open = no_open };

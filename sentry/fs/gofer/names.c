@@ -139,7 +139,8 @@ struct gname *gname_note_locked(struct gofer_fs *fs, struct gname *dir, const ch
     if (has_attr) {
         gname_attr_locked(fs, n, &r->attr);
     } else if (!n->attr) {
-        n->ino = ino; /* of the directory's entry: good for readdir, not for stat of a mount point */
+        n->ino =
+            ino; /* of the directory's entry: good for readdir, not for stat of a mount point */
         n->mode = r->attr.mode;
     }
     if (r->node && n->node)

@@ -20,29 +20,29 @@
 #define GNAMES_MAX 50000 /* beyond, what nothing needs is freed when an inode goes */
 
 struct gdir {
-    struct gname **kids;  /* in the order they were heard of; NULL: pruned; positions of readdir */
+    struct gname **kids; /* in the order they were heard of; NULL: pruned; positions of readdir */
     uint32_t n, cap;
-    uint32_t *hash;       /* kids' index + 1, open addressing; hcap is a power of two */
+    uint32_t *hash; /* kids' index + 1, open addressing; hcap is a power of two */
     uint32_t hcap;
     bool complete;
-    ktime_t stamp;        /* when it was listed */
-    unsigned lookups;     /* trips for single names; many of them make a listing worth while */
+    ktime_t stamp;    /* when it was listed */
+    unsigned lookups; /* trips for single names; many of them make a listing worth while */
 };
 
 struct gname {
-    struct gname *parent;  /* [I] NULL: the root */
-    struct gdir *dir;      /* of a directory; NULL: nothing known yet */
-    char *target;          /* of a symbolic link; NULL: not known yet */
+    struct gname *parent;    /* [I] NULL: the root */
+    struct gdir *dir;        /* of a directory; NULL: nothing known yet */
+    char *target;            /* of a symbolic link; NULL: not known yet */
     struct gofer_attr *attr; /* NULL: not known yet */
-    struct inode *inode;   /* no reference: cleared by evict */
+    struct inode *inode;     /* no reference: cleared by evict */
     struct ghandle *handle;
-    uint64_t node;         /* 0: none */
+    uint64_t node; /* 0: none */
     uint64_t ino;
-    ktime_t stamp;         /* when attr was told */
-    uint32_t mode;         /* type bits are always right */
-    uint32_t index;        /* in parent->dir->kids */
-    uint32_t inodes;       /* that point here: the one above, and ones of what was here before */
-    bool gone;             /* was there once; the host has removed it */
+    ktime_t stamp;   /* when attr was told */
+    uint32_t mode;   /* type bits are always right */
+    uint32_t index;  /* in parent->dir->kids */
+    uint32_t inodes; /* that point here: the one above, and ones of what was here before */
+    bool gone;       /* was there once; the host has removed it */
     uint8_t namelen;
     char name[];
 };
@@ -50,14 +50,14 @@ struct gname {
 struct gofer_fs {
     struct gofer *g;
     struct super *sb;
-    struct lock lock;      /* LOCK_LEAF */
+    struct lock lock; /* LOCK_LEAF */
     struct gname *root;
     unsigned nnames;
-    bool stable;           /* nobody changes it while we run: what is known stays good */
-    uint64_t dev;          /* of the root; objects of other mounts beneath get other numbers */
+    bool stable;  /* nobody changes it while we run: what is known stays good */
+    uint64_t dev; /* of the root; objects of other mounts beneath get other numbers */
     uint64_t devs[7];
     unsigned ndevs;
-    struct list idle;      /* handles nobody uses, oldest first */
+    struct list idle; /* handles nobody uses, oldest first */
     unsigned nidle;
     size_t idle_bytes;
 };

@@ -17,7 +17,7 @@
 struct fill {
     struct gofer_fs *fs;
     struct gname *dir;
-    bool *seen;     /* of the names known before, by place */
+    bool *seen; /* of the names known before, by place */
     uint32_t nseen;
 };
 
@@ -47,7 +47,7 @@ static void forget_unseen_locked(struct fill *f)
 int gofer_fill_dir(struct gofer_fs *fs, struct gname *dir, bool attrs)
 {
     struct gaddr *addr = kzalloc(sizeof *addr);
-    struct fill f = {.fs = fs, .dir = dir};
+    struct fill f = { .fs = fs, .dir = dir };
     int r;
 
     if (!addr)
@@ -86,8 +86,7 @@ static int emit_names_locked(struct file *f, struct gname *dir, struct dirent_si
         struct gname *n = dir->dir->kids[i];
         loff_t next = (loff_t)i + 3;
 
-        if (n && !n->gone &&
-            !s->emit(s, n->name, n->namelen, n->ino, IFTODT(n->mode), next))
+        if (n && !n->gone && !s->emit(s, n->name, n->namelen, n->ino, IFTODT(n->mode), next))
             return 0;
         f->pos = next;
     }

@@ -45,7 +45,7 @@ static int gofer_statfs_op(struct task *t, struct super *sb, struct lx_statfs *r
         .f_bavail = st.bavail,
         .f_files = st.files,
         .f_ffree = st.ffree,
-        .f_fsid = {sb->dev, 0},
+        .f_fsid = { sb->dev, 0 },
         .f_namelen = st.namelen,
         .f_frsize = st.frsize,
     };

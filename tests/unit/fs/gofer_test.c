@@ -15,7 +15,7 @@ static char big[200000];
 static void start(bool public_only)
 {
     int fd = open(fx_path("tree"), O_PATH | O_DIRECTORY | O_CLOEXEC);
-    struct gofer_export e = {.fd = fd, .public_only = public_only};
+    struct gofer_export e = { .fd = fd, .public_only = public_only };
 
     fx_fork(&e, 1, -1, 0);
     close(fd);
@@ -113,7 +113,7 @@ static struct file *open_path(const char *path)
     struct dentry *d = find(path);
 
     ck_assert(!IS_ERR(d));
-    struct path p = {.dentry = d};
+    struct path p = { .dentry = d };
     struct file *f = vfs_open_inode(NULL, &p, O_RDONLY);
     dentry_put(d);
     return f;
@@ -182,7 +182,7 @@ END_TEST
 START_TEST(large_reads_and_maps)
 {
     static char buf[sizeof(big) + 10];
-    struct mmap_request req = {.len = 4096, .offset = 8192, .prot = PROT_READ, .ret_fd = -1};
+    struct mmap_request req = { .len = 4096, .offset = 8192, .prot = PROT_READ, .ret_fd = -1 };
 
     struct file *f = open_path("big");
     ck_assert_int_eq(vfs_read_kernel(NULL, f, buf, sizeof(buf), 0), sizeof(big));
@@ -251,7 +251,7 @@ static bool emit(struct dirent_sink *s, const char *name, size_t len, uint64_t i
 
 START_TEST(directories_are_listed_whole_and_absence_is_known)
 {
-    struct sink k = {.s.emit = emit, .max = 60};
+    struct sink k = { .s.emit = emit, .max = 60 };
     struct file *f = open_path("many");
     uint64_t t0 = trips();
 
@@ -297,7 +297,7 @@ START_TEST(changes_of_the_host_are_seen)
 {
     struct kstat st;
     char buf[64];
-    struct sink k = {.s.emit = emit};
+    struct sink k = { .s.emit = emit };
 
     ck_assert_int_eq(find_error("hidden"), 0);
     ck_assert_int_eq(find_error("later"), -ENOENT);

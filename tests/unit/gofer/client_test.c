@@ -76,7 +76,7 @@ START_TEST(stops_at_a_link_and_tells_its_target)
     struct gofer_node_reply r[32];
     char link[64];
     unsigned n;
-    struct gofer_walk_end end = {.link = link, .linkcap = sizeof(link)};
+    struct gofer_walk_end end = { .link = link, .linkcap = sizeof(link) };
 
     ck_assert_int_eq(gofer_walk(fx, fx_root(), "link/file", r, 32, &n, &end), 0);
     ck_assert_uint_eq(n, 1);
@@ -93,7 +93,7 @@ START_TEST(a_walk_can_open)
     struct gofer_node_reply r[32];
     char first[100];
     unsigned n;
-    struct gofer_walk_end end = {.first = first, .cap = sizeof(first)};
+    struct gofer_walk_end end = { .first = first, .cap = sizeof(first) };
 
     ck_assert_int_eq(gofer_walk(fx, fx_root(), "a/b/file", r, 32, &n, &end), 0);
     ck_assert_uint_eq(n, 3);
@@ -107,7 +107,7 @@ START_TEST(a_walk_can_open)
     ck_assert_int_eq(gofer_file_read(&end.file, first, 10, 1000), 10);
     ck_assert_int_eq(memcmp(first, big + 1000, 10), 0);
     gofer_file_close(&end.file);
-    static const char *const others[] = {"a", "fifo", "link", "a/b"};
+    static const char *const others[] = { "a", "fifo", "link", "a/b" };
     for (unsigned i = 0; i < ARRAY_SIZE(others); i++) {
         ck_assert_int_eq(gofer_walk(fx, fx_root(), others[i], r, 32, &n, &end), 0);
         ck_assert(!end.opened);

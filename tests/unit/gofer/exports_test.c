@@ -18,7 +18,7 @@ static void add(struct gofer_export e)
     exports[nexports++] = e;
 }
 
-static const char *const some[] = {"passwd", "sub", "none"};
+static const char *const some[] = { "passwd", "sub", "none" };
 
 static void setup(void)
 {
@@ -33,10 +33,10 @@ static void setup(void)
     ck_assert_int_eq(chmod(fx_path("tree/shadow"), 0640), 0);
     fx_write("tree/other", "x", 1);
     nexports = 0;
-    add((struct gofer_export){.fd = open(fx_path("tree"), O_PATH), .public_only = true});
-    add((struct gofer_export){.fd = open(fx_path("tree"), O_PATH), .names = some, .nnames = 3});
-    add((struct gofer_export){.fd = open(fx_path("tree/passwd"), O_RDONLY)});
-    add((struct gofer_export){.fd = open(fx_path("tree/passwd"), O_PATH)});
+    add((struct gofer_export){ .fd = open(fx_path("tree"), O_PATH), .public_only = true });
+    add((struct gofer_export){ .fd = open(fx_path("tree"), O_PATH), .names = some, .nnames = 3 });
+    add((struct gofer_export){ .fd = open(fx_path("tree/passwd"), O_RDONLY) });
+    add((struct gofer_export){ .fd = open(fx_path("tree/passwd"), O_PATH) });
     fx_fork(exports, nexports, -1, 0);
     for (unsigned i = 0; i < nexports; i++)
         close(exports[i].fd);
@@ -173,11 +173,12 @@ static int compromised(void (*deed)(void), uint64_t without)
     int sv[2], status;
 
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sv), 0);
-    struct gofer_export e = {.fd = open(fx_path("tree/sub"), O_PATH)};
+    struct gofer_export e = { .fd = open(fx_path("tree/sub"), O_PATH) };
     pid_t pid = fork();
     if (pid == 0) {
-        struct gofer_config cfg = {.sock = sv[0], .ring_fd = -1, .exports = &e, .nexports = 1,
-                                   .without = without};
+        struct gofer_config cfg = {
+            .sock = sv[0], .ring_fd = -1, .exports = &e, .nexports = 1, .without = without
+        };
         if (gofer_fence(&cfg) < 0)
             _exit(99);
         deed();
@@ -233,8 +234,8 @@ static void do_unlink(void)
 
 START_TEST(what_the_filter_forbids_is_death)
 {
-    static void (*const deeds[])(void) = {do_socket,     do_exec,     do_fork,   do_clone,
-                                          do_write_open, do_exec_map, do_ptrace, do_unlink};
+    static void (*const deeds[])(void) = { do_socket,     do_exec,     do_fork,   do_clone,
+                                           do_write_open, do_exec_map, do_ptrace, do_unlink };
 
     for (unsigned i = 0; i < ARRAY_SIZE(deeds); i++) {
         int status = compromised(deeds[i], 0);
@@ -246,7 +247,7 @@ END_TEST
 
 static void try_openat2(const char *path, uint64_t flags)
 {
-    struct open_how how = {.flags = flags};
+    struct open_how how = { .flags = flags };
 
     if (syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof(how)) >= 0)
         _exit(1);
@@ -270,7 +271,7 @@ static void write_inside(void)
 
 START_TEST(landlock_holds_what_the_filter_cannot_see)
 {
-    static void (*const deeds[])(void) = {read_outside, list_outside, write_inside};
+    static void (*const deeds[])(void) = { read_outside, list_outside, write_inside };
 
     if (syscall(444, NULL, 0, 1) < 1)
         return; /* this host has no Landlock */

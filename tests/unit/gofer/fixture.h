@@ -24,7 +24,7 @@
 #include "gofer/gofer.h"
 #include "gofer/protocol.h"
 
-static char fx_dir[64];    /* the temporary directory; fx_dir/tree is exported, fx_dir/out is not */
+static char fx_dir[64]; /* the temporary directory; fx_dir/tree is exported, fx_dir/out is not */
 static pid_t fx_pid = -1;
 static int fx_sock = -1;
 static struct gofer *fx;
@@ -73,8 +73,9 @@ static void fx_fork(const struct gofer_export *exports, unsigned n, int ring, ui
     fx_pid = fork();
     ck_assert_int_ge(fx_pid, 0);
     if (fx_pid == 0) {
-        struct gofer_config cfg = {.sock = sv[1], .ring_fd = ring, .exports = exports,
-                                   .nexports = n, .without = without};
+        struct gofer_config cfg = {
+            .sock = sv[1], .ring_fd = ring, .exports = exports, .nexports = n, .without = without
+        };
         gofer_main(&cfg);
     }
     close(sv[1]);
@@ -85,7 +86,7 @@ static void fx_fork(const struct gofer_export *exports, unsigned n, int ring, ui
 __attribute__((unused)) static void fx_start(int ring, uint64_t without)
 {
     int fd = open(fx_path("tree"), O_PATH | O_DIRECTORY | O_CLOEXEC);
-    struct gofer_export e = {.fd = fd};
+    struct gofer_export e = { .fd = fd };
 
     ck_assert_int_ge(fd, 0);
     fx_fork(&e, 1, ring, without);

@@ -27,9 +27,10 @@ static void send_raw(const void *p, size_t n)
 static void recv_answer(struct answer *a)
 {
     char ctl[CMSG_SPACE(sizeof(int))];
-    struct iovec iov[2] = {{&a->rep, sizeof(a->rep)}, {a->data, sizeof(a->data)}};
-    struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2, .msg_control = ctl,
-                         .msg_controllen = sizeof(ctl)};
+    struct iovec iov[2] = { { &a->rep, sizeof(a->rep) }, { a->data, sizeof(a->data) } };
+    struct msghdr msg = {
+        .msg_iov = iov, .msg_iovlen = 2, .msg_control = ctl, .msg_controllen = sizeof(ctl)
+    };
     ssize_t n = recvmsg(fx_sock, &msg, MSG_CMSG_CLOEXEC);
 
     ck_assert_int_ge(n, (ssize_t)sizeof(a->rep)); /* 0: the gofer died */
@@ -51,8 +52,8 @@ static int ask(struct gw_request req, const void *payload, size_t n)
     memcpy(buf, &req, sizeof(req));
     memcpy(buf + sizeof(req), payload, n);
     send_raw(buf, sizeof(req) + n);
-    if ((req.op == GW_FORGET || req.op == GW_CLOSE) && req.version == GW_VERSION &&
-        req.len == n && !(req.flags & ~(uint32_t)GW_FLAGS))
+    if ((req.op == GW_FORGET || req.op == GW_CLOSE) && req.version == GW_VERSION && req.len == n &&
+        !(req.flags & ~(uint32_t)GW_FLAGS))
         return 0;
     do {
         if (ans.fd > 0)
@@ -65,8 +66,8 @@ static int ask(struct gw_request req, const void *payload, size_t n)
 
 static struct gw_request request(uint16_t op, uint64_t node, size_t len)
 {
-    return (struct gw_request){.version = GW_VERSION, .op = op, .node = node,
-                               .len = (uint32_t)len};
+    return (
+        struct gw_request){ .version = GW_VERSION, .op = op, .node = node, .len = (uint32_t)len };
 }
 
 static int ask_path(uint16_t op, const char *path)
@@ -80,7 +81,7 @@ static int ask_path(uint16_t op, const char *path)
 
 static void setup(void)
 {
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
     int s = socket(AF_UNIX, SOCK_STREAM, 0);
 
     ans.fd = -1;
@@ -98,7 +99,7 @@ static void setup(void)
     ck_assert_int_eq(bind(s, (void *)&un, sizeof(un)), 0);
     close(s);
     int fd = open(fx_path("tree"), O_PATH | O_DIRECTORY | O_CLOEXEC);
-    struct gofer_export e = {.fd = fd};
+    struct gofer_export e = { .fd = fd };
     fx_fork(&e, 1, -1, 0);
     close(fd);
     ck_assert_int_eq(ask(request(GW_ROOT, 0, 0), "", 0), 0);
@@ -112,14 +113,17 @@ static void teardown(void)
     fx_remove();
 }
 
-static const uint16_t path_ops[] = {GW_WALK, GW_GETATTR, GW_READLINK, GW_LIST,
-                                    GW_OPEN, GW_LISTXATTR, GW_STATFS};
+static const uint16_t path_ops[] = { GW_WALK, GW_GETATTR,   GW_READLINK, GW_LIST,
+                                     GW_OPEN, GW_LISTXATTR, GW_STATFS };
 
 START_TEST(paths_that_try_to_leave)
 {
     static const char *const bad[] = {
-        "..", ".", "../out/secret", "dir/..", "dir/../..", "dir/../../out/secret", "/", "/etc",
-        "//", "dir/", "dir//file", "./dir", "dir/.", "dir/./file", "/etc/passwd",
+        "..",     ".",          "../out/secret",
+        "dir/..", "dir/../..",  "dir/../../out/secret",
+        "/",      "/etc",       "//",
+        "dir/",   "dir//file",  "./dir",
+        "dir/.",  "dir/./file", "/etc/passwd",
     };
 
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
@@ -134,8 +138,8 @@ END_TEST
 
 START_TEST(links_are_never_followed)
 {
-    static const char *const through[] = {"up/secret", "magic/etc", "abs/x", "loop/loop"};
-    static const char *const at[] = {"up", "secret", "abs", "magic", "loop"};
+    static const char *const through[] = { "up/secret", "magic/etc", "abs/x", "loop/loop" };
+    static const char *const at[] = { "up", "secret", "abs", "magic", "loop" };
 
     for (unsigned i = 0; i < ARRAY_SIZE(through); i++)
         for (unsigned k = 1; k < ARRAY_SIZE(path_ops); k++)
@@ -188,9 +192,24 @@ END_TEST
 
 START_TEST(headers_at_their_edges)
 {
-    static const uint64_t edges[] = {0, 1, 2, 31, 32, 33, 255, 256, 4095, 4096, 65535, 65536,
-                                     0x7fffffff, 0x80000000, 0xffffffff, 0x100000001ull,
-                                     0x7fffffffffffffffull, ~0ull};
+    static const uint64_t edges[] = { 0,
+                                      1,
+                                      2,
+                                      31,
+                                      32,
+                                      33,
+                                      255,
+                                      256,
+                                      4095,
+                                      4096,
+                                      65535,
+                                      65536,
+                                      0x7fffffff,
+                                      0x80000000,
+                                      0xffffffff,
+                                      0x100000001ull,
+                                      0x7fffffffffffffffull,
+                                      ~0ull };
     struct gw_request r;
 
     for (unsigned op = 0; op < GW_NOPS + 3; op++)
@@ -233,14 +252,14 @@ START_TEST(forged_and_old_nodes)
     }
     /* the root cannot be forgotten, and what was forgotten twice is gone once */
     ck_assert_int_eq(ask_path(GW_WALK, "dir"), 0);
-    uint64_t nodes[4] = {root, 0, 0, 77};
+    uint64_t nodes[4] = { root, 0, 0, 77 };
     memcpy(&nodes[1], ans.data, 8);
     nodes[2] = nodes[1];
     ask(request(GW_FORGET, 0, sizeof(nodes)), nodes, sizeof(nodes));
     ask(request(GW_FORGET, 0, sizeof(nodes) - 3), nodes, sizeof(nodes) - 3);
     ck_assert_int_eq(ask(request(GW_GETATTR, nodes[1], 0), "", 0), -ESTALE);
     ck_assert_int_eq(ask(request(GW_GETATTR, root, 0), "", 0), 0);
-    uint32_t slots[] = {0, 5, 511, 512, ~0u};
+    uint32_t slots[] = { 0, 5, 511, 512, ~0u };
     ask(request(GW_CLOSE, 0, sizeof(slots)), slots, sizeof(slots));
 }
 END_TEST
@@ -302,7 +321,8 @@ START_TEST(renames_under_way)
             ck_assert_int_eq(memcmp(ans.data + 120, "inside", 6), 0);
         } else {
             ck_assert_msg(r == -ENOENT || r == -ELOOP || r == -EACCES || r == -ENOTDIR ||
-                          r == -EAGAIN || r == -EXDEV, "open during renames gives %d", r);
+                              r == -EAGAIN || r == -EXDEV,
+                          "open during renames gives %d", r);
         }
         r = ask_path(GW_WALK, "dir/secret");
         ck_assert_msg(ans.rep.count < 2, "a walk went through a link, %u entries, %d",
@@ -319,15 +339,16 @@ START_TEST(descriptors_sent_to_it_are_dropped)
     union {
         struct cmsghdr h;
         char space[CMSG_SPACE(sizeof(int))];
-    } ctl = {.h = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+    } ctl = { .h = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
     int pipes[2];
     char c;
 
     ck_assert_int_eq(pipe(pipes), 0);
     memcpy(CMSG_DATA(&ctl.h), &pipes[1], sizeof(int));
-    struct iovec iov = {&r, sizeof(r)};
-    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl,
-                         .msg_controllen = sizeof(ctl.space)};
+    struct iovec iov = { &r, sizeof(r) };
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl, .msg_controllen = sizeof(ctl.space)
+    };
     ck_assert_int_eq(sendmsg(fx_sock, &msg, 0), sizeof(r));
     close(pipes[1]);
     recv_answer(&ans);
