@@ -73,6 +73,7 @@ void super_put(struct super *sb)
 struct inode *inode_new(struct super *sb, const struct inode_ops *ops, const struct file_ops *fops,
                         uint32_t mode, uint64_t ino)
 {
+    static const struct inode_ops no_ops;
     struct inode *i = kzalloc(sizeof *i);
 
     if (!i)
@@ -80,7 +81,7 @@ struct inode *inode_new(struct super *sb, const struct inode_ops *ops, const str
     atomic_init(&i->refs, 1);
     atomic_fetch_add(&sb->users, 1);
     i->sb = sb;
-    i->ops = ops;
+    i->ops = ops ? ops : &no_ops; /* a socket's, reached through /proc/PID/fd */
     i->fops = fops;
     i->mode = mode;
     i->nlink = 1;
