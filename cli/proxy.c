@@ -27,6 +27,11 @@ static bool is_pipe(int fd)
     return fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
 }
 
+bool proxy_types(const bool tty[3])
+{
+    return tty[0] && !is_pipe(1);
+}
+
 void proxy_init(struct proxy *p, int sock, const bool tty[3])
 {
     static const int prefer_out[] = { 1, 2, 0 };
@@ -40,7 +45,7 @@ void proxy_init(struct proxy *p, int sock, const bool tty[3])
         if (tty[prefer_out[i]])
             p->out = prefer_out[i];
     }
-    if (tty[0] && !is_pipe(1))
+    if (proxy_types(tty))
         p->in = 0;
     restore_at_exit = p;
     atexit(restore);

@@ -26,6 +26,10 @@ struct proxy {
     size_t pending, sent;
 };
 
+/* Is what the user types passed on (and the host's terminal raw then)? Not in the middle of a
+ * pipeline, where the terminal belongs to whoever is at its end. */
+bool proxy_types(const bool tty[3]);
+
 void proxy_init(struct proxy *p, int sock, const bool tty[3]);
 /* Raw mode on (as far as the proxy is to have it) and off. Also restored at exit. */
 void proxy_enter(struct proxy *p);

@@ -46,6 +46,8 @@ static int stdio(struct task *t, const struct sentry_config *cfg)
         r = tty_host_attach(cfg->tty_sock, cfg->tty_rows, cfg->tty_cols, &tty);
         if (r < 0)
             return r;
+        if (!cfg->tty_raw)
+            tty_host_cooked();
     }
     for (int i = 0; i < 3 && r >= 0; i++) {
         struct file *f;

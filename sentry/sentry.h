@@ -29,6 +29,7 @@ struct sentry_config {
     int stdio[3];        /* host descriptors of the program's 0, 1, 2; -1: closed */
     bool stdio_tty[3];   /* this one is the sandbox's terminal (a pty of our own) instead */
     int tty_sock;        /* stream to the front end's terminal proxy; -1: no terminal */
+    bool tty_raw;        /* the host's terminal is raw; else it echoes and processes output itself */
     uint16_t tty_rows, tty_cols;
     int log_fd, strace_fd; /* -1: none */
     int log_level;

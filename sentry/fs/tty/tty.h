@@ -40,6 +40,8 @@ void tty_session_leader_exit(struct task *t);
  * /dev/pts. *ret_slave: an open slave, without controlling anything yet.
  */
 int tty_host_attach(int sock, unsigned rows, unsigned cols, struct file **ret_slave);
+/* The host's own terminal edits, echoes and processes output already: ours does not do it twice. */
+void tty_host_cooked(void);
 void tty_host_winsize(unsigned rows, unsigned cols);
 /* To the foreground group; -ESRCH when there is none. */
 int tty_host_signal(int sig);

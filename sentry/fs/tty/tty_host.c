@@ -201,6 +201,13 @@ int tty_host_attach(int sock, unsigned rows, unsigned cols, struct file **ret_sl
     return 0;
 }
 
+void tty_host_cooked(void)
+{
+    LOCK_SCOPE(&host.tty->lock);
+    host.tty->tio.c_oflag &= ~(uint32_t)OPOST;
+    host.tty->tio.c_lflag &= ~(uint32_t)(ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE);
+}
+
 void tty_host_winsize(unsigned rows, unsigned cols)
 {
     if (!host.tty)
