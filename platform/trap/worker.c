@@ -22,7 +22,7 @@
 
 #include "platform/trap/trap.h"
 
-#define WORKER_STACK (256 * 1024)
+#define WORKER_STACK (1024 * 1024) /* thread-local buffers of some 200 KiB lie in it too */
 #define SPARES_KEPT 2
 #define SIG_NUDGE SIGUSR2 /* takes a leader out of RECV; its handler does nothing */
 

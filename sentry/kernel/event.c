@@ -25,6 +25,7 @@
 #include "sentry/kernel/timer.h"
 
 #define BATCH 32
+#define THREAD_STACK (1024 * 1024) /* it runs handlers; thread-local buffers lie in it too */
 #define TIMER_DATA UINT64_MAX
 
 struct slot {
@@ -195,7 +196,7 @@ int event_start(void)
     r = open_set();
     if (r == 0) {
         pthread_attr_init(&attr);
-        pthread_attr_setstacksize(&attr, 256 * 1024);
+        pthread_attr_setstacksize(&attr, THREAD_STACK);
         sigfillset(&all);
         pthread_sigmask(SIG_SETMASK, &all, &old);
         r = -pthread_create(&thread, &attr, event_loop, NULL);
