@@ -132,6 +132,8 @@ static void notified(int flags, int want)
     kill(pid, SIGCONT);
     CHECK_EQ(waitpid(pid, &st, WCONTINUED), pid);
     CHECK_EQ(st, 0xffff);
+    for (int i = 0; i < 2000 && ngot < 2 * want; i++) /* the state is reported before the signal */
+        usleep(1000);
     CHECK_EQ(ngot, 2 * want);
     if (want)
         CHECK_EQ(got.si_code, CLD_CONTINUED);

@@ -212,7 +212,7 @@ static void memory(void)
         CHECK_EQ(sscanf(line, "%lx-%lx %7s", &start, &end, perm), 3);
         unsigned long f = (unsigned long)memory;
         if (f >= start && f < end)
-            code = perm[2] == 'x' && strstr(line, "/proc") == NULL && strchr(line, '/');
+            code = perm[2] == 'x' && strstr(line, " /proc/") == NULL && strchr(line, '/');
         stack |= strstr(line, "[stack]") && (unsigned long)&n >= start && (unsigned long)&n < end;
         heap |= strstr(line, "[heap]") != NULL;
     }
