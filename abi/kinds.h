@@ -48,7 +48,7 @@
     X(STAT_O, gaddr_t)                                                                             \
     X(STATX_O, gaddr_t)                                                                            \
     X(STATFS_O, gaddr_t)                                                                           \
-    X(TS_I, gaddr_t)  /* struct timespec; TS2: two of them; TV: timeval */                         \
+    X(TS_I, gaddr_t) /* struct timespec; TS2: two of them; TV: timeval */                          \
     X(TS_O, gaddr_t)                                                                               \
     X(TS2_I, gaddr_t)                                                                              \
     X(TV_I, gaddr_t)                                                                               \
@@ -197,7 +197,7 @@ enum arg_kind {
 #define X(k, type) K_##k,
     ABI_KINDS(X)
 #undef X
-    K_COUNT
+        K_COUNT
 };
 
 /* kt_FD, kt_OUT, ...: the C types. */

@@ -11,8 +11,8 @@
 #include "abi/signal.h"
 #include "abi/types.h"
 
-struct lx_fpx_sw_bytes { /* in the unused tail of the FXSAVE area */
-    uint32_t magic1; /* LX_FP_XSTATE_MAGIC1: XSAVE state follows */
+struct lx_fpx_sw_bytes {    /* in the unused tail of the FXSAVE area */
+    uint32_t magic1;        /* LX_FP_XSTATE_MAGIC1: XSAVE state follows */
     uint32_t extended_size; /* all of it with the magic at its end */
     uint64_t xfeatures;
     uint32_t xstate_size; /* the XSAVE image alone */

@@ -11,12 +11,36 @@
 struct lx_siginfo {
     int32_t signo, err, code, pad;
     union {
-        struct { int32_t pid; uint32_t uid; uint64_t value; } rt; /* kill, queue, tkill */
-        struct { int32_t tid, overrun; uint64_t value; int32_t sys_private; } timer;
-        struct { int32_t pid; uint32_t uid; int32_t status, pad; int64_t utime, stime; } chld;
-        struct { uint64_t addr; int16_t addr_lsb, pad[3]; uint64_t lower, upper; } fault;
-        struct { int64_t band; int32_t fd; } poll;
-        struct { uint64_t call_addr; int32_t syscall; uint32_t arch; } sys;
+        struct {
+            int32_t pid;
+            uint32_t uid;
+            uint64_t value;
+        } rt; /* kill, queue, tkill */
+        struct {
+            int32_t tid, overrun;
+            uint64_t value;
+            int32_t sys_private;
+        } timer;
+        struct {
+            int32_t pid;
+            uint32_t uid;
+            int32_t status, pad;
+            int64_t utime, stime;
+        } chld;
+        struct {
+            uint64_t addr;
+            int16_t addr_lsb, pad[3];
+            uint64_t lower, upper;
+        } fault;
+        struct {
+            int64_t band;
+            int32_t fd;
+        } poll;
+        struct {
+            uint64_t call_addr;
+            int32_t syscall;
+            uint32_t arch;
+        } sys;
         uint8_t raw[112];
     };
 };

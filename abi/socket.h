@@ -65,7 +65,7 @@ struct lx_mmsghdr {
 };
 
 struct lx_cmsghdr { /* and its data; the next one is aligned to 8 */
-    uint64_t len; /* with this header */
+    uint64_t len;   /* with this header */
     int32_t level, type;
 };
 #define LX_CMSG_ALIGN(n) (((n) + 7ul) & ~7ul)
@@ -106,7 +106,11 @@ struct lx_ifreq {
         int16_t flags;
         int32_t ivalue;
         char newname[16];
-        struct { uint64_t mem_start, mem_end; uint16_t base_addr; uint8_t irq, dma, port; } map;
+        struct {
+            uint64_t mem_start, mem_end;
+            uint16_t base_addr;
+            uint8_t irq, dma, port;
+        } map;
         gaddr_t data;
     };
 };

@@ -32,7 +32,8 @@ struct lx_statx {
     uint64_t stx_mnt_id;
     uint32_t stx_dio_mem_align, stx_dio_offset_align;
     uint64_t stx_subvol; /* 6.10 */
-    uint32_t stx_atomic_write_unit_min, stx_atomic_write_unit_max, stx_atomic_write_segments_max; /* 6.11 */
+    uint32_t stx_atomic_write_unit_min, stx_atomic_write_unit_max,
+        stx_atomic_write_segments_max; /* 6.11 */
     uint32_t pad1_;
     uint64_t spare_[9];
 };

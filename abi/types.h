@@ -23,13 +23,13 @@ typedef int64_t ktime_t;   /* nanoseconds of CLOCK_MONOTONIC unless said otherwi
 #define PAGE_ALIGN_UP(x) PAGE_ALIGN_DOWN((x) + PAGE_SIZE_4K - 1)
 
 /* Errors never seen by a guest. They lie above every errno and below MAX_ERRNO. */
-#define ERESTARTSYS 512          /* restart if SA_RESTART or no handler */
-#define ERESTARTNOINTR 513       /* restart always */
-#define ERESTARTNOHAND 514       /* restart unless a handler runs */
-#define ENOIOCTLCMD 515          /* this object does not know that ioctl: ENOTTY */
+#define ERESTARTSYS 512           /* restart if SA_RESTART or no handler */
+#define ERESTARTNOINTR 513        /* restart always */
+#define ERESTARTNOHAND 514        /* restart unless a handler runs */
+#define ENOIOCTLCMD 515           /* this object does not know that ioctl: ENOTTY */
 #define ERESTART_RESTARTBLOCK 516 /* as NOHAND, but by restart_syscall with what is left */
-#define EWAITING 900             /* the record is queued; the handler is run again when it is woken */
-#define EDETACHED 901            /* the handler has taken over: no answer, regs are already as wanted */
+#define EWAITING 900  /* the record is queued; the handler is run again when it is woken */
+#define EDETACHED 901 /* the handler has taken over: no answer, regs are already as wanted */
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))

@@ -171,8 +171,8 @@ static void sx_flock(struct sx *s, gaddr_t p, bool out)
 static void sx_seals(struct sx *s, uint64_t v)
 {
     static const struct xlat t_seals[] = {
-        X(F_SEAL_SEAL), X(F_SEAL_SHRINK), X(F_SEAL_GROW), X(F_SEAL_WRITE), X(F_SEAL_FUTURE_WRITE),
-        { 0x20, "F_SEAL_EXEC" },
+        X(F_SEAL_SEAL),  X(F_SEAL_SHRINK),       X(F_SEAL_GROW),
+        X(F_SEAL_WRITE), X(F_SEAL_FUTURE_WRITE), { 0x20, "F_SEAL_EXEC" },
     };
     static const struct xset seals = { t_seals, ARRAY_SIZE(t_seals), "F_SEAL_" };
 
@@ -213,8 +213,9 @@ void p_fcntl_arg(struct sx *s, unsigned i)
 
 void p_flock_op(struct sx *s, unsigned i)
 {
-    static const struct xlat t_ops[] = { { 1, "LOCK_SH" }, { 2, "LOCK_EX" }, { 8, "LOCK_UN" },
-                                         { 4, "LOCK_NB" } };
+    static const struct xlat t_ops[] = {
+        { 1, "LOCK_SH" }, { 2, "LOCK_EX" }, { 8, "LOCK_UN" }, { 4, "LOCK_NB" }
+    };
     static const struct xset ops = { t_ops, ARRAY_SIZE(t_ops), "LOCK_" };
 
     sx_flags(s, &ops, (unsigned)s->a[i]);

@@ -8,14 +8,27 @@
 #include "abi/tty.h"
 #include "sentry/strace/xlat.h"
 
-enum arg_form { HEXARG, NOARG, INT_IN, INT_OUT, INT_VALUE, WINSIZE, WINSIZE_OUT, TERMIOS, TERMIOS_OUT };
+enum arg_form {
+    HEXARG,
+    NOARG,
+    INT_IN,
+    INT_OUT,
+    INT_VALUE,
+    WINSIZE,
+    WINSIZE_OUT,
+    TERMIOS,
+    TERMIOS_OUT
+};
 
 static const struct {
     unsigned cmd;
     const char *name;
     enum arg_form form;
 } ioctls[] = {
-#define C(n, form) { (unsigned)(n), #n, form }
+#define C(n, form)                                                                                 \
+    {                                                                                              \
+        (unsigned)(n), #n, form                                                                    \
+    }
     C(TCGETS, TERMIOS_OUT),
     C(TCSETS, TERMIOS),
     C(TCSETSW, TERMIOS),

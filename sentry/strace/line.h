@@ -20,9 +20,9 @@ struct sx {
     struct task *t;
     const struct syscall_desc *d;
     uint64_t a[6];
-    unsigned next; /* the argument to be printed next */
+    unsigned next;     /* the argument to be printed next */
     int32_t len_given; /* what a LENP pointed at when the call came */
-    bool exiting;  /* the call is done, ret is its result */
+    bool exiting;      /* the call is done, ret is its result */
     long ret;
     size_t len;
     char buf[4096];

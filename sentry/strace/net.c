@@ -124,8 +124,7 @@ static void cmsg_print(struct sx *s, const struct lx_cmsghdr *c, gaddr_t data)
         sx_puts(s, "]");
     } else if (c->level == SOL_SOCKET && c->type == SCM_CREDENTIALS && n >= sizeof cr &&
                copy_in(s->t, &cr, data, sizeof cr) == 0) {
-        sx_printf(s,
-                  "SOL_SOCKET, cmsg_type=SCM_CREDENTIALS, cmsg_data={pid=%d, uid=%u, gid=%u}",
+        sx_printf(s, "SOL_SOCKET, cmsg_type=SCM_CREDENTIALS, cmsg_data={pid=%d, uid=%u, gid=%u}",
                   cr.pid, cr.uid, cr.gid);
     } else {
         sx_printf(s, "%#x, cmsg_type=%#x", (unsigned)c->level, (unsigned)c->type);
@@ -220,12 +219,12 @@ void p_socktype(struct sx *s, unsigned i)
 void p_protocol(struct sx *s, unsigned i)
 {
     static const struct xlat t_ip[] = {
-        X(IPPROTO_IP), X(IPPROTO_ICMP), X(IPPROTO_TCP), X(IPPROTO_UDP), X(IPPROTO_ICMPV6),
-        X(IPPROTO_RAW),
+        X(IPPROTO_IP),  X(IPPROTO_ICMP),   X(IPPROTO_TCP),
+        X(IPPROTO_UDP), X(IPPROTO_ICMPV6), X(IPPROTO_RAW),
     };
     static const struct xset ip = { t_ip, ARRAY_SIZE(t_ip), "IPPROTO_" };
     static const struct xlat t_nl[] = {
-        { 0, "NETLINK_ROUTE" }, { 4, "NETLINK_SOCK_DIAG" }, { 9, "NETLINK_AUDIT" },
+        { 0, "NETLINK_ROUTE" },           { 4, "NETLINK_SOCK_DIAG" }, { 9, "NETLINK_AUDIT" },
         { 15, "NETLINK_KOBJECT_UEVENT" }, { 16, "NETLINK_GENERIC" },
     };
     static const struct xset nl = { t_nl, ARRAY_SIZE(t_nl), "NETLINK_" };
@@ -240,31 +239,82 @@ void p_protocol(struct sx *s, unsigned i)
 }
 
 static const struct xlat t_so[] = {
-    X(SO_DEBUG), X(SO_REUSEADDR), X(SO_TYPE), X(SO_ERROR), X(SO_DONTROUTE), X(SO_BROADCAST),
-    X(SO_SNDBUF), X(SO_RCVBUF), X(SO_KEEPALIVE), X(SO_OOBINLINE), X(SO_PRIORITY), X(SO_LINGER),
-    X(SO_REUSEPORT), X(SO_PASSCRED), X(SO_PEERCRED), X(SO_RCVLOWAT), X(SO_SNDLOWAT), X(SO_RCVTIMEO),
-    X(SO_SNDTIMEO), X(SO_BINDTODEVICE), X(SO_ATTACH_FILTER), X(SO_DETACH_FILTER), X(SO_PEERNAME),
-    X(SO_TIMESTAMP), X(SO_ACCEPTCONN), X(SO_PEERSEC), X(SO_SNDBUFFORCE), X(SO_RCVBUFFORCE),
-    X(SO_PASSSEC), X(SO_TIMESTAMPNS), X(SO_MARK), X(SO_TIMESTAMPING), X(SO_PROTOCOL), X(SO_DOMAIN),
-    X(SO_RXQ_OVFL), X(SO_PEEK_OFF), X(SO_LOCK_FILTER), X(SO_BUSY_POLL), X(SO_INCOMING_CPU),
-    X(SO_COOKIE), X(SO_PEERGROUPS), X(SO_ZEROCOPY), { 77, "SO_PEERPIDFD" },
+    X(SO_DEBUG),
+    X(SO_REUSEADDR),
+    X(SO_TYPE),
+    X(SO_ERROR),
+    X(SO_DONTROUTE),
+    X(SO_BROADCAST),
+    X(SO_SNDBUF),
+    X(SO_RCVBUF),
+    X(SO_KEEPALIVE),
+    X(SO_OOBINLINE),
+    X(SO_PRIORITY),
+    X(SO_LINGER),
+    X(SO_REUSEPORT),
+    X(SO_PASSCRED),
+    X(SO_PEERCRED),
+    X(SO_RCVLOWAT),
+    X(SO_SNDLOWAT),
+    X(SO_RCVTIMEO),
+    X(SO_SNDTIMEO),
+    X(SO_BINDTODEVICE),
+    X(SO_ATTACH_FILTER),
+    X(SO_DETACH_FILTER),
+    X(SO_PEERNAME),
+    X(SO_TIMESTAMP),
+    X(SO_ACCEPTCONN),
+    X(SO_PEERSEC),
+    X(SO_SNDBUFFORCE),
+    X(SO_RCVBUFFORCE),
+    X(SO_PASSSEC),
+    X(SO_TIMESTAMPNS),
+    X(SO_MARK),
+    X(SO_TIMESTAMPING),
+    X(SO_PROTOCOL),
+    X(SO_DOMAIN),
+    X(SO_RXQ_OVFL),
+    X(SO_PEEK_OFF),
+    X(SO_LOCK_FILTER),
+    X(SO_BUSY_POLL),
+    X(SO_INCOMING_CPU),
+    X(SO_COOKIE),
+    X(SO_PEERGROUPS),
+    X(SO_ZEROCOPY),
+    { 77, "SO_PEERPIDFD" },
 };
 static const struct xlat t_tcp[] = {
-    X(TCP_NODELAY), X(TCP_MAXSEG), X(TCP_CORK), X(TCP_KEEPIDLE), X(TCP_KEEPINTVL), X(TCP_KEEPCNT),
-    X(TCP_SYNCNT), X(TCP_LINGER2), X(TCP_DEFER_ACCEPT), X(TCP_WINDOW_CLAMP), X(TCP_INFO),
-    X(TCP_QUICKACK), X(TCP_CONGESTION), X(TCP_USER_TIMEOUT), X(TCP_FASTOPEN),
-    X(TCP_FASTOPEN_CONNECT),
+    X(TCP_NODELAY),      X(TCP_MAXSEG),       X(TCP_CORK),     X(TCP_KEEPIDLE),
+    X(TCP_KEEPINTVL),    X(TCP_KEEPCNT),      X(TCP_SYNCNT),   X(TCP_LINGER2),
+    X(TCP_DEFER_ACCEPT), X(TCP_WINDOW_CLAMP), X(TCP_INFO),     X(TCP_QUICKACK),
+    X(TCP_CONGESTION),   X(TCP_USER_TIMEOUT), X(TCP_FASTOPEN), X(TCP_FASTOPEN_CONNECT),
 };
 static const struct xlat t_ipo[] = {
-    X(IP_TOS), X(IP_TTL), X(IP_HDRINCL), X(IP_OPTIONS), X(IP_RECVOPTS), X(IP_PKTINFO),
-    X(IP_MTU_DISCOVER), X(IP_RECVERR), X(IP_RECVTTL), X(IP_RECVTOS), X(IP_MTU), X(IP_FREEBIND),
-    X(IP_TRANSPARENT), X(IP_MULTICAST_IF), X(IP_MULTICAST_TTL), X(IP_MULTICAST_LOOP),
-    X(IP_ADD_MEMBERSHIP), X(IP_DROP_MEMBERSHIP), X(IP_BIND_ADDRESS_NO_PORT),
+    X(IP_TOS),
+    X(IP_TTL),
+    X(IP_HDRINCL),
+    X(IP_OPTIONS),
+    X(IP_RECVOPTS),
+    X(IP_PKTINFO),
+    X(IP_MTU_DISCOVER),
+    X(IP_RECVERR),
+    X(IP_RECVTTL),
+    X(IP_RECVTOS),
+    X(IP_MTU),
+    X(IP_FREEBIND),
+    X(IP_TRANSPARENT),
+    X(IP_MULTICAST_IF),
+    X(IP_MULTICAST_TTL),
+    X(IP_MULTICAST_LOOP),
+    X(IP_ADD_MEMBERSHIP),
+    X(IP_DROP_MEMBERSHIP),
+    X(IP_BIND_ADDRESS_NO_PORT),
 };
 static const struct xlat t_ip6o[] = {
     X(IPV6_UNICAST_HOPS), X(IPV6_MULTICAST_IF), X(IPV6_MULTICAST_HOPS), X(IPV6_MULTICAST_LOOP),
-    X(IPV6_JOIN_GROUP), X(IPV6_LEAVE_GROUP), X(IPV6_V6ONLY), X(IPV6_RECVERR), X(IPV6_RECVPKTINFO),
-    X(IPV6_PKTINFO), X(IPV6_RECVHOPLIMIT), X(IPV6_TCLASS), X(IPV6_RECVTCLASS), X(IPV6_MTU_DISCOVER),
+    X(IPV6_JOIN_GROUP),   X(IPV6_LEAVE_GROUP),  X(IPV6_V6ONLY),         X(IPV6_RECVERR),
+    X(IPV6_RECVPKTINFO),  X(IPV6_PKTINFO),      X(IPV6_RECVHOPLIMIT),   X(IPV6_TCLASS),
+    X(IPV6_RECVTCLASS),   X(IPV6_MTU_DISCOVER),
 };
 static const struct xset so = { t_so, ARRAY_SIZE(t_so), "SO_" };
 static const struct xset tcp = { t_tcp, ARRAY_SIZE(t_tcp), "TCP_" };

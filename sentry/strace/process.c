@@ -325,7 +325,8 @@ void p_sembufs(struct sx *s, unsigned i)
             sx_puts(s, ", ");
         if (!sx_fetch(s, s->a[i] + k * sizeof b, &b, sizeof b))
             break;
-        sx_printf(s, "{sem_num=%u, sem_op=%d, sem_flg=%#x}", b.num, b.op, (unsigned)(uint16_t)b.flg);
+        sx_printf(s, "{sem_num=%u, sem_op=%d, sem_flg=%#x}", b.num, b.op,
+                  (unsigned)(uint16_t)b.flg);
     }
     sx_puts(s, "]");
 }

@@ -90,9 +90,10 @@ void p_sigaltstack(struct sx *s, unsigned i)
 
 static const char *code_name(int sig, int code)
 {
-    static const char *const chld[] = { "CLD_EXITED", "CLD_KILLED", "CLD_DUMPED", "CLD_TRAPPED",
-                                        "CLD_STOPPED", "CLD_CONTINUED" };
-    static const char *const segv[] = { "SEGV_MAPERR", "SEGV_ACCERR", "SEGV_BNDERR", "SEGV_PKUERR" };
+    static const char *const chld[] = { "CLD_EXITED",  "CLD_KILLED",  "CLD_DUMPED",
+                                        "CLD_TRAPPED", "CLD_STOPPED", "CLD_CONTINUED" };
+    static const char *const segv[] = { "SEGV_MAPERR", "SEGV_ACCERR", "SEGV_BNDERR",
+                                        "SEGV_PKUERR" };
     static const char *const bus[] = { "BUS_ADRALN", "BUS_ADRERR", "BUS_OBJERR" };
     static const char *const fpe[] = { "FPE_INTDIV", "FPE_INTOVF", "FPE_FLTDIV", "FPE_FLTOVF",
                                        "FPE_FLTUND", "FPE_FLTRES", "FPE_FLTINV", "FPE_FLTSUB" };
@@ -108,8 +109,8 @@ static const char *code_name(int sig, int code)
         { SIGILL, ARRAY_SIZE(ill), ill },    { SIGTRAP, ARRAY_SIZE(trap), trap },
     };
     static const struct xlat t_any[] = {
-        X(SI_USER), X(SI_KERNEL), X(SI_QUEUE), X(SI_TIMER), X(SI_MESGQ), X(SI_ASYNCIO), X(SI_SIGIO),
-        X(SI_TKILL),
+        X(SI_USER),  X(SI_KERNEL),  X(SI_QUEUE), X(SI_TIMER),
+        X(SI_MESGQ), X(SI_ASYNCIO), X(SI_SIGIO), X(SI_TKILL),
     };
     static const struct xset any = { t_any, ARRAY_SIZE(t_any), "SI_" };
 

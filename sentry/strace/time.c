@@ -155,14 +155,16 @@ void p_clockid(struct sx *s, unsigned i)
         sx_printf(s, "FD_TO_CLOCKID(%d)", pid);
     else
         sx_printf(s, "MAKE_%s_CPUCLOCK(%d, %s)", id & 4 ? "THREAD" : "PROCESS", pid,
-                  (id & 3) == 0 ? "CPUCLOCK_PROF" : (id & 3) == 1 ? "CPUCLOCK_VIRT" : "CPUCLOCK_SCHED");
+                  (id & 3) == 0   ? "CPUCLOCK_PROF"
+                  : (id & 3) == 1 ? "CPUCLOCK_VIRT"
+                                  : "CPUCLOCK_SCHED");
 }
 
 static const struct xlat t_futex[] = {
-    X(FUTEX_WAIT), X(FUTEX_WAKE), X(FUTEX_FD), X(FUTEX_REQUEUE), X(FUTEX_CMP_REQUEUE),
-    X(FUTEX_WAKE_OP), X(FUTEX_LOCK_PI), X(FUTEX_UNLOCK_PI), X(FUTEX_TRYLOCK_PI),
-    X(FUTEX_WAIT_BITSET), X(FUTEX_WAKE_BITSET), X(FUTEX_WAIT_REQUEUE_PI), X(FUTEX_CMP_REQUEUE_PI),
-    X(FUTEX_LOCK_PI2),
+    X(FUTEX_WAIT),           X(FUTEX_WAKE),        X(FUTEX_FD),          X(FUTEX_REQUEUE),
+    X(FUTEX_CMP_REQUEUE),    X(FUTEX_WAKE_OP),     X(FUTEX_LOCK_PI),     X(FUTEX_UNLOCK_PI),
+    X(FUTEX_TRYLOCK_PI),     X(FUTEX_WAIT_BITSET), X(FUTEX_WAKE_BITSET), X(FUTEX_WAIT_REQUEUE_PI),
+    X(FUTEX_CMP_REQUEUE_PI), X(FUTEX_LOCK_PI2),
 };
 static const struct xset x_futex = { t_futex, ARRAY_SIZE(t_futex), "FUTEX_" };
 

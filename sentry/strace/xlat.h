@@ -15,4 +15,7 @@ extern const struct xset x_accmode, x_af, x_archprctl, x_at, x_cap, x_clock, x_c
     x_xattr;
 
 #define XSET(set, table, pre) const struct xset set = { table, ARRAY_SIZE(table), pre }
-#define X(n) { (uint64_t)(n), #n }
+#define X(n)                                                                                       \
+    {                                                                                              \
+        (uint64_t)(n), #n                                                                          \
+    }

@@ -39,20 +39,18 @@ static long run_noperm(struct task *t, const uint64_t a[6])
 #define THUNK_NOPERM(name, call)
 
 #define SYS0(nr, name, state) THUNK_##state(name, (t))
-#define SYS1(nr, name, state, k1, n1)                                                              \
-    THUNK_##state(name, (t, (kt_##k1)a[0]))
-#define SYS2(nr, name, state, k1, n1, k2, n2)                                                      \
-    THUNK_##state(name, (t, (kt_##k1)a[0], (kt_##k2)a[1]))
+#define SYS1(nr, name, state, k1, n1) THUNK_##state(name, (t, (kt_##k1)a[0]))
+#define SYS2(nr, name, state, k1, n1, k2, n2) THUNK_##state(name, (t, (kt_##k1)a[0], (kt_##k2)a[1]))
 #define SYS3(nr, name, state, k1, n1, k2, n2, k3, n3)                                              \
     THUNK_##state(name, (t, (kt_##k1)a[0], (kt_##k2)a[1], (kt_##k3)a[2]))
 #define SYS4(nr, name, state, k1, n1, k2, n2, k3, n3, k4, n4)                                      \
     THUNK_##state(name, (t, (kt_##k1)a[0], (kt_##k2)a[1], (kt_##k3)a[2], (kt_##k4)a[3]))
 #define SYS5(nr, name, state, k1, n1, k2, n2, k3, n3, k4, n4, k5, n5)                              \
-    THUNK_##state(name, (t, (kt_##k1)a[0], (kt_##k2)a[1], (kt_##k3)a[2], (kt_##k4)a[3],            \
-        (kt_##k5)a[4]))
+    THUNK_##state(name,                                                                            \
+                  (t, (kt_##k1)a[0], (kt_##k2)a[1], (kt_##k3)a[2], (kt_##k4)a[3], (kt_##k5)a[4]))
 #define SYS6(nr, name, state, k1, n1, k2, n2, k3, n3, k4, n4, k5, n5, k6, n6)                      \
     THUNK_##state(name, (t, (kt_##k1)a[0], (kt_##k2)a[1], (kt_##k3)a[2], (kt_##k4)a[3],            \
-        (kt_##k5)a[4], (kt_##k6)a[5]))
+                         (kt_##k5)a[4], (kt_##k6)a[5]))
 
 /* clang-format off */
 #include "abi/syscalls.def"
@@ -78,22 +76,35 @@ static long run_noperm(struct task *t, const uint64_t a[6])
 #define SYS2(nr, name, state, k1, n1, k2, n2)                                                      \
     [nr] = { #name, SC_##state, 2, { K_##k1, K_##k2 }, { #n1, #n2 }, RUN_##state(name) },
 #define SYS3(nr, name, state, k1, n1, k2, n2, k3, n3)                                              \
-    [nr] = { #name, SC_##state, 3, { K_##k1, K_##k2, K_##k3 }, { #n1, #n2, #n3 },                  \
-        RUN_##state(name) },
+    [nr] = {                                                                                       \
+        #name, SC_##state, 3, { K_##k1, K_##k2, K_##k3 }, { #n1, #n2, #n3 }, RUN_##state(name)     \
+    },
 #define SYS4(nr, name, state, k1, n1, k2, n2, k3, n3, k4, n4)                                      \
-    [nr] = { #name, SC_##state, 4, { K_##k1, K_##k2, K_##k3, K_##k4 }, { #n1, #n2, #n3, #n4 },     \
-        RUN_##state(name) },
+    [nr] = { #name,                                                                                \
+             SC_##state,                                                                           \
+             4,                                                                                    \
+             { K_##k1, K_##k2, K_##k3, K_##k4 },                                                   \
+             { #n1, #n2, #n3, #n4 },                                                               \
+             RUN_##state(name) },
 #define SYS5(nr, name, state, k1, n1, k2, n2, k3, n3, k4, n4, k5, n5)                              \
-    [nr] = { #name, SC_##state, 5, { K_##k1, K_##k2, K_##k3, K_##k4, K_##k5 }, { #n1, #n2, #n3,    \
-        #n4, #n5 }, RUN_##state(name) },
+    [nr] = { #name,                                                                                \
+             SC_##state,                                                                           \
+             5,                                                                                    \
+             { K_##k1, K_##k2, K_##k3, K_##k4, K_##k5 },                                           \
+             { #n1, #n2, #n3, #n4, #n5 },                                                          \
+             RUN_##state(name) },
 #define SYS6(nr, name, state, k1, n1, k2, n2, k3, n3, k4, n4, k5, n5, k6, n6)                      \
-    [nr] = { #name, SC_##state, 6, { K_##k1, K_##k2, K_##k3, K_##k4, K_##k5, K_##k6 }, { #n1,      \
-        #n2, #n3, #n4, #n5, #n6 }, RUN_##state(name) },
+    [nr] = { #name,                                                                                \
+             SC_##state,                                                                           \
+             6,                                                                                    \
+             { K_##k1, K_##k2, K_##k3, K_##k4, K_##k5, K_##k6 },                                   \
+             { #n1, #n2, #n3, #n4, #n5, #n6 },                                                     \
+             RUN_##state(name) },
 
 static const struct syscall_desc table[SYSCALL_MAX + 1] = {
 /* clang-format off */
 #include "abi/syscalls.def"
-/* clang-format on */
+    /* clang-format on */
 };
 
 const struct syscall_desc *syscall_desc(uint64_t nr)

@@ -21,11 +21,11 @@ struct task;
 enum syscall_state { SC_NONE, SC_FULL, SC_PART, SC_NOSYS, SC_NOPERM };
 
 struct syscall_desc {
-    const char *name;            /* NULL: there is no call of that number */
+    const char *name; /* NULL: there is no call of that number */
     enum syscall_state state;
     unsigned char nargs;
-    unsigned char kinds[6];      /* enum arg_kind */
-    const char *args[6];         /* names of the arguments */
+    unsigned char kinds[6]; /* enum arg_kind */
+    const char *args[6];    /* names of the arguments */
     long (*run)(struct task *t, const uint64_t a[6]);
 };
 
@@ -58,19 +58,19 @@ int syscalls_print_markdown(FILE *f);
 #define SYS_PROTO_NOSYS(fn, params)
 #define SYS_PROTO_NOPERM(fn, params)
 
-#define SYS0(nr, name, state) SYS_PROTO_##state(sys_##name, (struct task *t))
-#define SYS1(nr, name, state, k1, n1) SYS_PROTO_##state(sys_##name, (struct task *t, kt_##k1 n1))
+#define SYS0(nr, name, state) SYS_PROTO_##state(sys_##name, (struct task * t))
+#define SYS1(nr, name, state, k1, n1) SYS_PROTO_##state(sys_##name, (struct task * t, kt_##k1 n1))
 #define SYS2(nr, name, state, k1, n1, k2, n2)                                                      \
-    SYS_PROTO_##state(sys_##name, (struct task *t, kt_##k1 n1, kt_##k2 n2))
+    SYS_PROTO_##state(sys_##name, (struct task * t, kt_##k1 n1, kt_##k2 n2))
 #define SYS3(nr, name, state, k1, n1, k2, n2, k3, n3)                                              \
-    SYS_PROTO_##state(sys_##name, (struct task *t, kt_##k1 n1, kt_##k2 n2, kt_##k3 n3))
+    SYS_PROTO_##state(sys_##name, (struct task * t, kt_##k1 n1, kt_##k2 n2, kt_##k3 n3))
 #define SYS4(nr, name, state, k1, n1, k2, n2, k3, n3, k4, n4)                                      \
-    SYS_PROTO_##state(sys_##name, (struct task *t, kt_##k1 n1, kt_##k2 n2, kt_##k3 n3, kt_##k4 n4))
+    SYS_PROTO_##state(sys_##name, (struct task * t, kt_##k1 n1, kt_##k2 n2, kt_##k3 n3, kt_##k4 n4))
 #define SYS5(nr, name, state, k1, n1, k2, n2, k3, n3, k4, n4, k5, n5)                              \
-    SYS_PROTO_##state(sys_##name, (struct task *t, kt_##k1 n1, kt_##k2 n2, kt_##k3 n3,             \
-                                   kt_##k4 n4, kt_##k5 n5))
+    SYS_PROTO_##state(                                                                             \
+        sys_##name, (struct task * t, kt_##k1 n1, kt_##k2 n2, kt_##k3 n3, kt_##k4 n4, kt_##k5 n5))
 #define SYS6(nr, name, state, k1, n1, k2, n2, k3, n3, k4, n4, k5, n5, k6, n6)                      \
-    SYS_PROTO_##state(sys_##name, (struct task *t, kt_##k1 n1, kt_##k2 n2, kt_##k3 n3,             \
+    SYS_PROTO_##state(sys_##name, (struct task * t, kt_##k1 n1, kt_##k2 n2, kt_##k3 n3,            \
                                    kt_##k4 n4, kt_##k5 n5, kt_##k6 n6))
 
 /* clang-format off */

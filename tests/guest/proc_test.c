@@ -69,19 +69,51 @@ static void stat_fields(void)
     CHECK_EQ(fields, 52);
     CHECK(slurp("/proc/self/statm") > 0);
     long v[7];
-    CHECK_EQ(sscanf(text, "%ld %ld %ld %ld %ld %ld %ld", v, v + 1, v + 2, v + 3, v + 4, v + 5, v + 6),
-             7);
+    CHECK_EQ(
+        sscanf(text, "%ld %ld %ld %ld %ld %ld %ld", v, v + 1, v + 2, v + 3, v + 4, v + 5, v + 6),
+        7);
     CHECK(v[0] >= v[1] && v[1] > 0);
 }
 
 static void status_keys(void)
 {
     static const char *const keys[] = {
-        "Name", "Umask", "State", "Tgid", "Pid", "PPid", "TracerPid", "Uid", "Gid", "FDSize",
-        "Groups", "VmPeak", "VmSize", "VmHWM", "VmRSS", "VmData", "VmStk", "VmExe", "VmLib",
-        "Threads", "SigQ", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm",
-        "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Cpus_allowed_list",
-        "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches",
+        "Name",
+        "Umask",
+        "State",
+        "Tgid",
+        "Pid",
+        "PPid",
+        "TracerPid",
+        "Uid",
+        "Gid",
+        "FDSize",
+        "Groups",
+        "VmPeak",
+        "VmSize",
+        "VmHWM",
+        "VmRSS",
+        "VmData",
+        "VmStk",
+        "VmExe",
+        "VmLib",
+        "Threads",
+        "SigQ",
+        "SigPnd",
+        "ShdPnd",
+        "SigBlk",
+        "SigIgn",
+        "SigCgt",
+        "CapInh",
+        "CapPrm",
+        "CapEff",
+        "CapBnd",
+        "CapAmb",
+        "NoNewPrivs",
+        "Seccomp",
+        "Cpus_allowed_list",
+        "voluntary_ctxt_switches",
+        "nonvoluntary_ctxt_switches",
     };
     char key[80];
 
@@ -322,7 +354,8 @@ static void machine(void)
     CHECK(!strcmp(text, "Linux\n"));
     CHECK(slurp("/proc/sys/vm/overcommit_memory") == 2);
     CHECK(slurp("/proc/self/limits") > 0);
-    CHECK(!strncmp(text, "Limit                     Soft Limit           Hard Limit           Units", 72));
+    CHECK(!strncmp(
+        text, "Limit                     Soft Limit           Hard Limit           Units", 72));
 }
 
 /* A listener is in the table under its port, with the inode that its descriptor shows. */

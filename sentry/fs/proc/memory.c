@@ -59,26 +59,26 @@ PROC_SHOW(proc_show_meminfo)
         const char *name;
         int what; /* 0: zero, else below */
     } rows[] = {
-        { "MemTotal", 1 },      { "MemFree", 2 },       { "MemAvailable", 2 },
-        { "Buffers", 0 },       { "Cached", 3 },        { "SwapCached", 0 },
-        { "Active", 4 },        { "Inactive", 0 },      { "Active(anon)", 4 },
-        { "Inactive(anon)", 0 },{ "Active(file)", 0 },  { "Inactive(file)", 0 },
-        { "Unevictable", 0 },   { "Mlocked", 0 },       { "SwapTotal", 0 },
-        { "SwapFree", 0 },      { "Zswap", 0 },         { "Zswapped", 0 },
-        { "Dirty", 0 },         { "Writeback", 0 },     { "AnonPages", 4 },
-        { "Mapped", 0 },        { "Shmem", 3 },         { "KReclaimable", 0 },
-        { "Slab", 0 },          { "SReclaimable", 0 },  { "SUnreclaim", 0 },
-        { "KernelStack", 0 },   { "PageTables", 0 },    { "SecPageTables", 0 },
-        { "NFS_Unstable", 0 },  { "Bounce", 0 },        { "WritebackTmp", 0 },
-        { "CommitLimit", 5 },   { "Committed_AS", 4 },  { "VmallocTotal", 6 },
-        { "VmallocUsed", 0 },   { "VmallocChunk", 0 },  { "Percpu", 0 },
-        { "AnonHugePages", 0 }, { "ShmemHugePages", 0 },{ "ShmemPmdMapped", 0 },
-        { "FileHugePages", 0 }, { "FilePmdMapped", 0 },
+        { "MemTotal", 1 },       { "MemFree", 2 },        { "MemAvailable", 2 },
+        { "Buffers", 0 },        { "Cached", 3 },         { "SwapCached", 0 },
+        { "Active", 4 },         { "Inactive", 0 },       { "Active(anon)", 4 },
+        { "Inactive(anon)", 0 }, { "Active(file)", 0 },   { "Inactive(file)", 0 },
+        { "Unevictable", 0 },    { "Mlocked", 0 },        { "SwapTotal", 0 },
+        { "SwapFree", 0 },       { "Zswap", 0 },          { "Zswapped", 0 },
+        { "Dirty", 0 },          { "Writeback", 0 },      { "AnonPages", 4 },
+        { "Mapped", 0 },         { "Shmem", 3 },          { "KReclaimable", 0 },
+        { "Slab", 0 },           { "SReclaimable", 0 },   { "SUnreclaim", 0 },
+        { "KernelStack", 0 },    { "PageTables", 0 },     { "SecPageTables", 0 },
+        { "NFS_Unstable", 0 },   { "Bounce", 0 },         { "WritebackTmp", 0 },
+        { "CommitLimit", 5 },    { "Committed_AS", 4 },   { "VmallocTotal", 6 },
+        { "VmallocUsed", 0 },    { "VmallocChunk", 0 },   { "Percpu", 0 },
+        { "AnonHugePages", 0 },  { "ShmemHugePages", 0 }, { "ShmemPmdMapped", 0 },
+        { "FileHugePages", 0 },  { "FilePmdMapped", 0 },
     };
     uint64_t rss = proc_rss_total(), kept = kcharged();
     uint64_t used = MIN(rss + kept, kernel.mem_total);
-    uint64_t values[] = { 0, kernel.mem_total, kernel.mem_total - used, kept, rss,
-                          kernel.mem_total / 2, 34359738367ull * 1024 };
+    uint64_t values[] = { 0,   kernel.mem_total,     kernel.mem_total - used, kept,
+                          rss, kernel.mem_total / 2, 34359738367ull * 1024 };
 
     (void)t, (void)n, (void)o;
     for (unsigned k = 0; k < ARRAY_SIZE(rows); k++) {
@@ -87,8 +87,9 @@ PROC_SHOW(proc_show_meminfo)
         pt_printf(out, "%*lu kB\n", (int)(24 - (out->len - before)),
                   (unsigned long)(values[rows[k].what] / 1024));
     }
-    pt_puts(out, "HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\n"
-                 "HugePages_Surp:        0\nHugepagesize:       2048 kB\nHugetlb:               0 kB\n");
+    pt_puts(out,
+            "HugePages_Total:       0\nHugePages_Free:        0\nHugePages_Rsvd:        0\n"
+            "HugePages_Surp:        0\nHugepagesize:       2048 kB\nHugetlb:               0 kB\n");
     return 0;
 }
 

@@ -21,8 +21,9 @@ static const char *const heads[] = {
                       "      st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref "
                       "pointer drops\n",
     [PROC_NET_UNIX] = "Num       RefCount Protocol Flags    Type St Inode Path\n",
-    [PROC_NET_NETLINK] = "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    "
-                         "Drops    Inode\n",
+    [PROC_NET_NETLINK] =
+        "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    "
+        "Drops    Inode\n",
 };
 
 void (*proc_net_rows)(enum proc_net_table table, struct ptext *out) = net_proc_rows;
@@ -47,8 +48,11 @@ static PROC_SHOW(show_dev)
     (void)t, (void)n, (void)o;
     net_lo_stats(&b, &p);
     pt_puts(out, dev);
-    pt_printf(out, "    lo: %7" PRIu64 " %7" PRIu64 "    0    0    0     0          0         0 %8" PRIu64
-                   " %7" PRIu64 "    0    0    0     0       0          0\n", b, p, b, p);
+    pt_printf(out,
+              "    lo: %7" PRIu64 " %7" PRIu64
+              "    0    0    0     0          0         0 %8" PRIu64 " %7" PRIu64
+              "    0    0    0     0       0          0\n",
+              b, p, b, p);
     return 0;
 }
 
@@ -66,19 +70,22 @@ static const char sockstat[] = "sockets: used 0\nTCP: inuse 0 orphan 0 tw 0 allo
                                "UDP: inuse 0 mem 0\nRAW: inuse 0\nFRAG: inuse 0 memory 0\n";
 
 static const struct pnode net_nodes[] = {
-    PTEXT("arp", 0444, "IP address       HW type     Flags       HW address            Mask     "
-                       "Device\n"),
+    PTEXT("arp", 0444,
+          "IP address       HW type     Flags       HW address            Mask     "
+          "Device\n"),
     PFILE("dev", 0444, show_dev),
     PTEXT("dev_mcast", 0444, ""),
     PTEXT("if_inet6", 0444, if_inet6),
     PTEXT("igmp", 0444, "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n"),
     PTEXT("ipv6_route", 0444, ipv6_route),
-    PTEXT("netstat", 0444, "TcpExt: SyncookiesSent\nTcpExt: 0\nIpExt: InOctets OutOctets\nIpExt: 0 0\n"),
+    PTEXT("netstat", 0444,
+          "TcpExt: SyncookiesSent\nTcpExt: 0\nIpExt: InOctets OutOctets\nIpExt: 0 0\n"),
     PFILE_ARG("netlink", 0444, show_table, PROC_NET_NETLINK),
     PTEXT("packet", 0444, "sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n"),
     PTEXT("protocols", 0444, ""),
-    PTEXT("raw", 0444, "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
-                       "   uid  timeout inode ref pointer drops\n"),
+    PTEXT("raw", 0444,
+          "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
+          "   uid  timeout inode ref pointer drops\n"),
     PTEXT("route", 0444, route),
     PTEXT("snmp", 0444, snmp),
     PTEXT("sockstat", 0444, sockstat),

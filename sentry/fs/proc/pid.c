@@ -158,8 +158,7 @@ static int64_t next_tid(struct task *t, const struct pobj *o, int64_t min)
     if (o->group->reaped)
         return -ENOENT;
     list_for_each(c, &o->group->tasks, group_link)
-        if (c->tid >= min && (best < 0 || c->tid < best) &&
-            (!c->dead || c == o->group->leader))
+        if (c->tid >= min && (best < 0 || c->tid < best) && (!c->dead || c == o->group->leader))
             best = c->tid;
     return best;
 }
@@ -180,51 +179,53 @@ static int tid_object(struct task *t, const struct pobj *o, int64_t num, struct 
 
 /* ---- the tables ---- */
 
-#define MAGIC_LINK(n) { .name = #n, .mode = S_IFLNK | 0777, .readlink = read_##n, .follow = follow_##n }
-#define GUARDED(n, m, fn) { .name = n, .mode = S_IFREG | (m), .show = fn, .may_open = proc_may_access }
+#define MAGIC_LINK(n)                                                                              \
+    {                                                                                              \
+        .name = #n, .mode = S_IFLNK | 0777, .readlink = read_##n, .follow = follow_##n             \
+    }
+#define GUARDED(n, m, fn)                                                                          \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | (m), .show = fn, .may_open = proc_may_access                  \
+    }
 
 /* What a process and a thread both have. */
 #define COMMON_NODES                                                                               \
     { .name = "fd", .mode = S_IFDIR | 0500, .dir = &proc_fd_dir },                                 \
-    { .name = "fdinfo", .mode = S_IFDIR | 0555, .dir = &proc_fdinfo_dir },                         \
-    { .name = "ns", .mode = S_IFDIR | 0511, .dir = &proc_ns_dir },                                 \
-    PDIR("net", &proc_net_dir),                                                                    \
-    GUARDED("environ", 0400, proc_show_environ),                                                   \
-    GUARDED("auxv", 0400, proc_show_auxv),                                                         \
-    PFILE("status", 0444, proc_show_status),                                                       \
-    GUARDED("personality", 0400, proc_show_personality),                                           \
-    PFILE("limits", 0444, proc_show_limits),                                                       \
-    { .name = "sched", .mode = S_IFREG | 0644, .show = proc_show_sched },                          \
-    PFILE_RW("comm", 0644, proc_show_comm, proc_store_comm),                                       \
-    GUARDED("syscall", 0400, proc_show_syscall),                                                   \
-    PFILE("cmdline", 0444, proc_show_cmdline),                                                     \
-    PFILE("statm", 0444, proc_show_statm),                                                         \
-    GUARDED("maps", 0444, proc_show_maps),                                                         \
-    { .name = "mem", .mode = S_IFREG | 0600, .fops = &proc_mem_fops, .may_open = proc_may_access },\
-    MAGIC_LINK(cwd),                                                                               \
-    MAGIC_LINK(root),                                                                              \
-    MAGIC_LINK(exe),                                                                               \
-    PFILE("mounts", 0444, proc_show_mounts),                                                       \
-    PFILE("mountinfo", 0444, proc_show_mountinfo),                                                 \
-    GUARDED("smaps", 0444, proc_show_smaps),                                                       \
-    GUARDED("smaps_rollup", 0444, proc_show_smaps_rollup),                                         \
-    PTEXT("wchan", 0444, "0"),                                                                     \
-    GUARDED("stack", 0400, proc_show_text),                                                        \
-    PFILE("schedstat", 0444, proc_show_schedstat),                                                 \
-    PTEXT("cpuset", 0444, "/\n"),                                                                  \
-    PTEXT("cgroup", 0444, "0::/\n"),                                                               \
-    PFILE_ARG("oom_score", 0444, proc_show_oom, 0),                                                \
-    { .name = "oom_adj", .mode = S_IFREG | 0644, .show = proc_show_oom, .store = proc_store_oom,   \
-      .arg = 1 },                                                                                  \
-    { .name = "oom_score_adj", .mode = S_IFREG | 0644, .show = proc_show_oom,                      \
-      .store = proc_store_oom, .arg = 2 },                                                         \
-    PTEXT("loginuid", 0644, "4294967295"),                                                         \
-    PTEXT("sessionid", 0444, "4294967295"),                                                        \
-    GUARDED("io", 0400, proc_show_io),                                                             \
-    PFILE("uid_map", 0644, proc_show_idmap),                                                       \
-    PFILE("gid_map", 0644, proc_show_idmap),                                                       \
-    PFILE("projid_map", 0644, proc_show_idmap),                                                    \
-    PTEXT("setgroups", 0644, "allow\n")
+        { .name = "fdinfo", .mode = S_IFDIR | 0555, .dir = &proc_fdinfo_dir },                     \
+        { .name = "ns", .mode = S_IFDIR | 0511, .dir = &proc_ns_dir }, PDIR("net", &proc_net_dir), \
+        GUARDED("environ", 0400, proc_show_environ), GUARDED("auxv", 0400, proc_show_auxv),        \
+        PFILE("status", 0444, proc_show_status),                                                   \
+        GUARDED("personality", 0400, proc_show_personality),                                       \
+        PFILE("limits", 0444, proc_show_limits),                                                   \
+        { .name = "sched", .mode = S_IFREG | 0644, .show = proc_show_sched },                      \
+        PFILE_RW("comm", 0644, proc_show_comm, proc_store_comm),                                   \
+        GUARDED("syscall", 0400, proc_show_syscall), PFILE("cmdline", 0444, proc_show_cmdline),    \
+        PFILE("statm", 0444, proc_show_statm), GUARDED("maps", 0444, proc_show_maps),              \
+        { .name = "mem",                                                                           \
+          .mode = S_IFREG | 0600,                                                                  \
+          .fops = &proc_mem_fops,                                                                  \
+          .may_open = proc_may_access },                                                           \
+        MAGIC_LINK(cwd), MAGIC_LINK(root), MAGIC_LINK(exe),                                        \
+        PFILE("mounts", 0444, proc_show_mounts), PFILE("mountinfo", 0444, proc_show_mountinfo),    \
+        GUARDED("smaps", 0444, proc_show_smaps),                                                   \
+        GUARDED("smaps_rollup", 0444, proc_show_smaps_rollup), PTEXT("wchan", 0444, "0"),          \
+        GUARDED("stack", 0400, proc_show_text), PFILE("schedstat", 0444, proc_show_schedstat),     \
+        PTEXT("cpuset", 0444, "/\n"), PTEXT("cgroup", 0444, "0::/\n"),                             \
+        PFILE_ARG("oom_score", 0444, proc_show_oom, 0),                                            \
+        { .name = "oom_adj",                                                                       \
+          .mode = S_IFREG | 0644,                                                                  \
+          .show = proc_show_oom,                                                                   \
+          .store = proc_store_oom,                                                                 \
+          .arg = 1 },                                                                              \
+        { .name = "oom_score_adj",                                                                 \
+          .mode = S_IFREG | 0644,                                                                  \
+          .show = proc_show_oom,                                                                   \
+          .store = proc_store_oom,                                                                 \
+          .arg = 2 },                                                                              \
+        PTEXT("loginuid", 0644, "4294967295"), PTEXT("sessionid", 0444, "4294967295"),             \
+        GUARDED("io", 0400, proc_show_io), PFILE("uid_map", 0644, proc_show_idmap),                \
+        PFILE("gid_map", 0644, proc_show_idmap), PFILE("projid_map", 0644, proc_show_idmap),       \
+        PTEXT("setgroups", 0644, "allow\n")
 
 static const struct pnode tid_nodes[] = {
     COMMON_NODES,
@@ -242,7 +243,9 @@ static const struct pnode pid_nodes[] = {
     PFILE_ARG("stat", 0444, proc_show_stat, 0),
     { .name = "mountstats", .mode = S_IFREG | 0400, .show = proc_show_mountstats },
     PTEXT("coredump_filter", 0644, "00000033\n"),
-    { .name = "timerslack_ns", .mode = S_IFREG | 0666, .show = proc_show_slack,
+    { .name = "timerslack_ns",
+      .mode = S_IFREG | 0666,
+      .show = proc_show_slack,
       .store = proc_store_slack },
 };
 const struct pdir proc_pid_dir = { PNODES(pid_nodes) };

@@ -151,15 +151,16 @@ static PROC_SHOW(show_fdinfo)
     return 0;
 }
 
-static const struct pnode fd_child = {
-    .mode = S_IFLNK | 0700, .readlink = fd_readlink, .follow = fd_follow
-};
+static const struct pnode fd_child = { .mode = S_IFLNK | 0700,
+                                       .readlink = fd_readlink,
+                                       .follow = fd_follow };
 static const struct pnode fdinfo_child = { .mode = S_IFREG | 0444, .show = show_fdinfo };
 
-const struct pdir proc_fd_dir = {
-    .child = &fd_child, .next = next_fd, .object = fd_object, .child_mode = fd_mode,
-    .may_list = proc_may_access
-};
+const struct pdir proc_fd_dir = { .child = &fd_child,
+                                  .next = next_fd,
+                                  .object = fd_object,
+                                  .child_mode = fd_mode,
+                                  .may_list = proc_may_access };
 const struct pdir proc_fdinfo_dir = {
     .child = &fdinfo_child, .next = next_fd, .object = fd_object, .may_list = proc_may_access
 };
@@ -194,15 +195,10 @@ static ssize_t read_time_for_children(struct task *t, const struct pobj *o, char
 }
 
 static const struct pnode ns_nodes[] = {
-    PLINK("cgroup", read_cgroup),
-    PLINK("ipc", read_ipc),
-    PLINK("mnt", read_mnt),
-    PLINK("net", read_net),
-    PLINK("pid", read_pid),
-    PLINK("pid_for_children", read_pid_for_children),
-    PLINK("time", read_time),
-    PLINK("time_for_children", read_time_for_children),
-    PLINK("user", read_user),
-    PLINK("uts", read_uts),
+    PLINK("cgroup", read_cgroup), PLINK("ipc", read_ipc),
+    PLINK("mnt", read_mnt),       PLINK("net", read_net),
+    PLINK("pid", read_pid),       PLINK("pid_for_children", read_pid_for_children),
+    PLINK("time", read_time),     PLINK("time_for_children", read_time_for_children),
+    PLINK("user", read_user),     PLINK("uts", read_uts),
 };
 const struct pdir proc_ns_dir = { PNODES(ns_nodes), .may_list = proc_may_access };

@@ -177,14 +177,16 @@ static void print_usage(uint64_t size, uint64_t rss, uint64_t anon, bool rollup,
     unsigned long k = 1024, r = rss / k, a = MIN(anon, rss) / k;
 
     if (!rollup)
-        pt_printf(out, "Size:           %8lu kB\nKernelPageSize:        4 kB\n"
-                       "MMUPageSize:           4 kB\n",
+        pt_printf(out,
+                  "Size:           %8lu kB\nKernelPageSize:        4 kB\n"
+                  "MMUPageSize:           4 kB\n",
                   (unsigned long)size / k);
     pt_printf(out, "Rss:            %8lu kB\nPss:            %8lu kB\nPss_Dirty:      %8lu kB\n", r,
               r, a);
     if (rollup)
-        pt_printf(out, "Pss_Anon:       %8lu kB\nPss_File:       %8lu kB\nPss_Shmem:      %8lu kB\n",
-                  a, r - a, 0ul);
+        pt_printf(out,
+                  "Pss_Anon:       %8lu kB\nPss_File:       %8lu kB\nPss_Shmem:      %8lu kB\n", a,
+                  r - a, 0ul);
     pt_printf(out,
               "Shared_Clean:   %8lu kB\nShared_Dirty:   %8lu kB\nPrivate_Clean:  %8lu kB\n"
               "Private_Dirty:  %8lu kB\nReferenced:     %8lu kB\nAnonymous:      %8lu kB\n"
@@ -229,7 +231,8 @@ PROC_SHOW(proc_show_smaps_rollup)
         rss += rs.r[k].m.rss;
         anon += rs.r[k].m.anon;
     }
-    pt_printf(out, "%08lx-%08lx ---p 00000000 00:00 0 ", rs.n ? (unsigned long)rs.r[0].m.start : 0ul,
+    pt_printf(out, "%08lx-%08lx ---p 00000000 00:00 0 ",
+              rs.n ? (unsigned long)rs.r[0].m.start : 0ul,
               rs.n ? (unsigned long)rs.r[rs.n - 1].m.end : 0ul);
     while (out->len < 73 && !out->failed)
         pt_puts(out, " ");

@@ -195,14 +195,13 @@ PROC_SHOW(proc_show_stat)
     take_memory(&m, o);
     pt_printf(out, "%d (%s) %c %d %d %d %u %d %u %lu %lu %lu %lu", s.tid, s.comm, s.state, s.ppid,
               s.pgid, s.sid, s.tty, s.tpgid, m.there ? 4194304u : 4194316u,
-              (unsigned long)s.ru.minflt, (unsigned long)s.cru.minflt,
-              (unsigned long)s.ru.majflt, (unsigned long)s.cru.majflt);
+              (unsigned long)s.ru.minflt, (unsigned long)s.cru.minflt, (unsigned long)s.ru.majflt,
+              (unsigned long)s.cru.majflt);
     pt_printf(out, " %lu %lu %lu %lu %d %d %u 0 %lu %lu %lu %lu",
               (unsigned long)proc_ticks(s.utime), (unsigned long)proc_ticks(s.stime),
-              (unsigned long)proc_ticks(s.cutime), (unsigned long)proc_ticks(s.cstime),
-              20 + s.nice, s.nice, s.threads, (unsigned long)proc_ticks(s.start),
-              (unsigned long)m.use.vsize, (unsigned long)(m.use.rss / PAGE_SIZE_4K),
-              (unsigned long)s.rss.rlim_cur);
+              (unsigned long)proc_ticks(s.cutime), (unsigned long)proc_ticks(s.cstime), 20 + s.nice,
+              s.nice, s.threads, (unsigned long)proc_ticks(s.start), (unsigned long)m.use.vsize,
+              (unsigned long)(m.use.rss / PAGE_SIZE_4K), (unsigned long)s.rss.rlim_cur);
     pt_printf(out, " %lu %lu %lu 0 0 %lu %lu %lu %lu 0 0 0 %d 0 0 0 0 0 0",
               may ? (unsigned long)m.start_code : 1ul, may ? (unsigned long)m.end_code : 1ul,
               may ? (unsigned long)m.start_stack : 0ul, (unsigned long)(s.pending & 0x7fffffff),
@@ -211,9 +210,9 @@ PROC_SHOW(proc_show_stat)
               o->task && o->task != o->group->leader ? -1 : s.exit_signal);
     if (may)
         pt_printf(out, " %lu %lu %lu %lu %lu %lu %lu %d\n", (unsigned long)m.start_data,
-                  (unsigned long)m.end_data, (unsigned long)m.start_brk,
-                  (unsigned long)m.arg_start, (unsigned long)m.arg_end,
-                  (unsigned long)m.env_start, (unsigned long)m.env_end, s.exit_code);
+                  (unsigned long)m.end_data, (unsigned long)m.start_brk, (unsigned long)m.arg_start,
+                  (unsigned long)m.arg_end, (unsigned long)m.env_start, (unsigned long)m.env_end,
+                  s.exit_code);
     else
         pt_puts(out, " 0 0 0 0 0 0 0 0\n");
     return 0;
@@ -315,9 +314,9 @@ PROC_SHOW(proc_show_status)
     pt_printf(out,
               "Threads:\t%u\nSigQ:\t%d/%lu\nSigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\n"
               "SigIgn:\t%016lx\nSigCgt:\t%016lx\n",
-              s.threads, s.nqueued, (unsigned long)s.sigpending.rlim_cur,
-              (unsigned long)s.pending, (unsigned long)s.shared, (unsigned long)s.blocked,
-              (unsigned long)s.ignored, (unsigned long)s.caught);
+              s.threads, s.nqueued, (unsigned long)s.sigpending.rlim_cur, (unsigned long)s.pending,
+              (unsigned long)s.shared, (unsigned long)s.blocked, (unsigned long)s.ignored,
+              (unsigned long)s.caught);
     for (unsigned k = 0; k < ARRAY_SIZE(caps); k++)
         pt_printf(out, "Cap%s:\t%016lx\n", caps[k], (unsigned long)s.caps[k]);
     pt_printf(out,

@@ -14,7 +14,8 @@
 struct files;
 struct mm;
 
-#define PROC_SHOW(fn) int fn(struct task *t, const struct pnode *n, const struct pobj *o, struct ptext *out)
+#define PROC_SHOW(fn)                                                                              \
+    int fn(struct task *t, const struct pnode *n, const struct pobj *o, struct ptext *out)
 #define PROC_STORE(fn)                                                                             \
     ssize_t fn(struct task *t, const struct pnode *n, const struct pobj *o, const char *buf,       \
                size_t len)

@@ -101,13 +101,16 @@ static const char devices[] = "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /d
                               "  5 /dev/ptmx\n 10 misc\n136 pts\n\nBlock devices:\n";
 static const char cgroups[] = "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"
                               "cpuset\t0\t1\t1\ncpu\t0\t1\t1\nmemory\t0\t1\t1\npids\t0\t1\t1\n";
-static const char sem_head[] = "       key      semid perms      nsems   uid   gid  cuid  cgid      "
-                               "otime      ctime\n";
-static const char shm_head[] = "       key      shmid perms                  size  cpid  lpid nattch"
-                               "   uid   gid  cuid  cgid      atime      dtime      ctime"
-                               "                   rss                  swap\n";
-static const char msg_head[] = "       key      msqid perms      cbytes       qnum lspid lrpid   uid"
-                               "   gid  cuid  cgid      stime      rtime      ctime\n";
+static const char sem_head[] =
+    "       key      semid perms      nsems   uid   gid  cuid  cgid      "
+    "otime      ctime\n";
+static const char shm_head[] =
+    "       key      shmid perms                  size  cpid  lpid nattch"
+    "   uid   gid  cuid  cgid      atime      dtime      ctime"
+    "                   rss                  swap\n";
+static const char msg_head[] =
+    "       key      msqid perms      cbytes       qnum lspid lrpid   uid"
+    "   gid  cuid  cgid      stime      rtime      ctime\n";
 static const char pressure[] = "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
                                "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
 
@@ -119,8 +122,9 @@ static const struct pnode sysvipc_nodes[] = {
 static const struct pdir sysvipc_dir = { PNODES(sysvipc_nodes) };
 
 static const struct pnode tty_nodes[] = {
-    PTEXT("drivers", 0444, "/dev/tty             /dev/tty        5       0 system:/dev/tty\n"
-                           "pty_slave            /dev/pts      136 0-1048575 pty:slave\n"),
+    PTEXT("drivers", 0444,
+          "/dev/tty             /dev/tty        5       0 system:/dev/tty\n"
+          "pty_slave            /dev/pts      136 0-1048575 pty:slave\n"),
     PTEXT("ldiscs", 0444, "n_tty       0\n"),
 };
 static const struct pdir tty_dir = { PNODES(tty_nodes) };
@@ -169,9 +173,8 @@ static const struct pnode root_nodes[] = {
 };
 
 static const struct pnode pid_child = { .mode = S_IFDIR | 0555, .dir = &proc_pid_dir };
-const struct pdir proc_root_dir = {
-    PNODES(root_nodes), .child = &pid_child, .next = next_pid, .object = pid_object
-};
+const struct pdir proc_root_dir = { PNODES(root_nodes), .child = &pid_child, .next = next_pid,
+                                    .object = pid_object };
 
 struct super *proc_new(void)
 {

@@ -19,8 +19,10 @@ static PROC_STORE(refuse)
 }
 
 #define SYSCTL(n, text)                                                                            \
-    { .name = n, .mode = S_IFREG | 0644, .show = proc_show_text, .store = refuse,                  \
-      .arg = (long)(uintptr_t)(text "\n") }
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | 0644, .show = proc_show_text, .store = refuse,                \
+        .arg = (long)(uintptr_t)(text "\n")                                                        \
+    }
 
 enum { HOSTNAME, DOMAINNAME, THREADS_MAX, FILE_NR, NS_LAST_PID };
 
@@ -47,7 +49,10 @@ static PROC_SHOW(show_dynamic)
     return 0;
 }
 
-#define DYNAMIC(n, m, what) { .name = n, .mode = S_IFREG | (m), .show = show_dynamic, .store = refuse, .arg = what }
+#define DYNAMIC(n, m, what)                                                                        \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | (m), .show = show_dynamic, .store = refuse, .arg = what       \
+    }
 
 /* ---- kernel.random ---- */
 
@@ -95,12 +100,9 @@ static PROC_SHOW(show_boot_id)
 }
 
 static const struct pnode random_nodes[] = {
-    PFILE("boot_id", 0444, show_boot_id),
-    PTEXT("entropy_avail", 0444, "256\n"),
-    PTEXT("poolsize", 0444, "256\n"),
-    SYSCTL("urandom_min_reseed_secs", "60"),
-    PFILE("uuid", 0444, show_uuid),
-    SYSCTL("write_wakeup_threshold", "256"),
+    PFILE("boot_id", 0444, show_boot_id), PTEXT("entropy_avail", 0444, "256\n"),
+    PTEXT("poolsize", 0444, "256\n"),     SYSCTL("urandom_min_reseed_secs", "60"),
+    PFILE("uuid", 0444, show_uuid),       SYSCTL("write_wakeup_threshold", "256"),
 };
 static const struct pdir random_dir = { PNODES(random_nodes) };
 
@@ -196,11 +198,8 @@ static const struct pdir inotify_dir = { PNODES(inotify_nodes) };
 static const struct pnode epoll_nodes[] = { SYSCTL("max_user_watches", "1048576") };
 static const struct pdir epoll_dir = { PNODES(epoll_nodes) };
 static const struct pnode mqueue_nodes[] = {
-    SYSCTL("msg_default", "10"),
-    SYSCTL("msg_max", "10"),
-    SYSCTL("msgsize_default", "8192"),
-    SYSCTL("msgsize_max", "8192"),
-    SYSCTL("queues_max", "256"),
+    SYSCTL("msg_default", "10"),   SYSCTL("msg_max", "10"),     SYSCTL("msgsize_default", "8192"),
+    SYSCTL("msgsize_max", "8192"), SYSCTL("queues_max", "256"),
 };
 static const struct pdir mqueue_dir = { PNODES(mqueue_nodes) };
 
@@ -231,12 +230,9 @@ static const struct pnode fs_nodes[] = {
 static const struct pdir fs_dir = { PNODES(fs_nodes) };
 
 static const struct pnode core_nodes[] = {
-    SYSCTL("netdev_max_backlog", "1000"),
-    SYSCTL("optmem_max", "131072"),
-    SYSCTL("rmem_default", "212992"),
-    SYSCTL("rmem_max", "212992"),
-    SYSCTL("somaxconn", "4096"),
-    SYSCTL("wmem_default", "212992"),
+    SYSCTL("netdev_max_backlog", "1000"), SYSCTL("optmem_max", "131072"),
+    SYSCTL("rmem_default", "212992"),     SYSCTL("rmem_max", "212992"),
+    SYSCTL("somaxconn", "4096"),          SYSCTL("wmem_default", "212992"),
     SYSCTL("wmem_max", "212992"),
 };
 static const struct pdir core_dir = { PNODES(core_nodes) };
@@ -279,7 +275,8 @@ static const struct pnode ipv6_conf_nodes[] = {
     PDIR("lo", &ipv6_if_dir),
 };
 static const struct pdir ipv6_conf_dir = { PNODES(ipv6_conf_nodes) };
-static const struct pnode ipv6_nodes[] = { SYSCTL("bindv6only", "0"), PDIR("conf", &ipv6_conf_dir) };
+static const struct pnode ipv6_nodes[] = { SYSCTL("bindv6only", "0"),
+                                           PDIR("conf", &ipv6_conf_dir) };
 static const struct pdir ipv6_dir = { PNODES(ipv6_nodes) };
 
 static const struct pnode unix_nodes[] = { SYSCTL("max_dgram_qlen", "512") };
@@ -304,8 +301,8 @@ static const struct pnode user_nodes[] = {
 static const struct pdir user_dir = { PNODES(user_nodes) };
 
 static const struct pnode sys_nodes[] = {
-    PDIR("abi", &empty_dir),   PDIR("debug", &empty_dir), PDIR("dev", &empty_dir),
-    PDIR("fs", &fs_dir),       PDIR("kernel", &kernel_dir), PDIR("net", &net_dir),
-    PDIR("user", &user_dir),   PDIR("vm", &vm_dir),
+    PDIR("abi", &empty_dir), PDIR("debug", &empty_dir),   PDIR("dev", &empty_dir),
+    PDIR("fs", &fs_dir),     PDIR("kernel", &kernel_dir), PDIR("net", &net_dir),
+    PDIR("user", &user_dir), PDIR("vm", &vm_dir),
 };
 const struct pdir proc_sys_dir = { PNODES(sys_nodes) };

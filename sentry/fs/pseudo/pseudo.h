@@ -93,9 +93,24 @@ const struct pobj *pobj_of(const struct inode *i);
 int pseudo_parse(const char *buf, size_t len, int64_t min, int64_t max, int64_t *ret);
 
 /* tables */
-#define PFILE(n, m, fn) { .name = n, .mode = S_IFREG | (m), .show = fn }
-#define PFILE_ARG(n, m, fn, a) { .name = n, .mode = S_IFREG | (m), .show = fn, .arg = a }
-#define PFILE_RW(n, m, fn, st) { .name = n, .mode = S_IFREG | (m), .show = fn, .store = st }
-#define PDIR(n, d) { .name = n, .mode = S_IFDIR | 0555, .dir = d }
-#define PLINK(n, fn) { .name = n, .mode = S_IFLNK | 0777, .readlink = fn }
+#define PFILE(n, m, fn)                                                                            \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | (m), .show = fn                                               \
+    }
+#define PFILE_ARG(n, m, fn, a)                                                                     \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | (m), .show = fn, .arg = a                                     \
+    }
+#define PFILE_RW(n, m, fn, st)                                                                     \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | (m), .show = fn, .store = st                                  \
+    }
+#define PDIR(n, d)                                                                                 \
+    {                                                                                              \
+        .name = n, .mode = S_IFDIR | 0555, .dir = d                                                \
+    }
+#define PLINK(n, fn)                                                                               \
+    {                                                                                              \
+        .name = n, .mode = S_IFLNK | 0777, .readlink = fn                                          \
+    }
 #define PNODES(a) .nodes = a, .nnodes = ARRAY_SIZE(a)

@@ -200,7 +200,8 @@ static int cpu_object(struct task *t, const struct pobj *o, int64_t num, struct 
     return 0;
 }
 
-static const struct pnode smt_nodes[] = { STEXT("active", "0\n"), STEXT("control", "notsupported\n") };
+static const struct pnode smt_nodes[] = { STEXT("active", "0\n"),
+                                          STEXT("control", "notsupported\n") };
 static const struct pdir smt_dir = { PNODES(smt_nodes) };
 
 static const struct pnode cpus_nodes[] = {
@@ -212,9 +213,8 @@ static const struct pnode cpus_nodes[] = {
     PFILE_ARG("present", 0444, show_cpus, LIST),
     PDIR("smt", &smt_dir),
 };
-static const struct pdir cpus_dir = {
-    PNODES(cpus_nodes), .prefix = "cpu", .child = &cpu_child, .next = next_cpu, .object = cpu_object
-};
+static const struct pdir cpus_dir = { PNODES(cpus_nodes), .prefix = "cpu", .child = &cpu_child,
+                                      .next = next_cpu, .object = cpu_object };
 
 /* ---- /sys/devices/system/node ---- */
 
@@ -242,9 +242,8 @@ static const struct pnode node0_nodes[] = {
 static const struct pdir node0_dir = { PNODES(node0_nodes) };
 
 static const struct pnode node_nodes[] = {
-    STEXT("has_cpu", "0\n"),           STEXT("has_memory", "0\n"),
-    STEXT("has_normal_memory", "0\n"), PDIR("node0", &node0_dir),
-    STEXT("online", "0\n"),            STEXT("possible", "0\n"),
+    STEXT("has_cpu", "0\n"),   STEXT("has_memory", "0\n"), STEXT("has_normal_memory", "0\n"),
+    PDIR("node0", &node0_dir), STEXT("online", "0\n"),     STEXT("possible", "0\n"),
 };
 static const struct pdir node_dir = { PNODES(node_nodes) };
 
@@ -320,7 +319,8 @@ static const struct pdir devices_dir = { PNODES(devices_nodes) };
 
 static const struct pnode bus_nodes[] = { PDIR("cpu", &empty_dir), PDIR("node", &empty_dir) };
 static const struct pdir bus_dir = { PNODES(bus_nodes) };
-static const struct pnode class_nodes[] = { PDIR("block", &empty_dir), PDIR("net", &class_net_dir) };
+static const struct pnode class_nodes[] = { PDIR("block", &empty_dir),
+                                            PDIR("net", &class_net_dir) };
 static const struct pdir class_dir = { PNODES(class_nodes) };
 static const struct pnode dev_nodes[] = { PDIR("block", &empty_dir), PDIR("char", &empty_dir) };
 static const struct pdir dev_dir = { PNODES(dev_nodes) };
@@ -328,9 +328,9 @@ static const struct pnode fs_nodes[] = { PDIR("cgroup", &empty_dir) };
 static const struct pdir fs_dir = { PNODES(fs_nodes) };
 
 static const struct pnode root_nodes[] = {
-    PDIR("block", &empty_dir),    PDIR("bus", &bus_dir),       PDIR("class", &class_dir),
-    PDIR("dev", &dev_dir),        PDIR("devices", &devices_dir), PDIR("firmware", &empty_dir),
-    PDIR("fs", &fs_dir),          PDIR("kernel", &kernel_dir), PDIR("module", &empty_dir),
+    PDIR("block", &empty_dir), PDIR("bus", &bus_dir),         PDIR("class", &class_dir),
+    PDIR("dev", &dev_dir),     PDIR("devices", &devices_dir), PDIR("firmware", &empty_dir),
+    PDIR("fs", &fs_dir),       PDIR("kernel", &kernel_dir),   PDIR("module", &empty_dir),
     PDIR("power", &empty_dir),
 };
 static const struct pdir root_dir = { PNODES(root_nodes) };

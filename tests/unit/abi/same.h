@@ -12,12 +12,27 @@ struct same {
     size_t ours, theirs;
 };
 
-#define SIZE(a, b) { "sizeof " #a, sizeof(struct a), sizeof(struct b) }
+#define SIZE(a, b)                                                                                 \
+    {                                                                                              \
+        "sizeof " #a, sizeof(struct a), sizeof(struct b)                                           \
+    }
 /* The same where no header of this machine has the structure (or has an older one). */
-#define SIZE_IS(a, n) { "sizeof " #a, sizeof(struct a), n }
-#define AT(a, ma, b, mb) { #a "." #ma, offsetof(struct a, ma), offsetof(struct b, mb) }
-#define AT_IS(a, ma, n) { #a "." #ma, offsetof(struct a, ma), n }
-#define VALUE(a, b) { #a, (size_t)(a), (size_t)(b) }
+#define SIZE_IS(a, n)                                                                              \
+    {                                                                                              \
+        "sizeof " #a, sizeof(struct a), n                                                          \
+    }
+#define AT(a, ma, b, mb)                                                                           \
+    {                                                                                              \
+#a "." #ma, offsetof(struct a, ma), offsetof(struct b, mb)                                 \
+    }
+#define AT_IS(a, ma, n)                                                                            \
+    {                                                                                              \
+#a "." #ma, offsetof(struct a, ma), n                                                      \
+    }
+#define VALUE(a, b)                                                                                \
+    {                                                                                              \
+#a, (size_t)(a), (size_t)(b)                                                               \
+    }
 
 static inline unsigned same_failures(const struct same *s, size_t n)
 {

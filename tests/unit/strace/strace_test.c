@@ -75,13 +75,15 @@ START_TEST(flags_and_values)
         call(0x7f0000000000, SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
              (uint64_t)-1, 0),
         "mmap(NULL, 4096, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000000000"));
-    ck_assert_ptr_nonnull(strstr(call(3, SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 6, 0, 0, 0),
-                                 "socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, IPPROTO_TCP) = 3"));
+    ck_assert_ptr_nonnull(
+        strstr(call(3, SYS_socket, AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 6, 0, 0, 0),
+               "socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, IPPROTO_TCP) = 3"));
     ck_assert_ptr_nonnull(strstr(call(0x8002, SYS_fcntl, 1, F_GETFL, 99, 0, 0, 0),
                                  "fcntl(1, F_GETFL) = 0x8002 (flags O_RDWR|O_LARGEFILE)"));
-    ck_assert_ptr_nonnull(strstr(call(0, SYS_fcntl, 1, F_SETFD, 1, 0, 0, 0),
-                                 "fcntl(1, F_SETFD, FD_CLOEXEC) = 0"));
-    ck_assert_ptr_nonnull(strstr(call(0, SYS_fcntl, 1, 0x7777, 1, 0, 0, 0), "fcntl(1, 0x7777 /* F_??? */, 1)"));
+    ck_assert_ptr_nonnull(
+        strstr(call(0, SYS_fcntl, 1, F_SETFD, 1, 0, 0, 0), "fcntl(1, F_SETFD, FD_CLOEXEC) = 0"));
+    ck_assert_ptr_nonnull(
+        strstr(call(0, SYS_fcntl, 1, 0x7777, 1, 0, 0, 0), "fcntl(1, 0x7777 /* F_??? */, 1)"));
     ck_assert_ptr_nonnull(strstr(call(1, SYS_futex, 0x1000, FUTEX_WAKE_PRIVATE, 1, 5, 6, 7),
                                  "futex(0x1000, FUTEX_WAKE_PRIVATE, 1) = 1"));
     ck_assert_ptr_nonnull(strstr(call(9, SYS_clone, SIGCHLD | 0x01200000, 0, 0, 0, 0x5678, 0),
