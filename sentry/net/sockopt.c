@@ -291,7 +291,8 @@ static int get_groups(struct sock *sk, void *v, socklen_t *n)
         return -ERANGE;
     }
     *n = want;
-    memcpy(v, c->groups, want);
+    if (want)
+        memcpy(v, c->groups, want);
     return 0;
 }
 
