@@ -177,6 +177,17 @@ static void seals(void)
     p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     CHECK(p == MAP_FAILED && errno == EPERM);
     close(fd);
+    fd = memfd_create("mapped once", MFD_ALLOW_SEALING);
+    CHECK_EQ(ftruncate(fd, 4096), 0);
+    p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    strcpy(p, "sealed");
+    munmap(p, 4096);
+    CHECK_EQ(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW), 0);
+    p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+    CHECK(p != MAP_FAILED && !strcmp(p, "sealed"));
+    CHECK_ERR(pwrite(fd, "x", 1, 0), EPERM);
+    munmap(p, 4096);
+    close(fd);
     fd = memfd_create("plain", 0);
     CHECK_ERR(fcntl(fd, F_ADD_SEALS, F_SEAL_GROW), EPERM);
     CHECK_EQ(fcntl(fd, F_GET_SEALS), F_SEAL_SEAL);

@@ -50,5 +50,7 @@ loff_t data_seek(struct data *d, loff_t off, bool hole, uint64_t size);
 uint64_t data_blocks(struct data *d);
 /* Into the memfd. 0 or -errno. */
 int data_to_fd(struct data *d, uint64_t size);
+/* It has a memfd: no more writing, by nobody. False: somebody has it mapped to write. */
+bool data_fd_seal_write(struct data *d);
 /* A descriptor of the memfd to map; *ret_owned: to be closed. */
 int data_map_fd(struct data *d, bool writable, int *ret_fd, bool *ret_owned);

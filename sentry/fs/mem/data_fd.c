@@ -23,7 +23,7 @@
 
 int data_fd_new(struct data *d, uint64_t size)
 {
-    int fd = memfd_create("file", MFD_CLOEXEC), r;
+    int fd = memfd_create("file", MFD_CLOEXEC | MFD_ALLOW_SEALING), r;
 
     if (fd < 0)
         return errno == ENFILE || errno == EMFILE ? -ENFILE : -ENOSPC;
@@ -155,6 +155,11 @@ uint64_t data_fd_blocks(struct data *d)
     struct stat st;
 
     return fstat(d->fd, &st) < 0 ? 0 : st.st_blocks;
+}
+
+bool data_fd_seal_write(struct data *d)
+{
+    return fcntl(d->fd, F_ADD_SEALS, F_SEAL_WRITE) == 0;
 }
 
 /* A second, read-only open of the memfd: what a stub gets that may only read. */

@@ -171,8 +171,6 @@ static int map_ours(struct file *f, struct mmap_request *req)
     if (r == 0)
         r = data_map_fd(&n->data, writable, &req->ret_fd, &req->ret_fd_owned);
     req->ret_offset = req->offset;
-    if (r == 0 && writable)
-        n->mapped_writable = true;
     return r;
 }
 
@@ -278,7 +276,9 @@ static int mem_add_seals(struct task *t, struct file *f, unsigned seals)
     LOCK_SCOPE(&f->inode->lock);
     if (n->seals & F_SEAL_SEAL)
         return -EPERM;
-    if (seals & F_SEAL_WRITE && !(n->seals & F_SEAL_WRITE) && n->mapped_writable)
+    /* Only the host knows whether a writable mapping is still there. */
+    if (seals & F_SEAL_WRITE && !(n->seals & F_SEAL_WRITE) && n->data.fd >= 0 &&
+        !data_fd_seal_write(&n->data))
         return -EBUSY;
     if (seals & F_SEAL_EXEC && f->inode->mode & 0111)
         seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;

@@ -60,8 +60,7 @@ struct mem_node { /* inode->priv */
     bool changed;         /* attributes are ours */
     bool xattrs_copied;   /* so are extended attributes */
     struct list changed_link;
-    unsigned seals;       /* as of memfd_create; a mounted tmpfs's files have F_SEAL_SEAL */
-    bool mapped_writable; /* somebody may hold a shared writable mapping: F_SEAL_WRITE is EBUSY */
+    unsigned seals; /* as of memfd_create; a mounted tmpfs's files have F_SEAL_SEAL */
 };
 
 static inline struct mem_node *mem_node(const struct inode *i)

@@ -80,9 +80,10 @@ static int wrap(struct task *t, struct super *sb, struct inode *dir, struct dent
                 struct inode **ret)
 {
     struct inode *li = dentry_inode(low), *i = inode_find(sb, li->ino);
+    bool reused = i && ((i->mode ^ li->mode) & S_IFMT);
     int r;
 
-    if (i && ((i->mode ^ li->mode) & S_IFMT) == 0) {
+    if (i && !reused) {
         dentry_put(low);
         *ret = i;
         return 0;
@@ -99,7 +100,7 @@ static int wrap(struct task *t, struct super *sb, struct inode *dir, struct dent
         inode_put(i);
         return r;
     }
-    *ret = inode_enter(i);
+    *ret = reused ? i : inode_enter(i);
     return 0;
 }
 
