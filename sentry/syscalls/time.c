@@ -11,6 +11,7 @@
 #include "sentry/kernel/nanosleep.h"
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/mm/copy.h"
+#include "sentry/mm/mm.h"
 #include "sentry/syscalls/table.h"
 
 /* ---- clocks ---- */
@@ -257,7 +258,11 @@ long sys_getrusage(struct task *t, int who, gaddr_t usage)
     struct lx_rusage ru;
     if (who != RUSAGE_SELF && who != RUSAGE_CHILDREN && who != RUSAGE_THREAD)
         return -EINVAL;
+    struct as_usage now = {0};
+    if (who != RUSAGE_CHILDREN && kernel.platform->as_usage(t->mm->as, &now) < 0)
+        now.rss = 0;
     lock(&kernel.tasks_lock);
+    t->group->maxrss = MAX(t->group->maxrss, now.rss >> 10); /* sampled: at each look */
     group_rusage_locked(t->group, t, who, &ru);
     unlock(&kernel.tasks_lock);
     return put_guest(t, usage, &ru);
