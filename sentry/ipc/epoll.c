@@ -218,9 +218,9 @@ static size_t epoll_fdinfo(struct file *f, char *buf, size_t cap)
             struct inode *ino = i->file->inode;
             int n = snprintf(buf + used, cap - used,
                              "tfd: %8d events: %8x data: %16" PRIx64 "  pos:%lli ino:%" PRIx64
-                             " sdev:%" PRIx64 "\n", i->fd, i->ev.events, (uint64_t)i->ev.data,
-                             (long long)i->file->pos, ino ? ino->ino : 0,
-                             ino && ino->sb ? ino->sb->dev : 0);
+                             " sdev:%" PRIx64 "\n",
+                             i->fd, i->ev.events, (uint64_t)i->ev.data, (long long)i->file->pos,
+                             ino ? ino->ino : 0, ino && ino->sb ? ino->sb->dev : 0);
             used += n < 0 ? 0 : (size_t)n;
         }
     }

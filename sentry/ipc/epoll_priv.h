@@ -47,16 +47,16 @@ struct ephook { /* one entry on one wait queue of a member's file */
 };
 
 struct epitem {
-    struct epitem *next;     /* [E] hash chain */
-    struct epoll *ep;        /* [I] */
-    struct file *file;       /* [I] */
-    int fd;                  /* [I] */
+    struct epitem *next;      /* [E] hash chain */
+    struct epoll *ep;         /* [I] */
+    struct file *file;        /* [I] */
+    int fd;                   /* [I] */
     struct lx_epoll_event ev; /* [R] written with [E] held too */
-    struct list ready_link;  /* [R] */
-    struct list file_link;   /* [R] in file->epoll_items */
-    struct list nested_link; /* [R] in ep->nested */
-    struct ephook *hooks;    /* [E] */
-    struct task *task;       /* reference: a signalfd hangs on its queue */
+    struct list ready_link;   /* [R] */
+    struct list file_link;    /* [R] in file->epoll_items */
+    struct list nested_link;  /* [R] in ep->nested */
+    struct ephook *hooks;     /* [E] */
+    struct task *task;        /* reference: a signalfd hangs on its queue */
 };
 
 extern struct lock epoll_ready_lock;

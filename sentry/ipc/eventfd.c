@@ -85,8 +85,9 @@ static size_t eventfd_fdinfo(struct file *f, char *buf, size_t cap)
 {
     struct eventfd *e = f->priv;
     LOCK_SCOPE(&e->lock);
-    int n = snprintf(buf, cap, "eventfd-count: %16" PRIx64 "\neventfd-id: %" PRIu64
-                     "\neventfd-semaphore: %d\n", e->count, f->id, e->semaphore);
+    int n = snprintf(
+        buf, cap, "eventfd-count: %16" PRIx64 "\neventfd-id: %" PRIu64 "\neventfd-semaphore: %d\n",
+        e->count, f->id, e->semaphore);
     return n < 0 ? 0 : MIN((size_t)n, cap);
 }
 

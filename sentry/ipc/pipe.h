@@ -22,16 +22,16 @@ struct pipe_buf {
 };
 
 struct pipe {
-    struct lock lock; /* LOCK_OBJECT; guards all below but files */
+    struct lock lock;      /* LOCK_OBJECT; guards all below but files */
     struct pipe_buf *bufs; /* nslots of them */
     unsigned nslots;
     unsigned head, tail; /* free-running; head - tail slots are in use */
     unsigned reserved;   /* slots promised to splices that are reading from a file */
     unsigned readers, writers;
     unsigned r_counter, w_counter; /* openings so far, for FIFO opens */
-    uint8_t *spare;      /* a page kept, so that ping-pong allocates nothing */
+    uint8_t *spare;                /* a page kept, so that ping-pong allocates nothing */
     struct waitqueue rd_wq, wr_wq; /* for data, for room */
-    unsigned files;      /* inode->lock */
+    unsigned files;                /* inode->lock */
 };
 
 extern const struct file_ops pipe_ops;

@@ -54,8 +54,9 @@ static int items_scan(struct item_table *table, struct poll_item *items, unsigne
         if (!it->file)
             continue;
         table->mask = both_names(it->want);
-        it->got = file_poll(it->file, ready ? &(struct poll_table){ .task = table->task }
-                                            : &table->pt) & (it->want | POLLERR | POLLHUP);
+        it->got = file_poll(it->file,
+                            ready ? &(struct poll_table){ .task = table->task } : &table->pt) &
+                  (it->want | POLLERR | POLLHUP);
         ready += it->got != 0;
     }
     return ready;

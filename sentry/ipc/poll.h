@@ -30,9 +30,11 @@ struct timespec poll_limit_left(const struct poll_limit *l);
 
 /* ---- the calls; all may be run again ---- */
 long do_poll(struct task *t, gaddr_t fds, unsigned nfds, int timeout_ms);
-long do_ppoll(struct task *t, gaddr_t fds, unsigned nfds, gaddr_t ts, gaddr_t mask, size_t masksize);
+long do_ppoll(struct task *t, gaddr_t fds, unsigned nfds, gaddr_t ts, gaddr_t mask,
+              size_t masksize);
 long do_select(struct task *t, int n, gaddr_t in, gaddr_t out, gaddr_t ex, gaddr_t tv);
-long do_pselect(struct task *t, int n, gaddr_t in, gaddr_t out, gaddr_t ex, gaddr_t ts, gaddr_t sig);
+long do_pselect(struct task *t, int n, gaddr_t in, gaddr_t out, gaddr_t ex, gaddr_t ts,
+                gaddr_t sig);
 
 /* The mask of ppoll, pselect6 and epoll_pwait; mask 0: none. -EINVAL, -EFAULT. First run only. */
 int poll_set_mask(struct task *t, gaddr_t mask, size_t size);

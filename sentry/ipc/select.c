@@ -108,8 +108,8 @@ static struct select_call *select_scratch(struct task *t, int n, int *ret_err)
     width = MIN(width, cap);
     unsigned words = (width + 63) / 64;
     *ret_err = -ENOMEM;
-    struct select_call *sc =
-        call_scratch(t, sizeof *sc + words * 24 + width * (sizeof(struct poll_item) + sizeof(int)));
+    struct select_call *sc = call_scratch(t, sizeof *sc + words * 24 +
+                                                 width * (sizeof(struct poll_item) + sizeof(int)));
     if (!sc)
         return NULL;
     sc->n = width;
@@ -190,7 +190,10 @@ long do_select(struct task *t, int n, gaddr_t in, gaddr_t out, gaddr_t ex, gaddr
 long do_pselect(struct task *t, int n, gaddr_t in, gaddr_t out, gaddr_t ex, gaddr_t ts, gaddr_t sig)
 {
     const gaddr_t sets[3] = { in, out, ex };
-    struct { gaddr_t mask; uint64_t size; } sigarg = { 0, 0 };
+    struct {
+        gaddr_t mask;
+        uint64_t size;
+    } sigarg = { 0, 0 };
     struct timespec limit;
     int err;
     if (t->call.phase == 0 &&

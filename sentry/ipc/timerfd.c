@@ -175,7 +175,8 @@ int timerfd_set(struct file *f, int flags, const struct itimerspec *value,
 {
     ktime_t v, interval, when = 0;
     if ((flags & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET)) ||
-        timespec_to_ktime(&value->it_value, &v) || timespec_to_ktime(&value->it_interval, &interval))
+        timespec_to_ktime(&value->it_value, &v) ||
+        timespec_to_ktime(&value->it_interval, &interval))
         return -EINVAL;
     if (f->ops != &timerfd_ops)
         return -EINVAL;

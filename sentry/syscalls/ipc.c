@@ -85,7 +85,8 @@ long sys_splice(struct task *t, int fd_in, gaddr_t off_in, int fd_out, gaddr_t o
     if (offset_get(t, off_in, &in_val, &in_at) || offset_get(t, off_out, &out_val, &out_at))
         return -EFAULT;
     long r = do_splice(t, in, in_at, out, out_at, len, flags);
-    if (r > 0 && ((in_at && put_guest(t, off_in, in_at)) || (out_at && put_guest(t, off_out, out_at))))
+    if (r > 0 &&
+        ((in_at && put_guest(t, off_in, in_at)) || (out_at && put_guest(t, off_out, out_at))))
         return -EFAULT;
     return r;
 }

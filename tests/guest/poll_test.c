@@ -15,8 +15,9 @@ static int p[2], q[2];
 
 static void ready_now(void)
 {
-    struct pollfd f[4] = { { p[0], POLLIN, 9 }, { p[1], POLLOUT, 9 }, { -1, POLLIN, 9 },
-                           { 900, POLLIN, 0 } };
+    struct pollfd f[4] = {
+        { p[0], POLLIN, 9 }, { p[1], POLLOUT, 9 }, { -1, POLLIN, 9 }, { 900, POLLIN, 0 }
+    };
     CHECK_EQ(poll(f, 3, -1), 1);
     CHECK_EQ(f[0].revents, 0);
     CHECK_EQ(f[1].revents, POLLOUT);

@@ -16,7 +16,7 @@ static void note(int sig)
     got[sig]++;
 }
 
-static void catch(int sig)
+static void catch (int sig)
 {
     struct sigaction sa = { .sa_handler = note };
     sigaction(sig, &sa, NULL);
@@ -79,10 +79,10 @@ static int keys(void)
 {
     CHECK_EQ(ioctl(s, TIOCSCTTY, 0), 0);
     char buf[16];
-    catch(SIGINT);
-    catch(SIGQUIT);
-    catch(SIGTSTP);
-    catch(SIGWINCH);
+    catch (SIGINT);
+    catch (SIGQUIT);
+    catch (SIGTSTP);
+    catch (SIGWINCH);
     pty_say(m, "typed\003");
     CHECK_EQ(comes(SIGINT, 1), 1);
     pty_say(m, "\034\032");
@@ -233,8 +233,8 @@ static int hang_up_leader(void)
     char c;
     CHECK(pty_open(&mm, &ss) >= 0);
     CHECK_EQ(ioctl(ss, TIOCSCTTY, 0), 0);
-    catch(SIGHUP);
-    catch(SIGCONT);
+    catch (SIGHUP);
+    catch (SIGCONT);
     close(mm);
     CHECK_EQ(comes(SIGHUP, 1), 1);
     CHECK_EQ(comes(SIGCONT, 1), 1);
@@ -260,7 +260,7 @@ static void leader_exit(void)
         pid_t fg = fork();
         if (fg == 0) {
             setpgid(0, 0);
-            catch(SIGHUP);
+            catch (SIGHUP);
             sigset_t b, old;
             sigemptyset(&b);
             sigaddset(&b, SIGHUP);

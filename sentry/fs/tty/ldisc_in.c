@@ -112,8 +112,10 @@ static bool key_signal(struct tty *tty, uint8_t c)
 {
     if (!L_FLAG(tty, ISIG))
         return false;
-    int sig = is_cc(tty, c, VINTR) ? SIGINT : is_cc(tty, c, VQUIT) ? SIGQUIT
-              : is_cc(tty, c, VSUSP) ? SIGTSTP : 0;
+    int sig = is_cc(tty, c, VINTR)   ? SIGINT
+              : is_cc(tty, c, VQUIT) ? SIGQUIT
+              : is_cc(tty, c, VSUSP) ? SIGTSTP
+                                     : 0;
     if (!sig)
         return false;
     tty_signal_foreground(tty, sig);
@@ -358,7 +360,7 @@ void tty_settings_changed_locked(struct tty *tty, const struct lx_termios2 *old)
         bool was = (old->c_iflag & IXON) && old->c_cc[VSTART] == 021 && old->c_cc[VSTOP] == 023;
         bool is = I_FLAG(tty, IXON) && TTY_CC(tty, VSTART) == 021 && TTY_CC(tty, VSTOP) == 023;
         if (was != is) {
-            tty->pkt_status &= (uint8_t)~(PKT_DOSTOP | PKT_NOSTOP);
+            tty->pkt_status &= (uint8_t) ~(PKT_DOSTOP | PKT_NOSTOP);
             tty->pkt_status |= is ? PKT_DOSTOP : PKT_NOSTOP;
             wq_wake(&tty->master_rd, POLLPRI | POLLIN | POLLRDNORM);
         }

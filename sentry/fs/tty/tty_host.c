@@ -35,7 +35,7 @@ struct stage {
 static struct {
     struct tty *tty; /* a reference; NULL: there is no such terminal */
     int sock;
-    bool gone;       /* the socket has ended */
+    bool gone;             /* the socket has ended */
     bool reading, writing; /* what the socket is watched for */
     struct stage in, out;
     struct ktimer kick;

@@ -25,11 +25,11 @@
 
 static uint32_t baud_of(uint32_t cflag)
 {
-    static const uint32_t low[16] = { 0, 50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400,
-                                      4800, 9600, 19200, 38400 };
-    static const uint32_t high[16] = { 0, 57600, 115200, 230400, 460800, 500000, 576000, 921600,
-                                       1000000, 1152000, 1500000, 2000000, 2500000, 3000000,
-                                       3500000, 4000000 };
+    static const uint32_t low[16] = { 0,   50,   75,   110,  134,  150,  200,   300,
+                                      600, 1200, 1800, 2400, 4800, 9600, 19200, 38400 };
+    static const uint32_t high[16] = { 0,       57600,   115200,  230400,  460800,  500000,
+                                       576000,  921600,  1000000, 1152000, 1500000, 2000000,
+                                       2500000, 3000000, 3500000, 4000000 };
     return cflag & LX_BOTHER ? high[cflag & 15] : low[cflag & 15];
 }
 
@@ -53,7 +53,7 @@ static long set_termios(struct task *t, struct tty *tty, gaddr_t arg, bool secon
     unlock(&tty->lock);
     if (copy_in(t, &new, arg, second ? sizeof new : sizeof(struct lx_termios)))
         return -EFAULT;
-    if (!second || (new.c_cflag & LX_CBAUD) != LX_BOTHER)
+    if (!second || (new.c_cflag &LX_CBAUD) != LX_BOTHER)
         new.c_ispeed = new.c_ospeed = baud_of(new.c_cflag);
     /* a pty has eight bits, whatever is asked for */
     new.c_cflag = (new.c_cflag & ~(uint32_t)(CSIZE | PARENB)) | CS8 | CREAD;
@@ -209,7 +209,8 @@ static long master_ioctl(struct task *t, struct tty *tty, unsigned cmd, uint64_t
     return 0;
 }
 
-static long common_ioctl(struct task *t, struct file *f, struct tty *tty, unsigned cmd, uint64_t arg)
+static long common_ioctl(struct task *t, struct file *f, struct tty *tty, unsigned cmd,
+                         uint64_t arg)
 {
     struct lx_winsize ws;
     int v;

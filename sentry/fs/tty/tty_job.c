@@ -111,8 +111,8 @@ static bool leads_session(const struct task *t)
 void tty_open_controls(struct task *t, struct tty *tty, struct file *f)
 {
     LOCK_SCOPE(&kernel.tasks_lock);
-    if ((f->mode & FMODE_READ) && leads_session(t) && t->group->session && !t->group->session->tty &&
-        !tty->session)
+    if ((f->mode & FMODE_READ) && leads_session(t) && t->group->session &&
+        !t->group->session->tty && !tty->session)
         join_locked(t, tty);
 }
 

@@ -36,40 +36,44 @@ enum { IN_PLAIN, IN_EOL, IN_EOF };
 
 /* TIOCPKT */
 enum {
-    PKT_FLUSHREAD = 1, PKT_FLUSHWRITE = 2, PKT_STOP = 4, PKT_START = 8, PKT_NOSTOP = 16,
+    PKT_FLUSHREAD = 1,
+    PKT_FLUSHWRITE = 2,
+    PKT_STOP = 4,
+    PKT_START = 8,
+    PKT_NOSTOP = 16,
     PKT_DOSTOP = 32,
 };
 
 struct tty {
     _Atomic int refs;
-    int index;               /* [I] number below /dev/pts */
-    struct lock lock;        /* LOCK_TTY */
+    int index;        /* [I] number below /dev/pts */
+    struct lock lock; /* LOCK_TTY */
 
-    struct lx_termios2 tio;  /* [L] */
-    struct lx_winsize ws;    /* [L] */
+    struct lx_termios2 tio; /* [L] */
+    struct lx_winsize ws;   /* [L] */
 
     /* typed, not yet read: [L]; positions are free-running */
     uint8_t in[TTY_IN_SIZE], in_kind[TTY_IN_SIZE];
-    unsigned in_tail;        /* next to be read */
-    unsigned in_canon;       /* behind the last complete line */
-    unsigned in_head;        /* behind the last character */
-    bool lnext;              /* the next one is literal */
-    bool erasing;            /* between \ and / of ECHOPRT */
+    unsigned in_tail;              /* next to be read */
+    unsigned in_canon;             /* behind the last complete line */
+    unsigned in_head;              /* behind the last character */
+    bool lnext;                    /* the next one is literal */
+    bool erasing;                  /* between \ and / of ECHOPRT */
     unsigned column, canon_column; /* of the cursor; where the line being edited began */
 
     /* printed, not yet taken by the master: [L] */
     uint8_t *out;
     unsigned out_tail, out_head;
-    bool stopped;            /* ^S */
-    bool tco_stopped;        /* TCOOFF */
+    bool stopped;     /* ^S */
+    bool tco_stopped; /* TCOOFF */
 
-    bool master_open;        /* [L] false: hung up for good */
-    bool locked;             /* [L] TIOCSPTLCK */
-    bool excl;               /* [L] TIOCEXCL */
-    bool slave_closed;       /* [L] the last slave went: the master reads EIO */
-    unsigned nslaves;        /* [L] open slave files */
-    bool pkt;                /* [L] packet mode */
-    uint8_t pkt_status;      /* [L] */
+    bool master_open;   /* [L] false: hung up for good */
+    bool locked;        /* [L] TIOCSPTLCK */
+    bool excl;          /* [L] TIOCEXCL */
+    bool slave_closed;  /* [L] the last slave went: the master reads EIO */
+    unsigned nslaves;   /* [L] open slave files */
+    bool pkt;           /* [L] packet mode */
+    uint8_t pkt_status; /* [L] */
 
     struct waitqueue slave_rd, slave_wr, master_rd, master_wr;
 
