@@ -170,6 +170,8 @@ struct platform {
     void (*ctx_park)(struct ctx *c);
     /* Interrupts guest code or a native futex wait; EV_KICK follows unless another event comes first. */
     void (*ctx_kick)(struct ctx *c);
+    /* The last word: ends c's host process at once, with all its threads; EV_GONE follows. */
+    void (*ctx_kill)(struct ctx *c);
     /* Ends the (held) thread on the host; its clear-tid word is cleared. Frees c. */
     void (*ctx_exit)(struct ctx *c);
     /* Gives up c: never resumed again; for a ctx after EV_GONE or as_kill or unused. */

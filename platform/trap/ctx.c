@@ -208,6 +208,15 @@ struct ctx *ctx_by_tid(pid_t tid)
  */
 void ctx_hash_locked(struct ctx *c, pid_t tid)
 {
+    struct tlist *h = &trap.tids[(unsigned)tid % TID_HASH];
+
+    for (struct tlist *n = h->next, *next; n != h; n = next) {
+        struct ctx *old = tlist_entry(n, struct ctx, hash_link);
+
+        next = n->next;
+        if (old->tid == tid)
+            tlist_del(n);
+    }
     c->tid = tid;
     tlist_del(&c->hash_link);
     tlist_add(&trap.tids[(unsigned)tid % TID_HASH], &c->hash_link);

@@ -121,6 +121,11 @@ static void stats(struct platform_stats *ret)
                                     .mem_writes = trap.st.writes };
 }
 
+static void ctx_kill(struct ctx *c)
+{
+    stub_kill(c->stub);
+}
+
 const struct platform platform_trap = {
     .name = "trap",
     .caps = { .native_memory = true, .native_futex = true, .native_fork = true },
@@ -142,6 +147,7 @@ const struct platform platform_trap = {
     .ctx_resume = ctx_resume,
     .ctx_park = ctx_park,
     .ctx_kick = ctx_kick,
+    .ctx_kill = ctx_kill,
     .ctx_exit = ctx_exit,
     .ctx_free = ctx_free,
     .ctx_affinity = affinity,

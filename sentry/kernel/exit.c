@@ -39,6 +39,33 @@ static void kill_task_locked(struct task *t)
     task_wake_signal_locked(t);
 }
 
+/*
+ * A thread that is to leave is kicked out of guest code, or finishes what its context is doing. A
+ * hostile stub can block the kick and never finish: after a second its host process is ended, and
+ * EV_GONE does the rest.
+ */
+#define PATIENCE 1000000000ll
+
+static void last_word(struct ktimer *tm)
+{
+    struct tgroup *g = container_of(tm, struct tgroup, last_word);
+    struct task *t;
+
+    lock(&kernel.tasks_lock);
+    list_for_each(t, &g->tasks, group_link)
+    {
+        if (!t->dead && t->ctx)
+            kernel.platform->ctx_kill(t->ctx);
+    }
+    unlock(&kernel.tasks_lock);
+    tgroup_put(g);
+}
+
+void group_last_word_init(struct tgroup *g)
+{
+    ktimer_init(&g->last_word, last_word);
+}
+
 void group_kill_locked(struct tgroup *g, int code)
 {
     assert_locked(&kernel.tasks_lock);
@@ -46,6 +73,8 @@ void group_kill_locked(struct tgroup *g, int code)
         return;
     g->exiting = true;
     g->exit_code = code;
+    tgroup_ref(g);
+    ktimer_arm(&g->last_word, ktime_now() + PATIENCE);
     jobctl_cancel_locked(g);
     struct task *t;
     list_for_each(t, &g->tasks, group_link)

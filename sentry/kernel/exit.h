@@ -7,6 +7,9 @@
 /* Puts mm, files and fs, whichever are set. Without locks. */
 void task_drop_resources(struct task *t);
 
+/* The timer that ends the host processes of a group which does not end by itself. */
+void group_last_word_init(struct tgroup *g);
+
 /* Takes a zombie out of the tree and frees its number. tasks_lock held. */
 void group_release_locked(struct tgroup *g);
 

@@ -180,6 +180,8 @@ bool group_became_zombie_locked(struct tgroup *g)
 {
     assert_locked(&kernel.tasks_lock);
     g->zombie = true;
+    if (ktimer_cancel(&g->last_word))
+        tgroup_put(g); /* the timer's */
     cpulimit_gone_locked(g);
     hang_up_orphans(g, g->parent, g);
     bool reap = notify_exit(g);

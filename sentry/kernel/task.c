@@ -125,6 +125,7 @@ static struct tgroup *group_new(void)
     wq_init(&g->exit_wq);
     wq_init(&g->stop_wq);
     cpulimit_init(g);
+    group_last_word_init(g);
     g->start = ktime_boot();
     return g;
 }

@@ -164,6 +164,7 @@ struct tgroup {
     struct rlimit rlim[RLIM_NLIMITS]; /* [T] */
     ktime_t start;            /* [I] boot time */
     struct ktimer cpu_timer;  /* [T] RLIMIT_CPU, kernel/cpulimit.c */
+    struct ktimer last_word;  /* armed while it is being killed; holds a reference then */
     struct list timers;       /* [T] POSIX timers, kernel/posix_timer.c */
     int next_timer_id;
     struct itimers *itimers;  /* [T] kernel/itimer.c; NULL until the first is set */
