@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cli/error.h"
+#include "cli/view.h"
 
 static char *clean(const char *text, size_t n)
 {
@@ -33,6 +34,31 @@ static void add_note(struct report *r, const char *text, size_t n)
         r->notes[r->nnotes++] = clean(text, n);
     else
         r->more_notes++;
+}
+
+/*
+ * Only what the user can have meant: it is there outside, it is no dot file that programs look for on
+ * their own, and it lies in no directory of the system.
+ */
+static void add_missing(struct report *r, const char *text, size_t n)
+{
+    static const char *const system_dirs[] = { "/etc", "/var", "/usr", "/proc", "/sys",
+                                               "/dev", "/run", "/tmp", "/lib",  "/boot" };
+    char *path = clean(text, n);
+    const char *home = getenv("HOME"), *shown = path;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(system_dirs); i++) {
+        if (path_within(path, system_dirs[i]))
+            return;
+    }
+    if (path[0] != '/' || strstr(path, "/.") || access(path, F_OK) < 0)
+        return;
+    if (home && home[0] == '/' && home[1] && path_within(path, home) && path[strlen(home)] == '/')
+        shown = xasprintf("~%s", path + strlen(home));
+    char *line = xasprintf("%s is not visible; --bind %s", shown, shown);
+
+    add_note(r, line, strlen(line));
+    free(line);
 }
 
 static void add_stats(struct report *r, const struct control_msg *m)
@@ -59,6 +85,8 @@ void report_message(struct report *r, const struct control_msg *m, size_t len)
         return;
     if (m->type == CTL_NOTE)
         add_note(r, m->text, m->len);
+    else if (m->type == CTL_MISSING)
+        add_missing(r, m->text, m->len);
     else if (m->type == CTL_CHANGED)
         r->changed = m->value;
     else if (m->type == CTL_STATS)

@@ -34,6 +34,7 @@
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
 #include "sentry/net/net.h"
+#include "sentry/notes.h"
 #include "sentry/start.h"
 #include "sentry/strace/strace.h"
 #include "sentry/vfs/build.h"
@@ -99,6 +100,7 @@ void sandbox_end(int wait_status)
     if (atomic_exchange(&ending, true))
         return;
     tty_host_drain(2000);
+    notes_send();
     start_report_end(config);
     control_send(CTL_EXIT, (uint64_t)(unsigned)wait_status, NULL);
     leave();

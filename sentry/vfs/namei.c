@@ -20,6 +20,7 @@
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/copy.h"
+#include "sentry/notes.h"
 #include "sentry/vfs/dcache.h"
 
 #define MAX_LINKS 40
@@ -197,6 +198,7 @@ static int lookup_child(struct walk *w, struct path *ret)
         return PTR_ERR(d);
     if (!dentry_inode(d)) {
         dentry_put(d);
+        notes_missing(w->t, &w->cur, w->last, w->len, w->s);
         return -ENOENT;
     }
     *ret = (struct path){ mount_ref(w->cur.mnt), d };
