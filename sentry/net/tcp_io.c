@@ -7,8 +7,11 @@
  * SO_OOBINLINE; a plain read stops before it and then skips it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/sockios.h>
 
+#include "sentry/kernel/cred.h"
+#include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/copy.h"
 #include "sentry/net/inet.h"
@@ -47,6 +50,47 @@ static ssize_t broken(struct task *t, struct sock *sk, struct send_req *r)
     return sock_sigpipe(t, r->flags);
 }
 
+/* May who asked for the signal (F_SETOWN) send it to t? */
+static bool owner_may(const struct sock *sk, const struct task *t)
+{
+    uid_t uid = sk->file.owner.uid, euid = sk->file.owner.euid;
+
+    return t->cred && (euid == 0 || euid == t->cred->suid || euid == t->cred->uid ||
+                       uid == t->cred->suid || uid == t->cred->uid);
+}
+
+static int urge_group(struct tgroup *g, void *arg)
+{
+    struct sock *sk = arg;
+
+    if (g->pgrp && g->pgrp->nr == sk->file.owner.pid && !g->zombie && owner_may(sk, g->leader))
+        signal_send_group_locked(g, SIGURG, NULL);
+    return 0;
+}
+
+/* SIGURG to the owner that F_SETOWN named. */
+static void urge_owner(struct sock *sk)
+{
+    pid_t pid = sk->file.owner.pid;
+    struct tgroup *g;
+    struct task *t;
+
+    if (!pid)
+        return;
+    LOCK_SCOPE(&kernel.tasks_lock);
+    if (sk->file.owner.type == F_OWNER_PGRP) {
+        tgroup_each_locked(urge_group, sk);
+    } else if (sk->file.owner.type == F_OWNER_TID) {
+        t = task_find_locked(pid);
+        if (t && owner_may(sk, t))
+            signal_send_task_locked(t, SIGURG, NULL);
+    } else {
+        g = tgroup_find_locked(pid);
+        if (g && !g->zombie && owner_may(sk, g->leader))
+            signal_send_group_locked(g, SIGURG, NULL);
+    }
+}
+
 static void mark_urgent(struct sock *to, struct half *out)
 {
     if (out->urg && out->urg_pos == out->ring.rpos && !to->oobinline)
@@ -54,6 +98,7 @@ static void mark_urgent(struct sock *to, struct half *out)
     out->urg = true;
     out->urg_read = false;
     out->urg_pos = out->ring.wpos - 1;
+    urge_owner(to);
     wq_wake(&to->poll_wq, POLLPRI);
 }
 

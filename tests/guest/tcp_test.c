@@ -496,17 +496,28 @@ static void full(void)
     close(s[1]);
 }
 
+static volatile int urges;
+
+static void on_urg(int sig)
+{
+    (void)sig;
+    urges++;
+}
+
 static void urgent(void)
 {
     int s[2], v, on = 1;
     char b[16];
 
     pair(s);
+    signal(SIGURG, on_urg);
+    CHECK_EQ(fcntl(s[1], F_SETOWN, getpid()), 0);
     CHECK_ERR(recv(s[1], b, 1, MSG_OOB), EINVAL);
     CHECK_EQ(send(s[0], "abc", 3, 0), 3);
     CHECK_EQ(send(s[0], "dU", 2, MSG_OOB), 2);
     CHECK_EQ(send(s[0], "ef", 2, 0), 2);
     CHECK_EQ(settle(s[1], IN | OUT | POLLPRI), IN | OUT | POLLPRI);
+    CHECK_EQ(urges, 1);
     CHECK_EQ(ioctl(s[1], SIOCATMARK, &v), 0);
     CHECK_EQ(v, 0);
     CHECK_EQ(recv(s[1], b, sizeof b, 0), 4); /* up to the mark */
