@@ -266,7 +266,7 @@ static struct mm *make_mm(struct task *t, struct exec_state *s, gaddr_t *ret_sp)
     if (!mm)
         return NULL;
     s->as = NULL; /* mm has it */
-    mm->exe = file_ref(s->file);
+    mm_set_exe(mm, s->file);
     mm->vdso = kernel.platform->as_vdso(mm->as);
     mm->start_code = e->start_code + e->bias, mm->end_code = e->end_code + e->bias;
     mm->start_data = e->start_data + e->bias, mm->end_data = e->end_data + e->bias;

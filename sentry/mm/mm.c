@@ -8,6 +8,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/vfs/file.h"
+#include "sentry/vfs/vfs.h"
 
 struct mm *mm_new(struct aspace *as)
 {
@@ -65,8 +66,14 @@ static int copy_locked(struct mm *n, const struct mm *mm)
     n->nauxv = mm->nauxv;
     n->dumpable = mm->dumpable;
     n->thp_disable = mm->thp_disable;
-    n->exe = mm->exe ? file_ref(mm->exe) : NULL;
     return 0;
+}
+
+void mm_set_exe(struct mm *mm, struct file *exe)
+{
+    /* Somebody denies writing already (exec, or the mm that is copied), so this cannot fail. */
+    if (inode_deny_write(exe->inode) == 0)
+        mm->exe = file_ref(exe);
 }
 
 struct mm *mm_copy(struct mm *mm, struct aspace *as)
@@ -84,6 +91,8 @@ struct mm *mm_copy(struct mm *mm, struct aspace *as)
         mm_put(n);
         return NULL;
     }
+    if (mm->exe)
+        mm_set_exe(n, mm->exe);
     return n;
 }
 
@@ -100,6 +109,8 @@ void mm_put(struct mm *mm)
     vmas_free(&mm->vmas);
     if (mm->as)
         kernel.platform->as_put(mm->as);
+    if (mm->exe)
+        inode_allow_write(mm->exe->inode);
     file_put(mm->exe);
     lock_done(&mm->lock);
     kfree(mm);

@@ -36,12 +36,14 @@ struct mm {
     gaddr_t vdso;
     uint64_t saved_auxv[64];
     unsigned nauxv;
-    struct file *exe; /* reference */
+    struct file *exe; /* [I] reference; nobody writes to it meanwhile: mm_set_exe */
     bool dumpable;
     bool thp_disable; /* as PR_SET_THP_DISABLE said */
 };
 
 struct mm *mm_new(struct aspace *as); /* takes over as */
+/* The program it executes: ETXTBSY for who wants to write to it, as long as mm lives. */
+void mm_set_exe(struct mm *mm, struct file *exe);
 struct mm *mm_copy(struct mm *mm, struct aspace *as); /* fork: the record of the child */
 struct mm *mm_ref(struct mm *mm);
 void mm_put(struct mm *mm);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Flags of open, and what an open file keeps of them. */
+#include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "scratch.h"
 
@@ -172,8 +174,44 @@ static void unlinked(void)
     close(fd);
 }
 
-int main(void)
+/* A program that runs is not written to; one that is written to does not run. */
+static void text_busy(void)
 {
+    static char buf[1 << 16];
+    int in = open("/proc/self/exe", O_RDONLY), out, fds[2], status;
+    ssize_t n;
+    pid_t pid;
+
+    out = open("prog", O_CREAT | O_WRONLY, 0755);
+    while ((n = read(in, buf, sizeof buf)) > 0)
+        CHECK_EQ(write(out, buf, n), n);
+    close(in);
+    CHECK_ERR(execl("prog", "prog", NULL), ETXTBSY);
+    close(out);
+    CHECK_EQ(pipe(fds), 0);
+    pid = fork();
+    if (pid == 0) {
+        dup2(fds[1], 1);
+        execl("prog", "prog", "child", NULL);
+        _exit(1);
+    }
+    close(fds[1]);
+    CHECK_EQ(read(fds[0], buf, 1), 1); /* it runs */
+    CHECK_ERR(open("prog", O_WRONLY), ETXTBSY);
+    CHECK_ERR(truncate("prog", 0), ETXTBSY);
+    kill(pid, SIGKILL);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(read(fds[0], buf, 1), 0);
+    CHECK_EQ(close(open("prog", O_WRONLY)), 0);
+    close(fds[0]);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && !strcmp(argv[1], "child")) {
+        CHECK_EQ(write(1, "x", 1), 1);
+        pause();
+    }
     scratch_begin();
     RUN(creation);
     RUN(truncation);
@@ -183,6 +221,7 @@ int main(void)
     RUN(paths_only);
     RUN(tmpfile_flag);
     RUN(unlinked);
+    RUN(text_busy);
     scratch_end();
     DONE();
 }
