@@ -160,7 +160,7 @@ static int inspect(const struct view *v, const char *arg, bool command, struct p
 {
     char head[HEAD + 1] = "", *interp, *interp_arg;
     bool elf;
-    ssize_t got;
+    ssize_t got = 0;
     int r = read_head(v, arg, p->file, head, &got);
 
     if (r)

@@ -180,14 +180,14 @@ static size_t fpu_at(struct ctx *c, size_t *ret_off)
 
 size_t frame_fpu_size(struct ctx *c)
 {
-    size_t off;
+    size_t off = 0;
 
     return fpu_at(c, &off);
 }
 
 int frame_fpu_get(struct ctx *c, void *buf, size_t n)
 {
-    size_t off, size = fpu_at(c, &off);
+    size_t off = 0, size = fpu_at(c, &off);
 
     if (size == 0 || n > size)
         return -EINVAL;
@@ -197,7 +197,7 @@ int frame_fpu_get(struct ctx *c, void *buf, size_t n)
 
 int frame_fpu_set(struct ctx *c, const void *buf, size_t n)
 {
-    size_t off, size = fpu_at(c, &off);
+    size_t off = 0, size = fpu_at(c, &off);
     char sw[48];
     uint32_t mxcsr, mask;
     char *at;
@@ -223,7 +223,7 @@ void frame_fpu_reset(struct ctx *c)
 {
     static const uint16_t fcw = 0x37f;
     static const uint32_t mxcsr = 0x1f80;
-    size_t off, size = fpu_at(c, &off);
+    size_t off = 0, size = fpu_at(c, &off);
     char *at = (char *)c->block + off;
 
     if (size == 0) {

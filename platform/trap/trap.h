@@ -28,6 +28,7 @@
 #include "platform/stub/blob.h"
 
 #define TID_HASH 1024
+#define SIG_NUDGE SIGUSR2 /* takes a leader out of RECV; its handler does nothing */
 #define HELD_MAX 16 /* notifications kept on a listener; each makes every call of it dearer */
 
 enum ctx_state { CTX_UNBORN, CTX_CHANNEL, CTX_HELD, CTX_RUNNING, CTX_OPS, CTX_PARKED, CTX_RERING,
@@ -215,6 +216,9 @@ void ctx_park(struct ctx *c);
 void ctx_stop_waiting(struct ctx *c);
 void ctx_exit(struct ctx *c);
 void ctx_kick(struct ctx *c);
+
+/* reaper.c */
+int reaper_start(const pthread_attr_t *attr);
 
 /* copy.c */
 int trap_as_copy(struct ctx *const *all, unsigned n, struct ctx **ret);

@@ -24,7 +24,6 @@
 
 #define WORKER_STACK (1024 * 1024) /* thread-local buffers of some 200 KiB lie in it too */
 #define SPARES_KEPT 2
-#define SIG_NUDGE SIGUSR2 /* takes a leader out of RECV; its handler does nothing */
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
@@ -341,6 +340,7 @@ static void *worker_main(void *arg)
         if (trap.nspare >= SPARES_KEPT && !trap.promote) {
             trap.nworkers--;
             pthread_mutex_unlock(&trap.lock);
+            self = NULL;
             return NULL;
         }
         trap.nspare++;
@@ -354,8 +354,10 @@ static void *worker_main(void *arg)
             atomic_store(&w.l->has_leader, true);
         }
         pthread_mutex_unlock(&trap.lock);
-        if (atomic_load(&trap.stopping))
+        if (atomic_load(&trap.stopping)) {
+            self = NULL;
             return NULL;
+        }
     }
 }
 
@@ -457,88 +459,7 @@ void listener_retire(struct listener *l)
     }
 }
 
-/* ---- the reaper: deaths of stubs, blanks that arrive, leaders of dead listeners ---- */
-
-static void stub_died(struct stub *s)
-{
-    struct ctx *c;
-
-    epoll_ctl(trap.epoll_fd, EPOLL_CTL_DEL, s->pidfd, NULL);
-    for (;;) {
-        void *owner = NULL;
-        bool freed;
-
-        pthread_mutex_lock(&trap.lock);
-        s->dead = true;
-        if (tlist_empty(&s->ctxs)) {
-            pthread_mutex_unlock(&trap.lock);
-            break;
-        }
-        c = tlist_entry(s->ctxs.next, struct ctx, stub_link);
-        tlist_del(&c->stub_link);
-        tlist_del(&c->hash_link);
-        c->nonce = 0;
-        freed = atomic_load(&c->freed);
-        atomic_store(&c->gone, true);
-        if (!freed && c->owner) {
-            owner = c->owner;
-            trap.client->owner_ref(owner);
-        }
-        pthread_mutex_unlock(&trap.lock);
-        if (owner) {
-            trap.client->event(owner, c, EV_GONE);
-            trap.client->owner_put(owner);
-        }
-        ctx_drop(c); /* the host thread's reference */
-    }
-    stub_put(s);
-}
-
-static bool nudge_leaders(void)
-{
-    bool left;
-
-    pthread_mutex_lock(&trap.lock);
-    for (struct tlist *n = trap.dying.next, *next; n != &trap.dying; n = next) {
-        struct listener *l = tlist_entry(n, struct listener, dying);
-
-        next = n->next;
-        if (atomic_load(&l->has_leader)) {
-            pthread_kill(l->leader, SIG_NUDGE);
-            continue;
-        }
-        if (trap.promote == l)
-            continue;
-        tlist_del(n);
-        listener_put(l);
-    }
-    left = !tlist_empty(&trap.dying);
-    pthread_mutex_unlock(&trap.lock);
-    return left;
-}
-
-static void *reaper_main(void *arg)
-{
-    struct epoll_event ev[16];
-    bool nudging = false;
-
-    (void)arg;
-    if (trap.client->worker_start)
-        trap.client->worker_start();
-    while (!atomic_load(&trap.stopping)) {
-        int n = epoll_wait(trap.epoll_fd, ev, 16, nudging ? 2 : -1);
-
-        for (int i = 0; i < n; i++) {
-            if (ev[i].data.ptr)
-                stub_died(ev[i].data.ptr);
-            else
-                zygote_listener_arrived();
-        }
-        trap.client->drain();
-        nudging = nudge_leaders();
-    }
-    return NULL;
-}
+/* ---- start and stop ---- */
 
 static void no_op(int sig)
 {
@@ -548,14 +469,11 @@ static void no_op(int sig)
 int workers_start(void)
 {
     struct sigaction sa = { .sa_handler = no_op };
-    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL };
 
     sigaction(SIG_NUDGE, &sa, NULL);
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, WORKER_STACK);
-    if (epoll_ctl(trap.epoll_fd, EPOLL_CTL_ADD, trap.zygote_sock, &ev) < 0)
-        return -errno;
-    return -pthread_create(&trap.reaper, &attr, reaper_main, NULL);
+    return reaper_start(&attr);
 }
 
 void workers_stop(void)

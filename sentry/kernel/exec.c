@@ -31,23 +31,6 @@
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
 
-#define SCRIPT_DEPTH 5
-#define STACK_MAX (1ull << 30)
-#define STACK_MIN (128ull << 10)
-
-static void exec_close(struct exec_state *s)
-{
-    elf_done(&s->image);
-    elf_done(&s->interp);
-    if (s->file) {
-        inode_allow_write(s->file->inode);
-        file_put(s->file);
-        s->file = NULL;
-    }
-    file_put(s->interp_file);
-    s->interp_file = NULL;
-}
-
 static void exec_state_free(void *p)
 {
     struct exec_state *s = p;
@@ -90,155 +73,6 @@ static int copy_strings(struct task *t, struct exec_state *s, gaddr_t path, gadd
     return r;
 }
 
-/* ---- OPEN ---- */
-
-static struct file *open_image(struct task *t, int dfd, const char *path, int flags)
-{
-    unsigned walk = flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW;
-    struct file *f;
-    struct path p;
-    int r;
-
-    if (flags & AT_EMPTY_PATH)
-        walk |= WALK_EMPTY;
-    r = walk_path(t, dfd, path, walk, &p);
-    if (r < 0)
-        return ERR_PTR(r);
-    if (S_ISLNK(p.dentry->inode->mode))
-        r = -ELOOP;
-    else if (!S_ISREG(p.dentry->inode->mode) || (p.mnt->flags & MS_NOEXEC))
-        r = -EACCES;
-    else
-        r = inode_permission(t, p.dentry->inode, X_OK);
-    /* Linux reads a program that its user may only execute: no R_OK is asked for here. */
-    f = r < 0 ? ERR_PTR(r) : vfs_open_inode(t, &p, O_RDONLY);
-    path_put(&p);
-    return f;
-}
-
-static int script(struct task *t, struct exec_state *s, const char *head, size_t n)
-{
-    char interp[256], arg[256];
-    const char *front[3];
-    unsigned k = 0;
-    int r = exec_parse_script(head, n, interp, arg, sizeof interp);
-
-    (void)t;
-    if (r < 0)
-        return r;
-    if (++s->depth > SCRIPT_DEPTH)
-        return -ELOOP;
-    front[k++] = interp;
-    if (arg[0])
-        front[k++] = arg;
-    front[k++] = s->depth == 1 ? s->name : s->exe_path;
-    r = exec_strings_replace_first(&s->argv, front, k);
-    if (r < 0)
-        return r;
-    snprintf(s->exe_path, sizeof s->exe_path, "%s", interp);
-    s->dfd = AT_FDCWD;
-    s->flags = 0;
-    return 1;
-}
-
-/* Opens s->exe_path. 1: it is a script, whose interpreter is to be opened now. */
-static int open_one(struct task *t, struct exec_state *s)
-{
-    struct file *f = open_image(t, s->dfd, s->exe_path, s->flags);
-    char head[256];
-    ssize_t n;
-    int r;
-
-    if (IS_ERR(f))
-        return PTR_ERR(f);
-    r = inode_deny_write(f->inode);
-    if (r < 0) {
-        file_put(f);
-        return r;
-    }
-    s->file = f;
-    n = vfs_read_kernel(t, f, head, sizeof head, 0);
-    if (n < 0)
-        return (int)n;
-    if (n >= 2 && head[0] == '#' && head[1] == '!') {
-        exec_close(s);
-        return script(t, s, head, (size_t)n);
-    }
-    return elf_read(t, f, &s->image);
-}
-
-static int open_interp(struct task *t, struct exec_state *s)
-{
-    struct file *f;
-
-    if (!s->image.interp[0])
-        return 0;
-    f = open_image(t, AT_FDCWD, s->image.interp, 0);
-    if (IS_ERR(f))
-        return PTR_ERR(f);
-    s->interp_file = f;
-    return elf_read(t, f, &s->interp) == -ENOEXEC ? -ELIBBAD : s->interp.nsegs ? 0 : -ELIBBAD;
-}
-
-static uint64_t random_pages(unsigned bits)
-{
-    uint64_t r = 0;
-
-    if (getrandom(&r, sizeof r, 0) != sizeof r)
-        r = (uint64_t)ktime_now();
-    return (r & ((1ull << bits) - 1)) << 12;
-}
-
-/* Where things go. A blank address space holds nothing, so all of this is free. */
-static void lay_out(struct task *t, struct exec_state *s)
-{
-    uint64_t size = task_rlimit(t, RLIMIT_STACK)->rlim_cur;
-    bool random = !(t->personality & 0x0040000 /* ADDR_NO_RANDOMIZE */);
-
-    size = PAGE_ALIGN_UP(MAX(MIN(size, STACK_MAX), STACK_MIN));
-    if (s->image.pie) {
-        uint64_t base = s->image.interp[0] ? 0x555555554000ull : 0x7e8000000000ull;
-
-        s->image.bias = base + (random ? random_pages(28) : 0) - s->image.first;
-    }
-    if (s->interp_file && s->interp.pie)
-        s->interp.bias = 0x7e0000000000ull + (random ? random_pages(26) : 0) - s->interp.first;
-    s->stack_top = 0x7fd000000000ull + (random ? random_pages(22) : 0);
-    s->stack_low = s->stack_top - size;
-}
-
-static int make_ops(struct exec_state *s)
-{
-    int prot = PROT_READ | PROT_WRITE | (s->image.exec_stack ? PROT_EXEC : 0), r;
-
-    s->ops[s->nops++] = (struct as_op){ .kind = AS_SET_FS, .fd = -1 };
-    s->ops[s->nops++] = (struct as_op){ .kind = AS_SET_GS, .fd = -1 };
-    s->stack_op = s->nops;
-    s->ops[s->nops++] = (struct as_op){ .kind = AS_MMAP, .fd = -1,
-                                        .a = { s->stack_low, s->stack_top - s->stack_low,
-                                               (uint64_t)prot,
-                                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
-                                                   MAP_STACK | MAP_FIXED_NOREPLACE } };
-    r = elf_ops(&s->image, s->ops, &s->nops, AS_OPS_MAX);
-    if (r == 0 && s->interp_file)
-        r = elf_ops(&s->interp, s->ops, &s->nops, AS_OPS_MAX);
-    return r;
-}
-
-static int open_all(struct task *t, struct exec_state *s)
-{
-    int r;
-
-    while ((r = open_one(t, s)) == 1)
-        ;
-    if (r == 0)
-        r = open_interp(t, s);
-    if (r < 0)
-        return r;
-    lay_out(t, s);
-    return make_ops(s);
-}
-
 /* ---- ALONE ---- */
 
 /* The record of the new image: what is mapped from files. */
@@ -270,7 +104,7 @@ static struct mm *make_mm(struct task *t, struct exec_state *s, gaddr_t *ret_sp)
     mm->vdso = kernel.platform->as_vdso(mm->as);
     mm->start_code = e->start_code + e->bias, mm->end_code = e->end_code + e->bias;
     mm->start_data = e->start_data + e->bias, mm->end_data = e->end_data + e->bias;
-    mm->brk_start = mm->brk = PAGE_ALIGN_UP(e->brk + e->bias) + random_pages(13);
+    mm->brk_start = mm->brk = PAGE_ALIGN_UP(e->brk + e->bias) + exec_random_pages(13);
     s->as = mm->as;
     if (record(s, mm, e) < 0 || (s->interp_file && record(s, mm, &s->interp) < 0) ||
         elf_clear(e, mm->as) < 0 || (s->interp_file && elf_clear(&s->interp, mm->as) < 0) ||
@@ -487,7 +321,7 @@ static long step(struct task *t, struct exec_state *s, gaddr_t path, gaddr_t arg
         s->step = EXEC_OPEN;
         /* fall through */
     case EXEC_OPEN:
-        r = open_all(t, s);
+        r = exec_open_all(t, s);
         return r < 0 ? r : take_blank(t, s);
     case EXEC_MAP:
         return mapped(t, s);

@@ -40,6 +40,12 @@ int exec_strings_from_kernel(struct exec_strings *s, char *const *vec);
 int exec_strings_replace_first(struct exec_strings *s, const char *const *front, unsigned n);
 void exec_strings_free(struct exec_strings *s);
 
+/* exec_open.c: opens all that is to be mapped and lists the operations; and undoes the opening. */
+int exec_open_all(struct task *t, struct exec_state *s);
+void exec_close(struct exec_state *s);
+/* A random number of pages below 1 << bits, in bytes. */
+uint64_t exec_random_pages(unsigned bits);
+
 /* exec_stack.c: strings, vectors and auxv onto the new stack; *ret_sp. Fills mm's areas. */
 int exec_build_stack(struct task *t, struct exec_state *s, struct mm *mm, gaddr_t *ret_sp);
 

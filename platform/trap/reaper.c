@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The reaper: one thread that is told of deaths of stubs (pidfds), of blanks that arrive (the
+ * zygote's socket), and sees to it that the leaders of dead listeners leave. It runs records that a
+ * death has made ready, like any worker.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <sys/epoll.h>
+
+#include "platform/trap/trap.h"
+
+static void stub_died(struct stub *s)
+{
+    struct ctx *c;
+
+    epoll_ctl(trap.epoll_fd, EPOLL_CTL_DEL, s->pidfd, NULL);
+    for (;;) {
+        void *owner = NULL;
+        bool freed;
+
+        pthread_mutex_lock(&trap.lock);
+        s->dead = true;
+        if (tlist_empty(&s->ctxs)) {
+            pthread_mutex_unlock(&trap.lock);
+            break;
+        }
+        c = tlist_entry(s->ctxs.next, struct ctx, stub_link);
+        tlist_del(&c->stub_link);
+        tlist_del(&c->hash_link);
+        c->nonce = 0;
+        freed = atomic_load(&c->freed);
+        atomic_store(&c->gone, true);
+        if (!freed && c->owner) {
+            owner = c->owner;
+            trap.client->owner_ref(owner);
+        }
+        pthread_mutex_unlock(&trap.lock);
+        if (owner) {
+            trap.client->event(owner, c, EV_GONE);
+            trap.client->owner_put(owner);
+        }
+        ctx_drop(c); /* the host thread's reference */
+    }
+    stub_put(s);
+}
+
+static bool nudge_leaders(void)
+{
+    bool left;
+
+    pthread_mutex_lock(&trap.lock);
+    for (struct tlist *n = trap.dying.next, *next; n != &trap.dying; n = next) {
+        struct listener *l = tlist_entry(n, struct listener, dying);
+
+        next = n->next;
+        if (atomic_load(&l->has_leader)) {
+            pthread_kill(l->leader, SIG_NUDGE);
+            continue;
+        }
+        if (trap.promote == l)
+            continue;
+        tlist_del(n);
+        listener_put(l);
+    }
+    left = !tlist_empty(&trap.dying);
+    pthread_mutex_unlock(&trap.lock);
+    return left;
+}
+
+static void *reaper_main(void *arg)
+{
+    struct epoll_event ev[16];
+    bool nudging = false;
+
+    (void)arg;
+    if (trap.client->worker_start)
+        trap.client->worker_start();
+    while (!atomic_load(&trap.stopping)) {
+        int n = epoll_wait(trap.epoll_fd, ev, 16, nudging ? 2 : -1);
+
+        for (int i = 0; i < n; i++) {
+            if (ev[i].data.ptr)
+                stub_died(ev[i].data.ptr);
+            else
+                zygote_listener_arrived();
+        }
+        trap.client->drain();
+        nudging = nudge_leaders();
+    }
+    return NULL;
+}
+
+int reaper_start(const pthread_attr_t *attr)
+{
+    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL };
+
+    if (epoll_ctl(trap.epoll_fd, EPOLL_CTL_ADD, trap.zygote_sock, &ev) < 0)
+        return -errno;
+    return -pthread_create(&trap.reaper, attr, reaper_main, NULL);
+}
