@@ -3,7 +3,7 @@
  * The sandbox's standard input, output and error: files over host descriptors.
  *
  * A regular file is read and written at the host's own position, which others outside share, so
- * that output interleaves as natively. Pipes, sockets and other streams must never block a worker:
+ * that output interleaves as natively; opened again by way of /proc it has a position of its own. Pipes, sockets and other streams must never block a worker:
  * RWF_NOWAIT where the host knows it for that kind, else poll first and move at most PIPE_BUF. A
  * record that has to wait hangs on the object's queue; the event thread watches the descriptor
  * edge-triggered from the first wait on and wakes the queue at each change.
@@ -35,6 +35,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -205,6 +206,10 @@ static ssize_t host_write(struct task *t, struct file *f, struct iter *it, loff_
     struct host_file *h = f->inode->priv;
     uint64_t *done = &t->call.done;
     ssize_t r = 0, got;
+    struct stat st;
+
+    if (pos && file_appends(t, f) && fstat(h->fd, &st) == 0)
+        *pos = st.st_size;
 
     while (it->left) {
         got = iter_get(it, buffer, MIN(it->left, sizeof buffer));
@@ -248,10 +253,19 @@ static uint32_t host_poll(struct file *f, struct poll_table *pt)
 static loff_t host_llseek(struct task *t, struct file *f, loff_t off, int whence)
 {
     struct host_file *h = f->inode->priv;
-    loff_t r = lseek(h->fd, off, whence);
+    struct stat st;
+    loff_t r;
 
     (void)t;
-    return r < 0 ? -errno : r;
+    if (f->mode & FMODE_OWN_POS) {
+        r = lseek(h->fd, off, whence);
+        return r < 0 ? -errno : r;
+    }
+    if (whence > SEEK_END || fstat(h->fd, &st) < 0) /* opened again: a position of its own */
+        return -EINVAL;
+    if (__builtin_add_overflow(off, whence == SEEK_END ? st.st_size : whence ? f->pos : 0, &r))
+        return -EOVERFLOW;
+    return r < 0 ? -EINVAL : r;
 }
 
 static long host_ioctl(struct task *t, struct file *f, unsigned cmd, uint64_t arg)
@@ -351,6 +365,11 @@ static void set_file_mode(struct file *f, const struct host_file *h)
     f->mode &= ~(unsigned)FMODE_WRITER;
     f->mode |= h->regular ? FMODE_OWN_POS : FMODE_STREAM;
     f->no_notify = true;
+    /* Its path outside is nobody's business inside; the null device is the same in both. */
+    if (h->regular)
+        f->anon_name = "/[host file]";
+    else if (S_ISCHR(f->inode->mode) && f->inode->rdev == makedev(1, 3))
+        f->anon_name = "/dev/null";
 }
 
 /* Opened again by way of /proc: no more rights than the descriptor has. */
@@ -367,6 +386,7 @@ static int host_open(struct task *t, struct inode *i, struct file *f)
         i->writers--;
     }
     set_file_mode(f, h);
+    f->mode &= ~(unsigned)FMODE_OWN_POS;
     return 0;
 }
 
