@@ -9,10 +9,14 @@ static const struct {
     const char *name;
     uint64_t bit;
 } features[] = {
-    { "userns", SBX_WITHOUT_USERNS },     { "pidns", SBX_WITHOUT_PIDNS },
-    { "iouring", SBX_WITHOUT_IOURING },   { "sync", SBX_WITHOUT_SYNC },
-    { "waitkillable", SBX_WITHOUT_WAITKILLABLE }, { "timens", SBX_WITHOUT_TIMENS },
-    { "landlock", SBX_WITHOUT_LANDLOCK }, { "cgroup", SBX_WITHOUT_CGROUP },
+    { "userns", SBX_WITHOUT_USERNS },
+    { "pidns", SBX_WITHOUT_PIDNS },
+    { "iouring", SBX_WITHOUT_IOURING },
+    { "sync", SBX_WITHOUT_SYNC },
+    { "waitkillable", SBX_WITHOUT_WAITKILLABLE },
+    { "timens", SBX_WITHOUT_TIMENS },
+    { "landlock", SBX_WITHOUT_LANDLOCK },
+    { "cgroup", SBX_WITHOUT_CGROUP },
 };
 
 uint64_t without_parse(const char *list, const char **ret_bad)

@@ -18,7 +18,7 @@ enum control_type {
     CTL_NOTE,    /* text: one line for the user at the end (a path that was not visible, ...) */
     CTL_STATS,   /* a piece of the statistics: cli/stats.h */
     CTL_CHANGED, /* value: files that the program changed beneath shown directories, discarded */
-    CTL_MISSING,     /* text: a path that the program looked for and that is not there inside */
+    CTL_MISSING, /* text: a path that the program looked for and that is not there inside */
 };
 
 struct control_msg {

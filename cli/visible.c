@@ -50,7 +50,7 @@ const char *const visible_etc[] = {
     "locale.conf",
     "localtime",
     "timezone",
-   
+
     /* the system's name, and what links lead through */
     "os-release",
     "debian_version",
@@ -98,7 +98,7 @@ const char *const visible_etc[] = {
     "R",
     "php",
     "lua",
-   
+
     "node",
     "wgetrc",
     "xattr.conf",

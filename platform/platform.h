@@ -40,7 +40,7 @@ enum platform_event {
     EV_KICK,    /* ctx_kick() got through to running guest code */
     EV_OPS,     /* the operations handed to ctx_run_ops() are done, ret filled in */
     EV_BORN,    /* the child of an AS_CLONE has arrived and is held; regs are its parent's */
-    EV_GONE,    /* the host ended it (killed, crashed, broke the protocol); only ctx_free() is left */
+    EV_GONE, /* the host ended it (killed, crashed, broke the protocol); only ctx_free() is left */
 };
 
 struct fault {
@@ -72,15 +72,15 @@ enum as_op_kind {
     AS_MLOCK,    /* a: addr, len, flags */
     AS_MUNLOCK,  /* a: addr, len */
     AS_MINCORE,  /* a: addr, len, guest vector */
-    AS_MEMBARRIER, /* a: cmd, flags, cpu */
-    AS_FUTEX_WAKE, /* a: addr, count, private(1/0) */
+    AS_MEMBARRIER,   /* a: cmd, flags, cpu */
+    AS_FUTEX_WAKE,   /* a: addr, count, private(1/0) */
     AS_STORE32_WAKE, /* a: addr, value: stores, then wakes all waiters, private and shared */
-    AS_SET_FS,   /* a: fs base */
+    AS_SET_FS,       /* a: fs base */
     AS_SET_GS,
-    AS_GET_FS,   /* ret: the base */
+    AS_GET_FS, /* ret: the base */
     AS_GET_GS,
-    AS_CLOSE,    /* a: a descriptor that the platform itself had opened in it */
-    AS_CLONE,    /* a: AS_CLONE_* flags, tls, clear_child_tid; child: from ctx_new_child(); ret: 0 */
+    AS_CLOSE, /* a: a descriptor that the platform itself had opened in it */
+    AS_CLONE, /* a: AS_CLONE_* flags, tls, clear_child_tid; child: from ctx_new_child(); ret: 0 */
 };
 
 enum {
@@ -113,7 +113,7 @@ struct as_usage {
 
 struct as_mapping {
     gaddr_t start, end;
-    uint32_t prot;    /* PROT_* */
+    uint32_t prot; /* PROT_* */
     bool shared;
     uint64_t offset, dev, ino; /* of the host file behind it; 0 for anonymous */
     uint64_t rss, anon;        /* bytes; only from as_each with usage */
@@ -125,7 +125,7 @@ struct platform_stats {
 
 struct platform_config {
     const struct platform_client *client;
-    int proc_fd;     /* the sentry's own procfs, or -1 */
+    int proc_fd;      /* the sentry's own procfs, or -1 */
     uint64_t without; /* SBX_WITHOUT_* bits of features not to use */
     unsigned max_workers;
 };
@@ -204,8 +204,8 @@ struct platform {
     /* The mapping that holds addr, or the next above it; -ENOENT when none. */
     int (*as_query)(struct aspace *as, gaddr_t addr, struct as_mapping *ret);
     /* Each mapping, in order, in one go; stops when fn returns non-zero. */
-    int (*as_each)(struct aspace *as, bool usage,
-                   int (*fn)(const struct as_mapping *m, void *arg), void *arg);
+    int (*as_each)(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m, void *arg),
+                   void *arg);
     int (*as_usage)(struct aspace *as, struct as_usage *ret);
     gaddr_t (*as_vdso)(struct aspace *as);
     /* Lowest address that a guest may not map; highest host address free for stacks is below it. */

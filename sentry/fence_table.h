@@ -23,8 +23,9 @@
 #define FENCE_DEFAULT SCMP_ACT_KILL_PROCESS
 
 #define THREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
-#define FORBIDDEN_CLONE (CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | \
-                         CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_PTRACE | CLONE_VFORK)
+#define FORBIDDEN_CLONE                                                                            \
+    (CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |     \
+     CLONE_NEWCGROUP | CLONE_PTRACE | CLONE_VFORK)
 #define IOCTL_IS(cmd) FENCE_ARG(1, 0xffffffffull, (uint32_t)(cmd))
 
 static const struct fence_rule fence_rules[] = {
@@ -32,7 +33,8 @@ static const struct fence_rule fence_rules[] = {
     ALLOW(futex, "locks, workers; parked stubs"),
     ALLOW(sched_yield, "the C library's locks"),
     ALLOW(brk, "malloc"),
-    ALLOW_IF(mmap, "malloc, thread stacks, channels; nothing executable", FENCE_ARG(2, PROT_EXEC, 0)),
+    ALLOW_IF(mmap, "malloc, thread stacks, channels; nothing executable",
+             FENCE_ARG(2, PROT_EXEC, 0)),
     ALLOW_IF(mprotect, "guard pages; nothing executable", FENCE_ARG(2, PROT_EXEC, 0)),
     ALLOW(munmap, "malloc, channels of ended stubs"),
     ALLOW(mremap, "realloc"),

@@ -244,8 +244,10 @@ static int start_threads(const struct sentry_config *cfg)
 
 void sentry_main(const struct sentry_config *cfg)
 {
-    struct platform_config pc = { .client = &dispatch_client, .proc_fd = cfg->proc_fd,
-                                  .without = cfg->without, .max_workers = 64 };
+    struct platform_config pc = { .client = &dispatch_client,
+                                  .proc_fd = cfg->proc_fd,
+                                  .without = cfg->without,
+                                  .max_workers = 64 };
     struct task *first;
     int r;
 

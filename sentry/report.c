@@ -64,8 +64,9 @@ static void send_calls(const struct sentry_config *cfg)
 
         if (!count)
             continue;
-        calls[n++] = (struct stats_call){ .nr = nr, .count = count, .ns = syscall_time(nr),
-                                          .errors = syscall_errors(nr) };
+        calls[n++] = (struct stats_call){
+            .nr = nr, .count = count, .ns = syscall_time(nr), .errors = syscall_errors(nr)
+        };
         if (n == ARRAY_SIZE(calls)) {
             send_records(cfg, STATS_CALLS, calls, sizeof calls);
             n = 0;

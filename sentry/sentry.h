@@ -11,37 +11,47 @@
 
 struct platform;
 
-enum sentry_mount_kind { SM_OVERLAY, SM_RO, SM_TMPFS, SM_PROC, SM_SYSFS, SM_DEV, SM_SYMLINK, SM_DIR };
+enum sentry_mount_kind {
+    SM_OVERLAY,
+    SM_RO,
+    SM_TMPFS,
+    SM_PROC,
+    SM_SYSFS,
+    SM_DEV,
+    SM_SYMLINK,
+    SM_DIR
+};
 
 /* One step of building the guest's tree, in order. Parents are made as needed. */
 struct sentry_mount {
     enum sentry_mount_kind kind;
-    const char *path;    /* inside */
-    unsigned export_id;  /* OVERLAY, RO: the gofer's export (its root may be a file or a directory) */
-    const char *target;  /* SYMLINK */
+    const char *path; /* inside */
+    unsigned
+        export_id; /* OVERLAY, RO: the gofer's export (its root may be a file or a directory) */
+    const char *target;      /* SYMLINK */
     uint32_t mode, uid, gid; /* TMPFS, DIR */
 };
 
 struct sentry_config {
-    int gofer_sock;      /* SEQPACKET; -1 only in tests */
-    int gofer_ring;      /* restricted io_uring, or -1 */
-    int control_sock;    /* SEQPACKET to the front end: cli/control.h */
-    int stdio[3];        /* host descriptors of the program's 0, 1, 2; -1: closed */
-    bool stdio_tty[3];   /* this one is the sandbox's terminal (a pty of our own) instead */
-    int tty_sock;        /* stream to the front end's terminal proxy; -1: no terminal */
-    bool tty_raw;        /* the host's terminal is raw; else it echoes and processes output itself */
+    int gofer_sock;    /* SEQPACKET; -1 only in tests */
+    int gofer_ring;    /* restricted io_uring, or -1 */
+    int control_sock;  /* SEQPACKET to the front end: cli/control.h */
+    int stdio[3];      /* host descriptors of the program's 0, 1, 2; -1: closed */
+    bool stdio_tty[3]; /* this one is the sandbox's terminal (a pty of our own) instead */
+    int tty_sock;      /* stream to the front end's terminal proxy; -1: no terminal */
+    bool tty_raw;      /* the host's terminal is raw; else it echoes and processes output itself */
     uint16_t tty_rows, tty_cols;
     int log_fd, strace_fd; /* -1: none */
     int log_level;
-    int proc_fd;         /* procfs of the sentry's pid namespace, or -1 */
+    int proc_fd; /* procfs of the sentry's pid namespace, or -1 */
 
     const struct platform *platform;
-    uint64_t without;    /* SBX_WITHOUT_* */
+    uint64_t without; /* SBX_WITHOUT_* */
 
     const struct sentry_mount *mounts;
     unsigned nmounts;
 
-    char *const *argv;   /* argv[0] is looked up by the front end: exec_path is what is run */
+    char *const *argv; /* argv[0] is looked up by the front end: exec_path is what is run */
     char *const *envp;
     const char *exec_path, *cwd;
     uid_t uid;
@@ -50,8 +60,8 @@ struct sentry_config {
     unsigned ngroups;
     const char *hostname;
 
-    uint64_t mem_limit;  /* of the sentry's own memory spent for the guest; 0: default */
-    unsigned max_tasks;  /* 0: default */
+    uint64_t mem_limit; /* of the sentry's own memory spent for the guest; 0: default */
+    unsigned max_tasks; /* 0: default */
     bool stats;
     uint64_t t_start_ns; /* CLOCK_MONOTONIC when the front end began, for the start-up budget */
 };

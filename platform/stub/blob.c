@@ -21,8 +21,17 @@ HIDDEN void blob_handler(int sig, void *info, void *uc);
 HIDDEN void blob_first(struct block *b, long ans);
 HIDDEN void zygote_main(struct zygote_data *z) __attribute__((noreturn));
 
-enum { NR_READ = 0, NR_CLOSE = 3, NR_MUNMAP = 11, NR_SENDMSG = 46, NR_CLONE = 56, NR_EXIT = 60,
-       NR_FUTEX = 202, NR_EXIT_GROUP = 231, NR_SECCOMP = 317 };
+enum {
+    NR_READ = 0,
+    NR_CLOSE = 3,
+    NR_MUNMAP = 11,
+    NR_SENDMSG = 46,
+    NR_CLONE = 56,
+    NR_EXIT = 60,
+    NR_FUTEX = 202,
+    NR_EXIT_GROUP = 231,
+    NR_SECCOMP = 317
+};
 
 /* Offset of rip in the kernel's ucontext: flags, link, stack (24), then r8.. in sigcontext order. */
 #define UC_RIP (40 + 16 * 8)
@@ -178,10 +187,24 @@ static void unmap_all_but(const struct zygote_data *z)
 /* With the nonce: blanks that are made at the same time may arrive in any order. */
 static void send_listener(int sock, int fd, uint64_t nonce)
 {
-    struct { uint64_t len; int level, type; int fd, pad; } cmsg = { 20, 1, 1, fd, 0 };
-    struct { void *base; uint64_t len; } iov = { &nonce, sizeof nonce };
-    struct { void *name; uint32_t namelen; void *iov; uint64_t iovlen; void *control;
-             uint64_t controllen; int flags; } msg = { 0, 0, &iov, 1, &cmsg, sizeof cmsg, 0 };
+    struct {
+        uint64_t len;
+        int level, type;
+        int fd, pad;
+    } cmsg = { 20, 1, 1, fd, 0 };
+    struct {
+        void *base;
+        uint64_t len;
+    } iov = { &nonce, sizeof nonce };
+    struct {
+        void *name;
+        uint32_t namelen;
+        void *iov;
+        uint64_t iovlen;
+        void *control;
+        uint64_t controllen;
+        int flags;
+    } msg = { 0, 0, &iov, 1, &cmsg, sizeof cmsg, 0 };
 
     if (sys6(NR_SENDMSG, (uint64_t)sock, (uint64_t)&msg, 0x4000, 0, 0, 0) != sizeof nonce)
         die();
@@ -189,7 +212,10 @@ static void send_listener(int sock, int fd, uint64_t nonce)
 
 static __attribute__((noreturn)) void blank(struct zygote_data *z, uint64_t nonce)
 {
-    struct { uint16_t len; void *insns; } prog = { (uint16_t)z->listen_len, z->listen };
+    struct {
+        uint16_t len;
+        void *insns;
+    } prog = { (uint16_t)z->listen_len, z->listen };
     long fd;
     int sock = z->sock;
 
@@ -204,7 +230,10 @@ static __attribute__((noreturn)) void blank(struct zygote_data *z, uint64_t nonc
 
 void zygote_main(struct zygote_data *z)
 {
-    struct { uint16_t len; void *insns; } prog = { (uint16_t)z->base_len, z->base };
+    struct {
+        uint16_t len;
+        void *insns;
+    } prog = { (uint16_t)z->base_len, z->base };
     struct zygote_request rq;
     long pid;
 

@@ -31,14 +31,14 @@
 #define NR_BELL 500
 #define BELL_EVENT 1 /* a signal frame lies in the block */
 #define BELL_OPS 2   /* operations are done */
-#define BELL_BORN 3  /* a new thread or process, rsi: its nonce, rdx: 1 once its channel is mapped */
+#define BELL_BORN 3 /* a new thread or process, rsi: its nonce, rdx: 1 once its channel is mapped */
 
 /* What a bell is answered with. */
 #define ANS_RESUME 0
 #define ANS_OPS 1
 #define ANS_PARK 2
 #define ANS_EXIT 3
-#define ANS_RING 4 /* to a parked one: ring again */
+#define ANS_RING 4   /* to a parked one: ring again */
 #define ANS_LISTEN 5 /* to a parked one: install a new listener, by the program at BLOCK_PROG_OFF */
 
 /* What kind of child a clone makes (blob.S, r14). */
@@ -69,15 +69,15 @@ struct block_op {
 };
 
 #define OP_STORE32_WAKE 0x10001 /* a: address, value */
-#define OP_CLONE 0x10002        /* a: flags, address of the child's block, nonce, tls, ctid, BORN_* */
+#define OP_CLONE 0x10002 /* a: flags, address of the child's block, nonce, tls, ctid, BORN_* */
 #define BLOCK_OPS_MAX 64 /* AS_OPS_MAX, and a close for each descriptor lent */
 
 struct block {
-    uint32_t seq;    /* counts events, by the blob */
-    uint32_t sig;    /* the host signal of this event */
-    uint32_t uc;     /* offset of the frame's ucontext in the block; BLOCK_UC_OFF */
-    uint32_t park;   /* futex: 0 sleep, else answer + 1 */
-    uint32_t index;  /* of this block */
+    uint32_t seq;   /* counts events, by the blob */
+    uint32_t sig;   /* the host signal of this event */
+    uint32_t uc;    /* offset of the frame's ucontext in the block; BLOCK_UC_OFF */
+    uint32_t park;  /* futex: 0 sleep, else answer + 1 */
+    uint32_t index; /* of this block */
     uint32_t nops;
     int32_t listener; /* futex: ANS_LISTEN's descriptor or -errno; LISTENER_NONE before */
 };
@@ -97,7 +97,10 @@ struct listen_prog {
     uint32_t flags; /* of seccomp(2) */
     uint16_t len, pad;
     uint32_t pad2[2];
-    struct { uint16_t len; uint64_t insns; } prog; /* struct sock_fprog */
+    struct {
+        uint16_t len;
+        uint64_t insns;
+    } prog; /* struct sock_fprog */
     struct bpf_insn insn[16];
 };
 
@@ -108,7 +111,7 @@ struct zygote_data {
     uint32_t use_killable;
     uint64_t slot, secret; /* secret: third argument of the zygote's own clone */
     uint64_t task_size;
-    uint64_t keep[2][2];   /* ranges to keep: the host's vDSO */
+    uint64_t keep[2][2]; /* ranges to keep: the host's vDSO */
     uint32_t nkeep;
     struct bpf_insn base[256], listen[16];
 };

@@ -24,8 +24,8 @@ struct bpf_asm {
 };
 
 void bpf_init(struct bpf_asm *a);
-int bpf_label(struct bpf_asm *a);             /* a new label */
-void bpf_here(struct bpf_asm *a, int label);  /* it stands here */
+int bpf_label(struct bpf_asm *a);            /* a new label */
+void bpf_here(struct bpf_asm *a, int label); /* it stands here */
 void bpf_load(struct bpf_asm *a, uint32_t off);
 void bpf_and(struct bpf_asm *a, uint32_t mask);
 void bpf_jeq(struct bpf_asm *a, uint32_t k, int yes, int no);

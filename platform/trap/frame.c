@@ -32,8 +32,31 @@ _Static_assert(sizeof(struct kframe) == UC_SIZE, "kernel layout");
 _Static_assert(offsetof(struct kframe, fpstate) == UC_FPSTATE, "kernel layout");
 _Static_assert(offsetof(struct kframe, ss_sp) == UC_STACK, "kernel layout");
 
-enum { G_R8, G_R9, G_R10, G_R11, G_R12, G_R13, G_R14, G_R15, G_RDI, G_RSI, G_RBP, G_RBX, G_RDX,
-       G_RAX, G_RCX, G_RSP, G_RIP, G_EFL, G_SEG, G_ERR, G_TRAPNO, G_OLDMASK, G_CR2 };
+enum {
+    G_R8,
+    G_R9,
+    G_R10,
+    G_R11,
+    G_R12,
+    G_R13,
+    G_R14,
+    G_R15,
+    G_RDI,
+    G_RSI,
+    G_RBP,
+    G_RBX,
+    G_RDX,
+    G_RAX,
+    G_RCX,
+    G_RSP,
+    G_RIP,
+    G_EFL,
+    G_SEG,
+    G_ERR,
+    G_TRAPNO,
+    G_OLDMASK,
+    G_CR2
+};
 
 static struct kframe *frame_at(struct ctx *c)
 {
@@ -42,11 +65,24 @@ static struct kframe *frame_at(struct ctx *c)
 
 static void regs_from(struct regs *r, const uint64_t *g)
 {
-    *r = (struct regs){ .r15 = g[G_R15], .r14 = g[G_R14], .r13 = g[G_R13], .r12 = g[G_R12],
-                        .rbp = g[G_RBP], .rbx = g[G_RBX], .r11 = g[G_R11], .r10 = g[G_R10],
-                        .r9 = g[G_R9], .r8 = g[G_R8], .rax = g[G_RAX], .rcx = g[G_RCX],
-                        .rdx = g[G_RDX], .rsi = g[G_RSI], .rdi = g[G_RDI],
-                        .orig_rax = (uint64_t)-1, .rip = g[G_RIP], .rflags = g[G_EFL],
+    *r = (struct regs){ .r15 = g[G_R15],
+                        .r14 = g[G_R14],
+                        .r13 = g[G_R13],
+                        .r12 = g[G_R12],
+                        .rbp = g[G_RBP],
+                        .rbx = g[G_RBX],
+                        .r11 = g[G_R11],
+                        .r10 = g[G_R10],
+                        .r9 = g[G_R9],
+                        .r8 = g[G_R8],
+                        .rax = g[G_RAX],
+                        .rcx = g[G_RCX],
+                        .rdx = g[G_RDX],
+                        .rsi = g[G_RSI],
+                        .rdi = g[G_RDI],
+                        .orig_rax = (uint64_t)-1,
+                        .rip = g[G_RIP],
+                        .rflags = g[G_EFL],
                         .rsp = g[G_RSP] };
 }
 
@@ -107,8 +143,9 @@ int frame_take(struct ctx *c)
     case SIGFPE:
     case SIGILL:
     case SIGTRAP:
-        c->fault = (struct fault){ .signo = (int)sig, .trapno = g[G_TRAPNO], .err = g[G_ERR],
-                                   .cr2 = g[G_CR2] };
+        c->fault = (struct fault){
+            .signo = (int)sig, .trapno = g[G_TRAPNO], .err = g[G_ERR], .cr2 = g[G_CR2]
+        };
         memcpy(&c->fault.code, info + 8, 4);
         memcpy(&c->fault.addr, info + 16, 8);
         return 0;

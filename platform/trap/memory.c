@@ -119,8 +119,12 @@ static bool parse_mapping(const char *line, struct as_mapping *ret)
         return false;
     if (start >= trap.slot && start < trap.slot + (1ull << SLOT_SHIFT))
         return false;
-    *ret = (struct as_mapping){ .start = start, .end = end, .shared = perm[3] == 's',
-                                .offset = off, .dev = (uint64_t)maj << 20 | min, .ino = ino };
+    *ret = (struct as_mapping){ .start = start,
+                                .end = end,
+                                .shared = perm[3] == 's',
+                                .offset = off,
+                                .dev = (uint64_t)maj << 20 | min,
+                                .ino = ino };
     ret->prot = (perm[0] == 'r' ? PROT_READ : 0u) | (perm[1] == 'w' ? PROT_WRITE : 0u) |
                 (perm[2] == 'x' ? PROT_EXEC : 0u);
     return true;

@@ -23,7 +23,8 @@ static struct block_op *block_ops(struct ctx *c)
 /* Lends fd to the stub; its number there, or -errno. */
 static int lend(struct ctx *c, int fd)
 {
-    struct seccomp_notif_addfd add = { .id = c->notif, .srcfd = (uint32_t)fd,
+    struct seccomp_notif_addfd add = { .id = c->notif,
+                                       .srcfd = (uint32_t)fd,
                                        .newfd_flags = 02000000 /* O_CLOEXEC */ };
     int r = ioctl(c->stub->l->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 
@@ -94,9 +95,10 @@ static struct block_op plain(uint32_t nr, const struct as_op *op)
 static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct lent *l)
 {
     static const uint16_t calls[] = {
-        [AS_MUNMAP] = SYS_munmap, [AS_MPROTECT] = SYS_mprotect, [AS_MREMAP] = SYS_mremap,
-        [AS_MADVISE] = SYS_madvise, [AS_MSYNC] = SYS_msync, [AS_MLOCK] = SYS_mlock2, [AS_MUNLOCK] = SYS_munlock,
-        [AS_MINCORE] = SYS_mincore, [AS_MEMBARRIER] = SYS_membarrier, [AS_CLOSE] = SYS_close,
+        [AS_MUNMAP] = SYS_munmap,   [AS_MPROTECT] = SYS_mprotect, [AS_MREMAP] = SYS_mremap,
+        [AS_MADVISE] = SYS_madvise, [AS_MSYNC] = SYS_msync,       [AS_MLOCK] = SYS_mlock2,
+        [AS_MUNLOCK] = SYS_munlock, [AS_MINCORE] = SYS_mincore,   [AS_MEMBARRIER] = SYS_membarrier,
+        [AS_CLOSE] = SYS_close,
     };
 
     switch (op->kind) {

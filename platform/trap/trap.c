@@ -14,7 +14,8 @@
 #include "abi/without.h"
 #include "platform/trap/trap.h"
 
-struct trap trap = { .lock = PTHREAD_MUTEX_INITIALIZER, .pool_cond = PTHREAD_COND_INITIALIZER,
+struct trap trap = { .lock = PTHREAD_MUTEX_INITIALIZER,
+                     .pool_cond = PTHREAD_COND_INITIALIZER,
                      .spare_cond = PTHREAD_COND_INITIALIZER };
 
 static int probe(const char **ret_why)
@@ -22,7 +23,8 @@ static int probe(const char **ret_why)
     uint32_t act = SECCOMP_RET_USER_NOTIF;
 
     if (syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &act) < 0) {
-        *ret_why = "the kernel has no seccomp user notification (Linux 5.0), or it is forbidden here";
+        *ret_why =
+            "the kernel has no seccomp user notification (Linux 5.0), or it is forbidden here";
         return -ENOSYS;
     }
     return 0;
@@ -114,10 +116,14 @@ static gaddr_t limit(void)
 
 static void stats(struct platform_stats *ret)
 {
-    *ret = (struct platform_stats){ .bells = trap.st.bells, .faults = trap.st.faults,
-                                    .kicks = trap.st.kicks, .parks = trap.st.parks,
-                                    .forks = trap.st.forks, .blanks = trap.st.blanks,
-                                    .ops = trap.st.ops, .mem_reads = trap.st.reads,
+    *ret = (struct platform_stats){ .bells = trap.st.bells,
+                                    .faults = trap.st.faults,
+                                    .kicks = trap.st.kicks,
+                                    .parks = trap.st.parks,
+                                    .forks = trap.st.forks,
+                                    .blanks = trap.st.blanks,
+                                    .ops = trap.st.ops,
+                                    .mem_reads = trap.st.reads,
                                     .mem_writes = trap.st.writes };
 }
 

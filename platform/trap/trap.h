@@ -29,10 +29,18 @@
 
 #define TID_HASH 1024
 #define SIG_NUDGE SIGUSR2 /* takes a leader out of RECV; its handler does nothing */
-#define HELD_MAX 16 /* notifications kept on a listener; each makes every call of it dearer */
+#define HELD_MAX 16       /* notifications kept on a listener; each makes every call of it dearer */
 
-enum ctx_state { CTX_UNBORN, CTX_CHANNEL, CTX_HELD, CTX_RUNNING, CTX_OPS, CTX_PARKED, CTX_RERING,
-                 CTX_RELISTEN };
+enum ctx_state {
+    CTX_UNBORN,
+    CTX_CHANNEL,
+    CTX_HELD,
+    CTX_RUNNING,
+    CTX_OPS,
+    CTX_PARKED,
+    CTX_RERING,
+    CTX_RELISTEN
+};
 
 /* Waits for the next event of a context in place of the client (copy.c). */
 struct job {
@@ -47,10 +55,10 @@ struct tlist { /* a list node of this folder; the sentry's list.h lies above us 
 
 struct listener {
     int fd;
-    _Atomic int refs;   /* stubs, and the leader */
-    _Atomic int nctx;   /* contexts whose calls come here */
+    _Atomic int refs; /* stubs, and the leader */
+    _Atomic int nctx; /* contexts whose calls come here */
     _Atomic int nstubs;
-    _Atomic bool dead;  /* no stub is left */
+    _Atomic bool dead; /* no stub is left */
     pthread_t leader;
     _Atomic bool has_leader;
     struct tlist dying;
@@ -60,26 +68,26 @@ struct listener {
 
 struct stub {
     _Atomic int refs;
-    pid_t pid;          /* in our pid namespace; 0 until it is born */
+    pid_t pid; /* in our pid namespace; 0 until it is born */
     int pidfd;
     struct aspace *as;
     struct listener *l;
-    struct tlist ctxs;  /* trap.lock */
+    struct tlist ctxs; /* trap.lock */
     struct tlist as_link;
-    bool dead;          /* trap.lock */
-    _Atomic int nlive;  /* contexts that the sentry has not given up */
+    bool dead;         /* trap.lock */
+    _Atomic int nlive; /* contexts that the sentry has not given up */
 };
 
 struct aspace {
-    _Atomic int refs;   /* stubs and users */
-    _Atomic int users;  /* the sentry's references; the last one kills the stubs */
+    _Atomic int refs;  /* stubs and users */
+    _Atomic int users; /* the sentry's references; the last one kills the stubs */
     int chan_fd;
-    char *chan;             /* our map of the channel, CHANNEL_SIZE */
-    unsigned nblocks;       /* trap.lock; blocks that the memfd has room for */
+    char *chan;                     /* our map of the channel, CHANNEL_SIZE */
+    unsigned nblocks;               /* trap.lock; blocks that the memfd has room for */
     uint64_t used[BLOCKS_MAX / 64]; /* trap.lock */
-    struct tlist stubs;     /* trap.lock */
+    struct tlist stubs;             /* trap.lock */
     _Atomic bool killed;
-    _Atomic int mem_fd;     /* /proc/PID/mem of one of them, -1: not open yet */
+    _Atomic int mem_fd; /* /proc/PID/mem of one of them, -1: not open yet */
 };
 
 struct ctx {
@@ -95,18 +103,18 @@ struct ctx {
     _Atomic bool waiting;   /* is it on it? */
     bool leaving;           /* trap.lock; told to exit, its block is in use until it has */
     _Atomic int refs;
-    uint64_t notif;         /* id of the notification it is held by */
-    uint32_t seq, uc;       /* of the last event; offset of its frame */
-    bool born_event;        /* the frame is one that we made: answer is not looked at twice */
+    uint64_t notif;   /* id of the notification it is held by */
+    uint32_t seq, uc; /* of the last event; offset of its frame */
+    bool born_event;  /* the frame is one that we made: answer is not looked at twice */
     struct regs regs;
-    uint64_t segs;          /* cs, gs, fs, ss as the frame has them */
+    uint64_t segs; /* cs, gs, fs, ss as the frame has them */
     struct fault fault;
-    uint64_t nonce;         /* 0: not awaited */
-    unsigned clone_flags;   /* how it was made */
+    uint64_t nonce;          /* 0: not awaited */
+    unsigned clone_flags;    /* how it was made */
     struct ctx *clone_child; /* AS_CLONE under way */
-    uint64_t clone_host;    /* flags that the clone must have */
+    uint64_t clone_host;     /* flags that the clone must have */
     bool clone_seen;
-    struct job *job;        /* trap.lock; NULL: events go to the client */
+    struct job *job; /* trap.lock; NULL: events go to the client */
     struct as_op *ops;
     unsigned nops;
     uint8_t op_slot[AS_OPS_MAX]; /* block op that has the result */
@@ -127,11 +135,11 @@ extern struct trap {
     uint64_t vdso;
     pthread_mutex_t lock;
     struct tlist tids[TID_HASH];
-    struct tlist unborn;     /* ctxs awaited, by nonce */
+    struct tlist unborn; /* ctxs awaited, by nonce */
     pthread_cond_t pool_cond, spare_cond;
     struct ctx *pool[8];
     unsigned npool, npending, pool_want;
-    uint64_t pending[8];     /* nonces whose listener has not come yet */
+    uint64_t pending[8];      /* nonces whose listener has not come yet */
     struct listener *promote; /* waits for a spare worker */
     unsigned nspare, nworkers;
     struct tlist dying;
@@ -144,8 +152,8 @@ extern struct trap {
 
 /* zygote.c */
 int zygote_start(const struct platform_config *cfg);
-void zygote_request_locked(void);            /* one more blank; trap.lock held */
-void zygote_listener_arrived(void);          /* zygote_sock is readable */
+void zygote_request_locked(void);   /* one more blank; trap.lock held */
+void zygote_listener_arrived(void); /* zygote_sock is readable */
 int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as);
 void pool_put(struct ctx *c);
 
@@ -172,18 +180,18 @@ struct ctx *ctx_new(struct aspace *as, struct stub *s, int index);
 struct ctx *ctx_new_child(struct ctx *parent, unsigned flags);
 void ctx_get(struct ctx *c);
 void ctx_drop(struct ctx *c);
-struct ctx *ctx_by_tid(pid_t tid);           /* a reference, or NULL */
+struct ctx *ctx_by_tid(pid_t tid); /* a reference, or NULL */
 void ctx_hash_locked(struct ctx *c, pid_t tid);
 void ctx_free(struct ctx *c);
-void ctx_leave(struct ctx *c);               /* nlive--; the last one's stub is killed */
+void ctx_leave(struct ctx *c); /* nlive--; the last one's stub is killed */
 struct stub *stub_new(struct aspace *as, struct listener *l);
 void stub_put(struct stub *s);
 int stub_born(struct stub *s, pid_t pid);
 void stub_kill(struct stub *s);
 
 /* frame.c: the host signal frame in a block */
-int frame_take(struct ctx *c);               /* frame to c->regs, fault; -EPROTO when it lies */
-void frame_put(struct ctx *c);               /* c->regs to the frame */
+int frame_take(struct ctx *c); /* frame to c->regs, fault; -EPROTO when it lies */
+void frame_put(struct ctx *c); /* c->regs to the frame */
 void frame_make_blank(struct ctx *c);
 void frame_clone(struct ctx *child, const struct ctx *parent);
 size_t frame_fpu_size(struct ctx *c);
@@ -193,8 +201,8 @@ void frame_fpu_reset(struct ctx *c);
 
 /* ops.c */
 void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n);
-void ops_send(struct ctx *c);                /* c is held by a notification */
-void ops_done(struct ctx *c);                /* results from the block into c->ops */
+void ops_send(struct ctx *c); /* c is held by a notification */
+void ops_done(struct ctx *c); /* results from the block into c->ops */
 bool ops_clone_seen(struct ctx *c, const struct seccomp_notif *n);
 
 /* worker.c */
@@ -203,7 +211,7 @@ void listener_put(struct listener *l);
 void listener_ref(struct listener *l);
 void listener_start(struct listener *l);
 void listener_lost_stub(struct listener *l);
-void listener_retire(struct listener *l);    /* returns when nobody receives from it any more */
+void listener_retire(struct listener *l); /* returns when nobody receives from it any more */
 void ctx_unpark(struct ctx *c, uint32_t ans);
 void ctx_park_now(struct ctx *c);
 void worker_block_begin(void);

@@ -175,7 +175,8 @@ static struct ctx *find_unborn(uint64_t nonce)
 /* The first bell of a process with a channel of its own: it gets the descriptor with the answer. */
 static int give_channel(struct listener *l, struct ctx *c, uint64_t id)
 {
-    struct seccomp_notif_addfd add = { .id = id, .flags = SECCOMP_ADDFD_FLAG_SEND,
+    struct seccomp_notif_addfd add = { .id = id,
+                                       .flags = SECCOMP_ADDFD_FLAG_SEND,
                                        .srcfd = (uint32_t)c->stub->as->chan_fd,
                                        .newfd_flags = 02000000 };
 

@@ -64,7 +64,8 @@ static uint64_t choose_slot(void)
 static int set_handlers(uint64_t slot)
 {
     static const int sigs[] = { SIGSYS, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIG_KICK };
-    struct ksigaction sa = { .handler = slot + trap.handler, .restorer = slot + trap.restorer,
+    struct ksigaction sa = { .handler = slot + trap.handler,
+                             .restorer = slot + trap.restorer,
                              .flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART |
                                       0x04000000 /* SA_RESTORER */,
                              .mask = 1ull << (SIG_KICK - 1) };
@@ -236,8 +237,9 @@ static int receive_fd(int sock, uint64_t *ret_nonce)
 {
     char control[CMSG_SPACE(sizeof(int))];
     struct iovec iov = { ret_nonce, sizeof *ret_nonce };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control,
-                          .msg_controllen = sizeof control };
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
+    };
     struct cmsghdr *cm;
     int fd;
 

@@ -148,23 +148,31 @@ static int zero_mmap(struct task *t, struct file *f, struct mmap_request *req)
 }
 
 static const struct file_ops null_ops = {
-    .name = "null", .read = null_read, .write = null_write, .llseek = null_llseek};
+    .name = "null", .read = null_read, .write = null_write, .llseek = null_llseek
+};
 static const struct file_ops zero_ops = {
-    .name = "zero", .read = zero_read, .write = null_write, .llseek = null_llseek,
-    .mmap = zero_mmap};
+    .name = "zero", .read = zero_read, .write = null_write, .llseek = null_llseek, .mmap = zero_mmap
+};
 static const struct file_ops full_ops = {
-    .name = "full", .read = zero_read, .write = full_write, .llseek = null_llseek};
-static const struct file_ops random_ops = {
-    .name = "random", .read = random_read, .write = null_write, .llseek = noop_llseek,
-    .poll = random_poll, .ioctl = random_ioctl};
-static const struct file_ops urandom_ops = {
-    .name = "urandom", .read = random_read, .write = null_write, .llseek = noop_llseek,
-    .ioctl = random_ioctl};
+    .name = "full", .read = zero_read, .write = full_write, .llseek = null_llseek
+};
+static const struct file_ops random_ops = { .name = "random",
+                                            .read = random_read,
+                                            .write = null_write,
+                                            .llseek = noop_llseek,
+                                            .poll = random_poll,
+                                            .ioctl = random_ioctl };
+static const struct file_ops urandom_ops = { .name = "urandom",
+                                             .read = random_read,
+                                             .write = null_write,
+                                             .llseek = noop_llseek,
+                                             .ioctl = random_ioctl };
 
 int chrdev_open(struct task *t, struct inode *inode, struct file *f)
 {
     static const struct file_ops *const mem[] = {
-        [3] = &null_ops, [5] = &zero_ops, [7] = &full_ops, [8] = &random_ops, [9] = &urandom_ops};
+        [3] = &null_ops, [5] = &zero_ops, [7] = &full_ops, [8] = &random_ops, [9] = &urandom_ops
+    };
     unsigned min = minor(inode->rdev);
 
     if (major(inode->rdev) != 1)
@@ -183,19 +191,13 @@ static const struct node {
     unsigned maj, min;
     const char *target;
 } nodes[] = {
-    {"null", S_IFCHR | 0666, 1, 3, NULL},
-    {"zero", S_IFCHR | 0666, 1, 5, NULL},
-    {"full", S_IFCHR | 0666, 1, 7, NULL},
-    {"random", S_IFCHR | 0666, 1, 8, NULL},
-    {"urandom", S_IFCHR | 0666, 1, 9, NULL},
-    {"tty", S_IFCHR | 0666, 5, 0, NULL},
-    {"ptmx", S_IFCHR | 0666, 5, 2, NULL},
-    {"fd", S_IFLNK, 0, 0, "/proc/self/fd"},
-    {"stdin", S_IFLNK, 0, 0, "/proc/self/fd/0"},
-    {"stdout", S_IFLNK, 0, 0, "/proc/self/fd/1"},
-    {"stderr", S_IFLNK, 0, 0, "/proc/self/fd/2"},
-    {"pts", S_IFDIR | 0755, 0, 0, NULL},
-    {"shm", S_IFDIR | 01777, 0, 0, NULL},
+    { "null", S_IFCHR | 0666, 1, 3, NULL },         { "zero", S_IFCHR | 0666, 1, 5, NULL },
+    { "full", S_IFCHR | 0666, 1, 7, NULL },         { "random", S_IFCHR | 0666, 1, 8, NULL },
+    { "urandom", S_IFCHR | 0666, 1, 9, NULL },      { "tty", S_IFCHR | 0666, 5, 0, NULL },
+    { "ptmx", S_IFCHR | 0666, 5, 2, NULL },         { "fd", S_IFLNK, 0, 0, "/proc/self/fd" },
+    { "stdin", S_IFLNK, 0, 0, "/proc/self/fd/0" },  { "stdout", S_IFLNK, 0, 0, "/proc/self/fd/1" },
+    { "stderr", S_IFLNK, 0, 0, "/proc/self/fd/2" }, { "pts", S_IFDIR | 0755, 0, 0, NULL },
+    { "shm", S_IFDIR | 01777, 0, 0, NULL },
 };
 
 static int make_node(struct super *sb, const struct node *n)

@@ -44,9 +44,9 @@ struct inotify {
     struct list events;  /* struct event */
     struct list watches; /* struct watch */
     unsigned nevents;
-    size_t bytes;        /* of all queued events, as read gives them */
+    size_t bytes; /* of all queued events, as read gives them */
     int last_wd;
-    bool overflowed;     /* the overflow event is in the queue */
+    bool overflowed; /* the overflow event is in the queue */
 };
 
 struct watch {
@@ -103,7 +103,7 @@ static void queue_locked(struct inotify *in, int wd, uint32_t mask, uint32_t coo
                          const char *name)
 {
     size_t n = name ? strlen(name) + 1 : 0;
-    struct lx_inotify_event h = {wd, mask, cookie, (uint32_t)((n + sizeof h - 1) & -sizeof h)};
+    struct lx_inotify_event h = { wd, mask, cookie, (uint32_t)((n + sizeof h - 1) & -sizeof h) };
     struct event *e = NULL;
 
     if (same_as_newest(in, &h, name))
@@ -113,7 +113,7 @@ static void queue_locked(struct inotify *in, int wd, uint32_t mask, uint32_t coo
     if (!e) { /* the queue or memory is at its limit */
         if (in->overflowed)
             return;
-        h = (struct lx_inotify_event){-1, LX_IN_Q_OVERFLOW, 0, 0};
+        h = (struct lx_inotify_event){ -1, LX_IN_Q_OVERFLOW, 0, 0 };
         e = kzalloc(sizeof *e);
         if (!e)
             return;

@@ -39,15 +39,15 @@ int do_sigaltstack(struct task *t, const struct lx_sigaltstack *new, struct lx_s
         return 0;
     if (altstack_holds(cur, sp))
         return -EPERM;
-    uint32_t flags = (uint32_t)new->flags, mode = flags & ~LX_SS_AUTODISARM;
+    uint32_t flags = (uint32_t) new->flags, mode = flags & ~LX_SS_AUTODISARM;
     if (mode != SS_DISABLE && mode != SS_ONSTACK && mode != 0)
         return -EINVAL;
     if (mode == SS_DISABLE) {
-        *cur = (struct lx_sigaltstack){.flags = new->flags};
+        *cur = (struct lx_sigaltstack){ .flags = new->flags };
         return 0;
     }
     if (new->size < LX_MINSIGSTKSZ)
         return -ENOMEM;
-    *cur = (struct lx_sigaltstack){.sp = new->sp, .flags = new->flags, .size = new->size};
+    *cur = (struct lx_sigaltstack){ .sp = new->sp, .flags = new->flags, .size = new->size };
     return 0;
 }

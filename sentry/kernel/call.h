@@ -28,13 +28,13 @@ struct call {
     uint64_t args[6];
     uint64_t done;
     int phase;
-    int rwf;                         /* RWF_* of preadv2 and pwritev2 */
-    unsigned runs;                   /* how often the handler has been run */
-    struct file *files[CALL_FILES];  /* references */
+    int rwf;                        /* RWF_* of preadv2 and pwritev2 */
+    unsigned runs;                  /* how often the handler has been run */
+    struct file *files[CALL_FILES]; /* references */
     void *scratch;
     void (*scratch_free)(void *scratch); /* called before scratch is freed; may be NULL */
-    ktime_t deadline;                /* KTIME_NEVER: none */
-    bool expired;                    /* the deadline has passed */
+    ktime_t deadline;                    /* KTIME_NEVER: none */
+    bool expired;                        /* the deadline has passed */
     struct wait_entry entries[CALL_ENTRIES];
     /*
      * poll and select (ipc/poll.c): more_cap entries, kzalloc'd by the handler, freed by call_end.
@@ -43,12 +43,13 @@ struct call {
      */
     struct wait_entry *more;
     unsigned more_used, more_cap;
-    struct callpath *paths; /* vfs/callpath.h: resolved and locked so far; call_end: callpath_end(t) */
+    struct callpath
+        *paths; /* vfs/callpath.h: resolved and locked so far; call_end: callpath_end(t) */
     const struct cred *fs_cred; /* access(2), for one run: in place of task.cred; else NULL */
-    unsigned wait_flags;             /* of the last wait */
-    struct as_op *ops;               /* operations that the thread's own context is doing now */
+    unsigned wait_flags;        /* of the last wait */
+    struct as_op *ops;          /* operations that the thread's own context is doing now */
     unsigned nops;
-    struct ctx *ops_ctx;             /* does the operations; NULL: the task's own (exec: the new one) */
+    struct ctx *ops_ctx; /* does the operations; NULL: the task's own (exec: the new one) */
 };
 
 /* A reference held by the record (do not put it); ERR_PTR(-EBADF). slot < CALL_FILES. */

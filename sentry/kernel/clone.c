@@ -92,7 +92,8 @@ static int share(struct task *child, struct task *t, uint64_t flags)
 
 static unsigned host_flags(const struct clone_args *a)
 {
-    return (a->flags & CLONE_VM ? AS_CLONE_VM : 0) | (a->flags & CLONE_THREAD ? AS_CLONE_THREAD : 0) |
+    return (a->flags & CLONE_VM ? AS_CLONE_VM : 0) |
+           (a->flags & CLONE_THREAD ? AS_CLONE_THREAD : 0) |
            (a->flags & CLONE_SETTLS ? AS_CLONE_SETTLS : 0) |
            (a->flags & CLONE_CHILD_CLEARTID ? AS_CLONE_CLEARTID : 0);
 }
@@ -209,7 +210,9 @@ static long start(struct task *t, struct clone_state *s)
         undo(t, s);
         return r;
     }
-    s->op = (struct as_op){ .kind = AS_CLONE, .fd = -1, .child = child->ctx,
+    s->op = (struct as_op){ .kind = AS_CLONE,
+                            .fd = -1,
+                            .child = child->ctx,
                             .a = { host_flags(a), a->tls, a->child_tid } };
     t->call.phase = MADE;
     return call_ops(t, &s->op, 1);
@@ -272,9 +275,13 @@ void clone_child_born(struct task *t)
 long sys_clone(struct task *t, unsigned long flags, gaddr_t stack, gaddr_t parent_tid,
                gaddr_t child_tid, gaddr_t tls)
 {
-    struct clone_args a = { .flags = (uint32_t)flags & ~(uint64_t)CSIGNAL, .pidfd = parent_tid,
-                            .child_tid = child_tid, .parent_tid = parent_tid,
-                            .exit_signal = (int)(flags & CSIGNAL), .stack = stack, .tls = tls };
+    struct clone_args a = { .flags = (uint32_t)flags & ~(uint64_t)CSIGNAL,
+                            .pidfd = parent_tid,
+                            .child_tid = child_tid,
+                            .parent_tid = parent_tid,
+                            .exit_signal = (int)(flags & CSIGNAL),
+                            .stack = stack,
+                            .tls = tls };
 
     if (t->call.phase == START && (flags & CLONE_PIDFD) && (flags & CLONE_PARENT_SETTID))
         return -EINVAL;
@@ -288,8 +295,8 @@ long sys_fork(struct task *t)
 
 long sys_vfork(struct task *t)
 {
-    return do_clone(t, &(struct clone_args){ .flags = CLONE_VM | CLONE_VFORK,
-                                             .exit_signal = SIGCHLD });
+    return do_clone(
+        t, &(struct clone_args){ .flags = CLONE_VM | CLONE_VFORK, .exit_signal = SIGCHLD });
 }
 
 static long read_args(struct task *t, gaddr_t uargs, size_t size, struct clone_args *ret)
@@ -321,10 +328,15 @@ static long read_args(struct task *t, gaddr_t uargs, size_t size, struct clone_a
         return -EINVAL;
     if (u.flags & CLONE_INTO_CGROUP)
         return -EBADF;
-    *ret = (struct clone_args){ .flags = u.flags, .pidfd = u.pidfd, .child_tid = u.child_tid,
-                                .parent_tid = u.parent_tid, .exit_signal = (int)u.exit_signal,
-                                .stack = u.stack ? u.stack + u.stack_size : 0, .tls = u.tls,
-                                .set_tid = u.set_tid, .set_tid_size = u.set_tid_size };
+    *ret = (struct clone_args){ .flags = u.flags,
+                                .pidfd = u.pidfd,
+                                .child_tid = u.child_tid,
+                                .parent_tid = u.parent_tid,
+                                .exit_signal = (int)u.exit_signal,
+                                .stack = u.stack ? u.stack + u.stack_size : 0,
+                                .tls = u.tls,
+                                .set_tid = u.set_tid,
+                                .set_tid_size = u.set_tid_size };
     return 0;
 }
 

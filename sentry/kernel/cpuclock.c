@@ -17,7 +17,7 @@
 
 int cpuclock_open(struct task *t, clockid_t id, struct cpuclock *ret)
 {
-    struct cpuclock c = {.kind = CPU_SCHED};
+    struct cpuclock c = { .kind = CPU_SCHED };
     bool thread = id == CLOCK_THREAD_CPUTIME_ID;
     pid_t pid = 0;
     if (id < 0) {

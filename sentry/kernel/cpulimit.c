@@ -25,14 +25,14 @@ static bool limited(const struct tgroup *g)
 /* The caller's reference to g goes with it. */
 static void arm_locked(struct tgroup *g)
 {
-    struct cpuclock c = {.group = g, .kind = CPU_SCHED};
+    struct cpuclock c = { .group = g, .kind = CPU_SCHED };
 
     ktimer_arm(&g->cpu_timer, cpuclock_estimate_locked(&c, g->rlim[RLIMIT_CPU].rlim_cur * NSEC));
 }
 
 static void look_locked(struct tgroup *g)
 {
-    struct cpuclock c = {.group = g, .kind = CPU_SCHED};
+    struct cpuclock c = { .group = g, .kind = CPU_SCHED };
     uint64_t sec = cpuclock_read_locked(&c) / NSEC;
 
     if (sec >= g->rlim[RLIMIT_CPU].rlim_max) {

@@ -41,7 +41,8 @@ void group_cputime_locked(struct tgroup *g, uint64_t *ret_user_ns, uint64_t *ret
 
 static struct timeval to_timeval(uint64_t ns)
 {
-    return (struct timeval){.tv_sec = (time_t)(ns / 1000000000), .tv_usec = (long)(ns / 1000 % 1000000)};
+    return (struct timeval){ .tv_sec = (time_t)(ns / 1000000000),
+                             .tv_usec = (long)(ns / 1000 % 1000000) };
 }
 
 struct sum {
@@ -98,7 +99,7 @@ static void to_rusage(const struct sum *sum, struct lx_rusage *ret)
 
 void group_rusage_locked(struct tgroup *g, struct task *t, int who, struct lx_rusage *ret)
 {
-    struct sum sum = {0};
+    struct sum sum = { 0 };
     if (who == RUSAGE_CHILDREN) {
         add_children(&sum, g);
     } else if (who == RUSAGE_THREAD) {
@@ -113,7 +114,7 @@ void group_rusage_locked(struct tgroup *g, struct task *t, int who, struct lx_ru
 
 void group_rusage_both_locked(struct tgroup *g, struct lx_rusage *ret)
 {
-    struct sum sum = {0};
+    struct sum sum = { 0 };
     add_self(&sum, g);
     add_children(&sum, g);
     to_rusage(&sum, ret);

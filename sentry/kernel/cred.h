@@ -45,5 +45,5 @@ struct task;
  */
 int cred_commit(struct task *t, struct cred *c);
 bool cred_capable(const struct cred *c, int cap);
-bool cred_in_group(const struct cred *c, gid_t gid); /* fsgid and supplementary */
+bool cred_in_group(const struct cred *c, gid_t gid);  /* fsgid and supplementary */
 bool cred_in_egroup(const struct cred *c, gid_t gid); /* egid and supplementary */

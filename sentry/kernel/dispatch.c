@@ -30,7 +30,8 @@
 #endif
 #include "sentry/syscalls/table.h"
 
-#define RUN_AT_ONCE 8 /* ready records that one drain runs before it leaves the rest to the runner */
+#define RUN_AT_ONCE                                                                                \
+    8 /* ready records that one drain runs before it leaves the rest to the runner */
 
 static _Thread_local struct list *my_ready;
 static _Thread_local struct list ready_store;
@@ -40,7 +41,8 @@ static struct {
     pthread_cond_t cond;
     struct list list;
     bool started;
-} overflow = { .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER,
+} overflow = { .lock = PTHREAD_MUTEX_INITIALIZER,
+               .cond = PTHREAD_COND_INITIALIZER,
                .list = LIST_INIT(overflow.list) };
 
 static void run_record(struct task *t);
@@ -170,7 +172,7 @@ static void finish_call(struct task *t, long ret)
     call_end(t);
     if (ret == -EDETACHED) {
         if (!t->ctx)
-            return; /* it has left */
+            return;         /* it has left */
         t->in_call = false; /* the handler has set the registers */
     } else {
         t->ret = ret;
@@ -289,8 +291,9 @@ static void kick_in_futex(struct task *t, struct regs *r)
         return;
     if (after && r->rip == t->eintr_rip)
         return; /* an -EINTR that we gave */
-    if (kernel.platform->as_read(kernel.platform->ctx_aspace(t->ctx), r->rip - (after ? 2 : 0), insn,
-                                 2) != 2 || insn[0] != 0x0f || insn[1] != 0x05)
+    if (kernel.platform->as_read(kernel.platform->ctx_aspace(t->ctx), r->rip - (after ? 2 : 0),
+                                 insn, 2) != 2 ||
+        insn[0] != 0x0f || insn[1] != 0x05)
         return;
     if (before)
         r->rip += 2;

@@ -58,8 +58,10 @@ static int add_segment(struct elf_image *e, const Elf64_Phdr *p)
     if (e->nsegs == ELF_MAX_SEGS)
         return -ENOEXEC;
     s = &e->segs[e->nsegs];
-    *s = (struct elf_seg){ .start = PAGE_ALIGN_DOWN(p->p_vaddr), .prot = prot_of(p),
-                           .offset = p->p_offset - skew, .file_end = p->p_vaddr + p->p_filesz,
+    *s = (struct elf_seg){ .start = PAGE_ALIGN_DOWN(p->p_vaddr),
+                           .prot = prot_of(p),
+                           .offset = p->p_offset - skew,
+                           .file_end = p->p_vaddr + p->p_filesz,
                            .mem_end = p->p_vaddr + p->p_memsz };
     s->len = p->p_filesz ? PAGE_ALIGN_UP(s->file_end) - s->start : 0;
     if (e->nsegs && s->start < PAGE_ALIGN_UP(e->segs[e->nsegs - 1].mem_end))
@@ -111,8 +113,9 @@ static int one_phdr(struct task *t, struct file *f, const Elf64_Ehdr *h, const E
 
 static int get_map_fd(struct task *t, struct file *f, struct elf_image *e)
 {
-    struct mmap_request rq = { .len = PAGE_SIZE_4K, .prot = PROT_READ | PROT_EXEC,
-                               .flags = MAP_PRIVATE, .ret_fd = -1 };
+    struct mmap_request rq = {
+        .len = PAGE_SIZE_4K, .prot = PROT_READ | PROT_EXEC, .flags = MAP_PRIVATE, .ret_fd = -1
+    };
     int r;
 
     if (!f->ops->mmap)
@@ -170,7 +173,8 @@ static int push(struct as_op *ops, unsigned *n, unsigned max, gaddr_t at, gaddr_
 {
     if (*n == max)
         return -ENOEXEC;
-    ops[(*n)++] = (struct as_op){ .kind = AS_MMAP, .fd = fd,
+    ops[(*n)++] = (struct as_op){ .kind = AS_MMAP,
+                                  .fd = fd,
                                   .a = { at, len, (uint64_t)(unsigned)prot,
                                          (uint64_t)(unsigned)flags, off } };
     return 0;
@@ -180,7 +184,8 @@ int elf_ops(const struct elf_image *e, struct as_op *ops, unsigned *n, unsigned 
 {
     for (unsigned i = 0; i < e->nsegs; i++) {
         const struct elf_seg *s = &e->segs[i];
-        gaddr_t at = s->start + e->bias, bss = at + s->len, end = PAGE_ALIGN_UP(s->mem_end) + e->bias;
+        gaddr_t at = s->start + e->bias, bss = at + s->len,
+                end = PAGE_ALIGN_UP(s->mem_end) + e->bias;
         int r = 0;
 
         if (s->len)

@@ -11,22 +11,22 @@ struct task;
 #define ELF_MAX_SEGS 24
 #define ELF_MAX_ZERO 2
 
-struct elf_image { /* one file: the program or its interpreter */
-    struct file *file;   /* borrowed */
-    int map_fd;          /* host descriptor for its maps; -1: none needed */
+struct elf_image {     /* one file: the program or its interpreter */
+    struct file *file; /* borrowed */
+    int map_fd;        /* host descriptor for its maps; -1: none needed */
     bool map_fd_owned;
     bool pie;
     gaddr_t bias, entry, phdr, first, end; /* first..end: where it lies; all with bias */
     gaddr_t start_code, end_code, start_data, end_data, brk;
     unsigned phnum;
     bool exec_stack;
-    char interp[256];    /* "": static */
+    char interp[256]; /* "": static */
     unsigned nsegs;
     struct elf_seg {
-        gaddr_t start, len;  /* page-aligned, without bias */
-        uint64_t offset;     /* in the file */
+        gaddr_t start, len; /* page-aligned, without bias */
+        uint64_t offset;    /* in the file */
         int prot;
-        gaddr_t file_end;    /* without bias: what is behind it in the last page is zeroed */
+        gaddr_t file_end; /* without bias: what is behind it in the last page is zeroed */
         gaddr_t mem_end;
     } segs[ELF_MAX_SEGS];
 };

@@ -45,7 +45,7 @@ static bool started;
 
 static int open_set(void)
 {
-    struct epoll_event ev = {.events = EPOLLIN, .data.u64 = TIMER_DATA};
+    struct epoll_event ev = { .events = EPOLLIN, .data.u64 = TIMER_DATA };
 
     if (epfd >= 0)
         return 0;
@@ -58,7 +58,7 @@ static int open_set(void)
 
 void event_set_deadline(ktime_t when)
 {
-    struct itimerspec its = {.it_value = ktime_to_timespec(when > 0 ? when : 1)};
+    struct itimerspec its = { .it_value = ktime_to_timespec(when > 0 ? when : 1) };
 
     if (timer_fd >= 0)
         timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &its, NULL);
@@ -77,7 +77,7 @@ static int grow_slots(int fd)
     if (!s)
         return -ENOMEM;
     for (int i = nslots; i < n; i++)
-        s[i] = (struct slot){0};
+        s[i] = (struct slot){ 0 };
     slots = s;
     nslots = n;
     return 0;
@@ -90,7 +90,7 @@ static uint64_t slot_data(int fd)
 
 int event_watch(int fd, uint32_t events, void (*fn)(void *arg, uint32_t events), void *arg)
 {
-    struct epoll_event ev = {.events = events};
+    struct epoll_event ev = { .events = events };
     int r;
 
     if (fd < 0)
@@ -102,7 +102,7 @@ int event_watch(int fd, uint32_t events, void (*fn)(void *arg, uint32_t events),
     if (r == 0 && slots[fd].fn)
         r = -EEXIST;
     if (r == 0) {
-        slots[fd] = (struct slot){.fn = fn, .arg = arg, .gen = slots[fd].gen + 1};
+        slots[fd] = (struct slot){ .fn = fn, .arg = arg, .gen = slots[fd].gen + 1 };
         ev.data.u64 = slot_data(fd);
         if (epoll_ctl(epfd, EPOLL_CTL_ADD, fd, &ev) < 0) {
             r = -errno;
@@ -115,7 +115,7 @@ int event_watch(int fd, uint32_t events, void (*fn)(void *arg, uint32_t events),
 
 int event_rearm(int fd, uint32_t events)
 {
-    struct epoll_event ev = {.events = events};
+    struct epoll_event ev = { .events = events };
     int r = 0;
 
     pthread_mutex_lock(&events_lock);
@@ -145,7 +145,7 @@ void event_unwatch(int fd)
 static void run_slot(uint64_t data, uint32_t events)
 {
     int fd = (int)(uint32_t)data;
-    struct slot s = {0};
+    struct slot s = { 0 };
 
     pthread_mutex_lock(&events_lock);
     if (slots[fd].fn && slot_data(fd) == data) {

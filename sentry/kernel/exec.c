@@ -51,8 +51,8 @@ static void exec_state_free(void *p)
 static int copy_strings(struct task *t, struct exec_state *s, gaddr_t path, gaddr_t argv,
                         gaddr_t envp)
 {
-    size_t budget = MIN(EXEC_STRINGS_MAX, MAX(task_rlimit(t, RLIMIT_STACK)->rlim_cur / 4,
-                                              (rlim_t)(128 << 10)));
+    size_t budget = MIN(EXEC_STRINGS_MAX,
+                        MAX(task_rlimit(t, RLIMIT_STACK)->rlim_cur / 4, (rlim_t)(128 << 10)));
     ssize_t n = copy_in_str(t, s->path, path, sizeof s->path);
     int r;
 
@@ -234,7 +234,7 @@ static long finish(struct task *t, struct exec_state *s)
         return do_exit_group(t, SIGSEGV);
     }
     kfree(robust_leave(t, false)); /* marks what the old image held; nobody waits in it any more */
-    posix_timers_free(t->group); /* setitimer survives */
+    posix_timers_free(t->group);   /* setitimer survives */
     if (t->files)
         files_close_exec(t);
     exec_cred(t);

@@ -24,13 +24,13 @@ struct exec_state { /* the record's scratch */
     struct exec_strings argv, envp;
     struct file *file, *interp_file;
     struct elf_image image, interp;
-    unsigned depth; /* of #! */
+    unsigned depth;  /* of #! */
     struct ctx *ctx; /* the new one */
     struct aspace *as;
     struct as_op ops[AS_OPS_MAX];
     unsigned nops, stack_op;
     gaddr_t stack_top, stack_low;
-    bool first;     /* the sandbox's first program: no old image, argv from the front end */
+    bool first; /* the sandbox's first program: no old image, argv from the front end */
 };
 
 int exec_strings_add(struct exec_strings *s, const char *str, size_t len);

@@ -156,11 +156,12 @@ static int make_ops(struct exec_state *s)
     s->ops[s->nops++] = (struct as_op){ .kind = AS_SET_FS, .fd = -1 };
     s->ops[s->nops++] = (struct as_op){ .kind = AS_SET_GS, .fd = -1 };
     s->stack_op = s->nops;
-    s->ops[s->nops++] = (struct as_op){ .kind = AS_MMAP, .fd = -1,
-                                        .a = { s->stack_low, s->stack_top - s->stack_low,
-                                               (uint64_t)prot,
-                                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
-                                                   MAP_STACK | MAP_FIXED_NOREPLACE } };
+    s->ops[s->nops++] = (struct as_op){
+        .kind = AS_MMAP,
+        .fd = -1,
+        .a = { s->stack_low, s->stack_top - s->stack_low, (uint64_t)prot,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK | MAP_FIXED_NOREPLACE }
+    };
     r = elf_ops(&s->image, s->ops, &s->nops, AS_OPS_MAX);
     if (r == 0 && s->interp_file)
         r = elf_ops(&s->interp, s->ops, &s->nops, AS_OPS_MAX);

@@ -52,8 +52,7 @@ static void last_word(struct ktimer *tm)
     struct task *t;
 
     lock(&kernel.tasks_lock);
-    list_for_each(t, &g->tasks, group_link)
-    {
+    list_for_each(t, &g->tasks, group_link) {
         if (!t->dead && t->ctx)
             kernel.platform->ctx_kill(t->ctx);
     }

@@ -119,7 +119,7 @@ static void tell(struct fasync *fa, int code, int64_t band)
 {
     struct file *f = fa->f;
     int sig = f->owner.sig ? f->owner.sig : SIGIO;
-    struct lx_siginfo info = {.signo = sig, .code = code, .poll = {band, fa->fd}};
+    struct lx_siginfo info = { .signo = sig, .code = code, .poll = { band, fa->fd } };
 
     if (!f->owner.pid)
         return;
@@ -150,7 +150,7 @@ static void fasync_free(struct fasync *fa)
 static int switch_on(struct file *f, int fd)
 {
     struct fasync *fa = kzalloc(sizeof *fa);
-    struct hang h = {.pt.queue = hang_on, .fa = fa};
+    struct hang h = { .pt.queue = hang_on, .fa = fa };
 
     if (!fa)
         return -ENOMEM;

@@ -74,7 +74,7 @@ static int look_at(struct tgroup *g, void *arg)
 
 static unsigned busy(bool kick)
 {
-    struct look l = {.kick = kick};
+    struct look l = { .kick = kick };
     LOCK_SCOPE(&kernel.tasks_lock);
     tgroup_each_locked(look_at, &l);
     return l.busy;
@@ -85,7 +85,7 @@ int kernel_freeze(void)
     if (atomic_exchange(&freeze_wanted, true))
         return -EBUSY;
     ktime_t limit = ktime_now() + LIMIT_NS;
-    struct timespec nap = {0, 50000};
+    struct timespec nap = { 0, 50000 };
     for (unsigned i = 0; busy(i % KICK_AGAIN == 0); i++) {
         if (ktime_now() > limit) {
             kernel_thaw();

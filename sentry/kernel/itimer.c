@@ -17,7 +17,7 @@ struct itimers {
 static void set_cpu(struct sigtimer *st, struct tgroup *g, enum cpu_kind kind)
 {
     st->is_cpu = true;
-    st->cpu = (struct cpuclock){.group = tgroup_ref(g), .kind = kind};
+    st->cpu = (struct cpuclock){ .group = tgroup_ref(g), .kind = kind };
 }
 
 static struct itimers *itimers_new(struct tgroup *g)
@@ -67,7 +67,7 @@ int itimer_swap(struct task *t, int which, const struct sigtimer_spec *new,
     lock(&kernel.tasks_lock);
     bool missing = !g->itimers;
     unlock(&kernel.tasks_lock);
-    if (missing && new && new->value) {
+    if (missing && new &&new->value) {
         int r = make(g);
         if (r)
             return r;
@@ -75,13 +75,13 @@ int itimer_swap(struct task *t, int which, const struct sigtimer_spec *new,
     }
     LOCK_SCOPE(&kernel.tasks_lock);
     if (old)
-        *old = (struct sigtimer_spec){0};
+        *old = (struct sigtimer_spec){ 0 };
     if (missing || !g->itimers)
         return 0;
     struct sigtimer *st = &g->itimers->t[which];
     if (old)
-        *old = (struct sigtimer_spec){sigtimer_left_locked(st), st->armed ? st->interval : 0};
-    if (new && new->value)
+        *old = (struct sigtimer_spec){ sigtimer_left_locked(st), st->armed ? st->interval : 0 };
+    if (new &&new->value)
         sigtimer_set_locked(st, ktime_add(sigtimer_now_locked(st), new->value), new->interval);
     else if (new)
         sigtimer_set_locked(st, 0, 0);

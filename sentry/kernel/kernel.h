@@ -42,21 +42,21 @@ struct mount;
 struct kernel {
     const struct platform *platform;
     struct lock tasks_lock;
-    struct tgroup *init;      /* pid 1 */
-    struct gofer *gofer;      /* the channel to the broker; NULL in unit tests */
+    struct tgroup *init; /* pid 1 */
+    struct gofer *gofer; /* the channel to the broker; NULL in unit tests */
     char hostname[65], domainname[65];
-    ktime_t boot_mono;        /* CLOCK_MONOTONIC at the sandbox's start */
+    ktime_t boot_mono; /* CLOCK_MONOTONIC at the sandbox's start */
     ktime_t boot_real;
     unsigned ncpus;
-    uint64_t mem_total;       /* bytes that /proc/meminfo shows */
+    uint64_t mem_total; /* bytes that /proc/meminfo shows */
     unsigned max_tasks;
     _Atomic unsigned ntasks;
     _Atomic uint64_t forks_total;
-    int proc_fd;              /* our own procfs, or -1 */
+    int proc_fd;                             /* our own procfs, or -1 */
     uint64_t guest_utime_ns, guest_stime_ns; /* tasks_lock: of processes that have ended */
     uint64_t guest_peak_rss;                 /* tasks_lock: largest process seen */
-    bool stats;               /* time each call */
-    bool strace;              /* trace calls (sentry/strace.h) */
+    bool stats;                              /* time each call */
+    bool strace;                             /* trace calls (sentry/strace.h) */
 };
 
 extern struct kernel kernel;

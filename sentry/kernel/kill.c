@@ -66,7 +66,7 @@ int do_kill(struct task *t, pid_t pid, int sig, const struct lx_siginfo *info)
         return to ? kill_group(t, to->group, sig, info) : -ESRCH;
     }
     if (pid == -1) {
-        struct kill_all k = {.t = t, .sig = sig, .info = info};
+        struct kill_all k = { .t = t, .sig = sig, .info = info };
         tgroup_each_locked(kill_each, &k);
         return k.any ? k.result : -ESRCH;
     }

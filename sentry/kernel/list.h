@@ -9,8 +9,7 @@ struct list {
     struct list *next, *prev;
 };
 
-#define container_of(ptr, type, member)                                                            \
-    ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+#define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 #define LIST_INIT(name)                                                                            \
     {                                                                                              \
@@ -76,4 +75,5 @@ static inline void list_splice_tail(struct list *to, struct list *from)
 #define list_for_each_safe(var, tmp, l, member)                                                    \
     for (var = list_entry((l)->next, __typeof__(*var), member),                                    \
         tmp = list_entry(var->member.next, __typeof__(*var), member);                              \
-         &var->member != (l); var = tmp, tmp = list_entry(var->member.next, __typeof__(*var), member))
+         &var->member != (l);                                                                      \
+         var = tmp, tmp = list_entry(var->member.next, __typeof__(*var), member))

@@ -66,5 +66,5 @@ static inline void lock_cleanup_(struct lock **l)
 #define LOCK_CAT2(a, b) a##b
 #define LOCK_CAT(a, b) LOCK_CAT2(a, b)
 #define LOCK_SCOPE(l)                                                                              \
-    __attribute__((cleanup(lock_cleanup_), unused)) struct lock *LOCK_CAT(scope_, __LINE__) =      \
-        (lock(l), (l))
+    __attribute__((cleanup(lock_cleanup_), unused)) struct lock *LOCK_CAT(                         \
+        scope_, __LINE__) = (lock(l), (l))

@@ -12,16 +12,16 @@ struct lx_sigevent;
 struct sigtimer { /* all under tasks_lock */
     struct ktimer tm;
     struct tgroup *group;
-    struct task *target;   /* SIGEV_THREAD_ID: a reference; NULL: the process */
+    struct task *target; /* SIGEV_THREAD_ID: a reference; NULL: the process */
     clockid_t clock;
-    struct cpuclock cpu;   /* where the clock counts processor time */
+    struct cpuclock cpu; /* where the clock counts processor time */
     bool is_cpu;
-    bool silent;           /* SIGEV_NONE */
-    bool armed;            /* expires says something: running, or waiting to be dequeued */
-    ktime_t expires;       /* monotonic, or ns of cpu */
-    ktime_t interval;      /* 0: once */
+    bool silent;      /* SIGEV_NONE */
+    bool armed;       /* expires says something: running, or waiting to be dequeued */
+    ktime_t expires;  /* monotonic, or ns of cpu */
+    ktime_t interval; /* 0: once */
     int overrun_last;
-    bool counts;           /* a POSIX timer: overruns are shown in the siginfo */
+    bool counts; /* a POSIX timer: overruns are shown in the siginfo */
     struct sigqueue entry;
 };
 

@@ -132,7 +132,7 @@ static void entered_handler(struct task *t, int sig, const struct lx_sigaction *
         set |= SIGBIT(sig);
     signal_set_blocked_locked(t, set);
     if ((uint32_t)t->altstack.flags & (1u << 31) /* SS_AUTODISARM */)
-        t->altstack = (struct lx_sigaltstack){.flags = SS_DISABLE};
+        t->altstack = (struct lx_sigaltstack){ .flags = SS_DISABLE };
 }
 
 static void frame_failed(struct task *t, int sig)
@@ -158,7 +158,7 @@ int signal_deliver(struct task *t)
     if (atomic_load(&t->leaving))
         return (int)do_exit(t, t->exit_code);
     for (;;) {
-        struct lx_siginfo info = {.signo = 0};
+        struct lx_siginfo info = { .signo = 0 };
         struct lx_sigaction sa;
         lock(&kernel.tasks_lock);
         if (!interrupted(t))
@@ -193,7 +193,7 @@ int signal_deliver(struct task *t)
 
 void signal_fault(struct task *t, const struct fault *f)
 {
-    struct lx_siginfo info = {.signo = f->signo, .code = f->code};
+    struct lx_siginfo info = { .signo = f->signo, .code = f->code };
     info.fault.addr = f->addr;
     t->last_fault.trapno = f->trapno;
     t->last_fault.err = f->err;

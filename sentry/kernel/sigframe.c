@@ -22,8 +22,8 @@
 #define FXSAVE_SIZE 512
 #define XSAVE_MIN (FXSAVE_SIZE + 64)
 
-#define FLAGS_USER 0x250dd5ull  /* CF PF AF ZF SF TF DF OF RF AC ID */
-#define FLAGS_SIGRETURN 0x50dd5ull /* what rt_sigreturn takes: all but ID */
+#define FLAGS_USER 0x250dd5ull          /* CF PF AF ZF SF TF DF OF RF AC ID */
+#define FLAGS_SIGRETURN 0x50dd5ull      /* what rt_sigreturn takes: all but ID */
 #define FLAGS_HANDLER_CLEARS 0x10500ull /* TF DF RF */
 #define FLAGS_FIXED 0x202ull
 
@@ -149,7 +149,7 @@ int signal_setup_frame(struct task *t, int sig, const struct lx_siginfo *info,
     gaddr_t fp, sp = frame_address(t, sa, r->rsp, n >= XSAVE_MIN ? n + 4 : n, &fp);
     if (!sp || !(sa->flags & LX_SA_RESTORER))
         return -EFAULT;
-    struct lx_rt_sigframe f = {0};
+    struct lx_rt_sigframe f = { 0 };
     fill_frame(&f, t, r, sa, fp);
     size_t len = sizeof f;
     if (sa->flags & LX_SA_SIGINFO)

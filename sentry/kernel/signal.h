@@ -23,7 +23,8 @@ struct cred;
 struct sigqueue { /* one pending signal with its siginfo */
     struct list link;
     struct lx_siginfo info;
-    void (*dequeued)(struct sigqueue *q); /* NULL: kfree'd; else the owner's (a timer's own entry) */
+    void (*dequeued)(
+        struct sigqueue *q);    /* NULL: kfree'd; else the owner's (a timer's own entry) */
     struct sigpending *pending; /* where it is queued, while link is on a list */
     uid_t charged;
 };
@@ -45,7 +46,8 @@ void sighand_put_locked(struct sighand *sh);
 void sighand_exec_locked(struct sighand *sh);
 
 /* rt_sigaction; old and new may be NULL. -EINVAL. */
-int signal_action(struct task *t, int sig, const struct lx_sigaction *new, struct lx_sigaction *old);
+int signal_action(struct task *t, int sig, const struct lx_sigaction *new,
+                  struct lx_sigaction *old);
 
 /*
  * Sends. info NULL: as the kernel itself (SI_KERNEL). They take tasks_lock themselves; the _locked

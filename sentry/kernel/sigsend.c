@@ -134,8 +134,8 @@ static int enqueue(struct task *t, struct sigpending *p, int sig, const struct l
 {
     if (sig == SIGKILL)
         return 0;
-    struct sigqueue *q =
-        sigqueue_new_locked(t, !sig_is_rt(sig) && (from_kernel(info) || info->code >= 0));
+    struct sigqueue *q = sigqueue_new_locked(t, !sig_is_rt(sig) &&
+                                                    (from_kernel(info) || info->code >= 0));
     if (!q) {
         bool lossy = !sig_is_rt(sig) || from_kernel(info) || info->code == SI_USER;
         return lossy ? 0 : -EAGAIN;

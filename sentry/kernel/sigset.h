@@ -28,8 +28,7 @@
 /* Would sig do nothing to a process with this handler? */
 static inline bool sig_handler_ignores(uint64_t handler, int sig)
 {
-    return handler == LX_SIG_IGN ||
-           (handler == LX_SIG_DFL && (SIGBIT(sig) & SIG_IGNORED));
+    return handler == LX_SIG_IGN || (handler == LX_SIG_DFL && (SIGBIT(sig) & SIG_IGNORED));
 }
 
 struct sigqueue *sigqueue_new_locked(struct task *for_task, bool beyond_limit);

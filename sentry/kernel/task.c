@@ -101,7 +101,7 @@ static bool over_nproc_locked(struct task *parent)
     if (atomic_load(&kernel.ntasks) < max || parent->cred->uid == 0 ||
         task_capable(parent, CAP_SYS_RESOURCE) || task_capable(parent, CAP_SYS_ADMIN))
         return false;
-    struct uid_tasks u = {.uid = parent->cred->uid};
+    struct uid_tasks u = { .uid = parent->cred->uid };
     tgroup_each_locked(count_uid, &u);
     return u.n >= max;
 }
@@ -136,7 +136,7 @@ static int group_first(struct tgroup *g)
     g->is_init = g->unkillable = true;
     g->dumpable = true;
     for (int i = 0; i < RLIM_NLIMITS; i++)
-        g->rlim[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
+        g->rlim[i] = (struct rlimit){ RLIM_INFINITY, RLIM_INFINITY };
     return (g->sighand = sighand_new()) ? 0 : -ENOMEM;
 }
 

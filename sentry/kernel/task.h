@@ -32,22 +32,22 @@ enum task_phase { PHASE_CALL, PHASE_RETURN }; /* what a run of the record goes o
 struct pid_entry { /* one number in the id table; what refers to it keeps it from being reused */
     pid_t nr;
     int refs;
-    struct task *task;      /* the thread of that tid */
-    struct tgroup *group;   /* the thread group of that pid, zombie included */
-    struct list pgrp;       /* groups in the process group of that id */
-    struct list session;    /* groups in the session of that id */
+    struct task *task;    /* the thread of that tid */
+    struct tgroup *group; /* the thread group of that pid, zombie included */
+    struct list pgrp;     /* groups in the process group of that id */
+    struct list session;  /* groups in the session of that id */
 };
 
 struct session {
     _Atomic int refs;
-    pid_t sid;          /* [I] */
-    struct tty *tty;    /* [T] controlling terminal, a reference; NULL: none */
+    pid_t sid;                  /* [I] */
+    struct tty *tty;            /* [T] controlling terminal, a reference; NULL: none */
     struct pid_entry *old_pgrp; /* [T] its foreground group when it was hung up; a reference */
 };
 
-struct task_sched { /* what is told again; syscalls/sched.c, prctl.c */
-    uint64_t affinity[16]; /* all zero: what the host gives */
-    uint64_t slack_ns;     /* timer slack; 0: the default */
+struct task_sched {            /* what is told again; syscalls/sched.c, prctl.c */
+    uint64_t affinity[16];     /* all zero: what the host gives */
+    uint64_t slack_ns;         /* timer slack; 0: the default */
     uint64_t slack_default_ns; /* what its maker had; 0: 50 us */
     int policy;
     uint16_t ioprio;
@@ -56,89 +56,93 @@ struct task_sched { /* what is told again; syscalls/sched.c, prctl.c */
 
 struct task {
     _Atomic int refs;
-    pid_t tid;               /* [T] changes when a thread execs and becomes the leader */
-    struct tgroup *group;    /* [I] */
-    struct list group_link;  /* [T] in group->tasks */
-    struct pid_entry *pid;   /* [T] */
-    struct ctx *ctx;         /* [t] NULL: no guest context (pid 1, zombie) */
+    pid_t tid;              /* [T] changes when a thread execs and becomes the leader */
+    struct tgroup *group;   /* [I] */
+    struct list group_link; /* [T] in group->tasks */
+    struct pid_entry *pid;  /* [T] */
+    struct ctx *ctx;        /* [t] NULL: no guest context (pid 1, zombie) */
 
     /* the record */
-    _Atomic int rec;         /* [a] enum rec_state */
-    _Atomic int where;       /* [a] enum task_where */
-    _Atomic bool ctx_gone;   /* [a] the host ended its context */
-    uint64_t eintr_rip;      /* [t] where the guest last went on with -EINTR of ours */
-    int phase;               /* [t] enum task_phase */
-    struct list ready_link;  /* LOCK_READY */
-    bool parked;             /* LOCK_READY; kept from going on while frozen (freeze.c) */
-    struct call call;        /* [t] */
-    struct ktimer deadline;  /* armed while waiting */
-    bool in_call;            /* [t] a system call is being carried out */
-    gaddr_t born_stack, born_settid; /* [t] clone: what the child starts with; 0: nothing */
-    long ret;                /* [t] its result, when phase is RETURN */
-    int restart;             /* [t] ERESTART kind being decided */
+    _Atomic int rec;                    /* [a] enum rec_state */
+    _Atomic int where;                  /* [a] enum task_where */
+    _Atomic bool ctx_gone;              /* [a] the host ended its context */
+    uint64_t eintr_rip;                 /* [t] where the guest last went on with -EINTR of ours */
+    int phase;                          /* [t] enum task_phase */
+    struct list ready_link;             /* LOCK_READY */
+    bool parked;                        /* LOCK_READY; kept from going on while frozen (freeze.c) */
+    struct call call;                   /* [t] */
+    struct ktimer deadline;             /* armed while waiting */
+    bool in_call;                       /* [t] a system call is being carried out */
+    gaddr_t born_stack, born_settid;    /* [t] clone: what the child starts with; 0: nothing */
+    long ret;                           /* [t] its result, when phase is RETURN */
+    int restart;                        /* [t] ERESTART kind being decided */
     long (*restart_fn)(struct task *t); /* [t] for restart_syscall */
-    uint64_t restart_arg[6]; /* [t] */
+    uint64_t restart_arg[6];            /* [t] */
 
-    struct mm *mm;           /* [r] */
-    struct files *files;     /* [r] */
-    struct fs_ctx *fs;       /* [r] */
-    struct cred *cred;       /* [r] read by others under tasks_lock */
+    struct mm *mm;       /* [r] */
+    struct files *files; /* [r] */
+    struct fs_ctx *fs;   /* [r] */
+    struct cred *cred;   /* [r] read by others under tasks_lock */
 
-    _Atomic bool sigpending; /* [a] look at signals before returning to the guest */
-    _Atomic bool fatal;      /* [a] a SIGKILL is pending: nothing restarts any more */
-    struct sigpending pending; /* [T] */
+    _Atomic bool sigpending;         /* [a] look at signals before returning to the guest */
+    _Atomic bool fatal;              /* [a] a SIGKILL is pending: nothing restarts any more */
+    struct sigpending pending;       /* [T] */
     sigset64 blocked, saved_blocked; /* [T] written by itself only */
-    sigset64 real_blocked;   /* [T] sigtimedwait: the mask while blocked lacks what is waited for */
-    bool restore_blocked;    /* [t] saved_blocked goes back when the call is answered */
+    sigset64 real_blocked; /* [T] sigtimedwait: the mask while blocked lacks what is waited for */
+    bool restore_blocked;  /* [t] saved_blocked goes back when the call is answered */
     struct lx_sigaltstack altstack; /* [t] */
-    struct { uint64_t trapno, err, cr2; } last_fault; /* [t] as signal frames show it */
-    struct waitqueue signalfd_wq;   /* woken when a signal is queued for it or its group */
+    struct {
+        uint64_t trapno, err, cr2;
+    } last_fault;                 /* [t] as signal frames show it */
+    struct waitqueue signalfd_wq; /* woken when a signal is queued for it or its group */
 
     gaddr_t clear_child_tid; /* [t] */
     gaddr_t robust_list;     /* [t] head; 0: none */
     gaddr_t rseq;            /* [t] */
     uint32_t rseq_len, rseq_sig;
-    char comm[16];           /* [T] */
-    int exit_signal;         /* [I] what the parent gets (leader) */
-    int exit_code;           /* [T] wait status */
-    bool dead;               /* [T] left, not yet reaped */
-    bool published;          /* [T] in the tree */
-    _Atomic bool leaving;    /* [a] do_exit has begun; set under tasks_lock */
-    int leave_phase;         /* [t] how far do_exit is */
-    bool finishing;          /* [T] do_exit: past everything that waits */
+    char comm[16];               /* [T] */
+    int exit_signal;             /* [I] what the parent gets (leader) */
+    int exit_code;               /* [T] wait status */
+    bool dead;                   /* [T] left, not yet reaped */
+    bool published;              /* [T] in the tree */
+    _Atomic bool leaving;        /* [a] do_exit has begun; set under tasks_lock */
+    int leave_phase;             /* [t] how far do_exit is */
+    bool finishing;              /* [T] do_exit: past everything that waits */
     struct leave_ops *leave_ops; /* [t] what it has the context do last (exit.c) */
-    gaddr_t host_clear_tid;  /* [t] cloned with AS_CLONE_CLEARTID: the host clears this word */
-    bool stop_counted;       /* [T] counted in group->nstopped */
-    bool vfork_pending;      /* [T] the parent is held until this child execs or exits */
-    struct waitqueue vfork_wq; /* the parent waits here, WAIT_KILL, with a reference of its own */
-    bool clone_parent;       /* [I] CLONE_PARENT: a child of its maker's parent */
-    unsigned fork_gen;       /* [T] group_signals of the parent when this one was allocated */
-    int pdeath_signal;       /* [T] */
+    gaddr_t host_clear_tid;      /* [t] cloned with AS_CLONE_CLEARTID: the host clears this word */
+    bool stop_counted;           /* [T] counted in group->nstopped */
+    bool vfork_pending;          /* [T] the parent is held until this child execs or exits */
+    struct waitqueue vfork_wq;   /* the parent waits here, WAIT_KILL, with a reference of its own */
+    bool clone_parent;           /* [I] CLONE_PARENT: a child of its maker's parent */
+    unsigned fork_gen;           /* [T] group_signals of the parent when this one was allocated */
+    int pdeath_signal;           /* [T] */
     uint64_t ptrace_reserved;
-    unsigned long personality; /* [T] */
-    struct task_sched sched; /* [T] inherited */
+    unsigned long personality;   /* [T] */
+    struct task_sched sched;     /* [T] inherited */
     uint64_t utime_ns, stime_ns; /* [T] final figures, when dead */
-    uint64_t ncalls;         /* [t] */
-    struct sx *trace;        /* [t] the tracer's line of the call; NULL: none */
-    struct rusage_extra { uint64_t minflt, majflt, nvcsw, nivcsw, inblock, oublock; } ru; /* [t] */
+    uint64_t ncalls;             /* [t] */
+    struct sx *trace;            /* [t] the tracer's line of the call; NULL: none */
+    struct rusage_extra {
+        uint64_t minflt, majflt, nvcsw, nivcsw, inblock, oublock;
+    } ru; /* [t] */
 };
 
 struct tgroup {
     _Atomic int refs;
-    pid_t pid;                /* [I] */
+    pid_t pid;                   /* [I] */
     struct pid_entry *pid_entry; /* [T] */
-    struct task *leader;      /* [T] a reference */
-    struct list tasks;        /* [T] live and dead threads */
-    unsigned nlive;           /* [T] threads that have not left */
-    struct tgroup *parent;    /* [T] NULL: pid 1 */
+    struct task *leader;         /* [T] a reference */
+    struct list tasks;           /* [T] live and dead threads */
+    unsigned nlive;              /* [T] threads that have not left */
+    struct tgroup *parent;       /* [T] NULL: pid 1 */
     struct task *parent_task; /* [T] the thread that made it, while that lives; else another one */
     struct list children;     /* [T] */
     struct list sibling;      /* [T] in parent->children */
     struct pid_entry *pgrp, *sess_entry; /* [T] references */
     struct list pgrp_link, sess_link;    /* [T] */
-    struct session *session;  /* [T] reference */
+    struct session *session;             /* [T] reference */
 
-    struct sighand *sighand;  /* [T] */
+    struct sighand *sighand;   /* [T] */
     struct sigpending pending; /* [T] */
     struct waitqueue child_wq; /* waited on by wait4; woken under tasks_lock */
     struct waitqueue exit_wq;  /* pidfds: woken when it becomes a zombie */
@@ -153,26 +157,26 @@ struct tgroup {
     unsigned nstopped;        /* [T] threads that have */
     struct waitqueue stop_wq; /* where stopped threads wait */
     bool stop_reported, continued; /* [T] for wait4 */
-    int stop_signal;          /* [T] */
-    unsigned group_signals;   /* [T] signals to process groups and all, counted for fork */
-    bool is_sentry;           /* [I] pid 1 is the sentry itself: no guest code, reaps at once */
-    bool is_init;             /* [I] pid 1 inside */
-    bool unkillable;          /* [T] pid 1: a signal without a handler does nothing */
-    bool child_subreaper;     /* [T] */
-    bool dumpable;            /* [T] */
-    bool did_exec;            /* [T] */
+    int stop_signal;               /* [T] */
+    unsigned group_signals;        /* [T] signals to process groups and all, counted for fork */
+    bool is_sentry;       /* [I] pid 1 is the sentry itself: no guest code, reaps at once */
+    bool is_init;         /* [I] pid 1 inside */
+    bool unkillable;      /* [T] pid 1: a signal without a handler does nothing */
+    bool child_subreaper; /* [T] */
+    bool dumpable;        /* [T] */
+    bool did_exec;        /* [T] */
     struct rlimit rlim[RLIM_NLIMITS]; /* [T] */
-    ktime_t start;            /* [I] boot time */
-    struct ktimer cpu_timer;  /* [T] RLIMIT_CPU, kernel/cpulimit.c */
-    struct ktimer last_word;  /* armed while it is being killed; holds a reference then */
-    struct list timers;       /* [T] POSIX timers, kernel/posix_timer.c */
+    ktime_t start;                    /* [I] boot time */
+    struct ktimer cpu_timer;          /* [T] RLIMIT_CPU, kernel/cpulimit.c */
+    struct ktimer last_word;          /* armed while it is being killed; holds a reference then */
+    struct list timers;               /* [T] POSIX timers, kernel/posix_timer.c */
     int next_timer_id;
-    struct itimers *itimers;  /* [T] kernel/itimer.c; NULL until the first is set */
+    struct itimers *itimers; /* [T] kernel/itimer.c; NULL until the first is set */
     uint64_t cutime_ns, cstime_ns, utime_ns, stime_ns; /* [T] waited-for children; dead threads */
-    struct rusage_extra ru, cru; /* [T] */
-    uint64_t maxrss, cmaxrss;    /* [T] KiB */
-    int oom_score_adj;        /* [T] */
-    struct file *exe;         /* [T] reference; /proc/PID/exe */
+    struct rusage_extra ru, cru;                       /* [T] */
+    uint64_t maxrss, cmaxrss;                          /* [T] KiB */
+    int oom_score_adj;                                 /* [T] */
+    struct file *exe;                                  /* [T] reference; /proc/PID/exe */
     int nice;
 };
 
@@ -206,8 +210,9 @@ static inline bool task_capable(const struct task *t, int cap)
 
 static inline uint64_t task_timer_slack(const struct task *t)
 {
-    return t->sched.slack_ns ? t->sched.slack_ns
-                             : t->sched.slack_default_ns ? t->sched.slack_default_ns : 50000;
+    return t->sched.slack_ns           ? t->sched.slack_ns
+           : t->sched.slack_default_ns ? t->sched.slack_default_ns
+                                       : 50000;
 }
 
 static inline struct rlimit *task_rlimit(struct task *t, int res)

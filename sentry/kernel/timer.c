@@ -29,7 +29,7 @@ static pthread_cond_t ran = PTHREAD_COND_INITIALIZER;
 static pthread_mutex_t ran_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct ktimer **heap;
 static size_t nheap, cap_heap;
-static struct ktimer *_Atomic running; /* whose function runs now */
+static struct ktimer *_Atomic running;   /* whose function runs now */
 static ktime_t programmed = KTIME_NEVER; /* what the timerfd is set to; timers_lock */
 static __thread bool is_runner;
 
@@ -225,7 +225,7 @@ int timespec_to_ktime(const struct timespec *ts, ktime_t *ret)
 
 struct timespec ktime_to_timespec(ktime_t k)
 {
-    struct timespec ts = {.tv_sec = k / NSEC, .tv_nsec = k % NSEC};
+    struct timespec ts = { .tv_sec = k / NSEC, .tv_nsec = k % NSEC };
 
     if (ts.tv_nsec < 0) {
         ts.tv_sec--;

@@ -42,8 +42,8 @@ struct waitqueue {
 };
 
 enum {
-    WAIT_EXCL = 1,   /* woken one at a time, first come first served */
-    WAIT_KILL = 2,   /* only a fatal signal interrupts */
+    WAIT_EXCL = 1, /* woken one at a time, first come first served */
+    WAIT_KILL = 2, /* only a fatal signal interrupts */
 };
 
 /*
@@ -57,7 +57,7 @@ struct wait_entry {
     struct waitqueue *q; /* NULL when on no queue */
     struct task *task;   /* whose record is claimed, when func is NULL */
     wait_func func;
-    uint32_t mask;       /* poll events it cares for; 0: all */
+    uint32_t mask; /* poll events it cares for; 0: all */
     bool excl;
 };
 

@@ -32,7 +32,7 @@ struct wanted {
 struct found {
     pid_t pid;
     uid_t uid;
-    int status; /* as wait4 */
+    int status;      /* as wait4 */
     int code, value; /* as waitid */
     struct lx_rusage usage;
 };
@@ -127,7 +127,7 @@ static long look(const struct wanted *w, struct found *f)
 
 static int write_info(struct task *t, gaddr_t to, const struct found *f)
 {
-    struct lx_siginfo info = {0};
+    struct lx_siginfo info = { 0 };
     if (f->pid) {
         info.signo = SIGCHLD;
         info.code = f->code;
@@ -144,7 +144,7 @@ static int write_info(struct task *t, gaddr_t to, const struct found *f)
 
 static int wanted_set(struct wanted *w, struct task *t, int type, pid_t id, int options)
 {
-    *w = (struct wanted){.task = t, .type = type, .id = id, .options = options};
+    *w = (struct wanted){ .task = t, .type = type, .id = id, .options = options };
     if ((type == P_PID || type == P_PGID) && id < (type == P_PID))
         return -EINVAL;
     if (type == P_PGID && id == 0) {
@@ -179,7 +179,7 @@ long do_wait(struct task *t, int type, pid_t id, int options, gaddr_t status, ga
     int r = wanted_set(&w, t, type, id, options);
     if (r)
         return r;
-    struct found f = {0};
+    struct found f = { 0 };
     long pid = look(&w, &f);
     if (pid < 0)
         return pid;

@@ -168,8 +168,12 @@ int vma_add(struct mm *mm, gaddr_t start, gaddr_t len, int prot, int flags, stru
         file_put(file);
         return -ENOMEM;
     }
-    *n = (struct vma){ .start = start, .end = start + len, .prot = prot, .flags = flags,
-                       .file = file, .offset = offset };
+    *n = (struct vma){ .start = start,
+                       .end = start + len,
+                       .prot = prot,
+                       .flags = flags,
+                       .file = file,
+                       .offset = offset };
     lock(&mm->lock);
     remove_locked(mm, start, start + len, &dead);
     at = &mm->vmas;

@@ -17,10 +17,10 @@ struct aspace;
 struct file;
 struct task;
 
-struct vma { /* a mapping made through the sentry */
+struct vma {          /* a mapping made through the sentry */
     struct list link; /* mm->vmas, sorted by start, no overlaps */
     gaddr_t start, end;
-    uint64_t offset;  /* in file */
+    uint64_t offset;   /* in file */
     struct file *file; /* reference; NULL: anonymous, shared or with PROT_EXEC */
     int prot, flags;   /* as mmap; prot is a hint */
 };

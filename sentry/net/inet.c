@@ -33,7 +33,7 @@ static uint32_t v4_of(const struct inet_addr *a)
 
 static struct inet_addr from_v4(uint32_t addr, uint16_t port)
 {
-    struct inet_addr a = {.port = port};
+    struct inet_addr a = { .port = port };
     uint32_t be = htonl(addr);
 
     a.ip.s6_addr[10] = a.ip.s6_addr[11] = 0xff;
@@ -68,14 +68,14 @@ bool inet_same(const struct inet_addr *a, const struct inet_addr *b)
 
 struct inet_addr inet_loopback(bool v4, uint16_t port)
 {
-    struct inet_addr a = {.ip = IN6ADDR_LOOPBACK_INIT, .port = port};
+    struct inet_addr a = { .ip = IN6ADDR_LOOPBACK_INIT, .port = port };
 
     return v4 ? from_v4(INADDR_LOOPBACK, port) : a;
 }
 
 struct inet_addr inet_any(const struct isock *s)
 {
-    return s->sk.family == AF_INET ? from_v4(INADDR_ANY, 0) : (struct inet_addr){0};
+    return s->sk.family == AF_INET ? from_v4(INADDR_ANY, 0) : (struct inet_addr){ 0 };
 }
 
 int inet_addr_in(struct isock *s, const struct sockaddr *a, socklen_t n, struct inet_addr *ret)
@@ -106,8 +106,8 @@ int inet_addr_in(struct isock *s, const struct sockaddr *a, socklen_t n, struct 
 
 int inet_addr_out(const struct isock *s, const struct inet_addr *a, struct sockaddr_storage *ret)
 {
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(a->port)};
-    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(a->port)};
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(a->port) };
+    struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(a->port) };
 
     if (s->sk.family == AF_INET) {
         in.sin_addr.s_addr = htonl(v4_of(a));
@@ -122,7 +122,7 @@ int inet_addr_out(const struct isock *s, const struct inet_addr *a, struct socka
 /* Each destination once, and only the first few: the user is told, the guest must not flood. */
 static bool noted_before(const struct inet_addr *dst)
 {
-    static struct lock lock_ = {.m = PTHREAD_MUTEX_INITIALIZER, .class = LOCK_LEAF};
+    static struct lock lock_ = { .m = PTHREAD_MUTEX_INITIALIZER, .class = LOCK_LEAF };
     static struct inet_addr seen[NOTES_MAX];
     static unsigned n;
 
@@ -258,7 +258,8 @@ void inet_info(struct sock *sk, struct net_info *ret)
     ret->remote_len = (uint32_t)inet_addr_out(s, &s->remote, &ret->remote);
     ret->drops = s->drops;
     ret->rx = (uint32_t)(sk->state == SOCK_LISTEN ? sk->naccept
-                         : sk->type == SOCK_DGRAM ? s->msg_bytes : sk->ops->inq(sk));
+                         : sk->type == SOCK_DGRAM ? s->msg_bytes
+                                                  : sk->ops->inq(sk));
     ret->tx = sk->state == SOCK_LISTEN ? sk->backlog : (uint32_t)sk->ops->outq(sk);
     if (sk->type == SOCK_DGRAM)
         ret->state = sk->state == SOCK_CONNECTED ? 1 : 7;

@@ -13,19 +13,19 @@
 #include "sentry/net/stream.h"
 
 struct inet_addr {
-    struct in6_addr ip;        /* v4-mapped for IPv4 */
-    uint16_t port;             /* host order */
+    struct in6_addr ip; /* v4-mapped for IPv4 */
+    uint16_t port;      /* host order */
 };
 
 struct isock {
     struct sock sk;
     /* [P] the lock of its port table */
-    struct inet_addr local;    /* [P] */
-    struct inet_addr remote;   /* [P] of a connected one */
-    bool bound;                /* [P] has a port (in the table) */
-    bool addr_bound;           /* [P] bind named an address */
-    bool port_bound;           /* [P] bind named a port */
-    struct list port_link;     /* [P] in its port's bucket */
+    struct inet_addr local;  /* [P] */
+    struct inet_addr remote; /* [P] of a connected one */
+    bool bound;              /* [P] has a port (in the table) */
+    bool addr_bound;         /* [P] bind named an address */
+    bool port_bound;         /* [P] bind named a port */
+    struct list port_link;   /* [P] in its port's bucket */
     bool v6only;
 
     /* IP and IPv6 options: kept; few of them mean anything here */
@@ -43,23 +43,23 @@ struct isock {
         char cc[16];
     } tcp;
     /* TCP */
-    bool listening;            /* [P] */
-    bool started;              /* [s] a connect is under way or its result not yet told */
-    bool refused;              /* [P] the connect that waited has failed */
-    struct list synq;          /* [P] of a listener: sockets that wait for room in its queue */
-    struct list syn_link;      /* [P] */
-    struct isock *embryo;      /* [P] while it waits: the server's socket, ready made */
-    struct conn *embryo_conn;  /* [P] and the pair */
-    bool fin_sent;             /* [s] */
-    bool rst;                  /* [s] the connection was reset */
+    bool listening;               /* [P] */
+    bool started;                 /* [s] a connect is under way or its result not yet told */
+    bool refused;                 /* [P] the connect that waited has failed */
+    struct list synq;             /* [P] of a listener: sockets that wait for room in its queue */
+    struct list syn_link;         /* [P] */
+    struct isock *embryo;         /* [P] while it waits: the server's socket, ready made */
+    struct conn *embryo_conn;     /* [P] and the pair */
+    bool fin_sent;                /* [s] */
+    bool rst;                     /* [s] the connection was reset */
     uint64_t bytes_in, bytes_out; /* [s] */
-    struct conn *old_conns[4]; /* [s] pairs it has left; freed with it */
+    struct conn *old_conns[4];    /* [s] pairs it has left; freed with it */
     unsigned nold;
 
     /* UDP */
-    struct list msgs;          /* [s] */
-    size_t msg_bytes;          /* [s] */
-    uint64_t drops;            /* [s] */
+    struct list msgs; /* [s] */
+    size_t msg_bytes; /* [s] */
+    uint64_t drops;   /* [s] */
     struct udp_opts {
         int cork, encap, no_check6_tx, no_check6_rx, segment, gro;
     } udp;
@@ -79,7 +79,7 @@ int inet_addr_in(struct isock *s, const struct sockaddr *a, socklen_t n, struct 
 /* The way back; the length. v4-mapped on an IPv6 socket stays so. */
 int inet_addr_out(const struct isock *s, const struct inet_addr *a, struct sockaddr_storage *ret);
 bool inet_is_any(const struct inet_addr *a);
-bool inet_is_local(const struct inet_addr *a);     /* an address of lo */
+bool inet_is_local(const struct inet_addr *a); /* an address of lo */
 bool inet_is_v4(const struct inet_addr *a);
 bool inet_is_multicast(const struct inet_addr *a);
 struct inet_addr inet_loopback(bool v4, uint16_t port);

@@ -29,60 +29,60 @@ struct opt {
     short num, kind;
     size_t at;
     int min, max;
-    int dflt;    /* what -1 means, where min is -1 */
-    int cap;     /* 0: anybody; else the capability that is needed to set it to anything but 0 */
+    int dflt; /* what -1 means, where min is -1 */
+    int cap;  /* 0: anybody; else the capability that is needed to set it to anything but 0 */
 };
 
 #define AT(m) offsetof(struct isock, m)
 
 static const struct opt ip_opts[] = {
-    {IP_TOS, T_INT, AT(tos), 0, 255, 0, 0},
-    {IP_TTL, T_INT, AT(ttl), -1, 255, 64, 0},
-    {IP_MTU_DISCOVER, T_INT, AT(mtu_discover), 0, 5, 0, 0},
-    {IP_RECVERR, T_BOOL, AT(recverr), 0, 0, 0, 0},
-    {IP_MULTICAST_TTL, T_INT, AT(mc_ttl), -1, 255, 1, 0},
-    {IP_MULTICAST_LOOP, T_BOOL, AT(mc_loop), 0, 0, 0, 0},
-    {IP_MULTICAST_ALL, T_BOOL, AT(mc_all), 0, 1, 0, 0},
-    {IP_MINTTL, T_INT, AT(minttl), 0, 255, 0, 0},
-    {IP_FREEBIND, T_BOOL, AT(freebind), 0, 0, 0, 0},
-    {IP_TRANSPARENT, T_BOOL, AT(transparent), 0, 0, 0, CAP_NET_ADMIN},
-    {IP_BIND_ADDRESS_NO_PORT, T_BOOL, AT(bind_no_port), 0, 0, 0, 0},
-    {IP_LOCAL_PORT_RANGE_, T_INT, AT(local_range), INT32_MIN, INT32_MAX, 0, 0},
-    {IP_PKTINFO, T_FLAG, AT(pktinfo), 0, 0, 0, 0},
-    {IP_RECVTTL, T_FLAG, AT(recvttl), 0, 0, 0, 0},
-    {IP_RECVTOS, T_FLAG, AT(recvtos), 0, 0, 0, 0},
-    {IP_RECVOPTS, T_FLAG, AT(recvopts), 0, 0, 0, 0},
-    {IP_RETOPTS, T_FLAG, AT(retopts), 0, 0, 0, 0},
-    {IP_RECVORIGDSTADDR, T_FLAG, AT(origdst), 0, 0, 0, 0},
-    {IP_CHECKSUM, T_FLAG, AT(checksum), 0, 0, 0, 0},
-    {IP_RECVFRAGSIZE_, T_FLAG, AT(recvfragsize), 0, 0, 0, 0},
+    { IP_TOS, T_INT, AT(tos), 0, 255, 0, 0 },
+    { IP_TTL, T_INT, AT(ttl), -1, 255, 64, 0 },
+    { IP_MTU_DISCOVER, T_INT, AT(mtu_discover), 0, 5, 0, 0 },
+    { IP_RECVERR, T_BOOL, AT(recverr), 0, 0, 0, 0 },
+    { IP_MULTICAST_TTL, T_INT, AT(mc_ttl), -1, 255, 1, 0 },
+    { IP_MULTICAST_LOOP, T_BOOL, AT(mc_loop), 0, 0, 0, 0 },
+    { IP_MULTICAST_ALL, T_BOOL, AT(mc_all), 0, 1, 0, 0 },
+    { IP_MINTTL, T_INT, AT(minttl), 0, 255, 0, 0 },
+    { IP_FREEBIND, T_BOOL, AT(freebind), 0, 0, 0, 0 },
+    { IP_TRANSPARENT, T_BOOL, AT(transparent), 0, 0, 0, CAP_NET_ADMIN },
+    { IP_BIND_ADDRESS_NO_PORT, T_BOOL, AT(bind_no_port), 0, 0, 0, 0 },
+    { IP_LOCAL_PORT_RANGE_, T_INT, AT(local_range), INT32_MIN, INT32_MAX, 0, 0 },
+    { IP_PKTINFO, T_FLAG, AT(pktinfo), 0, 0, 0, 0 },
+    { IP_RECVTTL, T_FLAG, AT(recvttl), 0, 0, 0, 0 },
+    { IP_RECVTOS, T_FLAG, AT(recvtos), 0, 0, 0, 0 },
+    { IP_RECVOPTS, T_FLAG, AT(recvopts), 0, 0, 0, 0 },
+    { IP_RETOPTS, T_FLAG, AT(retopts), 0, 0, 0, 0 },
+    { IP_RECVORIGDSTADDR, T_FLAG, AT(origdst), 0, 0, 0, 0 },
+    { IP_CHECKSUM, T_FLAG, AT(checksum), 0, 0, 0, 0 },
+    { IP_RECVFRAGSIZE_, T_FLAG, AT(recvfragsize), 0, 0, 0, 0 },
 };
 
 static const struct opt ip6_opts[] = {
-    {IPV6_UNICAST_HOPS, T_INT, AT(hops), -1, 255, 64, 0},
-    {IPV6_MULTICAST_HOPS, T_INT, AT(mc_hops), -1, 255, 1, 0},
-    {IPV6_MULTICAST_LOOP, T_BOOL, AT(mc6_loop), 0, 1, 0, 0},
-    {IPV6_MULTICAST_ALL_, T_BOOL, AT(mc6_all), 0, 1, 0, 0},
-    {IPV6_MTU_DISCOVER, T_INT, AT(mtu6_discover), 0, 5, 0, 0},
-    {IPV6_RECVERR, T_BOOL, AT(recverr6), 0, 0, 0, 0},
-    {IPV6_TCLASS, T_INT, AT(tclass), -1, 255, 0, 0},
-    {IPV6_FLOWINFO_SEND_, T_BOOL, AT(flowsend), 0, 0, 0, 0},
-    {IPV6_FLOWINFO_, T_BOOL, AT(flowinfo), 0, 0, 0, 0},
-    {IPV6_AUTOFLOWLABEL, T_BOOL, AT(autoflow), 0, 0, 0, 0},
-    {IPV6_DONTFRAG, T_BOOL, AT(dontfrag), 0, 0, 0, 0},
-    {IPV6_MINHOPCOUNT, T_INT, AT(minhops), 0, 255, 0, 0},
-    {IPV6_FREEBIND_, T_BOOL, AT(freebind), 0, 0, 0, 0},
-    {IPV6_TRANSPARENT, T_BOOL, AT(transparent), 0, 0, 0, CAP_NET_ADMIN},
-    {IPV6_RECVPKTINFO, T_FLAG, AT(pktinfo6), 0, 0, 0, 0},
-    {IPV6_RECVHOPLIMIT, T_FLAG, AT(hoplimit6), 0, 0, 0, 0},
-    {IPV6_RECVTCLASS, T_FLAG, AT(tclass6), 0, 0, 0, 0},
-    {IPV6_RECVORIGDSTADDR, T_FLAG, AT(origdst6), 0, 0, 0, 0},
+    { IPV6_UNICAST_HOPS, T_INT, AT(hops), -1, 255, 64, 0 },
+    { IPV6_MULTICAST_HOPS, T_INT, AT(mc_hops), -1, 255, 1, 0 },
+    { IPV6_MULTICAST_LOOP, T_BOOL, AT(mc6_loop), 0, 1, 0, 0 },
+    { IPV6_MULTICAST_ALL_, T_BOOL, AT(mc6_all), 0, 1, 0, 0 },
+    { IPV6_MTU_DISCOVER, T_INT, AT(mtu6_discover), 0, 5, 0, 0 },
+    { IPV6_RECVERR, T_BOOL, AT(recverr6), 0, 0, 0, 0 },
+    { IPV6_TCLASS, T_INT, AT(tclass), -1, 255, 0, 0 },
+    { IPV6_FLOWINFO_SEND_, T_BOOL, AT(flowsend), 0, 0, 0, 0 },
+    { IPV6_FLOWINFO_, T_BOOL, AT(flowinfo), 0, 0, 0, 0 },
+    { IPV6_AUTOFLOWLABEL, T_BOOL, AT(autoflow), 0, 0, 0, 0 },
+    { IPV6_DONTFRAG, T_BOOL, AT(dontfrag), 0, 0, 0, 0 },
+    { IPV6_MINHOPCOUNT, T_INT, AT(minhops), 0, 255, 0, 0 },
+    { IPV6_FREEBIND_, T_BOOL, AT(freebind), 0, 0, 0, 0 },
+    { IPV6_TRANSPARENT, T_BOOL, AT(transparent), 0, 0, 0, CAP_NET_ADMIN },
+    { IPV6_RECVPKTINFO, T_FLAG, AT(pktinfo6), 0, 0, 0, 0 },
+    { IPV6_RECVHOPLIMIT, T_FLAG, AT(hoplimit6), 0, 0, 0, 0 },
+    { IPV6_RECVTCLASS, T_FLAG, AT(tclass6), 0, 0, 0, 0 },
+    { IPV6_RECVORIGDSTADDR, T_FLAG, AT(origdst6), 0, 0, 0, 0 },
 };
 
 static const struct opt udp_opts[] = {
-    {UDP_CORK, T_BOOL, AT(udp.cork), 0, 0, 0, 0},
-    {UDP_NO_CHECK6_TX, T_BOOL, AT(udp.no_check6_tx), 0, 0, 0, 0},
-    {UDP_NO_CHECK6_RX, T_BOOL, AT(udp.no_check6_rx), 0, 0, 0, 0},
+    { UDP_CORK, T_BOOL, AT(udp.cork), 0, 0, 0, 0 },
+    { UDP_NO_CHECK6_TX, T_BOOL, AT(udp.no_check6_tx), 0, 0, 0, 0 },
+    { UDP_NO_CHECK6_RX, T_BOOL, AT(udp.no_check6_rx), 0, 0, 0, 0 },
 };
 
 static const struct opt *find(const struct opt *tab, size_t n, int num)
@@ -96,9 +96,12 @@ static const struct opt *find(const struct opt *tab, size_t n, int num)
 static const struct opt *find_level(int level, int num)
 {
     switch (level) {
-    case SOL_IP: return find(ip_opts, ARRAY_SIZE(ip_opts), num);
-    case SOL_IPV6: return find(ip6_opts, ARRAY_SIZE(ip6_opts), num);
-    case SOL_UDP: return find(udp_opts, ARRAY_SIZE(udp_opts), num);
+    case SOL_IP:
+        return find(ip_opts, ARRAY_SIZE(ip_opts), num);
+    case SOL_IPV6:
+        return find(ip6_opts, ARRAY_SIZE(ip6_opts), num);
+    case SOL_UDP:
+        return find(udp_opts, ARRAY_SIZE(udp_opts), num);
     }
     return NULL;
 }

@@ -29,8 +29,8 @@
 #define NUSERS 64
 
 struct inflight {
-    struct list link;      /* queue->fl_queue */
-    struct list all;       /* fl.msgs */
+    struct list link; /* queue->fl_queue */
+    struct list all;  /* fl.msgs */
     struct usock *queue;
     struct scm *scm;
     uid_t uid;
@@ -38,14 +38,14 @@ struct inflight {
 
 static struct {
     pthread_once_t once;
-    struct lock lock;      /* LOCK_OBJECT: inflight_lock */
-    struct list socks;     /* usock.fl_link: those with inflight > 0 */
-    struct list msgs;      /* inflight.all */
-    unsigned nsocks;       /* sockets in flight */
-    unsigned released;     /* unix sockets since the last collection */
+    struct lock lock;       /* LOCK_OBJECT: inflight_lock */
+    struct list socks;      /* usock.fl_link: those with inflight > 0 */
+    struct list msgs;       /* inflight.all */
+    unsigned nsocks;        /* sockets in flight */
+    unsigned released;      /* unix sockets since the last collection */
     unsigned users[NUSERS]; /* files in flight by uid, hashed: a shared slot only binds sooner */
     bool collecting;
-} fl = {.once = PTHREAD_ONCE_INIT};
+} fl = { .once = PTHREAD_ONCE_INIT };
 
 static void fl_init(void)
 {

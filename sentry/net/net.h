@@ -17,7 +17,7 @@ struct file;
 
 /* What /proc/net shows of one socket. */
 struct net_info {
-    int family, type, state;        /* state: TCP_* for inet, SS_* for unix */
+    int family, type, state; /* state: TCP_* for inet, SS_* for unix */
     struct sockaddr_storage local, remote;
     uint32_t local_len, remote_len; /* for AF_UNIX: as getsockname gives */
     uint32_t rx, tx;                /* bytes queued; a listener: waiting, backlog */
@@ -25,7 +25,7 @@ struct net_info {
     uint32_t uid;
     uint64_t ino;
     uint64_t drops;
-    bool hidden;                    /* has no port: not shown */
+    bool hidden; /* has no port: not shown */
 };
 
 /*
@@ -42,4 +42,3 @@ void net_lo_stats(uint64_t *ret_bytes, uint64_t *ret_packets);
 
 /* True for a file that is a socket. */
 bool file_is_sock(const struct file *f);
-

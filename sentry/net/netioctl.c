@@ -19,7 +19,7 @@
 
 static void put_in(struct sockaddr *to, uint32_t addr)
 {
-    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(addr)};
+    struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(addr) };
 
     memcpy(to, &in, sizeof in);
 }
@@ -27,8 +27,11 @@ static void put_in(struct sockaddr *to, uint32_t addr)
 /* An array of what has an IPv4 address: lo. A NULL buffer asks for the room. */
 static long ifconf(struct task *t, gaddr_t arg)
 {
-    struct { int32_t len, pad; gaddr_t buf; } c;
-    struct ifreq r = {0};
+    struct {
+        int32_t len, pad;
+        gaddr_t buf;
+    } c;
+    struct ifreq r = { 0 };
 
     if (get_guest(t, &c, arg) < 0)
         return -EFAULT;
@@ -49,13 +52,27 @@ static long ifconf(struct task *t, gaddr_t arg)
 static int ifreq_get(unsigned cmd, struct ifreq *r)
 {
     switch (cmd) {
-    case SIOCGIFFLAGS: r->ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING; return 0;
-    case SIOCGIFMTU: r->ifr_mtu = LO_MTU; return 0;
-    case SIOCGIFMETRIC: r->ifr_metric = 0; return 0;
-    case SIOCGIFINDEX: r->ifr_ifindex = 1; return 0;
-    case SIOCGIFTXQLEN: r->ifr_qlen = LO_TXQ; return 0;
-    case SIOCGIFADDR: put_in(&r->ifr_addr, INADDR_LOOPBACK); return 0;
-    case SIOCGIFNETMASK: put_in(&r->ifr_addr, 0xff000000); return 0;
+    case SIOCGIFFLAGS:
+        r->ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING;
+        return 0;
+    case SIOCGIFMTU:
+        r->ifr_mtu = LO_MTU;
+        return 0;
+    case SIOCGIFMETRIC:
+        r->ifr_metric = 0;
+        return 0;
+    case SIOCGIFINDEX:
+        r->ifr_ifindex = 1;
+        return 0;
+    case SIOCGIFTXQLEN:
+        r->ifr_qlen = LO_TXQ;
+        return 0;
+    case SIOCGIFADDR:
+        put_in(&r->ifr_addr, INADDR_LOOPBACK);
+        return 0;
+    case SIOCGIFNETMASK:
+        put_in(&r->ifr_addr, 0xff000000);
+        return 0;
     case SIOCGIFBRDADDR:
     case SIOCGIFDSTADDR:
         put_in(&r->ifr_addr, cmd == SIOCGIFDSTADDR ? INADDR_LOOPBACK : 0);
@@ -88,9 +105,17 @@ long net_ioctl(struct task *t, struct sock *sk, unsigned cmd, uint64_t arg)
         memset(r.ifr_name, 0, sizeof r.ifr_name);
         strcpy(r.ifr_name, "lo");
         return put_guest(t, arg, &r);
-    case SIOCGIFFLAGS: case SIOCGIFMTU: case SIOCGIFMETRIC: case SIOCGIFINDEX:
-    case SIOCGIFTXQLEN: case SIOCGIFADDR: case SIOCGIFNETMASK: case SIOCGIFBRDADDR:
-    case SIOCGIFDSTADDR: case SIOCGIFHWADDR: case SIOCGIFMAP:
+    case SIOCGIFFLAGS:
+    case SIOCGIFMTU:
+    case SIOCGIFMETRIC:
+    case SIOCGIFINDEX:
+    case SIOCGIFTXQLEN:
+    case SIOCGIFADDR:
+    case SIOCGIFNETMASK:
+    case SIOCGIFBRDADDR:
+    case SIOCGIFDSTADDR:
+    case SIOCGIFHWADDR:
+    case SIOCGIFMAP:
         if (get_guest(t, &r, arg) < 0)
             return -EFAULT;
         r.ifr_name[IFNAMSIZ - 1] = 0;
@@ -98,9 +123,18 @@ long net_ioctl(struct task *t, struct sock *sk, unsigned cmd, uint64_t arg)
             return -ENODEV;
         e = ifreq_get(cmd, &r);
         return e < 0 ? e : put_guest(t, arg, &r);
-    case SIOCSIFFLAGS: case SIOCSIFADDR: case SIOCSIFNETMASK: case SIOCSIFMTU: case SIOCSIFNAME:
-    case SIOCSIFHWADDR: case SIOCADDRT: case SIOCDELRT: case SIOCSIFTXQLEN: case SIOCSIFMETRIC:
-    case SIOCSIFBRDADDR: case SIOCSIFDSTADDR:
+    case SIOCSIFFLAGS:
+    case SIOCSIFADDR:
+    case SIOCSIFNETMASK:
+    case SIOCSIFMTU:
+    case SIOCSIFNAME:
+    case SIOCSIFHWADDR:
+    case SIOCADDRT:
+    case SIOCDELRT:
+    case SIOCSIFTXQLEN:
+    case SIOCSIFMETRIC:
+    case SIOCSIFBRDADDR:
+    case SIOCSIFDSTADDR:
         return -EPERM;
     }
     return -ENOIOCTLCMD;

@@ -22,9 +22,9 @@ struct nlsock {
     struct sock sk;
     uint32_t portid, groups; /* [s] */
     bool bound;
-    struct list msgs;        /* [s] */
+    struct list msgs; /* [s] */
     size_t msg_bytes;
-    uint32_t opts;           /* [s] NETLINK_EXT_ACK and the like: kept */
+    uint32_t opts; /* [s] NETLINK_EXT_ACK and the like: kept */
 };
 
 static _Atomic uint32_t next_portid = 0xfffff000u;
@@ -85,7 +85,7 @@ static int nl_connect(struct task *t, struct sock *sk, const struct sockaddr *a,
 
 static int nl_getname(struct sock *sk, bool peer, struct sockaddr_storage *ret)
 {
-    struct sockaddr_nl nl = {.nl_family = AF_NETLINK};
+    struct sockaddr_nl nl = { .nl_family = AF_NETLINK };
 
     LOCK_SCOPE(&sk->own_lock);
     if (!peer) {
@@ -153,8 +153,7 @@ void nl_attr(struct nl_out *o, int type, const void *data, size_t n)
 void nl_end(struct nl_out *o)
 {
     if (!o->failed)
-        ((struct nlmsghdr *)(void *)(o->buf + o->start))->nlmsg_len =
-            (uint32_t)(o->len - o->start);
+        ((struct nlmsghdr *)(void *)(o->buf + o->start))->nlmsg_len = (uint32_t)(o->len - o->start);
 }
 
 static void put_error(struct nl_out *o, const struct nlmsghdr *req, int error)
@@ -206,7 +205,7 @@ static int queue(struct nlsock *n, struct nl_out *o)
 /* One request; the answer goes to the queue. */
 static int answer(struct nlsock *n, const struct nlmsghdr *h)
 {
-    struct nl_out o = {.seq = h->nlmsg_seq, .portid = n->portid};
+    struct nl_out o = { .seq = h->nlmsg_seq, .portid = n->portid };
     bool dump = (h->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP;
     int r = 0;
 

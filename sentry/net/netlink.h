@@ -14,7 +14,7 @@ struct nl_out {
     uint8_t *buf; /* kzalloc'd */
     size_t len, cap, start;
     uint32_t seq, portid;
-    bool failed;  /* no memory */
+    bool failed; /* no memory */
 };
 
 void *nl_room(struct nl_out *o, size_t n);

@@ -39,8 +39,9 @@ static int tcp_row(const struct net_info *i, void *arg)
     pt_printf(r->out, "%4u: ", r->n++);
     put_addr(r->out, &i->local);
     put_addr(r->out, &i->remote);
-    pt_printf(r->out, "%02X %08X:%08X 00:00000000 00000000 %5u        0 %" PRIu64
-                      " %u 0000000000000000 %s\n",
+    pt_printf(r->out,
+              "%02X %08X:%08X 00:00000000 00000000 %5u        0 %" PRIu64
+              " %u 0000000000000000 %s\n",
               (unsigned)i->state, r->listeners ? 0 : i->tx, i->rx, i->uid, i->ino, i->refs,
               r->listeners ? "100 0 0 10 0" : "20 0 0 10 -1");
     return 0;
@@ -53,8 +54,9 @@ static int udp_row(const struct net_info *i, void *arg)
     pt_printf(r->out, "%5u: ", r->n++);
     put_addr(r->out, &i->local);
     put_addr(r->out, &i->remote);
-    pt_printf(r->out, "%02X %08X:%08X 00:00000000 00000000 %5u        0 %" PRIu64
-                      " %u 0000000000000000 %" PRIu64 "        \n",
+    pt_printf(r->out,
+              "%02X %08X:%08X 00:00000000 00000000 %5u        0 %" PRIu64
+              " %u 0000000000000000 %" PRIu64 "        \n",
               (unsigned)i->state, i->tx, i->rx, i->uid, i->ino, i->refs + 1, i->drops);
     return 0;
 }
@@ -99,7 +101,7 @@ static int netlink_row(const struct net_info *i, void *arg)
 
 void net_proc_rows(enum proc_net_table table, struct ptext *out)
 {
-    struct rows r = {.out = out, .table = table, .listeners = true};
+    struct rows r = { .out = out, .table = table, .listeners = true };
 
     switch (table) {
     case PROC_NET_TCP:

@@ -30,8 +30,8 @@ static void u8(struct nl_out *o, int type, uint8_t v)
 
 static void stats(struct nl_out *o)
 {
-    struct rtnl_link_stats64 s64 = {0};
-    struct rtnl_link_stats s = {0};
+    struct rtnl_link_stats64 s64 = { 0 };
+    struct rtnl_link_stats s = { 0 };
     uint64_t bytes, packets;
 
     net_lo_stats(&bytes, &packets);
@@ -73,7 +73,7 @@ static void put_link(struct nl_out *o, int flags)
 
 static void put_addr(struct nl_out *o, int family)
 {
-    struct ifa_cacheinfo cache = {UINT32_MAX, UINT32_MAX, 0, 0};
+    struct ifa_cacheinfo cache = { UINT32_MAX, UINT32_MAX, 0, 0 };
     struct ifaddrmsg *a = nl_begin(o, RTM_NEWADDR, NLM_F_MULTI, sizeof *a);
     uint32_t v4 = htonl(INADDR_LOOPBACK);
 
@@ -104,10 +104,10 @@ struct route {
 };
 
 static const struct route routes[] = {
-    {AF_INET, 8, RTN_LOCAL, RT_SCOPE_HOST, 0x7f000000},
-    {AF_INET, 32, RTN_LOCAL, RT_SCOPE_HOST, INADDR_LOOPBACK},
-    {AF_INET, 32, RTN_BROADCAST, RT_SCOPE_LINK, 0x7fffffff},
-    {AF_INET6, 128, RTN_LOCAL, RT_SCOPE_UNIVERSE, 0},
+    { AF_INET, 8, RTN_LOCAL, RT_SCOPE_HOST, 0x7f000000 },
+    { AF_INET, 32, RTN_LOCAL, RT_SCOPE_HOST, INADDR_LOOPBACK },
+    { AF_INET, 32, RTN_BROADCAST, RT_SCOPE_LINK, 0x7fffffff },
+    { AF_INET6, 128, RTN_LOCAL, RT_SCOPE_UNIVERSE, 0 },
 };
 
 static void put_route(struct nl_out *o, const struct route *r, int flags)

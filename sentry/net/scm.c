@@ -179,7 +179,7 @@ struct ctl_out {
 static void put_cmsg(struct ctl_out *o, int level, int type, const void *data, size_t n)
 {
     uint8_t hdr_data[256];
-    struct cmsghdr h = {.cmsg_len = CMSG_LEN(n), .cmsg_level = level, .cmsg_type = type};
+    struct cmsghdr h = { .cmsg_len = CMSG_LEN(n), .cmsg_level = level, .cmsg_type = type };
     size_t space;
 
     if (o->room < sizeof h) {
@@ -208,7 +208,7 @@ static void put_fds(struct ctl_out *o, struct scm *s, bool cloexec)
 {
     size_t hdr = sizeof(struct cmsghdr), fit = o->room < hdr ? 0 : (o->room - hdr) / sizeof(int);
     unsigned n = (unsigned)MIN(fit, (size_t)s->nfiles), i;
-    struct cmsghdr h = {.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    struct cmsghdr h = { .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS };
     size_t space;
 
     for (i = 0; i < n; i++) {
@@ -264,8 +264,12 @@ static void put_pidfd(struct ctl_out *o, struct scm *s)
 
 size_t scm_deliver(struct task *t, struct sock *sk, struct recv_req *r, gaddr_t ctl, size_t room)
 {
-    struct ctl_out o = {.t = t, .at = ctl, .room = ctl ? room : 0, .msg_flags = &r->msg_flags};
-    struct { pid_t pid; uid_t uid; gid_t gid; } cred = {0, OVERFLOW_ID, OVERFLOW_ID};
+    struct ctl_out o = { .t = t, .at = ctl, .room = ctl ? room : 0, .msg_flags = &r->msg_flags };
+    struct {
+        pid_t pid;
+        uid_t uid;
+        gid_t gid;
+    } cred = { 0, OVERFLOW_ID, OVERFLOW_ID };
 
     put_ready(&o, r);
     if (sk->passcred && sk->family == AF_UNIX) {

@@ -21,13 +21,13 @@ struct tgroup;
 
 struct scm {
     unsigned nfiles;
-    struct file **files;     /* references */
+    struct file **files; /* references */
     bool has_cred;
     pid_t pid;
     uid_t uid;
     gid_t gid;
-    struct tgroup *group;    /* reference, for SCM_PIDFD; may be NULL */
-    struct inflight *fl;     /* while it lies in a queue */
+    struct tgroup *group; /* reference, for SCM_PIDFD; may be NULL */
+    struct inflight *fl;  /* while it lies in a queue */
 };
 
 struct scm *scm_new(void);

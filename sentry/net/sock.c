@@ -35,7 +35,7 @@ static struct {
     struct super *sb;
     struct lock lock; /* LOCK_NET; guards all */
     struct list all;  /* sock.all_link */
-} socks = {.once = PTHREAD_ONCE_INIT};
+} socks = { .once = PTHREAD_ONCE_INIT };
 
 static const struct super_ops sockfs_ops;
 
@@ -180,7 +180,7 @@ static void room_release(struct file *f)
     wq_done(&container_of(f, struct room, file)->wq);
 }
 
-static const struct file_ops room_ops = {.name = "room", .release = room_release};
+static const struct file_ops room_ops = { .name = "room", .release = room_release };
 
 int room_wait(struct task *t, struct room **room, ktime_t timeo)
 {
@@ -240,11 +240,11 @@ void peer_set(struct peer *p, struct task *t)
 {
     struct peer old = *p;
 
-    *p = (struct peer){.pid = t->group->pid,
-                       .uid = t->cred->euid,
-                       .gid = t->cred->egid,
-                       .cred = cred_ref(t->cred),
-                       .group = tgroup_ref(t->group)};
+    *p = (struct peer){ .pid = t->group->pid,
+                        .uid = t->cred->euid,
+                        .gid = t->cred->egid,
+                        .cred = cred_ref(t->cred),
+                        .group = tgroup_ref(t->group) };
     peer_clear(&old);
 }
 
@@ -266,7 +266,7 @@ void peer_clear(struct peer *p)
         cred_put(p->cred);
     if (p->group)
         tgroup_put(p->group);
-    *p = (struct peer){0};
+    *p = (struct peer){ 0 };
 }
 
 /* ---- file operations ---- */
@@ -293,7 +293,7 @@ static ssize_t sock_write(struct task *t, struct file *f, struct iter *it, loff_
 {
     struct sock *sk = file_sock(f);
     struct scm *none = NULL;
-    struct send_req r = {.it = it, .done = &t->call.done, .scm = &none, .ttl = -1, .tos = -1};
+    struct send_req r = { .it = it, .done = &t->call.done, .scm = &none, .ttl = -1, .tos = -1 };
 
     (void)pos;
     if (sk->type == SOCK_SEQPACKET)
@@ -358,7 +358,7 @@ int net_each(int family, int type, int (*fn)(const struct net_info *, void *), v
     pthread_once(&socks.once, socks_init);
     LOCK_SCOPE(&socks.lock);
     list_for_each(sk, &socks.all, all_link) {
-        struct net_info info = {.family = sk->family, .type = sk->type, .uid = sk->uid};
+        struct net_info info = { .family = sk->family, .type = sk->type, .uid = sk->uid };
         struct lock *l;
 
         if (sk->family != family || (type && sk->type != type))

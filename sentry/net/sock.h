@@ -36,25 +36,25 @@ struct peer {
     pid_t pid;
     uid_t uid;
     gid_t gid;
-    struct cred *cred;     /* reference; groups */
-    struct tgroup *group;  /* reference; pidfd */
+    struct cred *cred;    /* reference; groups */
+    struct tgroup *group; /* reference; pidfd */
 };
 
 #define CTL_MAX 512
 
 struct send_req {
     struct iter *it;
-    uint64_t *done;          /* bytes sent so far, over all runs */
-    int flags;               /* MSG_* */
-    const void *addr;        /* kernel copy; NULL: none */
+    uint64_t *done;   /* bytes sent so far, over all runs */
+    int flags;        /* MSG_* */
+    const void *addr; /* kernel copy; NULL: none */
     socklen_t addrlen;
-    struct scm **scm;        /* ancillary data; *scm is set NULL when it is taken over */
-    struct sock_pktinfo {    /* from IP_PKTINFO, IPV6_PKTINFO */
+    struct scm **scm;     /* ancillary data; *scm is set NULL when it is taken over */
+    struct sock_pktinfo { /* from IP_PKTINFO, IPV6_PKTINFO */
         bool have;
         uint8_t addr[16];
         int ifindex;
     } pktinfo;
-    int ttl, tos;            /* -1: not given */
+    int ttl, tos; /* -1: not given */
 };
 
 struct recv_req {
@@ -62,11 +62,11 @@ struct recv_req {
     uint64_t *done;
     int flags;
     struct sockaddr_storage addr; /* sender */
-    socklen_t addrlen;       /* 0: none */
-    int msg_flags;           /* MSG_TRUNC, MSG_EOR, ... out */
-    bool want_ctl;           /* recvmsg: ancillary data is wanted */
-    struct scm *scm;         /* what came along; the caller's */
-    uint8_t ctl[CTL_MAX];    /* ready control messages */
+    socklen_t addrlen;            /* 0: none */
+    int msg_flags;                /* MSG_TRUNC, MSG_EOR, ... out */
+    bool want_ctl;                /* recvmsg: ancillary data is wanted */
+    struct scm *scm;              /* what came along; the caller's */
+    uint8_t ctl[CTL_MAX];         /* ready control messages */
     unsigned ctl_len;
 };
 
@@ -88,43 +88,43 @@ struct sock_ops {
     int (*getsockopt)(struct task *t, struct sock *sk, int level, int opt, void *v, socklen_t *n);
     uint32_t (*poll)(struct sock *sk); /* with sock_lock held */
     long (*ioctl)(struct task *t, struct sock *sk, unsigned cmd, uint64_t arg); /* NULL: none */
-    size_t (*inq)(struct sock *sk);    /* FIONREAD; sock_lock held; NULL: EINVAL */
-    size_t (*outq)(struct sock *sk);   /* TIOCOUTQ; sock_lock held */
+    size_t (*inq)(struct sock *sk);  /* FIONREAD; sock_lock held; NULL: EINVAL */
+    size_t (*outq)(struct sock *sk); /* TIOCOUTQ; sock_lock held */
     void (*release)(struct sock *sk);
     void (*info)(struct sock *sk, struct net_info *ret);
-    bool stream;                       /* sends raise SIGPIPE, MSG_EOR is refused... */
+    bool stream; /* sends raise SIGPIPE, MSG_EOR is refused... */
 };
 
 struct sock {
-    struct file file;             /* first */
-    const struct sock_ops *ops;   /* [I] */
-    int family, type, protocol;   /* [I] */
-    struct lock own_lock;         /* LOCK_SOCKET */
-    _Atomic(struct conn *) conn;  /* set under own_lock; NULL: not of a pair */
-    int side;                     /* which end of conn */
-    enum sock_state state;        /* [s] */
-    int err;                      /* [s] pending error, positive; SO_ERROR */
-    unsigned shut;                /* [s] SHUT_R | SHUT_W */
+    struct file file;            /* first */
+    const struct sock_ops *ops;  /* [I] */
+    int family, type, protocol;  /* [I] */
+    struct lock own_lock;        /* LOCK_SOCKET */
+    _Atomic(struct conn *) conn; /* set under own_lock; NULL: not of a pair */
+    int side;                    /* which end of conn */
+    enum sock_state state;       /* [s] */
+    int err;                     /* [s] pending error, positive; SO_ERROR */
+    unsigned shut;               /* [s] SHUT_R | SHUT_W */
     struct waitqueue rd_wq, wr_wq, poll_wq;
 
-    struct list acceptq;          /* [s] of a listener: sock.accept_link, each with a reference */
+    struct list acceptq; /* [s] of a listener: sock.accept_link, each with a reference */
     struct list accept_link;
-    unsigned naccept, backlog;    /* [s] */
+    unsigned naccept, backlog; /* [s] */
 
     /* options; [s], read without it where one word is enough */
     int sndbuf, rcvbuf, rcvlowat, priority, mark, busy_poll, incoming_cpu, peek_off;
     bool sndbuf_set, rcvbuf_set;
-    ktime_t rcvtimeo, sndtimeo;   /* KTIME_NEVER: none */
+    ktime_t rcvtimeo, sndtimeo; /* KTIME_NEVER: none */
     bool linger;
     int linger_time;
-    bool reuseaddr, reuseport, keepalive, broadcast, oobinline, passcred, passpidfd, passsec,
-        debug, dontroute, nofcs, no_check, rxq_ovfl, wifi_status, select_err_queue, lock_filter,
+    bool reuseaddr, reuseport, keepalive, broadcast, oobinline, passcred, passpidfd, passsec, debug,
+        dontroute, nofcs, no_check, rxq_ovfl, wifi_status, select_err_queue, lock_filter,
         passrights;
-    int stamp;                    /* 0, SO_TIMESTAMP, SO_TIMESTAMPNS as set (old or new number) */
+    int stamp; /* 0, SO_TIMESTAMP, SO_TIMESTAMPNS as set (old or new number) */
     int stamping;
-    struct peer peer;             /* [s] */
-    uid_t uid;                    /* [I] who made it */
-    struct list all_link;         /* the list of all sockets, sock_list_lock */
+    struct peer peer;     /* [s] */
+    uid_t uid;            /* [I] who made it */
+    struct list all_link; /* the list of all sockets, sock_list_lock */
 };
 
 static inline struct sock *file_sock(struct file *f)
@@ -187,8 +187,8 @@ struct room {
 };
 /* Waits on *room, made when needed, under the lock that guards it. As sock_wait. */
 int room_wait(struct task *t, struct room **room, ktime_t timeo) __must_check;
-void room_wake(struct room *room);      /* NULL is fine */
-void room_close(struct room **room);    /* all are woken; the socket's reference goes */
+void room_wake(struct room *room);   /* NULL is fine */
+void room_close(struct room **room); /* all are woken; the socket's reference goes */
 
 /* -EPIPE, with the signal unless flags say no. */
 int sock_sigpipe(struct task *t, int flags);

@@ -20,10 +20,21 @@
 #define CAP_NET_ADMIN_ 12
 
 enum { /* numbers that glibc of Debian 12 has not all */
-    O_TIMESTAMP_OLD = 29, O_TIMESTAMPNS_OLD = 35, O_TIMESTAMPING_OLD = 37,
-    O_TIMESTAMP_NEW = 63, O_TIMESTAMPNS_NEW = 64, O_TIMESTAMPING_NEW = 65,
-    O_RCVTIMEO_NEW = 66, O_SNDTIMEO_NEW = 67, O_PREFER_BUSY_POLL = 69, O_RESERVE_MEM = 73,
-    O_TXREHASH = 74, O_RCVMARK = 75, O_PASSPIDFD = 76, O_PEERPIDFD = 77, O_PASSRIGHTS = 83,
+       O_TIMESTAMP_OLD = 29,
+       O_TIMESTAMPNS_OLD = 35,
+       O_TIMESTAMPING_OLD = 37,
+       O_TIMESTAMP_NEW = 63,
+       O_TIMESTAMPNS_NEW = 64,
+       O_TIMESTAMPING_NEW = 65,
+       O_RCVTIMEO_NEW = 66,
+       O_SNDTIMEO_NEW = 67,
+       O_PREFER_BUSY_POLL = 69,
+       O_RESERVE_MEM = 73,
+       O_TXREHASH = 74,
+       O_RCVMARK = 75,
+       O_PASSPIDFD = 76,
+       O_PEERPIDFD = 77,
+       O_PASSRIGHTS = 83,
 };
 
 static int set_timeo(ktime_t *to, const void *v, socklen_t n)
@@ -47,8 +58,8 @@ static int set_timeo(ktime_t *to, const void *v, socklen_t n)
 static struct timeval get_timeo(ktime_t k)
 {
     if (k == KTIME_NEVER)
-        return (struct timeval){0};
-    return (struct timeval){.tv_sec = k / 1000000000, .tv_usec = k % 1000000000 / 1000};
+        return (struct timeval){ 0 };
+    return (struct timeval){ .tv_sec = k / 1000000000, .tv_usec = k % 1000000000 / 1000 };
 }
 
 static void set_bufs(struct sock *sk, int opt, int val)
@@ -86,23 +97,40 @@ static int set_linger(struct sock *sk, const void *v, socklen_t n)
 static bool *flag_of(struct sock *sk, int opt)
 {
     switch (opt) {
-    case SO_DEBUG: return &sk->debug;
-    case SO_REUSEADDR: return &sk->reuseaddr;
-    case SO_REUSEPORT: return &sk->reuseport;
-    case SO_KEEPALIVE: return &sk->keepalive;
-    case SO_BROADCAST: return &sk->broadcast;
-    case SO_OOBINLINE: return &sk->oobinline;
-    case SO_DONTROUTE: return &sk->dontroute;
-    case SO_NO_CHECK: return &sk->no_check;
-    case SO_RXQ_OVFL: return &sk->rxq_ovfl;
-    case SO_WIFI_STATUS: return &sk->wifi_status;
-    case SO_NOFCS: return &sk->nofcs;
-    case SO_SELECT_ERR_QUEUE: return &sk->select_err_queue;
-    case SO_LOCK_FILTER: return &sk->lock_filter;
-    case SO_PASSCRED: return &sk->passcred;
-    case SO_PASSSEC: return &sk->passsec;
-    case O_PASSPIDFD: return &sk->passpidfd;
-    case O_PASSRIGHTS: return &sk->passrights;
+    case SO_DEBUG:
+        return &sk->debug;
+    case SO_REUSEADDR:
+        return &sk->reuseaddr;
+    case SO_REUSEPORT:
+        return &sk->reuseport;
+    case SO_KEEPALIVE:
+        return &sk->keepalive;
+    case SO_BROADCAST:
+        return &sk->broadcast;
+    case SO_OOBINLINE:
+        return &sk->oobinline;
+    case SO_DONTROUTE:
+        return &sk->dontroute;
+    case SO_NO_CHECK:
+        return &sk->no_check;
+    case SO_RXQ_OVFL:
+        return &sk->rxq_ovfl;
+    case SO_WIFI_STATUS:
+        return &sk->wifi_status;
+    case SO_NOFCS:
+        return &sk->nofcs;
+    case SO_SELECT_ERR_QUEUE:
+        return &sk->select_err_queue;
+    case SO_LOCK_FILTER:
+        return &sk->lock_filter;
+    case SO_PASSCRED:
+        return &sk->passcred;
+    case SO_PASSSEC:
+        return &sk->passsec;
+    case O_PASSPIDFD:
+        return &sk->passpidfd;
+    case O_PASSRIGHTS:
+        return &sk->passrights;
     }
     return NULL;
 }
@@ -241,26 +269,54 @@ static int get_int(struct sock *sk, int opt, int *ret)
         return 0;
     }
     switch (opt) {
-    case SO_TYPE: *ret = sk->type; break;
-    case SO_PROTOCOL: *ret = sk->protocol; break;
-    case SO_DOMAIN: *ret = sk->family; break;
-    case SO_ERROR: *ret = -sock_take_err(sk); break;
-    case SO_ACCEPTCONN: *ret = sk->state == SOCK_LISTEN; break;
-    case SO_SNDBUF: *ret = sk->sndbuf; break;
-    case SO_RCVBUF: *ret = sk->rcvbuf; break;
-    case SO_SNDLOWAT: *ret = 1; break;
-    case SO_RCVLOWAT: *ret = sk->rcvlowat; break;
-    case SO_PRIORITY: *ret = sk->priority; break;
-    case SO_MARK: *ret = sk->mark; break;
-    case SO_BUSY_POLL: *ret = sk->busy_poll; break;
-    case SO_INCOMING_CPU: *ret = sk->incoming_cpu; break;
+    case SO_TYPE:
+        *ret = sk->type;
+        break;
+    case SO_PROTOCOL:
+        *ret = sk->protocol;
+        break;
+    case SO_DOMAIN:
+        *ret = sk->family;
+        break;
+    case SO_ERROR:
+        *ret = -sock_take_err(sk);
+        break;
+    case SO_ACCEPTCONN:
+        *ret = sk->state == SOCK_LISTEN;
+        break;
+    case SO_SNDBUF:
+        *ret = sk->sndbuf;
+        break;
+    case SO_RCVBUF:
+        *ret = sk->rcvbuf;
+        break;
+    case SO_SNDLOWAT:
+        *ret = 1;
+        break;
+    case SO_RCVLOWAT:
+        *ret = sk->rcvlowat;
+        break;
+    case SO_PRIORITY:
+        *ret = sk->priority;
+        break;
+    case SO_MARK:
+        *ret = sk->mark;
+        break;
+    case SO_BUSY_POLL:
+        *ret = sk->busy_poll;
+        break;
+    case SO_INCOMING_CPU:
+        *ret = sk->incoming_cpu;
+        break;
     case SO_INCOMING_NAPI_ID:
     case O_PREFER_BUSY_POLL:
     case O_RESERVE_MEM:
     case O_RCVMARK:
         *ret = 0;
         break;
-    case SO_BINDTOIFINDEX: *ret = 0; break;
+    case SO_BINDTOIFINDEX:
+        *ret = 0;
+        break;
     case SO_PEEK_OFF:
         if (sk->family != AF_UNIX)
             return -EOPNOTSUPP;
@@ -305,9 +361,13 @@ static int put_opt(void *v, socklen_t *n, const void *from, size_t size)
 
 static int get_locked(struct sock *sk, int opt, void *v, socklen_t *n)
 {
-    struct { pid_t pid; uid_t uid; gid_t gid; } cred = {sk->peer.pid, sk->peer.uid, sk->peer.gid};
-    struct linger linger = {sk->linger, sk->linger_time};
-    int val[2] = {0, 0}, r;
+    struct {
+        pid_t pid;
+        uid_t uid;
+        gid_t gid;
+    } cred = { sk->peer.pid, sk->peer.uid, sk->peer.gid };
+    struct linger linger = { sk->linger, sk->linger_time };
+    int val[2] = { 0, 0 }, r;
     struct timeval tv;
     uint64_t cookie;
 
@@ -375,8 +435,8 @@ void ctl_add(struct recv_req *r, int level, int type, const void *data, size_t n
 
 void sock_put_stamp(struct sock *sk, struct recv_req *r, ktime_t real)
 {
-    struct timespec ts[3] = {{.tv_sec = real / 1000000000, .tv_nsec = real % 1000000000}};
-    struct timeval tv = {ts[0].tv_sec, ts[0].tv_nsec / 1000};
+    struct timespec ts[3] = { { .tv_sec = real / 1000000000, .tv_nsec = real % 1000000000 } };
+    struct timeval tv = { ts[0].tv_sec, ts[0].tv_nsec / 1000 };
 
     if (sk->stamp == O_TIMESTAMP_OLD || sk->stamp == O_TIMESTAMP_NEW)
         ctl_add(r, SOL_SOCKET, sk->stamp, &tv, sizeof tv);

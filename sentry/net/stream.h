@@ -9,9 +9,9 @@
 #include "sentry/net/sock.h"
 
 struct ring {
-    uint8_t *buf;          /* grown as needed, up to the limit that the writer gives */
-    uint32_t size;         /* a power of two, or 0 */
-    uint64_t rpos, wpos;   /* positions in the stream: all that was ever read / written */
+    uint8_t *buf;        /* grown as needed, up to the limit that the writer gives */
+    uint32_t size;       /* a power of two, or 0 */
+    uint64_t rpos, wpos; /* positions in the stream: all that was ever read / written */
 };
 
 static inline size_t ring_used(const struct ring *r)
@@ -40,8 +40,8 @@ struct msg {
     struct list link;
     size_t len;
     struct scm *scm;
-    ktime_t stamp;              /* CLOCK_REALTIME */
-    struct sock *from;          /* unix dgram: for flow control only, may be stale: not followed */
+    ktime_t stamp;     /* CLOCK_REALTIME */
+    struct sock *from; /* unix dgram: for flow control only, may be stale: not followed */
     struct sockaddr_storage addr; /* sender */
     socklen_t addrlen;
     struct sockaddr_storage to;
@@ -59,26 +59,26 @@ static inline size_t msg_cost(const struct msg *m)
     return m->len + 768;
 }
 
-struct half {                   /* the way to one end */
+struct half { /* the way to one end */
     struct ring ring;
-    struct list msgs;           /* seqpacket */
+    struct list msgs; /* seqpacket */
     size_t msg_bytes;
     struct list marks;
-    bool nospace;               /* TCP: the writer was told so, and waits for a wake */
-    bool fin;                   /* the writer is done: end of file behind the data */
-    bool urg;                   /* TCP: an urgent byte stands at urg_pos */
-    bool urg_read;              /* it was read by MSG_OOB */
+    bool nospace;  /* TCP: the writer was told so, and waits for a wake */
+    bool fin;      /* the writer is done: end of file behind the data */
+    bool urg;      /* TCP: an urgent byte stands at urg_pos */
+    bool urg_read; /* it was read by MSG_OOB */
     uint64_t urg_pos;
 };
 
 struct conn {
     _Atomic int refs;
-    struct lock lock;           /* LOCK_SOCKET */
+    struct lock lock; /* LOCK_SOCKET */
     struct sock *end[2];
-    struct half to[2];          /* to[i]: what end i reads */
+    struct half to[2]; /* to[i]: what end i reads */
 };
 
-struct conn *conn_new(void);    /* one reference; NULL */
+struct conn *conn_new(void); /* one reference; NULL */
 struct conn *conn_ref(struct conn *c);
 void conn_put(struct conn *c);
 /* Makes sk an end of c (takes a reference); under sk->own_lock unless nobody else sees sk yet. */

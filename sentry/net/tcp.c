@@ -284,8 +284,7 @@ static int tcp_shutdown(struct task *t, struct sock *sk, int how)
         to = sock_other(sk);
         if (to) {
             to->shut |= SHUT_R;
-            sock_wake_all(to, POLLIN | POLLOUT | POLLRDHUP |
-                                  (to->shut == SHUT_BOTH ? POLLHUP : 0));
+            sock_wake_all(to, POLLIN | POLLOUT | POLLRDHUP | (to->shut == SHUT_BOTH ? POLLHUP : 0));
         }
     }
     sock_wake_all(sk, POLLIN | POLLOUT | POLLRDHUP | (sk->shut == SHUT_BOTH ? POLLHUP : 0));

@@ -70,8 +70,7 @@ static void inherit(struct isock *to, const struct isock *from)
 }
 
 /* tcp_lock and the own locks of client and listener are held. */
-void tcp_establish(struct isock *client, struct isock *listener, struct isock *srv,
-                   struct conn *c)
+void tcp_establish(struct isock *client, struct isock *listener, struct isock *srv, struct conn *c)
 {
     inherit(srv, listener);
     srv->local = client->remote;

@@ -22,18 +22,18 @@ struct range {
 #define AT(m) offsetof(struct isock, tcp.m)
 
 static const struct range ranges[] = {
-    {TCP_KEEPIDLE, AT(keepidle), 1, 32767},
-    {TCP_KEEPINTVL, AT(keepintvl), 1, 32767},
-    {TCP_KEEPCNT, AT(keepcnt), 1, 127},
-    {TCP_SYNCNT, AT(syncnt), 1, 127},
-    {TCP_MAXSEG, AT(maxseg), 88, 32767},
-    {TCP_USER_TIMEOUT, AT(user_timeout), 0, INT32_MAX},
-    {TCP_FASTOPEN, AT(fastopen), 0, INT32_MAX},
-    {TCP_FASTOPEN_CONNECT, AT(fastopen_connect), 0, 1},
-    {TCP_SAVE_SYN, AT(save_syn), 0, 2},
-    {TCP_INQ, AT(inq), 0, 1},
-    {TCP_THIN_LINEAR_TIMEOUTS, AT(thin), 0, 1},
-    {TCP_NOTSENT_LOWAT, AT(notsent_lowat), INT32_MIN, INT32_MAX},
+    { TCP_KEEPIDLE, AT(keepidle), 1, 32767 },
+    { TCP_KEEPINTVL, AT(keepintvl), 1, 32767 },
+    { TCP_KEEPCNT, AT(keepcnt), 1, 127 },
+    { TCP_SYNCNT, AT(syncnt), 1, 127 },
+    { TCP_MAXSEG, AT(maxseg), 88, 32767 },
+    { TCP_USER_TIMEOUT, AT(user_timeout), 0, INT32_MAX },
+    { TCP_FASTOPEN, AT(fastopen), 0, INT32_MAX },
+    { TCP_FASTOPEN_CONNECT, AT(fastopen_connect), 0, 1 },
+    { TCP_SAVE_SYN, AT(save_syn), 0, 2 },
+    { TCP_INQ, AT(inq), 0, 1 },
+    { TCP_THIN_LINEAR_TIMEOUTS, AT(thin), 0, 1 },
+    { TCP_NOTSENT_LOWAT, AT(notsent_lowat), INT32_MIN, INT32_MAX },
 };
 
 static const struct range *find(int opt)
@@ -68,14 +68,29 @@ static int set_int(struct isock *s, int opt, int val)
         return 0;
     }
     switch (opt) {
-    case TCP_NODELAY: s->tcp.nodelay = val != 0; return 0;
-    case TCP_CORK: s->tcp.cork = val != 0; return 0;
-    case TCP_QUICKACK: s->tcp.quickack = val & 1; return 0;
-    case TCP_THIN_DUPACK: return val < 0 || val > 1 ? -EINVAL : 0;
-    case TCP_LINGER2: s->tcp.linger2 = val < 0 ? -1 : val > 120 ? 0 : val; return 0;
-    case TCP_DEFER_ACCEPT: s->tcp.defer = val > 0 ? val : 0; return 0;
-    case TCP_WINDOW_CLAMP: s->tcp.clamp = val; return 0;
-    case TCP_FASTOPEN_NO_COOKIE: s->tcp.fastopen_nokey = val != 0; return 0;
+    case TCP_NODELAY:
+        s->tcp.nodelay = val != 0;
+        return 0;
+    case TCP_CORK:
+        s->tcp.cork = val != 0;
+        return 0;
+    case TCP_QUICKACK:
+        s->tcp.quickack = val & 1;
+        return 0;
+    case TCP_THIN_DUPACK:
+        return val < 0 || val > 1 ? -EINVAL : 0;
+    case TCP_LINGER2:
+        s->tcp.linger2 = val < 0 ? -1 : val > 120 ? 0 : val;
+        return 0;
+    case TCP_DEFER_ACCEPT:
+        s->tcp.defer = val > 0 ? val : 0;
+        return 0;
+    case TCP_WINDOW_CLAMP:
+        s->tcp.clamp = val;
+        return 0;
+    case TCP_FASTOPEN_NO_COOKIE:
+        s->tcp.fastopen_nokey = val != 0;
+        return 0;
     case TCP_TIMESTAMP:
     case TCP_REPAIR:
         return -EPERM;
@@ -152,25 +167,43 @@ static int get_int(struct isock *s, int opt, int *val)
         return 0;
     }
     switch (opt) {
-    case TCP_NODELAY: *val = s->tcp.nodelay; return 0;
-    case TCP_CORK: *val = s->tcp.cork; return 0;
-    case TCP_QUICKACK: *val = s->tcp.quickack; return 0;
-    case TCP_THIN_DUPACK: *val = 0; return 0;
-    case TCP_LINGER2: *val = s->tcp.linger2; return 0;
-    case TCP_DEFER_ACCEPT: *val = s->tcp.defer; return 0;
+    case TCP_NODELAY:
+        *val = s->tcp.nodelay;
+        return 0;
+    case TCP_CORK:
+        *val = s->tcp.cork;
+        return 0;
+    case TCP_QUICKACK:
+        *val = s->tcp.quickack;
+        return 0;
+    case TCP_THIN_DUPACK:
+        *val = 0;
+        return 0;
+    case TCP_LINGER2:
+        *val = s->tcp.linger2;
+        return 0;
+    case TCP_DEFER_ACCEPT:
+        *val = s->tcp.defer;
+        return 0;
     case TCP_WINDOW_CLAMP:
         *val = s->tcp.clamp ? s->tcp.clamp : s->sk.state == SOCK_CONNECTED ? 65536 : 0;
         return 0;
-    case TCP_FASTOPEN_NO_COOKIE: *val = s->tcp.fastopen_nokey; return 0;
-    case TCP_TIMESTAMP: *val = 0; return 0;
-    case TCP_TX_DELAY_: *val = 0; return 0;
+    case TCP_FASTOPEN_NO_COOKIE:
+        *val = s->tcp.fastopen_nokey;
+        return 0;
+    case TCP_TIMESTAMP:
+        *val = 0;
+        return 0;
+    case TCP_TX_DELAY_:
+        *val = 0;
+        return 0;
     }
     return -ENOPROTOOPT;
 }
 
 int tcp_getsockopt(struct isock *s, int opt, void *v, socklen_t *n)
 {
-    struct lx_tcp_info info = {0};
+    struct lx_tcp_info info = { 0 };
     struct lock *l;
     int val = 0, r;
 

@@ -88,7 +88,7 @@ static int destination(struct isock *s, const struct send_req *r, const struct i
     *dst = r->addr ? *named : s->remote;
     *src = s->local;
     if (r->pktinfo.have) {
-        struct inet_addr a = {.port = s->local.port};
+        struct inet_addr a = { .port = s->local.port };
 
         memcpy(&a.ip, r->pktinfo.addr, 16);
         if (r->pktinfo.ifindex > 1)
@@ -200,7 +200,7 @@ static int send_checks(struct isock *s, struct send_req *r, struct inet_addr *na
 static ssize_t udp_send(struct task *t, struct sock *sk, struct send_req *r)
 {
     struct isock *s = inet_sk(sk);
-    struct inet_addr named = {0};
+    struct inet_addr named = { 0 };
     size_t n = r->it->left;
     struct msg *m;
     int e = send_checks(s, r, &named);
@@ -224,8 +224,8 @@ static ssize_t udp_send(struct task *t, struct sock *sk, struct send_req *r)
 
 static void put_cmsgs(struct isock *s, struct recv_req *r, struct msg *m)
 {
-    struct in_pktinfo p4 = {.ipi_ifindex = 1};
-    struct in6_pktinfo p6 = {.ipi6_ifindex = 1};
+    struct in_pktinfo p4 = { .ipi_ifindex = 1 };
+    struct in6_pktinfo p6 = { .ipi6_ifindex = 1 };
     struct inet_addr to;
     int v = m->ttl, tc = m->tos;
 
@@ -241,8 +241,9 @@ static void put_cmsgs(struct isock *s, struct recv_req *r, struct msg *m)
         if (s->recvtos)
             ctl_add(r, SOL_IP, IP_TOS, &m->tos, 1);
         if (s->origdst) {
-            struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(to.port),
-                                     .sin_addr = p4.ipi_addr};
+            struct sockaddr_in in = { .sin_family = AF_INET,
+                                      .sin_port = htons(to.port),
+                                      .sin_addr = p4.ipi_addr };
 
             ctl_add(r, SOL_IP, IP_RECVORIGDSTADDR, &in, sizeof in);
         }

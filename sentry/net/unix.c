@@ -116,7 +116,7 @@ static void hash_out(struct usock *u)
 
 int unix_autobind(struct usock *u)
 {
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
     socklen_t len = PATH_OFF + 6;
     struct unix_addr *a;
     char name[8];
@@ -164,7 +164,7 @@ static void path_of(char *to, const struct sockaddr *a, socklen_t n)
 static int bind_path(struct task *t, struct usock *u, const struct sockaddr *a, socklen_t n)
 {
     char name[sizeof(struct sockaddr_un) + 1];
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
     struct unix_addr *addr;
     struct path p;
     socklen_t len;
@@ -271,9 +271,9 @@ int unix_find(struct task *t, const struct sockaddr *a, socklen_t n, int type, s
 
 struct usock *unix_new(struct task *t, int type)
 {
-    const struct sock_ops *ops = type == SOCK_STREAM    ? &unix_stream_ops
-                                 : type == SOCK_DGRAM   ? &unix_dgram_ops
-                                                        : &unix_seq_ops;
+    const struct sock_ops *ops = type == SOCK_STREAM  ? &unix_stream_ops
+                                 : type == SOCK_DGRAM ? &unix_dgram_ops
+                                                      : &unix_seq_ops;
     struct usock *u;
     struct sock *sk;
 
@@ -311,12 +311,12 @@ int unix_create(struct task *t, int type, int protocol, struct sock **ret)
 
 static void unname(struct usock *u)
 {
-    struct path p = {0};
+    struct path p = { 0 };
 
     lock(&unix_lock);
     if (u->path.dentry) {
         p = u->path;
-        u->path = (struct path){0};
+        u->path = (struct path){ 0 };
         dentry_inode(p.dentry)->sock = NULL;
     } else if (u->addr) {
         hash_out(u);

@@ -10,40 +10,40 @@
 
 #include "sentry/net/stream.h"
 
-struct unix_addr {            /* shared by a listener and what it accepts */
+struct unix_addr { /* shared by a listener and what it accepts */
     _Atomic int refs;
-    socklen_t len;            /* as getsockname gives; 2: unnamed */
+    socklen_t len; /* as getsockname gives; 2: unnamed */
     struct sockaddr_un un;
 };
 
 struct usock {
     struct sock sk;
-    struct unix_addr *addr;   /* [N] set once; NULL: no name */
-    bool addr_shared;         /* [I] of an accepted one: the name is the listener's */
+    struct unix_addr *addr;      /* [N] set once; NULL: no name */
+    bool addr_shared;            /* [I] of an accepted one: the name is the listener's */
     struct unix_addr *peer_addr; /* [s] of a connected stream */
-    struct usock *hash_next;  /* [N] abstract names */
-    struct path path;         /* [N] of a pathname socket: a reference */
+    struct usock *hash_next;     /* [N] abstract names */
+    struct path path;            /* [N] of a pathname socket: a reference */
 
-    struct room *room;        /* [s] who waits for room in its queue or backlog */
+    struct room *room; /* [s] who waits for room in its queue or backlog */
 
     /* datagrams */
-    struct list msgs;         /* [s] */
-    size_t msg_bytes;         /* [s] */
-    unsigned nmsgs;           /* [s] */
-    struct usock *peer;       /* [N] */
-    struct list peer_link;    /* [N] in peer->peers */
-    struct list peers;        /* [N] sockets connected to this one */
-    _Atomic bool peer_full;   /* the peer has no room: what poll says */
-    bool peer_died;           /* [N] the next send says ECONNREFUSED */
+    struct list msgs;       /* [s] */
+    size_t msg_bytes;       /* [s] */
+    unsigned nmsgs;         /* [s] */
+    struct usock *peer;     /* [N] */
+    struct list peer_link;  /* [N] in peer->peers */
+    struct list peers;      /* [N] sockets connected to this one */
+    _Atomic bool peer_full; /* the peer has no room: what poll says */
+    bool peer_died;         /* [N] the next send says ECONNREFUSED */
 
     /* inflight.c */
-    unsigned inflight;        /* [F] references that lie in queues */
-    struct list fl_queue;     /* [F] struct inflight: what lies in this one's queue */
-    struct list fl_link;      /* [F] among the sockets in flight */
-    struct usock *embryo_of;  /* [F] listener in whose accept queue it still stands */
+    unsigned inflight;                /* [F] references that lie in queues */
+    struct list fl_queue;             /* [F] struct inflight: what lies in this one's queue */
+    struct list fl_link;              /* [F] among the sockets in flight */
+    struct usock *embryo_of;          /* [F] listener in whose accept queue it still stands */
     struct list embryos, embryo_link; /* [F] */
-    bool fl_live;             /* [F] found reachable in this collection */
-    struct usock *fl_next;    /* [F] work list of a collection */
+    bool fl_live;                     /* [F] found reachable in this collection */
+    struct usock *fl_next;            /* [F] work list of a collection */
 };
 
 static inline struct usock *unix_sk(struct sock *sk)

@@ -187,7 +187,7 @@ static void stream_unaccept(struct sock *sk, struct sock *new)
 
 int unix_pair(struct task *t, int type, struct sock *ret[2])
 {
-    struct usock *u[2] = {NULL, NULL};
+    struct usock *u[2] = { NULL, NULL };
     struct conn *c = NULL;
 
     for (int i = 0; i < 2; i++) {
@@ -368,9 +368,8 @@ void unix_purge(struct usock *u)
 #define STREAM_COMMON                                                                              \
     .bind = unix_bind, .connect = stream_connect, .listen = stream_listen,                         \
     .accept = stream_accept, .unaccept = stream_unaccept, .getname = unix_getname,                 \
-    .shutdown = stream_shutdown, .poll = stream_poll, .inq = stream_inq,                           \
-    .outq = stream_outq, .release = stream_release,                                                \
-    .info = unix_info
+    .shutdown = stream_shutdown, .poll = stream_poll, .inq = stream_inq, .outq = stream_outq,      \
+    .release = stream_release, .info = unix_info
 
 const struct sock_ops unix_stream_ops = {
     STREAM_COMMON,

@@ -57,9 +57,9 @@ long sys_capget(struct task *t, gaddr_t header, gaddr_t data)
     if (r < 0)
         return r;
     for (int i = 0; i < 2; i++)
-        d[i] = (struct lx_cap_data){(uint32_t)(c->cap_effective >> 32 * i),
-                                    (uint32_t)(c->cap_permitted >> 32 * i),
-                                    (uint32_t)(c->cap_inheritable >> 32 * i)};
+        d[i] = (struct lx_cap_data){ (uint32_t)(c->cap_effective >> 32 * i),
+                                     (uint32_t)(c->cap_permitted >> 32 * i),
+                                     (uint32_t)(c->cap_inheritable >> 32 * i) };
     cred_put(c);
     return data ? copy_out(t, data, d, (size_t)words * sizeof *d) : 0;
 }
@@ -69,8 +69,7 @@ static int capset(struct task *t, uint64_t effective, uint64_t permitted, uint64
     const struct cred *old = t->cred;
     struct cred *c;
 
-    if (!task_capable(t, CAP_SETPCAP) &&
-        inheritable & ~(old->cap_inheritable | old->cap_permitted))
+    if (!task_capable(t, CAP_SETPCAP) && inheritable & ~(old->cap_inheritable | old->cap_permitted))
         return -EPERM;
     if (inheritable & ~(old->cap_inheritable | old->cap_bset) || permitted & ~old->cap_permitted ||
         effective & ~permitted)
@@ -87,7 +86,7 @@ static int capset(struct task *t, uint64_t effective, uint64_t permitted, uint64
 
 long sys_capset(struct task *t, gaddr_t header, gaddr_t data)
 {
-    struct lx_cap_data d[2] = {0};
+    struct lx_cap_data d[2] = { 0 };
     struct lx_cap_header h;
     int words = header_words(t, header, &h);
 
@@ -148,8 +147,8 @@ static long set_securebits(struct task *t, unsigned long bits)
     unsigned old = t->cred->securebits, locked = (old & LX_SECBITS_LOCKS) >> 1;
     struct cred *c;
 
-    if (locked & (old ^ bits) || old & LX_SECBITS_LOCKS & ~bits || bits & ~(unsigned long)LX_SECBITS_ALL ||
-        !task_capable(t, CAP_SETPCAP))
+    if (locked & (old ^ bits) || old & LX_SECBITS_LOCKS & ~bits ||
+        bits & ~(unsigned long)LX_SECBITS_ALL || !task_capable(t, CAP_SETPCAP))
         return -EPERM;
     c = cred_copy(t->cred);
     if (!c)

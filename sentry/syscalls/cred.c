@@ -43,7 +43,8 @@ long sys_getegid(struct task *t)
 
 static long put_three(struct task *t, gaddr_t r, gaddr_t e, gaddr_t s, const uint32_t ids[3])
 {
-    if (put_guest(t, r, &ids[0]) < 0 || put_guest(t, e, &ids[1]) < 0 || put_guest(t, s, &ids[2]) < 0)
+    if (put_guest(t, r, &ids[0]) < 0 || put_guest(t, e, &ids[1]) < 0 ||
+        put_guest(t, s, &ids[2]) < 0)
         return -EFAULT;
     return 0;
 }
@@ -52,14 +53,14 @@ long sys_getresuid(struct task *t, gaddr_t ruid, gaddr_t euid, gaddr_t suid)
 {
     const struct cred *c = t->cred;
 
-    return put_three(t, ruid, euid, suid, (uint32_t[3]){c->uid, c->euid, c->suid});
+    return put_three(t, ruid, euid, suid, (uint32_t[3]){ c->uid, c->euid, c->suid });
 }
 
 long sys_getresgid(struct task *t, gaddr_t rgid, gaddr_t egid, gaddr_t sgid)
 {
     const struct cred *c = t->cred;
 
-    return put_three(t, rgid, egid, sgid, (uint32_t[3]){c->gid, c->egid, c->sgid});
+    return put_three(t, rgid, egid, sgid, (uint32_t[3]){ c->gid, c->egid, c->sgid });
 }
 
 /* What leaving or gaining uid 0 does to capabilities. */

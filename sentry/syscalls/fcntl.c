@@ -90,8 +90,8 @@ static long set_owner(struct task *t, struct file *f, int type, pid_t pid)
     if (type != F_OWNER_TID && type != F_OWNER_PID && type != F_OWNER_PGRP)
         return -EINVAL;
     lock(&kernel.tasks_lock);
-    there = pid == 0 || (type == F_OWNER_PGRP ? pid_find_locked(pid) != NULL
-                                              : task_find_locked(pid) != NULL);
+    there = pid == 0 ||
+            (type == F_OWNER_PGRP ? pid_find_locked(pid) != NULL : task_find_locked(pid) != NULL);
     unlock(&kernel.tasks_lock);
     if (!there)
         return -ESRCH;
@@ -117,7 +117,7 @@ static long get_owner_ex(struct task *t, struct file *f, gaddr_t arg)
     struct lx_f_owner_ex ex;
 
     pthread_mutex_lock(&owner_lock);
-    ex = (struct lx_f_owner_ex){f->owner.pid ? f->owner.type : F_OWNER_TID, f->owner.pid};
+    ex = (struct lx_f_owner_ex){ f->owner.pid ? f->owner.type : F_OWNER_TID, f->owner.pid };
     pthread_mutex_unlock(&owner_lock);
     return put_guest(t, arg, &ex);
 }

@@ -78,8 +78,12 @@ static int prepare_file(struct task *t, struct map_state *s, int fd)
         return r;
     if (s->offset + s->len < s->offset)
         return -EOVERFLOW;
-    s->req = (struct mmap_request){ .offset = s->offset, .len = s->len, .prot = s->prot,
-                                    .flags = s->flags, .ret_fd = -1, .ret_offset = s->offset };
+    s->req = (struct mmap_request){ .offset = s->offset,
+                                    .len = s->len,
+                                    .prot = s->prot,
+                                    .flags = s->flags,
+                                    .ret_fd = -1,
+                                    .ret_offset = s->offset };
     r = f->ops->mmap(t, f, &s->req);
     if (r < 0)
         return r;
@@ -95,8 +99,9 @@ static int prepare_shared_anon(struct task *t, struct map_state *s)
 
     if (IS_ERR(f))
         return PTR_ERR(f);
-    s->req = (struct mmap_request){ .len = s->len, .prot = s->prot, .flags = s->flags,
-                                    .ret_fd = -1 };
+    s->req = (struct mmap_request){
+        .len = s->len, .prot = s->prot, .flags = s->flags, .ret_fd = -1
+    };
     r = f->ops->mmap(t, f, &s->req);
     if (r < 0) {
         file_put(f);
@@ -161,8 +166,8 @@ static int mmap_prepare(struct task *t, struct map_state *s, gaddr_t addr, int f
     return 0;
 }
 
-long sys_mmap(struct task *t, gaddr_t addr, size_t len, unsigned long prot, unsigned long flags, int fd,
-              unsigned long off)
+long sys_mmap(struct task *t, gaddr_t addr, size_t len, unsigned long prot, unsigned long flags,
+              int fd, unsigned long off)
 {
     struct map_state *s = call_scratch(t, sizeof *s);
     gaddr_t at;
@@ -274,7 +279,8 @@ long sys_mincore(struct task *t, gaddr_t addr, size_t len, gaddr_t vec)
     return one_op(t, AS_MINCORE, addr, len, vec);
 }
 
-long sys_mremap(struct task *t, gaddr_t old, size_t olen, size_t nlen, unsigned long flags, gaddr_t new)
+long sys_mremap(struct task *t, gaddr_t old, size_t olen, size_t nlen, unsigned long flags,
+                gaddr_t new)
 {
     struct as_op *op = call_scratch(t, sizeof *op);
     struct vma *v, keep = { 0 };
@@ -286,8 +292,7 @@ long sys_mremap(struct task *t, gaddr_t old, size_t olen, size_t nlen, unsigned 
             return -EFAULT;
         if ((flags & MREMAP_FIXED) && range_check(new, nlen) < 0)
             return -EINVAL;
-        *op = (struct as_op){ .kind = AS_MREMAP, .fd = -1,
-                              .a = { old, olen, nlen, flags, new } };
+        *op = (struct as_op){ .kind = AS_MREMAP, .fd = -1, .a = { old, olen, nlen, flags, new } };
         t->call.phase = 1;
         return call_ops(t, op, 1);
     }
@@ -334,11 +339,13 @@ long sys_brk(struct task *t, gaddr_t brk)
             return (long)brk;
         }
         if (new_end > old_end)
-            *op = (struct as_op){ .kind = AS_MMAP, .fd = -1,
+            *op = (struct as_op){ .kind = AS_MMAP,
+                                  .fd = -1,
                                   .a = { old_end, new_end - old_end, PROT_READ | PROT_WRITE,
                                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE } };
         else
-            *op = (struct as_op){ .kind = AS_MUNMAP, .fd = -1,
+            *op = (struct as_op){ .kind = AS_MUNMAP,
+                                  .fd = -1,
                                   .a = { new_end, old_end - new_end } };
         t->call.phase = 1;
         return call_ops(t, op, 1);

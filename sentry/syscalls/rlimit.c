@@ -55,9 +55,9 @@ static int do_prlimit(struct task *t, pid_t pid, unsigned res, const struct lx_r
         return -EPERM;
     lim = &other->group->rlim[res];
     if (old)
-        *old = (struct lx_rlimit){lim->rlim_cur, lim->rlim_max};
+        *old = (struct lx_rlimit){ lim->rlim_cur, lim->rlim_max };
     r = new ? set_locked(t, lim, res, new) : 0;
-    if (new && r == 0 && res == RLIMIT_CPU)
+    if (new &&r == 0 && res == RLIMIT_CPU)
         cpulimit_changed_locked(other->group);
     return r;
 }
@@ -67,7 +67,7 @@ long sys_prlimit64(struct task *t, pid_t pid, unsigned resource, gaddr_t new, ga
     struct lx_rlimit n, o;
     int r;
 
-    if (new && get_guest(t, &n, new) < 0)
+    if (new &&get_guest(t, &n, new) < 0)
         return -EFAULT;
     r = do_prlimit(t, pid, resource, new ? &n : NULL, &o);
     if (r < 0)

@@ -121,7 +121,7 @@ long sys_sched_setparam(struct task *t, pid_t pid, gaddr_t param)
 
 long sys_sched_getparam(struct task *t, pid_t pid, gaddr_t param)
 {
-    struct lx_sched_param p = {0};
+    struct lx_sched_param p = { 0 };
     struct task_sched s;
     int r = param ? get_sched(t, pid, &s) : -EINVAL;
 
@@ -146,7 +146,7 @@ long sys_sched_get_priority_min(struct task *t, int policy)
 
 long sys_sched_rr_get_interval(struct task *t, pid_t pid, gaddr_t interval)
 {
-    struct timespec slice = {.tv_nsec = 3000000};
+    struct timespec slice = { .tv_nsec = 3000000 };
     struct task_sched s;
     int r = get_sched(t, pid, &s);
 
@@ -155,7 +155,7 @@ long sys_sched_rr_get_interval(struct task *t, pid_t pid, gaddr_t interval)
 
 long sys_sched_setattr(struct task *t, pid_t pid, gaddr_t attr, unsigned flags)
 {
-    struct lx_sched_attr a = {0};
+    struct lx_sched_attr a = { 0 };
     uint32_t size;
     char extra;
 
@@ -182,7 +182,7 @@ long sys_sched_setattr(struct task *t, pid_t pid, gaddr_t attr, unsigned flags)
 
 long sys_sched_getattr(struct task *t, pid_t pid, gaddr_t attr, unsigned size, unsigned flags)
 {
-    struct lx_sched_attr a = {.size = sizeof a};
+    struct lx_sched_attr a = { .size = sizeof a };
     struct task_sched s;
     int r;
 
@@ -239,7 +239,7 @@ long sys_sched_getaffinity(struct task *t, pid_t pid, unsigned len, gaddr_t mask
 
 long sys_sched_setaffinity(struct task *t, pid_t pid, unsigned len, gaddr_t mask)
 {
-    uint64_t want[16] = {0}, host[16], any = 0;
+    uint64_t want[16] = { 0 }, host[16], any = 0;
     struct task *other;
     int r = host_affinity(host);
 
@@ -267,9 +267,9 @@ long sys_sched_setaffinity(struct task *t, pid_t pid, unsigned len, gaddr_t mask
 
 struct prio_walk {
     struct task *t;
-    int which, who;  /* who resolved: a uid, a process group */
+    int which, who; /* who resolved: a uid, a process group */
     bool set;
-    int value;       /* nice to set; or the best (20 - nice) found */
+    int value; /* nice to set; or the best (20 - nice) found */
     int error;
     bool found;
 };
@@ -326,7 +326,7 @@ static int prio_walk(struct prio_walk *w, int who)
 
 long sys_getpriority(struct task *t, int which, int who)
 {
-    struct prio_walk w = {.t = t, .which = which};
+    struct prio_walk w = { .t = t, .which = which };
     int r = prio_walk(&w, who);
 
     return r < 0 ? r : w.value;
@@ -334,8 +334,12 @@ long sys_getpriority(struct task *t, int which, int who)
 
 long sys_setpriority(struct task *t, int which, int who, int prio)
 {
-    struct prio_walk w = {.t = t, .which = which, .set = true,
-                          .value = prio < -20 ? -20 : prio > 19 ? 19 : prio};
+    struct prio_walk w = { .t = t,
+                           .which = which,
+                           .set = true,
+                           .value = prio < -20  ? -20
+                                    : prio > 19 ? 19
+                                                : prio };
 
     return prio_walk(&w, who);
 }

@@ -120,7 +120,7 @@ long sys_socketpair(struct task *t, int family, int type, int protocol, gaddr_t 
 long sys_bind(struct task *t, int fd, gaddr_t addr, int addrlen)
 {
     struct sock *sk = call_sock(t, fd);
-    struct sockaddr_storage a = {0};
+    struct sockaddr_storage a = { 0 };
     int r;
 
     if (IS_ERR(sk))
@@ -139,7 +139,7 @@ long sys_listen(struct task *t, int fd, int backlog)
 long sys_accept4(struct task *t, int fd, gaddr_t addr, gaddr_t addrlen, int flags)
 {
     struct sock *sk = call_sock(t, fd), *new;
-    struct sockaddr_storage a = {0};
+    struct sockaddr_storage a = { 0 };
     int r;
 
     if (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK))
@@ -174,7 +174,10 @@ long sys_accept(struct task *t, int fd, gaddr_t addr, gaddr_t addrlen)
 long sys_connect(struct task *t, int fd, gaddr_t addr, int addrlen)
 {
     struct sock *sk = call_sock(t, fd);
-    struct addr_call { bool ready; struct sockaddr_storage a; } *c;
+    struct addr_call {
+        bool ready;
+        struct sockaddr_storage a;
+    } * c;
     int r;
 
     if (IS_ERR(sk))
@@ -194,7 +197,7 @@ long sys_connect(struct task *t, int fd, gaddr_t addr, int addrlen)
 static long name_out(struct task *t, int fd, gaddr_t addr, gaddr_t addrlen, bool peer)
 {
     struct sock *sk = call_sock(t, fd);
-    struct sockaddr_storage a = {0};
+    struct sockaddr_storage a = { 0 };
     int r;
 
     if (IS_ERR(sk))
@@ -229,7 +232,7 @@ long sys_shutdown(struct task *t, int fd, int how)
 long sys_setsockopt(struct task *t, int fd, int level, int optname, gaddr_t optval, int optlen)
 {
     struct sock *sk = call_sock(t, fd);
-    uint64_t v[OPT_MAX / 8] = {0};
+    uint64_t v[OPT_MAX / 8] = { 0 };
     socklen_t n = (socklen_t)MIN(MAX(optlen, 0), OPT_MAX);
 
     if (optlen < 0)

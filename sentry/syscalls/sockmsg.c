@@ -25,15 +25,15 @@
 #define CONTROL_MAX 131072
 
 struct msg_call {
-    bool ready;              /* the header was read */
-    unsigned n;              /* messages done, for sendmmsg and recvmmsg */
-    ktime_t end;             /* of recvmmsg */
+    bool ready;  /* the header was read */
+    unsigned n;  /* messages done, for sendmmsg and recvmmsg */
+    ktime_t end; /* of recvmmsg */
     struct lx_msghdr hdr;
     struct sockaddr_storage addr;
     struct seg *segs;
     struct iter it;
     uint64_t done;
-    struct scm *scm;         /* to be sent */
+    struct scm *scm; /* to be sent */
     struct send_req s;
     struct recv_req r;
 };
@@ -90,7 +90,11 @@ static int hdr_in(struct task *t, struct msg_call *c, gaddr_t msg)
 
 static int cred_in(struct task *t, struct scm *s, const void *data)
 {
-    struct { pid_t pid; uid_t uid; gid_t gid; } u;
+    struct {
+        pid_t pid;
+        uid_t uid;
+        gid_t gid;
+    } u;
 
     memcpy(&u, data, sizeof u);
     return scm_set_cred(t, s, u.pid, u.uid, u.gid);
@@ -148,14 +152,14 @@ static int control_in(struct task *t, struct sock *sk, struct msg_call *c)
 
 static void send_init(struct msg_call *c, int flags, socklen_t addrlen)
 {
-    c->s = (struct send_req){.it = &c->it,
-                             .done = &c->done,
-                             .flags = flags & ~(MSG_CMSG_CLOEXEC),
-                             .addr = addrlen ? &c->addr : NULL,
-                             .addrlen = addrlen,
-                             .scm = &c->scm,
-                             .ttl = -1,
-                             .tos = -1};
+    c->s = (struct send_req){ .it = &c->it,
+                              .done = &c->done,
+                              .flags = flags & ~(MSG_CMSG_CLOEXEC),
+                              .addr = addrlen ? &c->addr : NULL,
+                              .addrlen = addrlen,
+                              .scm = &c->scm,
+                              .ttl = -1,
+                              .tos = -1 };
 }
 
 long sys_sendto(struct task *t, int fd, gaddr_t buf, size_t len, unsigned flags, gaddr_t addr,

@@ -23,8 +23,10 @@
 
 long sys_uname(struct task *t, gaddr_t buf)
 {
-    struct lx_utsname u = {.sysname = SBX_UTS_SYSNAME, .release = SBX_UTS_RELEASE,
-                           .version = SBX_UTS_VERSION, .machine = SBX_UTS_MACHINE};
+    struct lx_utsname u = { .sysname = SBX_UTS_SYSNAME,
+                            .release = SBX_UTS_RELEASE,
+                            .version = SBX_UTS_VERSION,
+                            .machine = SBX_UTS_MACHINE };
 
     lock(&kernel.tasks_lock);
     memcpy(u.nodename, kernel.hostname, sizeof u.nodename);
@@ -130,8 +132,9 @@ long sys_membarrier(struct task *t, int cmd, unsigned flags, int cpu_id)
         return -ENOMEM;
     if (t->call.phase == 0) {
         t->call.phase = 1;
-        *op = (struct as_op){.kind = AS_MEMBARRIER, .fd = -1,
-                             .a = {(uint64_t)cmd, flags, (uint64_t)cpu_id}};
+        *op = (struct as_op){ .kind = AS_MEMBARRIER,
+                              .fd = -1,
+                              .a = { (uint64_t)cmd, flags, (uint64_t)cpu_id } };
         return call_ops(t, op, 1);
     }
     return op->ret;

@@ -30,7 +30,7 @@ long sys_clock_getres(struct task *t, int clockid, gaddr_t tp)
     if (r || !tp)
         return r;
     bool coarse = clockid == CLOCK_REALTIME_COARSE || clockid == CLOCK_MONOTONIC_COARSE;
-    ts = (struct timespec){0, 1};
+    ts = (struct timespec){ 0, 1 };
     if (coarse && clock_getres(clockid, &ts) < 0)
         return -errno;
     return put_guest(t, tp, &ts);
@@ -39,8 +39,8 @@ long sys_clock_getres(struct task *t, int clockid, gaddr_t tp)
 long sys_gettimeofday(struct task *t, gaddr_t tv, gaddr_t tz)
 {
     ktime_t now = ktime_real();
-    struct timeval v = {.tv_sec = now / 1000000000, .tv_usec = now / 1000 % 1000000};
-    struct lx_timezone z = {0};
+    struct timeval v = { .tv_sec = now / 1000000000, .tv_usec = now / 1000 % 1000000 };
+    struct lx_timezone z = { 0 };
     if (tv && put_guest(t, tv, &v))
         return -EFAULT;
     return tz ? put_guest(t, tz, &z) : 0;
@@ -66,9 +66,14 @@ static long read_timex(struct task *t, gaddr_t txc)
     if (x.modes)
         return -EPERM;
     ktime_t now = ktime_real();
-    x = (struct lx_timex){.maxerror = 16000000, .esterror = 16000000, .status = STATUS_UNSYNC,
-                          .constant = 2, .precision = 1, .tolerance = 32768000, .tick = 10000};
-    x.time = (struct timeval){.tv_sec = now / 1000000000, .tv_usec = now / 1000 % 1000000};
+    x = (struct lx_timex){ .maxerror = 16000000,
+                           .esterror = 16000000,
+                           .status = STATUS_UNSYNC,
+                           .constant = 2,
+                           .precision = 1,
+                           .tolerance = 32768000,
+                           .tick = 10000 };
+    x.time = (struct timeval){ .tv_sec = now / 1000000000, .tv_usec = now / 1000 % 1000000 };
     return put_guest(t, txc, &x) ? -EFAULT : TIMEX_ERROR;
 }
 
@@ -144,7 +149,7 @@ long sys_clock_nanosleep(struct task *t, int clockid, int flags, gaddr_t rqtp, g
 
 static int timeval_to_ktime(const struct timeval *tv, ktime_t *ret)
 {
-    struct timespec ts = {.tv_sec = tv->tv_sec, .tv_nsec = tv->tv_usec * 1000};
+    struct timespec ts = { .tv_sec = tv->tv_sec, .tv_nsec = tv->tv_usec * 1000 };
     if (tv->tv_usec < 0 || tv->tv_usec >= 1000000)
         return -EINVAL;
     return timespec_to_ktime(&ts, ret);
@@ -154,12 +159,12 @@ static int timeval_to_ktime(const struct timeval *tv, ktime_t *ret)
 static struct timeval ktime_to_timeval(ktime_t k)
 {
     ktime_t us = k / 1000 + (k % 1000 != 0);
-    return (struct timeval){.tv_sec = us / 1000000, .tv_usec = us % 1000000};
+    return (struct timeval){ .tv_sec = us / 1000000, .tv_usec = us % 1000000 };
 }
 
 static int put_itimerval(struct task *t, gaddr_t to, const struct sigtimer_spec *s)
 {
-    struct itimerval v = {ktime_to_timeval(s->interval), ktime_to_timeval(s->value)};
+    struct itimerval v = { ktime_to_timeval(s->interval), ktime_to_timeval(s->value) };
     return put_guest(t, to, &v);
 }
 
@@ -172,7 +177,7 @@ long sys_getitimer(struct task *t, int which, gaddr_t value)
 
 long sys_setitimer(struct task *t, int which, gaddr_t value, gaddr_t ovalue)
 {
-    struct sigtimer_spec new = {0}, old;
+    struct sigtimer_spec new = { 0 }, old;
     if (value) {
         struct itimerval v;
         if (get_guest(t, &v, value))
@@ -187,7 +192,8 @@ long sys_setitimer(struct task *t, int which, gaddr_t value, gaddr_t ovalue)
 
 long sys_alarm(struct task *t, unsigned seconds)
 {
-    struct sigtimer_spec new = {.value = (ktime_t)MIN(seconds, (unsigned)INT_MAX) * 1000000000}, old;
+    struct sigtimer_spec new = { .value = (ktime_t)MIN(seconds, (unsigned)INT_MAX) * 1000000000 },
+                         old;
     int r = itimer_swap(t, ITIMER_REAL, &new, &old);
     if (r)
         return r;
@@ -199,7 +205,7 @@ long sys_alarm(struct task *t, unsigned seconds)
 
 static int put_itimerspec(struct task *t, gaddr_t to, const struct sigtimer_spec *s)
 {
-    struct itimerspec v = {ktime_to_timespec(s->interval), ktime_to_timespec(s->value)};
+    struct itimerspec v = { ktime_to_timespec(s->interval), ktime_to_timespec(s->value) };
     return put_guest(t, to, &v);
 }
 
@@ -258,7 +264,7 @@ long sys_getrusage(struct task *t, int who, gaddr_t usage)
     struct lx_rusage ru;
     if (who != RUSAGE_SELF && who != RUSAGE_CHILDREN && who != RUSAGE_THREAD)
         return -EINVAL;
-    struct as_usage now = {0};
+    struct as_usage now = { 0 };
     if (who != RUSAGE_CHILDREN && kernel.platform->as_usage(t->mm->as, &now) < 0)
         now.rss = 0;
     lock(&kernel.tasks_lock);
@@ -279,7 +285,7 @@ long sys_times(struct task *t, gaddr_t buf)
     uint64_t u, s;
     lock(&kernel.tasks_lock);
     group_cputime_locked(g, &u, &s);
-    struct lx_tms tms = {ticks(u), ticks(s), ticks(g->cutime_ns), ticks(g->cstime_ns)};
+    struct lx_tms tms = { ticks(u), ticks(s), ticks(g->cutime_ns), ticks(g->cstime_ns) };
     unlock(&kernel.tasks_lock);
     if (buf && put_guest(t, buf, &tms))
         return -EFAULT;

@@ -73,7 +73,7 @@ static unsigned lowest_free_locked(struct files *f, unsigned min)
 
 static void set_locked(struct files *f, unsigned fd, struct file *file, bool cloexec)
 {
-    f->fds[fd] = (struct fd_entry){.file = file, .cloexec = cloexec};
+    f->fds[fd] = (struct fd_entry){ .file = file, .cloexec = cloexec };
     f->used[WORD(fd)] |= BIT(fd);
 }
 
@@ -84,7 +84,7 @@ static struct file *take_locked(struct files *f, unsigned fd)
 
     if (fd >= f->cap || !(file = f->fds[fd].file))
         return NULL;
-    f->fds[fd] = (struct fd_entry){0};
+    f->fds[fd] = (struct fd_entry){ 0 };
     f->used[WORD(fd)] &= ~BIT(fd);
     if (fd < f->next)
         f->next = fd;

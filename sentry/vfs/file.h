@@ -37,7 +37,7 @@ struct path {
 struct poll_table {
     void (*queue)(struct poll_table *pt, struct waitqueue *q);
     struct task *task; /* who polls; only a signalfd needs to know. NULL: nobody */
-    int error; /* -ENOMEM when an entry could not be had */
+    int error;         /* -ENOMEM when an entry could not be had */
 };
 
 static inline void poll_wait(struct poll_table *pt, struct waitqueue *q)
@@ -49,10 +49,10 @@ static inline void poll_wait(struct poll_table *pt, struct waitqueue *q)
 /* How a file is to be mapped: what the platform needs to know of it. */
 struct mmap_request {
     uint64_t offset, len;
-    int prot, flags;   /* as mmap */
-    int ret_fd;        /* host descriptor to map, opened with no more rights than needed */
-    bool ret_fd_owned; /* close it after the map */
-    bool ret_anon;     /* map anonymous memory instead (/dev/zero) */
+    int prot, flags;     /* as mmap */
+    int ret_fd;          /* host descriptor to map, opened with no more rights than needed */
+    bool ret_fd_owned;   /* close it after the map */
+    bool ret_anon;       /* map anonymous memory instead (/dev/zero) */
     uint64_t ret_offset; /* offset in ret_fd */
 };
 
@@ -91,8 +91,8 @@ struct file_ops {
     /* Emits entries from f->pos on. NULL: -ENOTDIR. */
     int (*readdir)(struct task *t, struct file *f, struct dirent_sink *sink);
 
-    int (*fsync)(struct task *t, struct file *f, bool datasync);             /* NULL: -EINVAL */
-    int (*truncate)(struct task *t, struct file *f, loff_t size);            /* NULL: -EINVAL */
+    int (*fsync)(struct task *t, struct file *f, bool datasync);  /* NULL: -EINVAL */
+    int (*truncate)(struct task *t, struct file *f, loff_t size); /* NULL: -EINVAL */
     int (*fallocate)(struct task *t, struct file *f, int mode, loff_t off, loff_t len);
     int (*fadvise)(struct task *t, struct file *f, loff_t off, loff_t len, int advice);
 
@@ -120,29 +120,29 @@ struct file {
     unsigned mode;              /* [I] FMODE_* */
     loff_t pos;                 /* pos_lock where it is shared, see file_pos_lock */
     struct tlock pos_lock;
-    struct path path;           /* [I] references; anonymous ones have an anonymous dentry or NULL */
-    struct inode *inode;        /* [I] reference; NULL for a few anonymous ones */
-    struct cred *cred;          /* [I] who opened it */
+    struct path path;    /* [I] references; anonymous ones have an anonymous dentry or NULL */
+    struct inode *inode; /* [I] reference; NULL for a few anonymous ones */
+    struct cred *cred;   /* [I] who opened it */
     void *priv;
-    struct list epoll_items;    /* LOCK_EPREADY of vfs: epoll items that watch it */
-    struct {                    /* F_SETOWN, F_SETSIG: kernel/fasync.c; LOCK_LEAF inside */
+    struct list epoll_items; /* LOCK_EPREADY of vfs: epoll items that watch it */
+    struct {                 /* F_SETOWN, F_SETSIG: kernel/fasync.c; LOCK_LEAF inside */
         int type;
         pid_t pid;
         int sig;
         uid_t uid, euid;
     } owner;
-    struct fasync *fasync;      /* O_ASYNC; kernel/fasync.c */
-    bool created;               /* [I] by the open itself; F_CREATED_QUERY */
-    uint64_t id;                /* [I] unique, never reused */
-    const char *anon_name;      /* [I] static; "eventfd": /proc/PID/fd shows anon_inode:[eventfd] */
-    bool no_notify;             /* [I] no inotify events (O_PATH, internal opens) */
+    struct fasync *fasync; /* O_ASYNC; kernel/fasync.c */
+    bool created;          /* [I] by the open itself; F_CREATED_QUERY */
+    uint64_t id;           /* [I] unique, never reused */
+    const char *anon_name; /* [I] static; "eventfd": /proc/PID/fd shows anon_inode:[eventfd] */
+    bool no_notify;        /* [I] no inotify events (O_PATH, internal opens) */
 };
 
 enum {
     FMODE_READ = 1,
     FMODE_WRITE = 2,
-    FMODE_PATH = 4,      /* O_PATH */
-    FMODE_STREAM = 8,    /* no position: pos arguments are NULL, pread is -ESPIPE */
+    FMODE_PATH = 4,   /* O_PATH */
+    FMODE_STREAM = 8, /* no position: pos arguments are NULL, pread is -ESPIPE */
     FMODE_EXEC = 16,
     FMODE_DIR_OPEN = 32,
     FMODE_OWN_POS = 128, /* the object keeps its position itself: pos arguments at it are NULL */
@@ -154,7 +154,8 @@ enum {
  * priv: on failure the caller still owns it. ERR_PTR(-ENOMEM / -ENFILE). flags: O_ACCMODE |
  * O_NONBLOCK. Such files are streams (FMODE_STREAM); clear the bit for one that seeks.
  */
-struct file *anon_file_new(const char *name, const struct file_ops *ops, void *priv, unsigned flags);
+struct file *anon_file_new(const char *name, const struct file_ops *ops, void *priv,
+                           unsigned flags);
 /*
  * A struct file embedded by an object of size n; zeroed, file first; neither path nor inode nor
  * stream: the caller fills them in (taking references that file_put gives back). ERR_PTR.

@@ -51,11 +51,11 @@
 
 struct host_file {
     int fd;
-    bool regular;            /* [I] always ready */
-    _Atomic bool no_nowait;  /* the host does not know RWF_NOWAIT here */
-    _Atomic int opens;       /* open files */
-    unsigned mode;           /* [I] FMODE_READ, FMODE_WRITE */
-    struct lock lock;        /* LOCK_OBJECT; makes test and wait one step */
+    bool regular;           /* [I] always ready */
+    _Atomic bool no_nowait; /* the host does not know RWF_NOWAIT here */
+    _Atomic int opens;      /* open files */
+    unsigned mode;          /* [I] FMODE_READ, FMODE_WRITE */
+    struct lock lock;       /* LOCK_OBJECT; makes test and wait one step */
     struct waitqueue wq;
     bool watched, unwatchable;
 };
@@ -76,7 +76,7 @@ static void block_end(void)
 
 static uint32_t host_poll_now(const struct host_file *h)
 {
-    struct pollfd p = {.fd = h->fd, .events = 0};
+    struct pollfd p = { .fd = h->fd, .events = 0 };
 
     if (h->mode & FMODE_READ)
         p.events |= POLLIN | POLLPRI | POLLRDHUP;
@@ -123,7 +123,7 @@ static void watch_locked(struct host_file *h)
  */
 static ssize_t host_move(struct host_file *h, size_t n, loff_t off, bool write_it)
 {
-    struct iovec iov = {buffer, n};
+    struct iovec iov = { buffer, n };
     int flags = h->regular || atomic_load(&h->no_nowait) ? 0 : RWF_NOWAIT;
     ssize_t r;
 
@@ -136,7 +136,8 @@ static ssize_t host_move(struct host_file *h, size_t n, loff_t off, bool write_i
     }
     do {
         if (flags || off >= 0)
-            r = write_it ? pwritev2(h->fd, &iov, 1, off, flags) : preadv2(h->fd, &iov, 1, off, flags);
+            r = write_it ? pwritev2(h->fd, &iov, 1, off, flags)
+                         : preadv2(h->fd, &iov, 1, off, flags);
         else
             r = write_it ? write(h->fd, buffer, iov.iov_len) : read(h->fd, buffer, iov.iov_len);
     } while (r < 0 && errno == EINTR);
@@ -340,10 +341,19 @@ static int host_getattr(struct task *t, struct inode *i, struct kstat *ret)
     if (fstat(h->fd, &st) < 0)
         return -errno;
     *ret = (struct kstat){
-        .dev = i->sb->dev, .ino = st.st_ino, .nlink = st.st_nlink, .rdev = st.st_rdev,
-        .size = (uint64_t)st.st_size, .blocks = (uint64_t)st.st_blocks, .mode = st.st_mode,
-        .uid = st.st_uid, .gid = st.st_gid, .blksize = (uint32_t)st.st_blksize,
-        .atime = st.st_atim, .mtime = st.st_mtim, .ctime = st.st_ctim,
+        .dev = i->sb->dev,
+        .ino = st.st_ino,
+        .nlink = st.st_nlink,
+        .rdev = st.st_rdev,
+        .size = (uint64_t)st.st_size,
+        .blocks = (uint64_t)st.st_blocks,
+        .mode = st.st_mode,
+        .uid = st.st_uid,
+        .gid = st.st_gid,
+        .blksize = (uint32_t)st.st_blksize,
+        .atime = st.st_atim,
+        .mtime = st.st_mtim,
+        .ctime = st.st_ctim,
     };
     return 0;
 }

@@ -286,7 +286,7 @@ static int set_locked(struct task *t, struct file *f, struct lock_call *lc, stru
 
 int locks_set(struct task *t, struct file *f, struct lock_call *lc, bool wait, bool ofd)
 {
-    struct file_lock *spare[2] = {NULL, NULL};
+    struct file_lock *spare[2] = { NULL, NULL };
     struct file_lock want;
     int r;
 
@@ -404,7 +404,8 @@ static int flock_locked(struct task *t, struct file *f, struct lock_call *lc, in
                                 : wait_for_lock_locked(t, ls, lc, f, /* blocker= */ NULL,
                                                        /* deadlock_check= */ false);
     **spare = (struct file_lock){
-        .kind = KIND_FLOCK, .owner = f, .write = write, .end = INT64_MAX, .pid = t->group->pid};
+        .kind = KIND_FLOCK, .owner = f, .write = write, .end = INT64_MAX, .pid = t->group->pid
+    };
     list_add_tail(&ls->flocks, &(*spare)->link);
     *spare = NULL;
     return 0;
@@ -450,7 +451,7 @@ void locks_inode_gone(struct inode *i)
 static void print_lock(const struct file_lock *l, const struct inode *i, int nr,
                        void (*emit)(void *arg, const char *line), void *arg)
 {
-    static const char *const kinds[] = {"POSIX ", "OFDLCK", "FLOCK "};
+    static const char *const kinds[] = { "POSIX ", "OFDLCK", "FLOCK " };
     char line[160], end[24] = "EOF";
 
     if (l->end != INT64_MAX)

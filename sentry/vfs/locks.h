@@ -24,7 +24,7 @@ struct task;
  */
 struct lock_call {
     struct lx_flock fl;
-    struct list link;   /* all waiters; guarded by locks_lock */
+    struct list link; /* all waiters; guarded by locks_lock */
     const void *owner;
     const void *blocker; /* owner of what is in the way */
 };

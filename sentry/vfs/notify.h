@@ -54,7 +54,7 @@ struct fsnotify_watch {
     struct list link;    /* inode->watches */
     struct inode *inode; /* reference, while it hangs there */
     uint32_t mask;
-    bool excl_unlink;    /* nothing of children that have no name any more */
+    bool excl_unlink; /* nothing of children that have no name any more */
     void (*event)(struct fsnotify_watch *w, uint32_t mask, uint32_t cookie, const char *name);
 };
 

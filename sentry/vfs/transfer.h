@@ -6,13 +6,13 @@
 
 /* Lies in the record's scratch block; zeroed. free with transfer_end. */
 struct transfer {
-    struct file *in, *out;    /* the record's */
-    loff_t in_pos, *in_off;   /* in_off: &in_pos where the guest gave an offset, else NULL */
+    struct file *in, *out;  /* the record's */
+    loff_t in_pos, *in_off; /* in_off: &in_pos where the guest gave an offset, else NULL */
     loff_t out_pos, *out_off;
     size_t left, done;
     char *buf;
-    size_t have, used;        /* bytes in buf, and how many of them are written */
-    bool ready;               /* set up by the caller */
+    size_t have, used; /* bytes in buf, and how many of them are written */
+    bool ready;        /* set up by the caller */
 };
 
 /* Runs until left is 0, the input ends, or something is in the way. Bytes, or an error when there

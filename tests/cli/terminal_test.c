@@ -160,7 +160,8 @@ static void quit(void)
 {
     struct session s;
 
-    start(&s, ARGS("sh", "-c", "trap 'echo caught; exit 4' QUIT; echo ready; while :; do sleep 0.05; done"));
+    start(&s, ARGS("sh", "-c",
+                   "trap 'echo caught; exit 4' QUIT; echo ready; while :; do sleep 0.05; done"));
     expect(&s, "ready");
     type(&s, "\034");
     expect(&s, "caught");

@@ -12,7 +12,7 @@
 
 static int take(int sig, siginfo_t *info)
 {
-    struct timespec ts = {2, 0};
+    struct timespec ts = { 2, 0 };
     sigset_t set;
 
     sigemptyset(&set);
@@ -22,7 +22,7 @@ static int take(int sig, siginfo_t *info)
 
 static int none(int sig)
 {
-    struct timespec ts = {0, 50000000};
+    struct timespec ts = { 0, 50000000 };
     sigset_t set;
 
     sigemptyset(&set);
@@ -32,7 +32,7 @@ static int none(int sig)
 
 static void pipes(void)
 {
-    siginfo_t info = {0};
+    siginfo_t info = { 0 };
     int p[2], n = 0;
     char c;
 

@@ -18,21 +18,21 @@ struct caps {
 
 static struct caps caps_get(void)
 {
-    struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, 0 };
     struct __user_cap_data_struct d[2];
 
     CHECK_EQ(syscall(SYS_capget, &h, d), 0);
-    return (struct caps){d[0].effective | (unsigned long long)d[1].effective << 32,
-                         d[0].permitted | (unsigned long long)d[1].permitted << 32,
-                         d[0].inheritable | (unsigned long long)d[1].inheritable << 32};
+    return (struct caps){ d[0].effective | (unsigned long long)d[1].effective << 32,
+                          d[0].permitted | (unsigned long long)d[1].permitted << 32,
+                          d[0].inheritable | (unsigned long long)d[1].inheritable << 32 };
 }
 
 static int caps_set(unsigned long long e, unsigned long long p, unsigned long long i)
 {
-    struct __user_cap_header_struct h = {_LINUX_CAPABILITY_VERSION_3, 0};
-    struct __user_cap_data_struct d[2] = {{(unsigned)e, (unsigned)p, (unsigned)i},
-                                          {(unsigned)(e >> 32), (unsigned)(p >> 32),
-                                           (unsigned)(i >> 32)}};
+    struct __user_cap_header_struct h = { _LINUX_CAPABILITY_VERSION_3, 0 };
+    struct __user_cap_data_struct d[2] = { { (unsigned)e, (unsigned)p, (unsigned)i },
+                                           { (unsigned)(e >> 32), (unsigned)(p >> 32),
+                                             (unsigned)(i >> 32) } };
 
     return (int)syscall(SYS_capset, &h, d);
 }
@@ -125,7 +125,7 @@ static void bounding(void)
 
 static void groups(void)
 {
-    gid_t g[3] = {30, 10, 20}, out[4];
+    gid_t g[3] = { 30, 10, 20 }, out[4];
     unsigned r, e, s;
 
     CHECK_EQ(raw(SYS_setgroups, 3, (long)g, 0), 0);
@@ -175,7 +175,7 @@ static void files(void)
 
 static void anybody(void)
 {
-    struct __user_cap_header_struct h = {0x12345678, 0};
+    struct __user_cap_header_struct h = { 0x12345678, 0 };
     struct __user_cap_data_struct d[2];
 
     CHECK_ERR(syscall(SYS_capget, &h, d), EINVAL);

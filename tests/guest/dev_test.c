@@ -11,9 +11,11 @@
 
 static void numbers(void)
 {
-    static const struct { const char *name; unsigned maj, min; } devs[] = {
-        {"/dev/null", 1, 3}, {"/dev/zero", 1, 5}, {"/dev/full", 1, 7},
-        {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}};
+    static const struct {
+        const char *name;
+        unsigned maj, min;
+    } devs[] = { { "/dev/null", 1, 3 },   { "/dev/zero", 1, 5 },    { "/dev/full", 1, 7 },
+                 { "/dev/random", 1, 8 }, { "/dev/urandom", 1, 9 }, { "/dev/tty", 5, 0 } };
     struct stat st;
 
     for (unsigned i = 0; i < sizeof devs / sizeof *devs; i++) {
@@ -28,8 +30,8 @@ static void null_zero(void)
 {
     char buf[64], *map;
     int fd = open("/dev/null", O_RDWR), ep = epoll_create1(0);
-    struct epoll_event ev = {.events = EPOLLIN};
-    struct pollfd p = {.fd = fd, .events = POLLIN | POLLOUT};
+    struct epoll_event ev = { .events = EPOLLIN };
+    struct pollfd p = { .fd = fd, .events = POLLIN | POLLOUT };
 
     CHECK_EQ(write(fd, "abc", 3), 3);
     CHECK_EQ(read(fd, buf, 3), 0);

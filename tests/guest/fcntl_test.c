@@ -94,7 +94,9 @@ static void flags(void)
 
 static void owners(void)
 {
-    struct f_owner_ex { int type, pid; } ex = {F_OWNER_PID, 0};
+    struct f_owner_ex {
+        int type, pid;
+    } ex = { F_OWNER_PID, 0 };
     int p[2];
 
     CHECK_EQ(pipe(p), 0);

@@ -17,7 +17,9 @@ static char name[] = "/tmp/lk-XXXXXX";
 
 static int set(int fd, int cmd, int type, off_t start, off_t len)
 {
-    struct flock l = {.l_type = (short)type, .l_whence = SEEK_SET, .l_start = start, .l_len = len};
+    struct flock l = {
+        .l_type = (short)type, .l_whence = SEEK_SET, .l_start = start, .l_len = len
+    };
 
     return fcntl(fd, cmd, &l);
 }
@@ -25,7 +27,7 @@ static int set(int fd, int cmd, int type, off_t start, off_t len)
 /* Type of the lock in the way of a write lock; *at: where it starts, *pid: whose. */
 static int get(int fd, int cmd, off_t start, off_t len, off_t *at, pid_t *pid)
 {
-    struct flock l = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = len};
+    struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = len };
 
     if (fcntl(fd, cmd, &l) < 0)
         return -1;
@@ -49,7 +51,7 @@ static void records(void)
     off_t at;
 
     CHECK_EQ(set(fd, F_SETLK, F_WRLCK, 10, 20), 0);
-    CHECK_EQ(set(fd, F_SETLK, F_RDLCK, 15, 5), 0); /* splits */
+    CHECK_EQ(set(fd, F_SETLK, F_RDLCK, 15, 5), 0);        /* splits */
     CHECK_EQ(get(fd, F_GETLK, 0, 0, &at, &pid), F_UNLCK); /* one's own are in nobody's way */
     if (fork() == 0) {
         int e = open(name, O_RDWR), bad = 0;
@@ -125,7 +127,7 @@ static void nothing(int sig)
 
 static void interrupted(void)
 {
-    struct sigaction sa = {.sa_handler = nothing};
+    struct sigaction sa = { .sa_handler = nothing };
     int fd = open(name, O_RDWR), p[2];
     char c;
     pid_t kid;

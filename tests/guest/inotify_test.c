@@ -121,7 +121,7 @@ static void file(void)
 static void masks(void)
 {
     int in = inotify_init1(IN_NONBLOCK);
-    struct pollfd p = {.fd = in, .events = POLLIN};
+    struct pollfd p = { .fd = in, .events = POLLIN };
 
     put("f", "abc");
     CHECK_ERR(inotify_add_watch(in, "f", 0), EINVAL);

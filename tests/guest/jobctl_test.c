@@ -115,7 +115,7 @@ static void on_chld(int sig, siginfo_t *si, void *uc)
 
 static void notified(int flags, int want)
 {
-    struct sigaction sa = {.sa_sigaction = on_chld, .sa_flags = SA_SIGINFO | SA_RESTART | flags};
+    struct sigaction sa = { .sa_sigaction = on_chld, .sa_flags = SA_SIGINFO | SA_RESTART | flags };
     int st;
     sigaction(SIGCHLD, &sa, NULL);
     ngot = 0;
@@ -149,7 +149,7 @@ static void sigchld(void)
 
 static void kinds(void)
 {
-    const int sigs[] = {SIGTSTP, SIGTTIN, SIGTTOU};
+    const int sigs[] = { SIGTSTP, SIGTTIN, SIGTTOU };
     for (int i = 0; i < 3; i++) {
         int st = 0;
         pid_t pid = child_pause();
@@ -187,7 +187,7 @@ static void threads(void)
     pid_t pid = fork();
     if (pid == 0) {
         pthread_t th;
-        struct timespec nap = {0, 2000000};
+        struct timespec nap = { 0, 2000000 };
         for (long i = 0; i < 2; i++)
             pthread_create(&th, NULL, spinner, (void *)i);
         while (!spin[0] || !spin[1])

@@ -61,7 +61,7 @@ static void accept_by_many(void)
     pthread_t srv[3], cl[CLIENTS];
     socklen_t n = sizeof addr;
 
-    addr = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    addr = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     lfd = socket(AF_INET, SOCK_STREAM, 0);
     CHECK_EQ(bind(lfd, (void *)&addr, sizeof addr), 0);
     CHECK_EQ(listen(lfd, 16), 0);
@@ -104,7 +104,7 @@ static void edges(void)
     for (int i = 0; i < 2; i++) {
         CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, s[i]), 0);
         fcntl(s[i][0], F_SETFL, O_NONBLOCK);
-        ev[0] = (struct epoll_event){.events = EPOLLIN | EPOLLET, .data.u32 = (uint32_t)i};
+        ev[0] = (struct epoll_event){ .events = EPOLLIN | EPOLLET, .data.u32 = (uint32_t)i };
         CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, s[i][0], &ev[0]), 0);
         pthread_create(&t[i], NULL, pump, &s[i][1]);
     }
@@ -183,7 +183,7 @@ static void *wait_for_data(void *arg)
 /* A signal ends a read (EINTR), or it is restarted (SA_RESTART), as the handler says. */
 static void interrupted(void)
 {
-    struct sigaction sa = {.sa_handler = on_usr1};
+    struct sigaction sa = { .sa_handler = on_usr1 };
     pthread_t t;
     void *r;
     int s[2];

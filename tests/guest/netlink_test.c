@@ -14,7 +14,7 @@
 
 static void names(void)
 {
-    struct sockaddr_nl a = {.nl_family = AF_NETLINK}, b = {.nl_family = AF_NETLINK};
+    struct sockaddr_nl a = { .nl_family = AF_NETLINK }, b = { .nl_family = AF_NETLINK };
     socklen_t n = sizeof a;
     int s = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE), t;
 
@@ -45,9 +45,11 @@ static int ask(int s, int type, int flags, int family)
         struct nlmsghdr h;
         struct rtmsg m; /* as long as any of them; the family comes first in all */
         char pad[16];
-    } q = {.h = {.nlmsg_len = NLMSG_LENGTH(16), .nlmsg_type = (unsigned short)type,
-                 .nlmsg_flags = (unsigned short)(NLM_F_REQUEST | flags), .nlmsg_seq = 42},
-           .m.rtm_family = (unsigned char)family};
+    } q = { .h = { .nlmsg_len = NLMSG_LENGTH(16),
+                   .nlmsg_type = (unsigned short)type,
+                   .nlmsg_flags = (unsigned short)(NLM_F_REQUEST | flags),
+                   .nlmsg_seq = 42 },
+            .m.rtm_family = (unsigned char)family };
 
     return (int)send(s, &q, q.h.nlmsg_len, 0);
 }
@@ -80,7 +82,11 @@ static int dump(int s, int type, int family)
 static void dumps(void)
 {
     int s = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    struct { struct nlmsghdr h; struct nlmsgerr e; char rest[64]; } r;
+    struct {
+        struct nlmsghdr h;
+        struct nlmsgerr e;
+        char rest[64];
+    } r;
     char c;
 
     CHECK_ERR(recv(s, &c, 1, MSG_DONTWAIT), EAGAIN);
@@ -121,8 +127,8 @@ static void interfaces(void)
 
 static void ioctls(void)
 {
-    struct ifreq r = {.ifr_name = "lo"};
-    struct ifconf c = {0};
+    struct ifreq r = { .ifr_name = "lo" };
+    struct ifconf c = { 0 };
     int s = socket(AF_INET, SOCK_DGRAM, 0);
 
     CHECK_EQ(ioctl(s, SIOCGIFFLAGS, &r), 0);
@@ -142,7 +148,6 @@ static void ioctls(void)
     CHECK_ERR(ioctl(s, TIOCGWINSZ, &r), ENOTTY);
     close(s);
 }
-
 
 int main(void)
 {

@@ -94,8 +94,8 @@ static void append(void)
 static void vectors(void)
 {
     char a[4] = "", b[4] = "", c[8] = "";
-    struct iovec out[3] = {{"one", 3}, {"", 0}, {"two", 3}}, in[2] = {{a, 3}, {b, 3}};
-    struct iovec bad[1] = {{NULL, (size_t)-1}}, many[1025];
+    struct iovec out[3] = { { "one", 3 }, { "", 0 }, { "two", 3 } }, in[2] = { { a, 3 }, { b, 3 } };
+    struct iovec bad[1] = { { NULL, (size_t)-1 } }, many[1025];
     int fd = temp();
 
     CHECK_EQ(writev(fd, out, 3), 6);
@@ -108,17 +108,17 @@ static void vectors(void)
     CHECK_EQ(readv(fd, many, 1024), 0);
     CHECK_EQ(readv(fd, in, 0), 0);
     CHECK_ERR(readv(fd, nowhere, 1), EFAULT);
-    CHECK_EQ(preadv2(fd, (struct iovec[]){{c, 6}}, 1, 0, 0), 6);
+    CHECK_EQ(preadv2(fd, (struct iovec[]){ { c, 6 } }, 1, 0, 0), 6);
     CHECK(memcmp(c, "onetwo", 6) == 0);
     CHECK_EQ(lseek(fd, 3, SEEK_SET), 3);
     CHECK_EQ(preadv2(fd, in, 1, -1, 0), 3);
     CHECK(memcmp(a, "two", 3) == 0);
     CHECK_EQ(lseek(fd, 0, SEEK_CUR), 6);
     CHECK_ERR(preadv2(fd, in, 1, 0, 0x40000000), EOPNOTSUPP);
-    CHECK_EQ(pwritev2(fd, (struct iovec[]){{"ap", 2}}, 1, 0, RWF_APPEND), 2);
+    CHECK_EQ(pwritev2(fd, (struct iovec[]){ { "ap", 2 } }, 1, 0, RWF_APPEND), 2);
     CHECK_EQ(pread(fd, c, 8, 0), 8);
     CHECK(memcmp(c, "onetwoap", 8) == 0);
-    CHECK_EQ(pwritev2(fd, (struct iovec[]){{"s", 1}}, 1, 0, RWF_DSYNC), 1);
+    CHECK_EQ(pwritev2(fd, (struct iovec[]){ { "s", 1 } }, 1, 0, RWF_DSYNC), 1);
     CHECK_ERR(preadv(fd, in, 1, -1), EINVAL);
     close(fd);
 }
@@ -162,7 +162,7 @@ static void errors(void)
 static void nowait(void)
 {
     char buf[8];
-    struct iovec v = {buf, sizeof buf};
+    struct iovec v = { buf, sizeof buf };
     int p[2];
 
     CHECK_EQ(pipe(p), 0);

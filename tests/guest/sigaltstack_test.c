@@ -33,7 +33,7 @@ static void inner(int sig)
 static void outer(int sig, siginfo_t *si, void *uc)
 {
     char here;
-    stack_t ss, other = {.ss_sp = area, .ss_size = SIZE};
+    stack_t ss, other = { .ss_sp = area, .ss_size = SIZE };
     (void)sig, (void)si;
     where1 = (long)&here;
     in_frame = ((ucontext_t *)uc)->uc_stack;
@@ -47,15 +47,15 @@ static void outer(int sig, siginfo_t *si, void *uc)
 
 static void install(int flags)
 {
-    struct sigaction sa = {.sa_sigaction = outer, .sa_flags = SA_SIGINFO | flags};
+    struct sigaction sa = { .sa_sigaction = outer, .sa_flags = SA_SIGINFO | flags };
     CHECK_EQ(sigaction(SIGUSR1, &sa, NULL), 0);
-    struct sigaction sb = {.sa_handler = inner, .sa_flags = SA_ONSTACK};
+    struct sigaction sb = { .sa_handler = inner, .sa_flags = SA_ONSTACK };
     CHECK_EQ(sigaction(SIGUSR2, &sb, NULL), 0);
 }
 
 static void used_and_nested(void)
 {
-    stack_t ss = {.ss_sp = area, .ss_size = SIZE}, old;
+    stack_t ss = { .ss_sp = area, .ss_size = SIZE }, old;
     CHECK_EQ(sigaltstack(&ss, NULL), 0);
     CHECK_EQ(sigaltstack(NULL, &old), 0);
     CHECK_EQ(old.ss_flags, 0);
@@ -75,7 +75,7 @@ static void used_and_nested(void)
 
 static void autodisarm(void)
 {
-    stack_t ss = {.ss_sp = area, .ss_size = SIZE, .ss_flags = (int)SS_AUTODISARM}, old;
+    stack_t ss = { .ss_sp = area, .ss_size = SIZE, .ss_flags = (int)SS_AUTODISARM }, old;
     CHECK_EQ(sigaltstack(&ss, NULL), 0);
     install(SA_ONSTACK);
     raise(SIGUSR1);
@@ -96,9 +96,9 @@ static void autodisarm(void)
 
 static void errors(void)
 {
-    stack_t ss = {.ss_sp = area, .ss_size = 1024}, old;
+    stack_t ss = { .ss_sp = area, .ss_size = 1024 }, old;
     CHECK_ERR(sigaltstack(&ss, NULL), ENOMEM);
-    ss = (stack_t){.ss_sp = area, .ss_size = SIZE, .ss_flags = 8};
+    ss = (stack_t){ .ss_sp = area, .ss_size = SIZE, .ss_flags = 8 };
     CHECK_ERR(sigaltstack(&ss, NULL), EINVAL);
     CHECK_ERR(sigaltstack((void *)8, NULL), EFAULT);
     CHECK_ERR(sigaltstack(NULL, (void *)8), EFAULT);
@@ -129,13 +129,13 @@ static __attribute__((noinline)) int eat(int depth)
 
 static int overflow_child(int with_stack)
 {
-    struct rlimit core = {0, 0};
+    struct rlimit core = { 0, 0 };
     setrlimit(RLIMIT_CORE, &core);
     pid_t pid = fork();
     if (pid == 0) {
-        stack_t ss = {.ss_sp = area, .ss_size = SIZE, .ss_flags = with_stack ? 0 : SS_DISABLE};
-        struct sigaction sa = {.sa_handler = segv_handler, .sa_flags = SA_ONSTACK};
-        struct rlimit rl = {1 << 20, 1 << 20};
+        stack_t ss = { .ss_sp = area, .ss_size = SIZE, .ss_flags = with_stack ? 0 : SS_DISABLE };
+        struct sigaction sa = { .sa_handler = segv_handler, .sa_flags = SA_ONSTACK };
+        struct rlimit rl = { 1 << 20, 1 << 20 };
         setrlimit(RLIMIT_STACK, &rl);
         sigaltstack(&ss, NULL);
         sigaction(SIGSEGV, &sa, NULL);
@@ -159,10 +159,10 @@ static void altstack_too_small(void)
         return; /* the frame may fit */
     pid_t pid = fork();
     if (pid == 0) {
-        struct rlimit core = {0, 0};
+        struct rlimit core = { 0, 0 };
         setrlimit(RLIMIT_CORE, &core);
-        stack_t ss = {.ss_sp = area + SIZE / 2, .ss_size = 2048};
-        struct sigaction sa = {.sa_handler = inner, .sa_flags = SA_ONSTACK};
+        stack_t ss = { .ss_sp = area + SIZE / 2, .ss_size = 2048 };
+        struct sigaction sa = { .sa_handler = inner, .sa_flags = SA_ONSTACK };
         CHECK_EQ(sigaltstack(&ss, NULL), 0);
         sigaction(SIGUSR1, &sa, NULL);
         raise(SIGUSR1);

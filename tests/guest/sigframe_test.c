@@ -46,7 +46,7 @@ static void look(int sig, siginfo_t *si, void *v)
 
 static void install(int sig, void (*fn)(int, siginfo_t *, void *))
 {
-    struct sigaction sa = {.sa_sigaction = fn, .sa_flags = SA_SIGINFO};
+    struct sigaction sa = { .sa_sigaction = fn, .sa_flags = SA_SIGINFO };
     CHECK_EQ(sigaction(sig, &sa, NULL), 0);
 }
 
@@ -72,8 +72,8 @@ static void registers(void)
                      "mov %%rbx, %[o0]\n\t mov %%r8, %[o1]\n\t mov %%r15, %[o5]\n\t"
                      : "=a"(ret), [fl] "=m"(flags), [mxa] "=m"(mx_after), [a] "=m"(after),
                        [sp] "=m"(rsp), [o0] "=m"(out[0]), [o1] "=m"(out[1]), [o5] "=m"(out[5])
-                     : "a"(SYS_tgkill), "D"(pid), "S"(tid), "d"((long)SIGUSR1), [x] "m"(xmm3),
-                       [mx] "m"(mx), [def] "m"(def)
+                     : "a"(SYS_tgkill), "D"(pid), "S"(tid),
+                       "d"((long)SIGUSR1), [x] "m"(xmm3), [mx] "m"(mx), [def] "m"(def)
                      : "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "xmm3",
                        "memory");
     CHECK_EQ(ret, 0);
@@ -91,9 +91,9 @@ static void registers(void)
     CHECK_EQ(seen[REG_RAX], 0);
     CHECK_EQ(seen[REG_RSP], rsp);
     CHECK_EQ(seen[REG_RCX], seen[REG_RIP]);
-    CHECK(seen[REG_EFL] & 0x400);        /* DF as it was, */
-    CHECK_EQ(entry_flags & 0x400, 0);    /* but not for the handler, */
-    CHECK(flags & 0x400);                /* and back again */
+    CHECK(seen[REG_EFL] & 0x400);     /* DF as it was, */
+    CHECK_EQ(entry_flags & 0x400, 0); /* but not for the handler, */
+    CHECK(flags & 0x400);             /* and back again */
     CHECK_EQ(seen[REG_CSGSFS] & 0xffff, 0x33);
     CHECK_EQ(seen[REG_CSGSFS] >> 48, 0x2b);
     CHECK_EQ(seen_mxcsr, 0x3f80);
@@ -149,10 +149,11 @@ static void changed(void)
     uint32_t x;
     unsigned char carry;
     install(SIGUSR1, change);
-    __asm__ volatile("mov $1, %%ebx\n\t syscall\n\t setc %[c]\n\t mov %%rbx, %[b]\n\t movd %%xmm3, %[x]"
-                     : "=a"(ret), [b] "=r"(rbx), [x] "=r"(x), [c] "=r"(carry)
-                     : "a"(SYS_tgkill), "D"(pid), "S"(tid), "d"((long)SIGUSR1)
-                     : "rbx", "rcx", "r11", "xmm3", "memory");
+    __asm__ volatile(
+        "mov $1, %%ebx\n\t syscall\n\t setc %[c]\n\t mov %%rbx, %[b]\n\t movd %%xmm3, %[x]"
+        : "=a"(ret), [b] "=r"(rbx), [x] "=r"(x), [c] "=r"(carry)
+        : "a"(SYS_tgkill), "D"(pid), "S"(tid), "d"((long)SIGUSR1)
+        : "rbx", "rcx", "r11", "xmm3", "memory");
     CHECK_EQ(ret, -900);
     CHECK_EQ(rbx, 0x77);
     CHECK_EQ(x, 0xabcdef);
@@ -257,7 +258,8 @@ static void others(void)
     CHECK_EQ(info.si_code, FPE_INTDIV);
     CHECK_EQ((uint64_t)info.si_addr, seen[REG_RIP]);
     CHECK_EQ(seen[REG_TRAPNO], 0);
-    __asm__ volatile("lea 1f(%%rip), %%rax\n\t mov %%rax, %0\n\t ud2\n 1:" : "=m"(skip_to)::"rax", "memory");
+    __asm__ volatile("lea 1f(%%rip), %%rax\n\t mov %%rax, %0\n\t ud2\n 1:"
+                     : "=m"(skip_to)::"rax", "memory");
     CHECK_EQ(info.si_signo, SIGILL);
     CHECK_EQ(info.si_code, ILL_ILLOPN);
     CHECK_EQ((uint64_t)info.si_addr, seen[REG_RIP]);
@@ -287,7 +289,7 @@ static int ends_with(int what)
 {
     pid_t pid = fork();
     if (pid == 0) {
-        struct rlimit core = {0, 0};
+        struct rlimit core = { 0, 0 };
         setrlimit(RLIMIT_CORE, &core);
         signal(SIGSEGV, SIG_DFL);
         sigset_t s;
@@ -314,7 +316,12 @@ static int ends_with(int what)
             *nowhere = 1;
             break;
         case 5: { /* no restorer */
-            struct { void *h; unsigned long f; void *r; unsigned long m; } sa = {(void *)look, 4, 0, 0};
+            struct {
+                void *h;
+                unsigned long f;
+                void *r;
+                unsigned long m;
+            } sa = { (void *)look, 4, 0, 0 };
             syscall(SYS_rt_sigaction, SIGUSR1, &sa, NULL, 8);
             raise(SIGUSR1);
             break;

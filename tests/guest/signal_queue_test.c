@@ -27,7 +27,7 @@ static void note(int sig, siginfo_t *si, void *uc)
 
 static void catch_sig(int sig, int flags)
 {
-    struct sigaction sa = {.sa_sigaction = note, .sa_flags = SA_SIGINFO | flags};
+    struct sigaction sa = { .sa_sigaction = note, .sa_flags = SA_SIGINFO | flags };
     sigfillset(&sa.sa_mask);
     CHECK_EQ(sigaction(sig, &sa, NULL), 0);
 }
@@ -74,16 +74,16 @@ static void realtime_order(void)
     mask(SIG_BLOCK, hi, lo);
     mask(SIG_BLOCK, SIGUSR2, 0);
     n = 0;
-    CHECK_EQ(sigqueue(getpid(), hi, (union sigval){.sival_int = 1}), 0);
-    CHECK_EQ(sigqueue(getpid(), lo, (union sigval){.sival_int = 2}), 0);
-    CHECK_EQ(sigqueue(getpid(), hi, (union sigval){.sival_int = 3}), 0);
-    CHECK_EQ(sigqueue(getpid(), lo, (union sigval){.sival_int = 4}), 0);
+    CHECK_EQ(sigqueue(getpid(), hi, (union sigval){ .sival_int = 1 }), 0);
+    CHECK_EQ(sigqueue(getpid(), lo, (union sigval){ .sival_int = 2 }), 0);
+    CHECK_EQ(sigqueue(getpid(), hi, (union sigval){ .sival_int = 3 }), 0);
+    CHECK_EQ(sigqueue(getpid(), lo, (union sigval){ .sival_int = 4 }), 0);
     CHECK_EQ(kill(getpid(), SIGUSR2), 0);
     sigset_t all;
     sigemptyset(&all);
     CHECK_EQ(sigprocmask(SIG_SETMASK, &all, NULL), 0);
     /* All frames are built before the first handler runs, but each mask is full: so one by one. */
-    int want[] = {SIGUSR2, lo, lo, hi, hi}, val[] = {0, 2, 4, 1, 3};
+    int want[] = { SIGUSR2, lo, lo, hi, hi }, val[] = { 0, 2, 4, 1, 3 };
     CHECK_EQ(n, 5);
     for (int i = 0; i < 5; i++) {
         CHECK_EQ(order[i], want[i]);
@@ -151,10 +151,10 @@ static void limit(void)
     pid_t pid = fork();
     if (pid == 0) {
         int sig = SIGRTMIN + 5, i, e = 0;
-        struct rlimit rl = {0, 0};
+        struct rlimit rl = { 0, 0 };
         mask(SIG_BLOCK, sig, SIGUSR1);
         CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &rl), 0);
-        CHECK_ERR(sigqueue(getpid(), sig, (union sigval){0}), EAGAIN);
+        CHECK_ERR(sigqueue(getpid(), sig, (union sigval){ 0 }), EAGAIN);
         CHECK_EQ(kill(getpid(), SIGUSR1), 0); /* standard ones go beyond */
         CHECK(pending(SIGUSR1));
         for (i = 0; i < 2; i++)
@@ -172,7 +172,7 @@ static void timedwait(void)
 {
     sigset_t s;
     siginfo_t si;
-    struct timespec zero = {0, 0}, ms = {0, 5000000}, bad = {0, 1000000000};
+    struct timespec zero = { 0, 0 }, ms = { 0, 5000000 }, bad = { 0, 1000000000 };
     sigemptyset(&s);
     sigaddset(&s, SIGUSR1);
     sigaddset(&s, SIGRTMIN + 2);
@@ -180,7 +180,7 @@ static void timedwait(void)
     CHECK_ERR(sigtimedwait(&s, &si, &zero), EAGAIN);
     CHECK_ERR(sigtimedwait(&s, &si, &ms), EAGAIN);
     CHECK_ERR(sigtimedwait(&s, &si, &bad), EINVAL);
-    sigqueue(getpid(), SIGRTMIN + 2, (union sigval){.sival_int = 42});
+    sigqueue(getpid(), SIGRTMIN + 2, (union sigval){ .sival_int = 42 });
     kill(getpid(), SIGUSR1);
     CHECK_EQ(sigwaitinfo(&s, &si), SIGUSR1);
     CHECK_EQ(si.si_code, SI_USER);
@@ -228,7 +228,12 @@ static void suspend(void)
 
 static void errors(void)
 {
-    struct { void *h; unsigned long f; void *r; unsigned long m; } sa = {0};
+    struct {
+        void *h;
+        unsigned long f;
+        void *r;
+        unsigned long m;
+    } sa = { 0 };
     unsigned long set = ~0ul, old;
     CHECK_ERR(syscall(SYS_rt_sigaction, 0, &sa, NULL, 8), EINVAL);
     CHECK_ERR(syscall(SYS_rt_sigaction, 65, &sa, NULL, 8), EINVAL);
@@ -252,7 +257,7 @@ static void errors(void)
     CHECK_ERR(syscall(SYS_tgkill, getpid(), -1, 0), EINVAL);
     CHECK_ERR(syscall(SYS_tgkill, 0x3fffffff, getpid(), 0), ESRCH);
     CHECK_ERR(syscall(SYS_tkill, 0, 0), EINVAL);
-    siginfo_t si = {.si_code = SI_USER};
+    siginfo_t si = { .si_code = SI_USER };
     CHECK_ERR(syscall(SYS_rt_sigqueueinfo, getppid(), 0, &si), EPERM);
     CHECK_EQ(syscall(SYS_rt_sigqueueinfo, getpid(), 0, &si), 0);
     CHECK_ERR(syscall(SYS_rt_sigpending, &set, 16), EINVAL);
@@ -290,7 +295,12 @@ static void flags(void)
     sigaction(SIGUSR1, NULL, &sa);
     CHECK(sa.sa_handler == SIG_DFL);
     CHECK_EQ(n, 1);
-    struct { void *h; unsigned long f; void *r; unsigned long m; } raw = {SIG_IGN, ~0ul, 0, ~0ul};
+    struct {
+        void *h;
+        unsigned long f;
+        void *r;
+        unsigned long m;
+    } raw = { SIG_IGN, ~0ul, 0, ~0ul };
     CHECK_EQ(syscall(SYS_rt_sigaction, SIGUSR1, &raw, NULL, 8), 0);
     CHECK_EQ(syscall(SYS_rt_sigaction, SIGUSR1, NULL, &raw, 8), 0);
     CHECK_EQ(raw.f, 0xdc000807ul);

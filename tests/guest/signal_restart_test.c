@@ -30,14 +30,14 @@ static void hit_and_write(int sig)
 
 static void catch_alarm(void (*fn)(int), int flags)
 {
-    struct sigaction sa = {.sa_handler = fn, .sa_flags = flags};
+    struct sigaction sa = { .sa_handler = fn, .sa_flags = flags };
     CHECK_EQ(sigaction(SIGALRM, &sa, NULL), 0);
     hits = 0;
 }
 
 static void alarm_in_ms(int ms)
 {
-    struct itimerval it = {.it_value = {ms / 1000, ms % 1000 * 1000}};
+    struct itimerval it = { .it_value = { ms / 1000, ms % 1000 * 1000 } };
     CHECK_EQ(setitimer(ITIMER_REAL, &it, NULL), 0);
 }
 
@@ -70,8 +70,8 @@ static void read_restarted(void)
 /* Never restarted after a handler, whatever SA_RESTART says. */
 static void never_restarted(void)
 {
-    struct pollfd p = {.fd = fds[0], .events = POLLIN};
-    struct timespec sec = {1, 0}, rem = {0, 0}, t0;
+    struct pollfd p = { .fd = fds[0], .events = POLLIN };
+    struct timespec sec = { 1, 0 }, rem = { 0, 0 }, t0;
     catch_alarm(hit, SA_RESTART);
     alarm_in_ms(5);
     CHECK_ERR(poll(&p, 1, 1000), EINTR);
@@ -94,7 +94,7 @@ static void wait_restarts(void)
 {
     pid_t pid = fork();
     if (pid == 0) {
-        struct timespec ts = {0, 30000000};
+        struct timespec ts = { 0, 30000000 };
         nanosleep(&ts, NULL);
         _exit(3);
     }
@@ -113,8 +113,8 @@ static void stopped_and_continued(int what)
     CHECK_EQ(pipe(out), 0);
     pid_t pid = fork();
     if (pid == 0) {
-        struct timespec ts = {0, 60000000}, t0;
-        struct pollfd p = {.fd = fds[0], .events = POLLIN};
+        struct timespec ts = { 0, 60000000 }, t0;
+        struct pollfd p = { .fd = fds[0], .events = POLLIN };
         char c = 0;
         bool ok = false;
         clock_gettime(CLOCK_MONOTONIC, &t0);
@@ -133,7 +133,7 @@ static void stopped_and_continued(int what)
     }
     char c;
     int st;
-    struct timespec nap = {0, 10000000};
+    struct timespec nap = { 0, 10000000 };
     CHECK_EQ(read(out[0], &c, 1), 1);
     nanosleep(&nap, NULL);
     CHECK_EQ(kill(pid, SIGSTOP), 0);
@@ -169,11 +169,11 @@ static void stop_poll(void)
 /* An ignored signal does not disturb a wait at all. */
 static void ignored(void)
 {
-    struct timespec ts = {0, 20000000};
+    struct timespec ts = { 0, 20000000 };
     signal(SIGALRM, SIG_IGN);
     alarm_in_ms(5);
     CHECK_EQ(nanosleep(&ts, NULL), 0);
-    struct pollfd p = {.fd = fds[0], .events = POLLIN};
+    struct pollfd p = { .fd = fds[0], .events = POLLIN };
     alarm_in_ms(5);
     CHECK_EQ(poll(&p, 1, 20), 0);
 }
@@ -182,7 +182,7 @@ static void ignored(void)
 static void ppoll_mask(void)
 {
     sigset_t blocked, none, now;
-    struct timespec sec = {1, 0};
+    struct timespec sec = { 1, 0 };
     sigemptyset(&none);
     sigemptyset(&blocked);
     sigaddset(&blocked, SIGALRM);
@@ -195,7 +195,7 @@ static void ppoll_mask(void)
     sigprocmask(SIG_BLOCK, NULL, &now);
     CHECK(sigismember(&now, SIGALRM));
     /* One that times out restores the mask too. */
-    sec = (struct timespec){0, 1000000};
+    sec = (struct timespec){ 0, 1000000 };
     CHECK_EQ(ppoll(NULL, 0, &sec, &none), 0);
     sigprocmask(SIG_BLOCK, NULL, &now);
     CHECK(sigismember(&now, SIGALRM));

@@ -52,7 +52,7 @@ static void limits(void)
     int st;
 
     CHECK_EQ(getrlimit(RLIMIT_CORE, &l), 0);
-    m = (struct rlimit){5, 4};
+    m = (struct rlimit){ 5, 4 };
     CHECK_ERR(setrlimit(RLIMIT_CORE, &m), EINVAL);
     CHECK_ERR(getrlimit(99, &l), EINVAL);
     CHECK_EQ(getrlimit(RLIMIT_SIGPENDING, &l), 0);
@@ -70,13 +70,13 @@ static void limits(void)
     m.rlim_cur = m.rlim_max;
     CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &m), 0);
     CHECK_ERR(prlimit(1 << 22, RLIMIT_CORE, NULL, &l), ESRCH);
-    m = (struct rlimit){2000000, 2000000};
+    m = (struct rlimit){ 2000000, 2000000 };
     CHECK_ERR(setrlimit(RLIMIT_NOFILE, &m), EPERM);
 }
 
 static void scheduling(void)
 {
-    struct sched_param p = {0};
+    struct sched_param p = { 0 };
     cpu_set_t set, one;
     int n, policy = sched_getscheduler(0);
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TCP over the loopback: connecting, ports, backlog, how connections end, what poll says. */
+/*
+ * TCP over the loopback: connecting, ports, backlog, how connections end, what poll says.
+ *
+ * Over 500 lines: one behaviour a function, all on the same few helpers.
+ */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -18,7 +22,7 @@
 
 static int events(int fd)
 {
-    struct pollfd p = {.fd = fd, .events = 0x3fff};
+    struct pollfd p = { .fd = fd, .events = 0x3fff };
 
     poll(&p, 1, 0);
     return p.revents;
@@ -34,7 +38,7 @@ static int settle(int fd, int want)
 
 static struct sockaddr_in addr4(const char *ip, int port)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 
     inet_pton(AF_INET, ip, &a.sin_addr);
     return a;
@@ -209,7 +213,7 @@ static void ports(void)
 
 static void six(void)
 {
-    struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_addr = in6addr_any}, got;
+    struct sockaddr_in6 a = { .sin6_family = AF_INET6, .sin6_addr = in6addr_any }, got;
     struct sockaddr_in a4;
     socklen_t n = sizeof got;
     int l = socket(AF_INET6, SOCK_STREAM, 0), c, s, port, on = 1, f;
@@ -351,7 +355,7 @@ static void fin(void)
 
 static void reset(void)
 {
-    struct linger lg = {1, 0};
+    struct linger lg = { 1, 0 };
     int s[2], e, all = IN | OUT | POLLHUP | POLLERR | POLLRDHUP;
     socklen_t n = sizeof e;
     char c;
@@ -387,7 +391,7 @@ static void reset(void)
 
     pair(s); /* by connecting to nothing */
     {
-        struct sockaddr a = {.sa_family = AF_UNSPEC};
+        struct sockaddr a = { .sa_family = AF_UNSPEC };
 
         CHECK_EQ(connect(s[1], &a, sizeof a), 0);
         CHECK_EQ(settle(s[0], all), all);
@@ -542,7 +546,7 @@ static void urgent(void)
 
 static void timeout(void)
 {
-    struct timeval tv = {.tv_usec = 10000};
+    struct timeval tv = { .tv_usec = 10000 };
     int s[2];
     char c;
 

@@ -12,7 +12,7 @@
 
 static void nap(long ms)
 {
-    struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
+    struct timespec ts = { ms / 1000, ms % 1000 * 1000000 };
     nanosleep(&ts, NULL);
 }
 
@@ -63,7 +63,8 @@ static void robust_thread(void)
 
 static void robust_process(void)
 {
-    pthread_mutex_t *m = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pthread_mutex_t *m = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                              0);
     CHECK(m != MAP_FAILED);
     robust_init(m, 1);
     int p[2];
@@ -200,7 +201,7 @@ static void *victim(void *arg)
 
 static void storm(void)
 {
-    struct sigaction sa = {.sa_handler = count};
+    struct sigaction sa = { .sa_handler = count };
     pthread_t th;
     void *bad;
     sigset_t s;
@@ -211,7 +212,7 @@ static void storm(void)
     sigaddset(&s, sig);
     pthread_sigmask(SIG_BLOCK, &s, NULL);
     for (int i = 0; i < n; i++)
-        CHECK_EQ(pthread_sigqueue(th, sig, (union sigval){0}), 0);
+        CHECK_EQ(pthread_sigqueue(th, sig, (union sigval){ 0 }), 0);
     for (int i = 0; i < 2000 && seen < n; i++)
         nap(1);
     CHECK_EQ(seen, n);

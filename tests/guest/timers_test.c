@@ -25,32 +25,33 @@ static void hit(int sig, siginfo_t *si, void *uc)
 
 static void catch_sig(int sig)
 {
-    struct sigaction sa = {.sa_sigaction = hit, .sa_flags = SA_SIGINFO};
+    struct sigaction sa = { .sa_sigaction = hit, .sa_flags = SA_SIGINFO };
     CHECK_EQ(sigaction(sig, &sa, NULL), 0);
     hits = 0;
 }
 
 static long long now_ns(clockid_t id)
 {
-    struct timespec ts = {0};
+    struct timespec ts = { 0 };
     CHECK_EQ(syscall(SYS_clock_gettime, id, &ts), 0);
     return ts.tv_sec * 1000000000ll + ts.tv_nsec;
 }
 
 static void nap(long ns)
 {
-    struct timespec ts = {ns / 1000000000, ns % 1000000000};
+    struct timespec ts = { ns / 1000000000, ns % 1000000000 };
     while (nanosleep(&ts, &ts) && errno == EINTR)
         ;
 }
 
 static void clocks(void)
 {
-    const int ids[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW, CLOCK_BOOTTIME,
-                       CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE, CLOCK_TAI};
+    const int ids[] = { CLOCK_REALTIME, CLOCK_MONOTONIC,       CLOCK_MONOTONIC_RAW,
+                        CLOCK_BOOTTIME, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE,
+                        CLOCK_TAI };
     for (unsigned i = 0; i < sizeof ids / sizeof ids[0]; i++) {
         long long a = now_ns(ids[i]);
-        struct timespec res = {5, 5};
+        struct timespec res = { 5, 5 };
         CHECK_EQ(syscall(SYS_clock_getres, ids[i], &res), 0);
         CHECK_EQ(res.tv_sec, 0);
         CHECK_EQ(syscall(SYS_clock_getres, ids[i], NULL), 0);
@@ -91,28 +92,28 @@ static void cpu_clocks(void)
 
 static void sleeps(void)
 {
-    struct timespec ts, rem = {7, 7};
+    struct timespec ts, rem = { 7, 7 };
     long long a = now_ns(CLOCK_MONOTONIC);
-    ts = (struct timespec){0, 3000000};
+    ts = (struct timespec){ 0, 3000000 };
     CHECK_EQ(nanosleep(&ts, &rem), 0);
     CHECK(now_ns(CLOCK_MONOTONIC) - a >= 3000000);
     CHECK_EQ(rem.tv_sec, 7); /* untouched */
-    const int ids[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME};
+    const int ids[] = { CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME };
     for (int i = 0; i < 3; i++) {
         clock_gettime(ids[i], &ts);
         long long until = ts.tv_sec * 1000000000ll + ts.tv_nsec + 2000000;
-        ts = (struct timespec){until / 1000000000, until % 1000000000};
+        ts = (struct timespec){ until / 1000000000, until % 1000000000 };
         CHECK_EQ(clock_nanosleep(ids[i], TIMER_ABSTIME, &ts, NULL), 0);
         CHECK(now_ns(ids[i]) >= until);
-        ts = (struct timespec){1, 0}; /* long past */
+        ts = (struct timespec){ 1, 0 }; /* long past */
         CHECK_EQ(clock_nanosleep(ids[i], TIMER_ABSTIME, &ts, NULL), 0);
     }
-    ts = (struct timespec){0, 1000000000};
+    ts = (struct timespec){ 0, 1000000000 };
     CHECK_ERR(nanosleep(&ts, NULL), EINVAL);
-    ts = (struct timespec){-1, 0};
+    ts = (struct timespec){ -1, 0 };
     CHECK_ERR(nanosleep(&ts, NULL), EINVAL);
     CHECK_ERR(syscall(SYS_nanosleep, 8, NULL), EFAULT);
-    ts = (struct timespec){0, 1};
+    ts = (struct timespec){ 0, 1 };
     CHECK_ERR(syscall(SYS_clock_nanosleep, CLOCK_THREAD_CPUTIME_ID, 0, &ts, NULL), EOPNOTSUPP);
     CHECK_ERR(syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC_RAW, 0, &ts, NULL), EOPNOTSUPP);
     CHECK_ERR(syscall(SYS_clock_nanosleep, 77, 0, &ts, NULL), EINVAL);
@@ -120,7 +121,7 @@ static void sleeps(void)
 
 static void itimers(void)
 {
-    struct itimerval it = {.it_value = {100, 0}}, old;
+    struct itimerval it = { .it_value = { 100, 0 } }, old;
     catch_sig(SIGALRM);
     CHECK_EQ(setitimer(ITIMER_REAL, &it, NULL), 0);
     CHECK_EQ(getitimer(ITIMER_REAL, &old), 0);
@@ -128,15 +129,15 @@ static void itimers(void)
     CHECK_EQ(alarm(50), 100);
     CHECK_EQ(alarm(0), 50);
     CHECK_EQ(alarm(0), 0);
-    it.it_value = (struct timeval){0, 2000};
-    it.it_interval = (struct timeval){0, 2000};
+    it.it_value = (struct timeval){ 0, 2000 };
+    it.it_interval = (struct timeval){ 0, 2000 };
     CHECK_EQ(setitimer(ITIMER_REAL, &it, &old), 0);
     CHECK_EQ(old.it_value.tv_sec, 0);
     for (int i = 0; i < 1000 && hits < 4; i++)
         nap(1000000);
     CHECK(hits >= 4);
     CHECK_EQ(last_code, SI_KERNEL);
-    it = (struct itimerval){0};
+    it = (struct itimerval){ 0 };
     CHECK_EQ(setitimer(ITIMER_REAL, &it, &old), 0);
     CHECK_EQ(old.it_interval.tv_usec, 2000);
     int h = hits;
@@ -150,9 +151,9 @@ static void itimers(void)
 
 static void cpu_itimers(void)
 {
-    const int which[] = {ITIMER_PROF, ITIMER_VIRTUAL}, sig[] = {SIGPROF, SIGVTALRM};
+    const int which[] = { ITIMER_PROF, ITIMER_VIRTUAL }, sig[] = { SIGPROF, SIGVTALRM };
     for (int i = 0; i < 2; i++) {
-        struct itimerval it = {.it_value = {0, 10000}}, old;
+        struct itimerval it = { .it_value = { 0, 10000 } }, old;
         catch_sig(sig[i]);
         CHECK_EQ(setitimer(which[i], &it, NULL), 0);
         nap(15000000);
@@ -170,9 +171,10 @@ static void cpu_itimers(void)
 
 static void posix_timers(void)
 {
-    struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN,
-                          .sigev_value.sival_int = 77};
-    struct itimerspec its = {.it_value = {0, 1000000}}, old;
+    struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL,
+                           .sigev_signo = SIGRTMIN,
+                           .sigev_value.sival_int = 77 };
+    struct itimerspec its = { .it_value = { 0, 1000000 } }, old;
     timer_t id;
     catch_sig(SIGRTMIN);
     CHECK_EQ(timer_create(CLOCK_MONOTONIC, &ev, &id), 0);
@@ -190,10 +192,10 @@ static void posix_timers(void)
     sigemptyset(&s);
     sigaddset(&s, SIGRTMIN);
     sigprocmask(SIG_BLOCK, &s, NULL);
-    its.it_interval = (struct timespec){0, 1000000};
+    its.it_interval = (struct timespec){ 0, 1000000 };
     CHECK_EQ(timer_settime(id, 0, &its, NULL), 0);
     nap(25000000);
-    its = (struct itimerspec){.it_value = {1000, 0}, .it_interval = {1000, 0}};
+    its = (struct itimerspec){ .it_value = { 1000, 0 }, .it_interval = { 1000, 0 } };
     CHECK_EQ(hits, 1);
     sigprocmask(SIG_UNBLOCK, &s, NULL);
     CHECK(hits >= 2);
@@ -207,8 +209,8 @@ static void posix_timers(void)
 
 static void overrun(void)
 {
-    struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
-    struct itimerspec its = {{0, 1000000}, {0, 1000000}};
+    struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
+    struct itimerspec its = { { 0, 1000000 }, { 0, 1000000 } };
     timer_t id;
     siginfo_t si;
     sigset_t s;
@@ -227,8 +229,8 @@ static void overrun(void)
 
 static void absolute_and_silent(void)
 {
-    struct sigevent ev = {.sigev_notify = SIGEV_NONE};
-    struct itimerspec its = {0}, cur;
+    struct sigevent ev = { .sigev_notify = SIGEV_NONE };
+    struct itimerspec its = { 0 }, cur;
     timer_t id;
     CHECK_EQ(timer_create(CLOCK_MONOTONIC, &ev, &id), 0);
     its.it_value.tv_nsec = 2000000;
@@ -241,7 +243,7 @@ static void absolute_and_silent(void)
     CHECK_EQ(timer_delete(id), 0);
     catch_sig(SIGALRM);
     CHECK_EQ(timer_create(CLOCK_REALTIME, NULL, &id), 0); /* SIGALRM */
-    its.it_value = (struct timespec){1, 0};               /* long past: at once */
+    its.it_value = (struct timespec){ 1, 0 };             /* long past: at once */
     CHECK_EQ(timer_settime(id, TIMER_ABSTIME, &its, NULL), 0);
     for (int i = 0; i < 1000 && !hits; i++)
         nap(1000000);
@@ -251,11 +253,11 @@ static void absolute_and_silent(void)
 
 static void errors(void)
 {
-    struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = 99};
-    struct itimerspec its = {0};
+    struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = 99 };
+    struct itimerspec its = { 0 };
     int id;
     CHECK_ERR(syscall(SYS_timer_create, CLOCK_MONOTONIC, &ev, &id), EINVAL);
-    ev = (struct sigevent){.sigev_notify = 55, .sigev_signo = SIGUSR1};
+    ev = (struct sigevent){ .sigev_notify = 55, .sigev_signo = SIGUSR1 };
     CHECK_ERR(syscall(SYS_timer_create, CLOCK_MONOTONIC, &ev, &id), EINVAL);
     CHECK_ERR(syscall(SYS_timer_create, 77, NULL, &id), EINVAL);
     CHECK_ERR(syscall(SYS_timer_create, CLOCK_MONOTONIC_COARSE, NULL, &id), EOPNOTSUPP);
@@ -290,8 +292,12 @@ static void to_a_thread(void)
     pthread_create(&th, NULL, worker, NULL);
     while (!worker_tid)
         nap(1000000);
-    struct { long value; int signo, notify, tid; char pad[44]; } ev = {1, SIGUSR2, 4, (int)worker_tid, ""};
-    struct itimerspec its = {.it_value = {0, 1000000}};
+    struct {
+        long value;
+        int signo, notify, tid;
+        char pad[44];
+    } ev = { 1, SIGUSR2, 4, (int)worker_tid, "" };
+    struct itimerspec its = { .it_value = { 0, 1000000 } };
     catch_sig(SIGUSR2);
     CHECK_EQ(syscall(SYS_timer_create, CLOCK_MONOTONIC, &ev, &id), 0);
     CHECK_EQ(syscall(SYS_timer_settime, id, 0, &its, NULL), 0);
@@ -309,8 +315,8 @@ static void to_a_thread(void)
 
 static void cpu_timer(void)
 {
-    struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2};
-    struct itimerspec its = {.it_value = {0, 5000000}};
+    struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR2 };
+    struct itimerspec its = { .it_value = { 0, 5000000 } };
     timer_t id;
     catch_sig(SIGUSR2);
     CHECK_EQ(timer_create(CLOCK_PROCESS_CPUTIME_ID, &ev, &id), 0);

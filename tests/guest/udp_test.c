@@ -15,7 +15,7 @@
 
 static int events(int fd)
 {
-    struct pollfd p = {.fd = fd, .events = 0x3fff};
+    struct pollfd p = { .fd = fd, .events = 0x3fff };
 
     poll(&p, 1, 0);
     return p.revents;
@@ -23,7 +23,7 @@ static int events(int fd)
 
 static struct sockaddr_in addr4(const char *ip, int port)
 {
-    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
 
     inet_pton(AF_INET, ip, &a.sin_addr);
     return a;
@@ -161,7 +161,7 @@ static void ports(void)
 
 static void six(void)
 {
-    struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_addr = in6addr_any}, from;
+    struct sockaddr_in6 a = { .sin6_family = AF_INET6, .sin6_addr = in6addr_any }, from;
     int r = socket(AF_INET6, SOCK_DGRAM, 0), s = socket(AF_INET, SOCK_DGRAM, 0), t;
     struct sockaddr_in to;
     socklen_t n = sizeof from;
@@ -194,9 +194,13 @@ static void control(void)
     int r = bound("0.0.0.0"), s = socket(AF_INET, SOCK_DGRAM, 0), on = 1, ttl = 0, kinds = 0;
     struct sockaddr_in to = addr4("127.0.0.1", port_of(r)), from;
     char b[8], ctl[256];
-    struct iovec v = {b, sizeof b};
-    struct msghdr m = {.msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &v,
-                       .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof ctl};
+    struct iovec v = { b, sizeof b };
+    struct msghdr m = { .msg_name = &from,
+                        .msg_namelen = sizeof from,
+                        .msg_iov = &v,
+                        .msg_iovlen = 1,
+                        .msg_control = ctl,
+                        .msg_controllen = sizeof ctl };
 
     CHECK_EQ(setsockopt(r, SOL_IP, IP_PKTINFO, &on, sizeof on), 0);
     CHECK_EQ(setsockopt(r, SOL_IP, IP_RECVTTL, &on, sizeof on), 0);
@@ -234,7 +238,7 @@ static void control(void)
 static void options(void)
 {
     int s = socket(AF_INET, SOCK_DGRAM, 0), v = 0;
-    struct ip_mreqn join = {.imr_ifindex = 1};
+    struct ip_mreqn join = { .imr_ifindex = 1 };
     socklen_t n = sizeof v;
     unsigned char byte = 0;
 

@@ -14,7 +14,7 @@
 
 static int events(int fd)
 {
-    struct pollfd p = {.fd = fd, .events = 0x3fff};
+    struct pollfd p = { .fd = fd, .events = 0x3fff };
 
     poll(&p, 1, 0);
     return p.revents;
@@ -126,7 +126,7 @@ static void full(void)
 {
     struct sockaddr_un to;
     socklen_t n = name_of(&to, "sbx-full");
-    struct timeval tv = {.tv_usec = 10000};
+    struct timeval tv = { .tv_usec = 10000 };
     int r = bound("sbx-full", SOCK_DGRAM), c = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
     int sent = 0, status;
     pid_t pid;
@@ -181,8 +181,8 @@ static void seqpacket(void)
     struct sockaddr_un to;
     socklen_t n = name_of(&to, "sbx-seq");
     int l = bound("sbx-seq", SOCK_SEQPACKET), c = socket(AF_UNIX, SOCK_SEQPACKET, 0), a;
-    struct iovec v = {&to, 2};
-    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+    struct iovec v = { &to, 2 };
+    struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
     char b[16];
 
     CHECK_ERR(recv(c, b, 1, 0), ENOTCONN);
@@ -217,21 +217,21 @@ static void seqpacket(void)
 
 static void many(void)
 {
-    struct mmsghdr m[4] = {0};
+    struct mmsghdr m[4] = { 0 };
     struct iovec v[4];
-    struct timespec ts = {0};
+    struct timespec ts = { 0 };
     char b[4][8];
     int s[2];
 
     CHECK_EQ(socketpair(AF_UNIX, SOCK_DGRAM, 0, s), 0);
     for (int i = 0; i < 4; i++) {
-        v[i] = (struct iovec){(void *)"abcdefgh", (size_t)i + 1};
-        m[i].msg_hdr = (struct msghdr){.msg_iov = &v[i], .msg_iovlen = 1};
+        v[i] = (struct iovec){ (void *)"abcdefgh", (size_t)i + 1 };
+        m[i].msg_hdr = (struct msghdr){ .msg_iov = &v[i], .msg_iovlen = 1 };
     }
     CHECK_EQ(sendmmsg(s[0], m, 3, 0), 3);
     CHECK_EQ(m[2].msg_len, 3);
     for (int i = 0; i < 4; i++)
-        v[i] = (struct iovec){b[i], 8};
+        v[i] = (struct iovec){ b[i], 8 };
     CHECK_EQ(recvmmsg(s[1], m, 4, MSG_WAITFORONE, NULL), 3);
     CHECK_EQ(m[0].msg_len, 1);
     CHECK_EQ(m[2].msg_len, 3);

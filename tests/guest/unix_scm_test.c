@@ -22,10 +22,11 @@ union ctl {
 
 static ssize_t send_ctl(int s, int type, const void *data, size_t n, const char *text)
 {
-    struct iovec v = {(void *)text, strlen(text)};
-    union ctl c = {0};
-    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf,
-                       .msg_controllen = CMSG_SPACE(n)};
+    struct iovec v = { (void *)text, strlen(text) };
+    union ctl c = { 0 };
+    struct msghdr m = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = c.buf, .msg_controllen = CMSG_SPACE(n)
+    };
     struct cmsghdr *h = CMSG_FIRSTHDR(&m);
 
     h->cmsg_level = SOL_SOCKET;
@@ -43,10 +44,11 @@ static ssize_t recv_ctl(int s, size_t want, size_t room, int flags)
     static char text[256];
     static struct iovec v;
 
-    v = (struct iovec){text, want};
+    v = (struct iovec){ text, want };
     memset(&last_ctl, 0, sizeof last_ctl);
-    last = (struct msghdr){.msg_iov = &v, .msg_iovlen = 1, .msg_control = last_ctl.buf,
-                           .msg_controllen = room};
+    last = (struct msghdr){
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = last_ctl.buf, .msg_controllen = room
+    };
     return recvmsg(s, &last, flags);
 }
 
@@ -123,7 +125,7 @@ static void rights(void)
 static void errors(void)
 {
     int s[2], bad = 999, many[254];
-    struct ucred u = {.pid = getpid(), .uid = getuid(), .gid = getgid()};
+    struct ucred u = { .pid = getpid(), .uid = getuid(), .gid = getgid() };
 
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
     CHECK_ERR(send_ctl(s[0], SCM_RIGHTS, &bad, sizeof bad, "x"), EBADF);
@@ -171,7 +173,7 @@ static void credentials(void)
 static void pidfds(void)
 {
     struct cmsghdr *h;
-    struct pollfd p = {.events = POLLIN};
+    struct pollfd p = { .events = POLLIN };
     int s[2], on = 1;
     pid_t pid;
 

@@ -16,7 +16,7 @@
 
 static int events(int fd)
 {
-    struct pollfd p = {.fd = fd, .events = 0x3fff};
+    struct pollfd p = { .fd = fd, .events = 0x3fff };
 
     poll(&p, 1, 0);
     return p.revents;
@@ -80,8 +80,8 @@ static void pair_basics(void)
     CHECK_ERR(sendto(s[0], "x", 1, 0, (void *)buf, 2), EISCONN);
     close(s[0]);
     CHECK_EQ(read(s[1], buf, 1), 0);
-    CHECK_EQ(events(s[1]), POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLWRBAND | POLLHUP |
-                               POLLRDHUP);
+    CHECK_EQ(events(s[1]),
+             POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM | POLLWRBAND | POLLHUP | POLLRDHUP);
     CHECK_ERR(send(s[1], "x", 1, MSG_NOSIGNAL), EPIPE);
     close(s[1]);
 }
@@ -89,7 +89,8 @@ static void pair_basics(void)
 static void vectors(void)
 {
     char a[3], b[5];
-    struct iovec w[2] = {{(void *)"abc", 3}, {(void *)"defgh", 5}}, r[2] = {{a, 3}, {b, 5}};
+    struct iovec w[2] = { { (void *)"abc", 3 }, { (void *)"defgh", 5 } },
+                 r[2] = { { a, 3 }, { b, 5 } };
     int s[2];
 
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
@@ -250,7 +251,7 @@ static void paths(void)
 static void backlog(void)
 {
     int l = listener("@sbx-backlog", SOCK_STREAM, 1), c[4], a, status;
-    struct timeval tv = {.tv_usec = 20000};
+    struct timeval tv = { .tv_usec = 20000 };
     struct sockaddr_un un;
     socklen_t n = name_of(&un, "@sbx-backlog");
     pid_t pid;
@@ -338,7 +339,7 @@ static void full(void)
 
 static void timeouts(void)
 {
-    struct timeval tv = {.tv_usec = 10000};
+    struct timeval tv = { .tv_usec = 10000 };
     int s[2];
     char c;
 

@@ -135,7 +135,7 @@ static void automatic(void)
     child_exit(0);
     child_exit(0);
     CHECK_ERR(wait(NULL), ECHILD); /* waits for all, then has none */
-    struct sigaction sa = {.sa_handler = SIG_DFL, .sa_flags = SA_NOCLDWAIT};
+    struct sigaction sa = { .sa_handler = SIG_DFL, .sa_flags = SA_NOCLDWAIT };
     CHECK_EQ(sigaction(SIGCHLD, &sa, NULL), 0);
     child_exit(0);
     CHECK_ERR(wait(NULL), ECHILD);
@@ -154,7 +154,7 @@ static void on_chld(int sig, siginfo_t *si, void *uc)
 
 static void sigchld(void)
 {
-    struct sigaction sa = {.sa_sigaction = on_chld, .sa_flags = SA_SIGINFO | SA_RESTART};
+    struct sigaction sa = { .sa_sigaction = on_chld, .sa_flags = SA_SIGINFO | SA_RESTART };
     sigaction(SIGCHLD, &sa, NULL);
     pid_t pid = child_exit(12);
     CHECK_EQ(waitpid(pid, NULL, 0), pid);
@@ -179,7 +179,7 @@ static void *exit_thread(void *arg)
 
 static void *slow_thread(void *arg)
 {
-    struct timespec ts = {0, 10000000};
+    struct timespec ts = { 0, 10000000 };
     nanosleep(&ts, NULL);
     syscall(SYS_exit, (long)arg);
     return NULL;

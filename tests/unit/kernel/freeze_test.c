@@ -24,19 +24,19 @@
 #define ROUNDS 1000
 
 /* Each counts at DATA. */
-static const unsigned char computes[] = {0x48, 0xff, 0x04, 0x25, 0, 0, 0x60, 0, 0xeb, 0xf6};
-static const unsigned char calls[] = {0xb8, 39, 0, 0, 0, 0x0f, 0x05, /* getpid */
-                                      0x48, 0xff, 0x04, 0x25, 0, 0, 0x60, 0, 0xeb, 0xef};
-static const unsigned char waits[] = {0xb8, 35, 0, 0, 0, 0xbf, 0x80, 0, 0x40, 0, 0x31, 0xf6,
-                                      0x0f, 0x05, /* nanosleep({0, 20000}, NULL) */
-                                      0x48, 0xff, 0x04, 0x25, 0, 0, 0x60, 0, 0xeb, 0xe8};
+static const unsigned char computes[] = { 0x48, 0xff, 0x04, 0x25, 0, 0, 0x60, 0, 0xeb, 0xf6 };
+static const unsigned char calls[] = { 0xb8, 39,   0,    0,    0, 0x0f, 0x05, /* getpid */
+                                       0x48, 0xff, 0x04, 0x25, 0, 0,    0x60, 0, 0xeb, 0xef };
+static const unsigned char waits[] = { 0xb8, 35,   0,    0,    0, 0xbf, 0x80, 0, 0x40, 0,
+                                       0x31, 0xf6, 0x0f, 0x05, /* nanosleep({0, 20000}, NULL) */
+                                       0x48, 0xff, 0x04, 0x25, 0, 0,    0x60, 0, 0xeb, 0xe8 };
 
 static struct task *guests[GUESTS];
 static struct as_op ops[GUESTS][2];
 
 static int image(const void *code, size_t n)
 {
-    static const uint64_t nap[2] = {0, 20000};
+    static const uint64_t nap[2] = { 0, 20000 };
     int fd = memfd_create("code", 0);
     ck_assert_int_eq(ftruncate(fd, 4096), 0);
     ck_assert_int_eq(pwrite(fd, code, n, 0), (ssize_t)n);
@@ -60,11 +60,14 @@ static void start(struct task *init, unsigned i, const void *code, size_t n)
     P->ctx_regs(c)->rsp = DATA + 4096;
     t->phase = PHASE_RETURN;
     atomic_store(&t->rec, REC_OPS);
-    ops[i][0] = (struct as_op){.kind = AS_MMAP, .fd = image(code, n),
-                               .a = {CODE, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED_NOREPLACE}};
-    ops[i][1] = (struct as_op){.kind = AS_MMAP, .fd = -1,
-                               .a = {DATA, 4096, PROT_READ | PROT_WRITE,
-                                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE}};
+    ops[i][0] = (struct as_op){ .kind = AS_MMAP,
+                                .fd = image(code, n),
+                                .a = { CODE, 4096, PROT_READ | PROT_EXEC,
+                                       MAP_PRIVATE | MAP_FIXED_NOREPLACE } };
+    ops[i][1] = (struct as_op){ .kind = AS_MMAP,
+                                .fd = -1,
+                                .a = { DATA, 4096, PROT_READ | PROT_WRITE,
+                                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE } };
     P->ctx_run_ops(c, ops[i], 2);
     guests[i] = t;
 }
@@ -77,7 +80,7 @@ static void counters(uint64_t ret[GUESTS])
 
 static void begin(void)
 {
-    struct platform_config pc = {.client = &dispatch_client, .proc_fd = -1, .max_workers = 16};
+    struct platform_config pc = { .client = &dispatch_client, .proc_fd = -1, .max_workers = 16 };
     struct task *init;
     kernel.platform = P;
     kernel.max_tasks = 100;
@@ -120,7 +123,7 @@ static void wait_until_moved(const uint64_t from[GUESTS])
 
 START_TEST(a_thousand_times)
 {
-    uint64_t a[GUESTS] = {0}, b[GUESTS];
+    uint64_t a[GUESTS] = { 0 }, b[GUESTS];
     begin();
     usleep(50000);
     wait_until_moved(a);

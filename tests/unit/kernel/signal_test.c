@@ -17,7 +17,7 @@
 #define CLONE_THREAD_ALL 0x00010900ull /* VM SIGHAND THREAD */
 
 static struct task *init, *a;
-static struct lx_sigaction caught = {.handler = 0x1000};
+static struct lx_sigaction caught = { .handler = 0x1000 };
 
 static struct task *new_task(struct task *parent, uint64_t flags)
 {
@@ -49,7 +49,7 @@ static int next(struct task *t, struct lx_siginfo *info)
 
 static void rt(struct task *t, int sig, int value, int want)
 {
-    struct lx_siginfo info = {.code = SI_QUEUE, .rt.value = (uint64_t)value};
+    struct lx_siginfo info = { .code = SI_QUEUE, .rt.value = (uint64_t)value };
     ck_assert_int_eq(signal_send_group(t->group, sig, &info), want);
 }
 
@@ -113,7 +113,7 @@ START_TEST(ignored)
     signal_set_blocked(a, SIGBIT(SIGCHLD));
     signal_send_group(a->group, SIGCHLD, NULL); /* kept: there may be a handler later */
     ck_assert(a->group->pending.set == SIGBIT(SIGCHLD));
-    struct lx_sigaction ign = {.handler = LX_SIG_IGN};
+    struct lx_sigaction ign = { .handler = LX_SIG_IGN };
     signal_action(a, SIGCHLD, &ign, NULL);
     ck_assert(a->group->pending.set == 0);
     ck_assert_int_eq(signal_send_group(init->group, SIGKILL, NULL), 0);

@@ -68,7 +68,7 @@ END_TEST
 
 START_TEST(cancel_and_move)
 {
-    struct probe a = {.id = 1}, b = {.id = 2}, c = {.id = 3};
+    struct probe a = { .id = 1 }, b = { .id = 2 }, c = { .id = 3 };
 
     start();
     ktimer_init(&a.tm, fired);
@@ -94,16 +94,16 @@ END_TEST
 
 START_TEST(conversions)
 {
-    struct timespec ts = {.tv_sec = 1, .tv_nsec = 5};
+    struct timespec ts = { .tv_sec = 1, .tv_nsec = 5 };
     ktime_t k, d;
 
     ck_assert_int_eq(timespec_to_ktime(&ts, &k), 0);
     ck_assert_int_eq(k, 1000000005);
     ts.tv_nsec = 1000000000;
     ck_assert_int_eq(timespec_to_ktime(&ts, &k), -EINVAL);
-    ts = (struct timespec){.tv_sec = -1};
+    ts = (struct timespec){ .tv_sec = -1 };
     ck_assert_int_eq(timespec_to_ktime(&ts, &k), -EINVAL);
-    ts = (struct timespec){.tv_sec = INT64_MAX};
+    ts = (struct timespec){ .tv_sec = INT64_MAX };
     ck_assert_int_eq(timespec_to_ktime(&ts, &k), 0);
     ck_assert_int_eq(k, KTIME_NEVER);
     ts = ktime_to_timespec(-1);

@@ -43,15 +43,15 @@ struct both {
 };
 
 static const struct both pairs[] = {
-    {AF_INET, "127.0.0.1", false, AF_INET, "127.0.0.1", true},
-    {AF_INET, "127.0.0.1", false, AF_INET, "127.0.0.2", false},
-    {AF_INET, "0.0.0.0", false, AF_INET, "127.0.0.2", true},
-    {AF_INET6, "::", false, AF_INET, "127.0.0.1", true},
-    {AF_INET6, "::", true, AF_INET, "127.0.0.1", false},
-    {AF_INET6, "::", true, AF_INET, "0.0.0.0", false},
-    {AF_INET6, "::", true, AF_INET6, "::1", true},
-    {AF_INET6, "::1", false, AF_INET, "0.0.0.0", false},
-    {AF_INET6, "::ffff:127.0.0.1", false, AF_INET, "127.0.0.1", true},
+    { AF_INET, "127.0.0.1", false, AF_INET, "127.0.0.1", true },
+    { AF_INET, "127.0.0.1", false, AF_INET, "127.0.0.2", false },
+    { AF_INET, "0.0.0.0", false, AF_INET, "127.0.0.2", true },
+    { AF_INET6, "::", false, AF_INET, "127.0.0.1", true },
+    { AF_INET6, "::", true, AF_INET, "127.0.0.1", false },
+    { AF_INET6, "::", true, AF_INET, "0.0.0.0", false },
+    { AF_INET6, "::", true, AF_INET6, "::1", true },
+    { AF_INET6, "::1", false, AF_INET, "0.0.0.0", false },
+    { AF_INET6, "::ffff:127.0.0.1", false, AF_INET, "127.0.0.1", true },
 };
 
 START_TEST(overlaps)

@@ -40,7 +40,7 @@ static void check_at(struct ring *r, uint64_t at, size_t n)
 
 START_TEST(grows_while_wrapped)
 {
-    struct ring r = {0};
+    struct ring r = { 0 };
 
     ck_assert_uint_eq(put(&r, 0, 4000, 1 << 20), 4000);
     ck_assert_uint_eq(r.size, 4096);
@@ -59,7 +59,7 @@ END_TEST
 
 START_TEST(keeps_to_the_limit)
 {
-    struct ring r = {0};
+    struct ring r = { 0 };
 
     ck_assert_uint_eq(put(&r, 0, 10000, 6000), 6000);
     ck_assert_uint_eq(put(&r, 6000, 1, 6000), 0);
@@ -73,7 +73,7 @@ END_TEST
 
 START_TEST(random_walk)
 {
-    struct ring r = {0};
+    struct ring r = { 0 };
     unsigned seed = 7;
 
     for (int i = 0; i < 5000; i++) {
@@ -92,7 +92,7 @@ END_TEST
 
 START_TEST(without_memory)
 {
-    struct ring r = {0};
+    struct ring r = { 0 };
     uint8_t b[100];
     struct iter it;
 
@@ -108,7 +108,7 @@ END_TEST
 
 START_TEST(messages)
 {
-    struct recv_req r = {0};
+    struct recv_req r = { 0 };
     uint64_t done = 0;
     char in[] = "hello", out[8] = "";
     struct iter it;

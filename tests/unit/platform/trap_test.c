@@ -50,9 +50,9 @@ static void nothing_owner(void *owner)
     (void)owner;
 }
 
-static const struct platform_client client = { .event = on_event, .drain = nothing,
-                                               .owner_ref = nothing_owner,
-                                               .owner_put = nothing_owner };
+static const struct platform_client client = {
+    .event = on_event, .drain = nothing, .owner_ref = nothing_owner, .owner_put = nothing_owner
+};
 
 /* The next event, whoever it is of; -1 after ten seconds. */
 static int next_event(struct ctx **ret)
@@ -83,10 +83,14 @@ static int next_event(struct ctx **ret)
 static struct ctx *start_guest(const void *code, size_t n, struct aspace **ret_as)
 {
     struct as_op ops[3] = {
-        { .kind = AS_MMAP, .fd = -1, .a = { CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-                                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE } },
-        { .kind = AS_MMAP, .fd = -1, .a = { DATA, 8192, PROT_READ | PROT_WRITE,
-                                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE } },
+        { .kind = AS_MMAP,
+          .fd = -1,
+          .a = { CODE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE } },
+        { .kind = AS_MMAP,
+          .fd = -1,
+          .a = { DATA, 8192, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE } },
         { .kind = AS_SET_FS, .fd = -1 },
     };
     struct ctx *c, *same;
@@ -114,8 +118,8 @@ static void begin(void)
 }
 
 /* loop: mov $39,%eax; syscall; inc %rbx; jmp loop */
-static const unsigned char loop_getpid[] = { 0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0x48, 0xff, 0xc3,
-                                             0xeb, 0xf4 };
+static const unsigned char loop_getpid[] = { 0xb8, 39,   0,    0,    0,    0x0f,
+                                             0x05, 0x48, 0xff, 0xc3, 0xeb, 0xf4 };
 
 START_TEST(calls_are_answered)
 {
@@ -169,10 +173,11 @@ START_TEST(kick_and_native)
     /* loop: inc %rbx; jmp loop */
     static const unsigned char spin[] = { 0x48, 0xff, 0xc3, 0xeb, 0xfb };
     /* mmap(0, 4096, 3, 0x22, -1, 0) runs natively; then getpid */
-    static const unsigned char map[] = { 0x31, 0xff, 0xbe, 0, 0x10, 0, 0, 0xba, 3, 0, 0, 0,
-                                         0x41, 0xba, 0x22, 0, 0, 0, 0x49, 0xc7, 0xc0, 0xff, 0xff,
-                                         0xff, 0xff, 0x45, 0x31, 0xc9, 0xb8, 9, 0, 0, 0, 0x0f, 0x05,
-                                         0x48, 0x89, 0xc3, 0xb8, 39, 0, 0, 0, 0x0f, 0x05 };
+    static const unsigned char map[] = { 0x31, 0xff, 0xbe, 0,    0x10, 0,    0,    0xba, 3,
+                                         0,    0,    0,    0x41, 0xba, 0x22, 0,    0,    0,
+                                         0x49, 0xc7, 0xc0, 0xff, 0xff, 0xff, 0xff, 0x45, 0x31,
+                                         0xc9, 0xb8, 9,    0,    0,    0,    0x0f, 0x05, 0x48,
+                                         0x89, 0xc3, 0xb8, 39,   0,    0,    0,    0x0f, 0x05 };
     struct aspace *as;
     struct ctx *c, *e;
 
@@ -274,8 +279,9 @@ START_TEST(many_wait)
 
         all[i] = P->ctx_new_child(c, AS_CLONE_VM | AS_CLONE_THREAD);
         P->ctx_set_owner(all[i], &last);
-        op = (struct as_op){ .kind = AS_CLONE, .fd = -1, .child = all[i],
-                             .a = { AS_CLONE_VM | AS_CLONE_THREAD } };
+        op = (struct as_op){
+            .kind = AS_CLONE, .fd = -1, .child = all[i], .a = { AS_CLONE_VM | AS_CLONE_THREAD }
+        };
         P->ctx_run_ops(c, &op, 1);
         while (left-- > 0)
             ck_assert_int_ge(next_event(&e), 0);
@@ -295,7 +301,8 @@ START_TEST(many_wait)
     /* operations of a parked one: it is made to ring again first */
     for (int i = 0; i < N; i++)
         P->ctx_park(all[i]);
-    op = (struct as_op){ .kind = AS_MMAP, .fd = -1,
+    op = (struct as_op){ .kind = AS_MMAP,
+                         .fd = -1,
                          .a = { 0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS } };
     P->ctx_run_ops(all[0], &op, 1);
     ck_assert_int_eq(next_event(&e), EV_OPS);
@@ -325,8 +332,9 @@ START_TEST(frozen_copy)
 
         all[i] = P->ctx_new_child(all[0], AS_CLONE_VM | AS_CLONE_THREAD);
         P->ctx_set_owner(all[i], &last);
-        op = (struct as_op){ .kind = AS_CLONE, .fd = -1, .child = all[i],
-                             .a = { AS_CLONE_VM | AS_CLONE_THREAD } };
+        op = (struct as_op){
+            .kind = AS_CLONE, .fd = -1, .child = all[i], .a = { AS_CLONE_VM | AS_CLONE_THREAD }
+        };
         P->ctx_run_ops(all[0], &op, 1);
         while (left-- > 0)
             ck_assert_int_ge(next_event(&e), 0);

@@ -23,7 +23,7 @@ static void setup(void)
     t->group = calloc(1, sizeof *t->group);
     t->files = files_new();
     for (int i = 0; i < RLIM_NLIMITS; i++)
-        t->group->rlim[i] = (struct rlimit){RLIM_INFINITY, RLIM_INFINITY};
+        t->group->rlim[i] = (struct rlimit){ RLIM_INFINITY, RLIM_INFINITY };
 }
 
 static ssize_t rd(struct file *f, char *buf, size_t n)
