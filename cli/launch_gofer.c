@@ -15,6 +15,7 @@
 
 #include "cli/error.h"
 #include "cli/launch.h"
+#include "cli/sanitize.h"
 
 #define OPEN_RECURSIVE 0x8000 /* AT_RECURSIVE */
 
@@ -64,7 +65,10 @@ void gofer_child(const struct launch *l, const struct launch_fds *f, struct spaw
     keep[nkeep++] = f->gofer_sock[0];
     if (f->ring >= 0)
         keep[nkeep++] = f->ring;
+    if (sanitize_report_fd() >= 0)
+        keep[nkeep++] = sanitize_report_fd();
     child_close_all_but(keep, nkeep, null_fd);
+    sanitize_to_stderr();
     const struct gofer_config cfg = { .sock = f->gofer_sock[0],
                                       .ring_fd = f->ring,
                                       .exports = exports,

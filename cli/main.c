@@ -3,6 +3,7 @@
 #include <fcntl.h>
 
 #include "cli/cli.h"
+#include "cli/sanitize.h"
 
 /*
  * A standard stream that is closed stays closed inside, but its number must not become that of a
@@ -18,5 +19,6 @@ static void hold_closed_streams(void)
 int main(int argc, char **argv)
 {
     hold_closed_streams();
+    sanitize_begin();
     return cli_main(argc, argv);
 }
