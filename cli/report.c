@@ -47,13 +47,16 @@ static void add_missing(struct report *r, const char *text, size_t n)
     char *path = clean(text, n);
     const char *home = getenv("HOME"), *shown = path;
 
-    for (unsigned i = 0; i < ARRAY_SIZE(system_dirs); i++) {
+    bool mine = home && home[0] == '/' && home[1] && path_within(path, home) &&
+                path[strlen(home)] == '/';
+
+    for (unsigned i = 0; !mine && i < ARRAY_SIZE(system_dirs); i++) {
         if (path_within(path, system_dirs[i]))
             return;
     }
     if (path[0] != '/' || strstr(path, "/.") || access(path, F_OK) < 0)
         return;
-    if (home && home[0] == '/' && home[1] && path_within(path, home) && path[strlen(home)] == '/')
+    if (mine)
         shown = xasprintf("~%s", path + strlen(home));
     char *line = xasprintf("%s is not visible; --bind %s", shown, shown);
 
