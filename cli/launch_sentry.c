@@ -99,7 +99,7 @@ static unsigned keep_descriptors(const struct launch *l, const struct launch_fds
                                  int *keep)
 {
     const int candidates[] = { f->control, f->gofer_sock[1], f->ring, f->tty_sock,
-                               l->log_fd,  l->strace_fd,     proc_fd,  sanitize_report_fd() };
+                               l->log_fd,  l->strace_fd,     proc_fd, sanitize_report_fd() };
     unsigned n = 0;
 
     for (int i = 0; i < 3; i++) {

@@ -3,8 +3,8 @@
 #pragma once
 
 #ifdef SBX_WIDE_FILTERS
-void sanitize_begin(void);    /* once, first thing in main() */
-int sanitize_report_fd(void); /* reports go there; children keep it open. -1: nowhere */
+void sanitize_begin(void);     /* once, first thing in main() */
+int sanitize_report_fd(void);  /* reports go there; children keep it open. -1: nowhere */
 void sanitize_to_stderr(void); /* for the gofer, which keeps only that */
 #else
 static inline void sanitize_begin(void)

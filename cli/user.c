@@ -88,7 +88,8 @@ static int parse(const struct view *v, const char *spec, struct user *u)
         u->gid = pw->pw_gid;
     }
     u->name = pw ? xstrdup(pw->pw_name) : NULL;
-    if (v->root != AT_FDCWD) /* on the host's tree it stays the caller's: a fresh one is put there */
+    if (v->root !=
+        AT_FDCWD) /* on the host's tree it stays the caller's: a fresh one is put there */
         u->home = pw && pw->pw_dir[0] == '/' ? xstrdup(pw->pw_dir) : "/";
     if (group && !number(group, &u->gid) && !find_group(v, group, &u->gid))
         return fail(EXIT_SBX, "--user %s: no such group; give a name of /etc/group or a number",
