@@ -79,6 +79,7 @@ enum as_op_kind {
     AS_SET_GS,
     AS_GET_FS, /* ret: the base */
     AS_GET_GS,
+    AS_RSEQ,  /* a: area, len, flags, signature */
     AS_CLOSE, /* a: a descriptor that the platform itself had opened in it */
     AS_CLONE, /* a: AS_CLONE_* flags, tls, clear_child_tid; child: from ctx_new_child(); ret: 0 */
 };

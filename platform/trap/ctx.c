@@ -121,6 +121,7 @@ struct ctx *ctx_new(struct aspace *as, struct stub *s, int wanted)
     c->index = (unsigned)index;
     c->block = block_at(as, c->index);
     c->block->index = c->index;
+    c->block->seq = 0;
     c->stub = s;
     atomic_fetch_add(&s->refs, 1);
     c->refs = 2;

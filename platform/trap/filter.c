@@ -48,6 +48,7 @@ static const struct {
     { SYS_mincore, "residency" },
     { SYS_mlock2, "under RLIMIT_MEMLOCK of the host" },
     { SYS_munlock, "undoes it" },
+    { SYS_rseq, "an area of the thread's own" },
     { SYS_membarrier, "barriers between the stub's own threads" },
     { SYS_read, "the zygote's orders; a stub holds no descriptor" },
     { SYS_sendmsg, "a new stub hands over its listener; a stub holds no socket" },

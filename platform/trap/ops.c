@@ -98,7 +98,7 @@ static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct
         [AS_MUNMAP] = SYS_munmap,   [AS_MPROTECT] = SYS_mprotect, [AS_MREMAP] = SYS_mremap,
         [AS_MADVISE] = SYS_madvise, [AS_MSYNC] = SYS_msync,       [AS_MLOCK] = SYS_mlock2,
         [AS_MUNLOCK] = SYS_munlock, [AS_MINCORE] = SYS_mincore,   [AS_MEMBARRIER] = SYS_membarrier,
-        [AS_CLOSE] = SYS_close,
+        [AS_CLOSE] = SYS_close,     [AS_RSEQ] = SYS_rseq,
     };
 
     switch (op->kind) {

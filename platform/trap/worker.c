@@ -226,15 +226,37 @@ static void on_born(struct listener *l, const struct seccomp_notif *n)
         pool_put(c);
 }
 
+/*
+ * The same event a second time: a host signal ended its notification before or after our answer
+ * (kernels without WAIT_KILLABLE_RECV, or before 6.17). Nothing is run again: what was answered is
+ * answered, what is not yet will go to the new notification.
+ */
+static bool rang_again(struct ctx *c, const struct seccomp_notif *n)
+{
+    int st = atomic_load(&c->state);
+
+    if (st == CTX_RUNNING)
+        (void)notif_send(c->stub->l, n->id, ANS_RESUME, 0, 0);
+    else if (st == CTX_HELD)
+        c->notif = n->id;
+    else
+        return false;
+    return true;
+}
+
 static void on_event(struct ctx *c, const struct seccomp_notif *n)
 {
+    uint32_t seq = (uint32_t)n->data.args[2];
     enum platform_event ev;
 
+    if (seq == c->seq && rang_again(c, n))
+        return;
     if (atomic_load(&c->state) != CTX_RUNNING || atomic_load(&c->freed)) {
         violated(c);
         return;
     }
     c->notif = n->id;
+    c->seq = seq;
     c->born_event = false;
     if (frame_take(c) < 0) {
         violated(c);

@@ -186,6 +186,18 @@ static void finish_process(struct task *t)
     file_put(exe);
 }
 
+/* For --stats: the largest process, sampled at its end. */
+static void note_peak(struct mm *mm)
+{
+    struct as_usage u;
+
+    if (kernel.platform->as_usage(mm->as, &u) < 0)
+        return;
+    lock(&kernel.tasks_lock);
+    kernel.guest_peak_rss = MAX(kernel.guest_peak_rss, u.rss);
+    unlock(&kernel.tasks_lock);
+}
+
 static void end_context(struct task *t)
 {
     lock(&kernel.tasks_lock);
@@ -266,6 +278,8 @@ long do_exit(struct task *t, int code)
     task_drop_resources(t);
     if (last)
         finish_process(t);
+    if (last && mm && kernel.stats)
+        note_peak(mm);
     end_context(t);
     if (mm)
         mm_put(mm);

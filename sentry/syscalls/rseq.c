@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * rseq: the host keeps the area, since only it knows when a thread is preempted or moved. It is
+ * registered by the caller's own context, forks inherit it and threads do not, as on Linux; a blank
+ * stub has none, so exec drops it. The cpu numbers in it are the host's, as getcpu tells them.
+ */
+#include <errno.h>
+
+#include "platform/platform.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/syscalls/table.h"
+
+#define RSEQ_UNREGISTER 1
+
+long sys_rseq(struct task *t, gaddr_t area, unsigned len, int flags, unsigned long sig)
+{
+    struct as_op *op = call_scratch(t, sizeof *op);
+
+    if (!op)
+        return -ENOMEM;
+    if (t->call.phase == 0) {
+        if (area >= kernel.platform->as_limit())
+            return flags & RSEQ_UNREGISTER ? -EINVAL : -EFAULT;
+        *op = (struct as_op){ .kind = AS_RSEQ,
+                              .fd = -1,
+                              .a = { area, len, (uint64_t)(unsigned)flags, (uint32_t)sig } };
+        t->call.phase = 1;
+        return call_ops(t, op, 1);
+    }
+    if (op->ret == 0) {
+        t->rseq = flags & RSEQ_UNREGISTER ? 0 : area;
+        t->rseq_len = len;
+        t->rseq_sig = (uint32_t)sig;
+    }
+    return op->ret;
+}
