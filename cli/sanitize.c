@@ -49,9 +49,15 @@ void sanitize_begin(void)
     report_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, REPORT_FD);
     if (report_fd < 0)
         report_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    sanitize_child();
+    __sanitizer_symbolize_pc((void *)(uintptr_t)sanitize_begin, "%f", text, sizeof text);
+}
+
+/* The descriptor is remembered for one process id. */
+void sanitize_child(void)
+{
     if (report_fd >= 0)
         __sanitizer_set_report_fd((void *)(intptr_t)report_fd);
-    __sanitizer_symbolize_pc((void *)(uintptr_t)sanitize_begin, "%f", text, sizeof text);
 }
 
 int sanitize_report_fd(void)

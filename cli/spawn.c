@@ -28,6 +28,7 @@
 #include "cli/control.h"
 #include "cli/error.h"
 #include "cli/launch.h"
+#include "cli/sanitize.h"
 
 #define INSIDE_ID 1u /* the number that the lone id has in its map; not 0, which means something */
 
@@ -176,6 +177,7 @@ void child_begin(struct spawn *sp)
     sigset_t none;
     char c;
 
+    sanitize_child();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     sigemptyset(&none);
     for (int sig = 1; sig < NSIG; sig++)

@@ -171,8 +171,7 @@ void ops_send(struct ctx *c)
         b[nb++] = (struct block_op){ .nr = SYS_close, .always = 1, .a = { (uint64_t)l.theirs[i] } };
     __atomic_store_n(&c->block->nops, nb, __ATOMIC_RELAXED);
     atomic_fetch_add(&trap.st.ops, nb);
-    atomic_store(&c->state, CTX_OPS);
-    answer(c, ANS_OPS);
+    answer(c, CTX_OPS, ANS_OPS);
 }
 
 void ops_done(struct ctx *c)

@@ -218,7 +218,7 @@ void worker_block_begin(void);
 void worker_block_end(void);
 int workers_start(void);
 void workers_stop(void);
-void answer(struct ctx *c, int64_t val);
+void answer(struct ctx *c, enum ctx_state next, int64_t val); /* c is in that state then */
 void ctx_resume(struct ctx *c);
 void ctx_park(struct ctx *c);
 void ctx_stop_waiting(struct ctx *c);

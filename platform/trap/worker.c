@@ -42,10 +42,18 @@ static int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t erro
     return ioctl(l->fd, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0 ? -errno : 0;
 }
 
-void answer(struct ctx *c, int64_t val)
+/*
+ * The state is what hands c over: whoever gets the next bell reads it first. So nothing of c is
+ * looked at behind the store, although the bell cannot come before the answer.
+ */
+void answer(struct ctx *c, enum ctx_state next, int64_t val)
 {
+    struct listener *l = c->stub->l;
+    uint64_t id = c->notif;
+
+    atomic_store(&c->state, next);
     /* ENOENT: its thread was killed; the reaper will say so. */
-    (void)notif_send(c->stub->l, c->notif, val, 0, 0);
+    (void)notif_send(l, id, val, 0, 0);
 }
 
 void ctx_unpark(struct ctx *c, uint32_t ans)
@@ -75,20 +83,20 @@ void ctx_resume(struct ctx *c)
     ctx_stop_waiting(c);
     parked = atomic_load(&c->state) == CTX_PARKED;
     frame_put(c);
-    atomic_store(&c->state, CTX_RUNNING);
-    if (parked)
+    if (parked) {
+        atomic_store(&c->state, CTX_RUNNING);
         ctx_unpark(c, ANS_RESUME);
-    else
-        answer(c, ANS_RESUME);
+    } else {
+        answer(c, CTX_RUNNING, ANS_RESUME);
+    }
 }
 
 /* The notification goes, so that the kernel's list stays short; the blob sleeps in its block. */
 void ctx_park_now(struct ctx *c)
 {
     __atomic_store_n(&c->block->park, 0, __ATOMIC_RELEASE);
-    atomic_store(&c->state, CTX_PARKED);
     atomic_fetch_add(&trap.st.parks, 1);
-    answer(c, ANS_PARK);
+    answer(c, CTX_PARKED, ANS_PARK);
 }
 
 static void park_locked(struct ctx *c)
@@ -129,7 +137,7 @@ void ctx_exit(struct ctx *c)
     if (parked)
         ctx_unpark(c, ANS_EXIT);
     else
-        answer(c, ANS_EXIT);
+        answer(c, CTX_HELD, ANS_EXIT);
     ctx_free(c);
 }
 
