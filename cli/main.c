@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The program: hands over to the front end, which is a library so that tests can link it. */
-#include "cli/cli.h"
+#include <fcntl.h>
 
-#ifdef SBX_WIDE_FILTERS
-/* What the front end allocates lives as long as its process (cli/error.h): that is no leak. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
+#include "cli/cli.h"
+#include "cli/sanitize.h"
+
+/*
+ * A standard stream that is closed stays closed inside, but its number must not become that of a
+ * descriptor of ours. What comes through an exec is never close-on-exec: that marks the stopgap.
+ */
+static void hold_closed_streams(void)
 {
-    return "detect_leaks=0";
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            (void)open("/dev/null", O_RDWR | O_CLOEXEC);
 }
-#endif
 
 int main(int argc, char **argv)
 {
+    hold_closed_streams();
+    sanitize_begin();
     return cli_main(argc, argv);
 }
