@@ -119,7 +119,7 @@ long net_ioctl(struct task *t, struct sock *sk, unsigned cmd, uint64_t arg)
         if (get_guest(t, &r, arg) < 0)
             return -EFAULT;
         r.ifr_name[IFNAMSIZ - 1] = 0;
-        if (strcmp(r.ifr_name, "lo"))
+        if (strcmp(r.ifr_name, "lo") != 0)
             return -ENODEV;
         e = ifreq_get(cmd, &r);
         return e < 0 ? e : put_guest(t, arg, &r);

@@ -51,7 +51,7 @@ static int set_congestion(struct isock *s, const char *v, socklen_t n)
     if (n < 1)
         return -EINVAL;
     memcpy(name, v, MIN(n, (socklen_t)15));
-    if (strcmp(name, "cubic") && strcmp(name, "reno"))
+    if (strcmp(name, "cubic") != 0 && strcmp(name, "reno") != 0)
         return -ENOENT;
     strcpy(s->tcp.cc, name);
     return 0;

@@ -271,7 +271,7 @@ static void print_result(struct sx *s)
     }
     if (print_restart(s, s->ret))
         return;
-    if (s->ret < 0 && s->ret >= -4095 && strcmp(name, "getpriority")) {
+    if (s->ret < 0 && s->ret >= -4095 && strcmp(name, "getpriority") != 0) {
         sx_puts(s, "-1 ");
         sx_errno(s, (int)-s->ret);
         return;

@@ -43,7 +43,8 @@ static int parse_tmpfs(char *opts, uint32_t *mode, uint64_t *size)
             }
             if (*end)
                 return -EINVAL;
-        } else if (strncmp(o, "uid=", 4) && strncmp(o, "gid=", 4) && strncmp(o, "nr_inodes=", 10)) {
+        } else if (strncmp(o, "uid=", 4) != 0 && strncmp(o, "gid=", 4) != 0 &&
+                   strncmp(o, "nr_inodes=", 10) != 0) {
             return -EINVAL;
         }
     }

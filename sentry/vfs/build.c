@@ -235,7 +235,7 @@ static int build_one(const struct sentry_mount *m)
 
 int vfs_build(const struct sentry_config *cfg)
 {
-    if (!cfg->nmounts || strcmp(cfg->mounts[0].path, "/")) {
+    if (!cfg->nmounts || strcmp(cfg->mounts[0].path, "/") != 0) {
         struct super *sb = tmpfs_new(0755, 0);
         int r = sb ? vfs_mount(sb, NULL, 0, "tmpfs", NULL) : -ENOMEM;
 

@@ -47,7 +47,7 @@ static struct simple_xattr **find_locked(struct inode *i, const char *name, unsi
     struct simple_xattr **p = &i->xattrs;
 
     assert_locked(&i->lock);
-    for (*ret_count = 0; *p && strcmp((*p)->name, name); p = &(*p)->next)
+    for (*ret_count = 0; *p && strcmp((*p)->name, name) != 0; p = &(*p)->next)
         ++*ret_count;
     return p;
 }

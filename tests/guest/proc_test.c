@@ -337,7 +337,8 @@ static void machine(void)
     CHECK(slurp("/proc/version") > 0);
     CHECK(!strncmp(text, "Linux version ", 14));
     CHECK(slurp("/proc/mounts") > 0);
-    CHECK(strstr(text, " / ") && strstr(text, " /proc proc "));
+    /* Not " / " as well: in a chroot (natively) the root is no mount. */
+    CHECK(strstr(text, " /proc proc ") != NULL);
     CHECK(slurp("/proc/self/mountinfo") > 0);
     CHECK(strstr(text, " - proc ") != NULL);
     CHECK(slurp("/proc/filesystems") > 0);

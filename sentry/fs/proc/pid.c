@@ -254,7 +254,7 @@ struct tgroup *proc_dir_group(struct file *f)
 {
     struct inode *i = f->inode;
 
-    if (!i || !i->sb || strcmp(i->sb->type, "proc") || !S_ISDIR(i->mode) ||
+    if (!i || !i->sb || strcmp(i->sb->type, "proc") != 0 || !S_ISDIR(i->mode) ||
         pnode_of(i)->dir != &proc_pid_dir)
         return NULL;
     return pobj_of(i)->group;

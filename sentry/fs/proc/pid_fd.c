@@ -81,7 +81,7 @@ ssize_t proc_file_text(struct task *t, struct file *f, char *buf, size_t cap)
     int n;
 
     /* A memfd's dentry is in no mount, but it has a name. */
-    if (f->path.dentry && kind[0] != '/' && (f->path.mnt || S_ISREG(f->inode->mode)))
+    if (f->path.dentry && kind[0] != '/' && (f->path.mnt || (f->inode && S_ISREG(f->inode->mode))))
         return proc_path_text(t, &f->path, buf, cap);
     if (f->inode && S_ISFIFO(f->inode->mode))
         n = snprintf(text, sizeof text, "pipe:[%lu]", ino);

@@ -130,7 +130,7 @@ static int64_t child_number(const struct pdir *d, const char *name, size_t len)
     size_t skip = d->prefix ? strlen(d->prefix) : 0;
     int64_t v = 0;
 
-    if (len <= skip || len - skip > 10 || (skip && strncmp(name, d->prefix, skip)) ||
+    if (len <= skip || len - skip > 10 || (skip && strncmp(name, d->prefix, skip) != 0) ||
         (name[skip] == '0' && len > skip + 1))
         return -1;
     for (size_t k = skip; k < len; k++) {
