@@ -155,7 +155,7 @@ static long select_run(struct task *t, struct select_call *sc, const gaddr_t set
 long do_select(struct task *t, int n, gaddr_t in, gaddr_t out, gaddr_t ex, gaddr_t tv)
 {
     const gaddr_t sets[3] = { in, out, ex };
-    struct timeval limit;
+    struct timeval limit = { 0 };
     int err;
     if (t->call.phase == 0 && tv && get_guest(t, &limit, tv))
         return -EFAULT;

@@ -11,7 +11,7 @@
 
 struct collect {
     struct dirent_sink sink;
-    struct lower_list *l;
+    struct lower_list *l = NULL;
     int error;
 };
 
@@ -99,7 +99,7 @@ int overlay_list(struct task *t, struct inode *dir, struct lower_list **ret)
 int overlay_any_visible(struct task *t, struct inode *dir)
 {
     struct names *names = &mem_node(dir)->names;
-    struct lower_list *l;
+    struct lower_list *l = NULL;
     struct lower_name *n;
     size_t at = 0;
     int r = overlay_list(t, dir, &l);
