@@ -154,6 +154,9 @@ struct platform {
 
     /* A child of parent for AS_CLONE. Unused ones are freed by ctx_free. */
     struct ctx *(*ctx_new_child)(struct ctx *parent, unsigned clone_flags);
+    /* Pins c itself, where its owner may give it up at the same time (ctx_resume against EV_GONE). */
+    void (*ctx_ref)(struct ctx *c);
+    void (*ctx_unref)(struct ctx *c);
     void (*ctx_set_owner)(struct ctx *c, void *owner);
     struct aspace *(*ctx_aspace)(struct ctx *c); /* borrowed */
 
@@ -165,6 +168,7 @@ struct platform {
     int (*ctx_fpu_set)(struct ctx *c, const void *buf, size_t n);
     void (*ctx_fpu_reset)(struct ctx *c);
 
+    /* Both: when c is gone already EV_GONE is told (again) before they return. */
     void (*ctx_run_ops)(struct ctx *c, struct as_op *ops, unsigned n);
     void (*ctx_resume)(struct ctx *c);
     /* c, held, is about to wait long: the platform may keep it more cheaply until ctx_resume. A hint. */

@@ -223,9 +223,16 @@ void ctx_hash_locked(struct ctx *c, pid_t tid)
     tlist_add(&trap.tids[(unsigned)tid % TID_HASH], &c->hash_link);
 }
 
+/* From here on no event of c finds an owner: the owner may go. */
 void ctx_leave(struct ctx *c)
 {
-    if (atomic_exchange(&c->freed, true))
+    bool again;
+
+    pthread_mutex_lock(&trap.lock);
+    again = atomic_exchange(&c->freed, true);
+    c->owner = NULL;
+    pthread_mutex_unlock(&trap.lock);
+    if (again)
         return;
     if (atomic_fetch_sub(&c->stub->nlive, 1) == 1)
         stub_kill(c->stub);

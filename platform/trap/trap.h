@@ -105,6 +105,7 @@ struct ctx {
     _Atomic int refs;
     uint64_t notif;   /* id of the notification it is held by */
     uint32_t seq, uc; /* of the last event; offset of its frame */
+    bool blank;       /* made for the pool, not by a clone */
     bool born_event;  /* the frame is one that we made: answer is not looked at twice */
     struct regs regs;
     uint64_t segs; /* cs, gs, fs, ss as the frame has them */
@@ -205,7 +206,12 @@ void ops_send(struct ctx *c); /* c is held by a notification */
 void ops_done(struct ctx *c); /* results from the block into c->ops */
 bool ops_clone_seen(struct ctx *c, const struct seccomp_notif *n);
 
+/* born.c */
+void on_born(struct listener *l, const struct seccomp_notif *n);
+
 /* worker.c */
+int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint32_t flags);
+void deliver(struct ctx *c, enum platform_event ev);
 struct listener *listener_new(int fd);
 void listener_put(struct listener *l);
 void listener_ref(struct listener *l);

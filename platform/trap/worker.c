@@ -35,7 +35,7 @@ static pthread_attr_t attr;
 
 /* ---- answers ---- */
 
-static int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint32_t flags)
+int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint32_t flags)
 {
     struct seccomp_notif_resp resp = { .id = id, .val = val, .error = error, .flags = flags };
 
@@ -76,8 +76,13 @@ void ctx_stop_waiting(struct ctx *c)
     pthread_mutex_unlock(&trap.lock);
 }
 
+/*
+ * Answered, c may be held again at once, by another worker. It may also have died before its owner
+ * had it (a blank, between its maps and the switch of exec): then nobody else says so.
+ */
 void ctx_resume(struct ctx *c)
 {
+    void *owner = c->owner;
     bool parked;
 
     ctx_stop_waiting(c);
@@ -89,6 +94,8 @@ void ctx_resume(struct ctx *c)
     } else {
         answer(c, CTX_RUNNING, ANS_RESUME);
     }
+    if (atomic_load(&c->gone) && owner)
+        trap.client->event(owner, c, EV_GONE);
 }
 
 /* The notification goes, so that the kernel's list stays short; the blob sleeps in its block. */
@@ -151,87 +158,28 @@ void ctx_kick(struct ctx *c)
 
 /* ---- one notification ---- */
 
-static void deliver(struct ctx *c, enum platform_event ev)
+/* Pins the owner first: the reaper may be telling it at this moment that c is gone. */
+void deliver(struct ctx *c, enum platform_event ev)
 {
+    void *owner = NULL;
+
     if (job_took(c))
         return;
-    trap.client->event(c->owner, c, ev);
+    pthread_mutex_lock(&trap.lock);
+    if (!atomic_load(&c->gone) && c->owner) {
+        owner = c->owner;
+        trap.client->owner_ref(owner);
+    }
+    pthread_mutex_unlock(&trap.lock);
+    if (!owner)
+        return;
+    trap.client->event(owner, c, ev);
+    trap.client->owner_put(owner);
 }
 
 static void violated(struct ctx *c)
 {
     stub_kill(c->stub);
-}
-
-static struct ctx *find_unborn(uint64_t nonce)
-{
-    struct ctx *found = NULL;
-
-    pthread_mutex_lock(&trap.lock);
-    for (struct tlist *n = trap.unborn.next; n != &trap.unborn; n = n->next) {
-        struct ctx *c = tlist_entry(n, struct ctx, hash_link);
-
-        if (c->nonce == nonce) {
-            found = c;
-            break;
-        }
-    }
-    pthread_mutex_unlock(&trap.lock);
-    return found;
-}
-
-/* The first bell of a process with a channel of its own: it gets the descriptor with the answer. */
-static int give_channel(struct listener *l, struct ctx *c, uint64_t id)
-{
-    struct seccomp_notif_addfd add = { .id = id,
-                                       .flags = SECCOMP_ADDFD_FLAG_SEND,
-                                       .srcfd = (uint32_t)c->stub->as->chan_fd,
-                                       .newfd_flags = 02000000 };
-
-    return ioctl(l->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno : 0;
-}
-
-static bool has_channel(const struct ctx *c)
-{
-    return !(c->clone_flags & AS_CLONE_VM);
-}
-
-static void on_born(struct listener *l, const struct seccomp_notif *n)
-{
-    struct ctx *c;
-    bool second = n->data.args[2] == 1;
-
-    if (n->data.args[1] == 0 || !(c = find_unborn(n->data.args[1])) ||
-        atomic_load(&c->state) != (second ? CTX_CHANNEL : CTX_UNBORN) ||
-        (second && c->tid != (pid_t)n->pid)) {
-        (void)notif_send(l, n->id, 0, -ENOSYS, 0);
-        return;
-    }
-    if (!second) {
-        bool process = !(c->clone_flags & AS_CLONE_THREAD);
-
-        if (process ? stub_born(c->stub, (pid_t)n->pid) < 0 : c->stub->dead) {
-            (void)notif_send(l, n->id, 0, -ENOSYS, 0);
-            return;
-        }
-        c->tid = (pid_t)n->pid;
-        if (has_channel(c)) {
-            atomic_store(&c->state, CTX_CHANNEL);
-            (void)give_channel(l, c, n->id);
-            return;
-        }
-    }
-    pthread_mutex_lock(&trap.lock);
-    ctx_hash_locked(c, (pid_t)n->pid);
-    c->nonce = 0;
-    pthread_mutex_unlock(&trap.lock);
-    c->notif = n->id;
-    c->born_event = true;
-    atomic_store(&c->state, CTX_HELD);
-    if (c->owner || c->job)
-        deliver(c, EV_BORN);
-    else
-        pool_put(c);
 }
 
 /*

@@ -284,6 +284,7 @@ void zygote_listener_arrived(void)
         pthread_mutex_lock(&trap.lock);
         c->nonce = take_pending_locked(nonce) ? nonce : 0;
         pthread_mutex_unlock(&trap.lock);
+        c->blank = true;
         frame_make_blank(c);
         listener_start(l);
     }

@@ -154,10 +154,8 @@ static void undo(struct task *t, struct clone_state *s)
     lock(&kernel.tasks_lock);
     child->ctx = NULL;
     unlock(&kernel.tasks_lock);
-    if (c) {
-        kernel.platform->ctx_set_owner(c, NULL);
+    if (c)
         kernel.platform->ctx_free(c);
-    }
     if (!published) {
         s->child = NULL;
         task_put(child); /* the record's; task_abort takes the first one */
@@ -175,6 +173,17 @@ static void undo(struct task *t, struct clone_state *s)
         task_unlink_locked(child);
     }
     unlock(&kernel.tasks_lock);
+}
+
+/*
+ * The result of the operation is what a stub says, or what its death left there; the child may live
+ * all the same, or have died and been told so. Who is first decides: its first event, or this.
+ */
+static bool never_born(struct task *child)
+{
+    int st = BORN_NOT;
+
+    return atomic_compare_exchange_strong(&child->born, &st, BORN_UNDONE);
 }
 
 static long start(struct task *t, struct clone_state *s)
@@ -241,7 +250,7 @@ long do_clone(struct task *t, const struct clone_args *a)
         s->args = *a;
         return start(t, s);
     case MADE:
-        if (s->op.ret < 0) {
+        if (s->op.ret < 0 && never_born(s->child)) {
             undo(t, s);
             return s->op.ret == -EINTR ? -ERESTARTNOINTR : s->op.ret;
         }

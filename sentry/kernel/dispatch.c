@@ -125,17 +125,22 @@ static void start_ops(struct task *t)
     struct as_op *ops = t->call.ops;
     struct ctx *c = t->call.ops_ctx ? t->call.ops_ctx : t->ctx;
     unsigned n = t->call.nops;
-    int st = REC_OPS;
+    int sending = REC_SENDING, st = REC_OPS;
 
     t->call.ops = NULL;
     for (unsigned i = 0; i < n; i++)
         ops[i].ret = -EINTR;
     task_ref(t);
-    atomic_store(&t->rec, REC_OPS);
+    kernel.platform->ctx_ref(c);
+    atomic_store(&t->next_gone, false);
+    atomic_store(&t->rec, REC_SENDING); /* a death leaves the record, and with it ops, to us */
     if (!atomic_load(&t->ctx_gone))
         kernel.platform->ctx_run_ops(c, ops, n);
-    if (atomic_load(&t->ctx_gone) && atomic_compare_exchange_strong(&t->rec, &st, REC_READY))
+    atomic_compare_exchange_strong(&t->rec, &sending, REC_OPS);
+    if ((atomic_load(&t->ctx_gone) || atomic_load(&t->next_gone)) &&
+        atomic_compare_exchange_strong(&t->rec, &st, REC_READY))
         task_make_ready(t);
+    kernel.platform->ctx_unref(c);
     task_put(t);
 }
 
@@ -243,6 +248,8 @@ void task_return(struct task *t)
     t->phase = PHASE_RETURN;
     t->call.deadline = KTIME_NEVER;
     while (again) {
+        struct ctx *c;
+
         while (task_must_deliver(t) || atomic_load(&t->ctx_gone)) {
             int r;
 
@@ -259,19 +266,22 @@ void task_return(struct task *t)
         }
         if (freeze_park(t))
             return;
+        /* From IN_GUEST on its death may end the task, on the reaper: c and t are pinned. */
+        c = t->ctx;
+        task_ref(t);
+        kernel.platform->ctx_ref(c);
         if (enter_guest(t, &again)) {
             int where = IN_GUEST;
 
-            task_ref(t);
-            kernel.platform->ctx_resume(t->ctx);
+            kernel.platform->ctx_resume(c);
             /* its context may have died before it was resumed: then nobody else runs it */
             if (atomic_load(&t->ctx_gone) &&
                 atomic_compare_exchange_strong(&t->where, &where, IN_SENTRY)) {
                 task_return(t);
             }
-            task_put(t);
-            return;
         }
+        kernel.platform->ctx_unref(c);
+        task_put(t);
     }
 }
 
@@ -327,6 +337,8 @@ static void on_gone(struct task *t, struct ctx *c)
         bool next = t->call.ops_ctx == c;
 
         unlock(&kernel.tasks_lock);
+        if (next)
+            atomic_store(&t->next_gone, true);
         if (next && atomic_compare_exchange_strong(&t->rec, &ops, REC_READY))
             task_make_ready(t);
         return;
@@ -341,11 +353,33 @@ static void on_gone(struct task *t, struct ctx *c)
         task_make_ready(t);
 }
 
+/* The first event of a new task is lost when its maker has undone it by then (clone.c). */
+static bool is_born(struct task *t)
+{
+    int st = BORN_NOT;
+
+    return atomic_load(&t->born) == BORN_YES ||
+           atomic_compare_exchange_strong(&t->born, &st, BORN_YES) || st == BORN_YES;
+}
+
+/* The operations are done; their sender may not have come back yet. */
+static bool claim_ops(struct task *t)
+{
+    int st = REC_SENDING;
+
+    if (atomic_compare_exchange_strong(&t->rec, &st, REC_READY))
+        return true;
+    st = REC_OPS;
+    return atomic_compare_exchange_strong(&t->rec, &st, REC_READY);
+}
+
 static void on_event(void *owner, struct ctx *c, enum platform_event ev)
 {
     struct task *t = owner;
     int st;
 
+    if (!is_born(t))
+        return;
     task_ref(t);
     if (ev == EV_GONE) {
         on_gone(t, c);
@@ -353,8 +387,7 @@ static void on_event(void *owner, struct ctx *c, enum platform_event ev)
         return;
     }
     if (ev == EV_OPS) {
-        st = REC_OPS;
-        if (atomic_compare_exchange_strong(&t->rec, &st, REC_READY))
+        if (claim_ops(t))
             run_record(t);
         task_put(t);
         return;

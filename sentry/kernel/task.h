@@ -25,7 +25,16 @@ struct fs_ctx;
 struct tty;
 struct file;
 
-enum rec_state { REC_RUN, REC_QUEUED, REC_WOKEN, REC_WAITING, REC_READY, REC_OPS };
+enum rec_state {
+    REC_RUN,
+    REC_QUEUED,
+    REC_WOKEN,
+    REC_WAITING,
+    REC_READY,
+    REC_OPS,
+    REC_SENDING /* operations are being handed to the context: the record stays */
+};
+enum { BORN_NOT, BORN_YES, BORN_UNDONE };
 enum task_where { IN_SENTRY, IN_GUEST };
 enum task_phase { PHASE_CALL, PHASE_RETURN }; /* what a run of the record goes on with */
 
@@ -63,16 +72,18 @@ struct task {
     struct ctx *ctx;        /* [t] NULL: no guest context (pid 1, zombie) */
 
     /* the record */
-    _Atomic int rec;                    /* [a] enum rec_state */
-    _Atomic int where;                  /* [a] enum task_where */
-    _Atomic bool ctx_gone;              /* [a] the host ended its context */
-    uint64_t eintr_rip;                 /* [t] where the guest last went on with -EINTR of ours */
-    int phase;                          /* [t] enum task_phase */
-    struct list ready_link;             /* LOCK_READY */
-    bool parked;                        /* LOCK_READY; kept from going on while frozen (freeze.c) */
-    struct call call;                   /* [t] */
-    struct ktimer deadline;             /* armed while waiting */
-    bool in_call;                       /* [t] a system call is being carried out */
+    _Atomic int rec;        /* [a] enum rec_state */
+    _Atomic int where;      /* [a] enum task_where */
+    _Atomic bool next_gone; /* [a] the context that exec is making has ended */
+    _Atomic int born;       /* [a] BORN_*: its first event against the end of a failed clone */
+    _Atomic bool ctx_gone;  /* [a] the host ended its context */
+    uint64_t eintr_rip;     /* [t] where the guest last went on with -EINTR of ours */
+    int phase;              /* [t] enum task_phase */
+    struct list ready_link; /* LOCK_READY */
+    bool parked;            /* LOCK_READY; kept from going on while frozen (freeze.c) */
+    struct call call;       /* [t] */
+    struct ktimer deadline; /* armed while waiting */
+    bool in_call;           /* [t] a system call is being carried out */
     gaddr_t born_stack, born_settid;    /* [t] clone: what the child starts with; 0: nothing */
     long ret;                           /* [t] its result, when phase is RETURN */
     int restart;                        /* [t] ERESTART kind being decided */
