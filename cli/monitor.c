@@ -167,6 +167,28 @@ static void sentry_gone(struct monitor *m)
                     WEXITSTATUS(status)));
 }
 
+/*
+ * Without its gofer a program would go on with what it has open, and nothing else. When the sentry
+ * ends the gofer does too, so that is asked first.
+ */
+static void gofer_gone(struct monitor *m)
+{
+    struct pollfd sentry = { .fd = m->launch->sentry_pidfd, .events = POLLIN };
+    bool over = poll(&sentry, 1, 100) == 1;
+
+    if (m->launch->gofer_status >= 0)
+        on_control(m, m->launch->gofer_status); /* it may have said why */
+    if (!m->ended)
+        on_control(m, m->launch->control);
+    if (!m->ended && over)
+        sentry_gone(m);
+    if (m->ended)
+        return;
+    syscall(SYS_pidfd_send_signal, m->launch->sentry_pidfd, SIGKILL, NULL, 0);
+    proxy_leave(&m->proxy);
+    end(m, fail(EXIT_SBX, "the gofer ended early; run with --log=FILE --log-level=debug"));
+}
+
 /* Time is up: ask, then insist, then end the sentry itself. */
 static void on_deadline(struct monitor *m)
 {
@@ -220,13 +242,14 @@ static int timeout_ms(const struct monitor *m)
 
 static void loop_once(struct monitor *m)
 {
-    enum { CONTROL, GOFER, SENTRY, SIGNALS, SIDE, PROXY, COUNT = PROXY + 2 };
+    enum { CONTROL, GOFER, SENTRY, SIGNALS, SIDE, BROKER, PROXY, COUNT = PROXY + 2 };
     struct pollfd fds[COUNT] = {
         [CONTROL] = { .fd = m->launch->control, .events = POLLIN },
         [GOFER] = { .fd = m->launch->gofer_status, .events = POLLIN },
         [SENTRY] = { .fd = m->launch->sentry_pidfd, .events = POLLIN },
         [SIGNALS] = { .fd = m->signals, .events = POLLIN },
         [SIDE] = { .fd = m->side, .events = POLLIN },
+        [BROKER] = { .fd = m->launch->gofer_pidfd, .events = POLLIN },
     };
 
     proxy_poll(&m->proxy, fds + PROXY);
@@ -245,6 +268,8 @@ static void loop_once(struct monitor *m)
         on_control(m, m->launch->control);
     if (!m->ended && fds[SENTRY].revents)
         sentry_gone(m);
+    if (!m->ended && fds[BROKER].revents)
+        gofer_gone(m);
     if (!m->ended && m->deadline && now_ns() >= m->deadline)
         on_deadline(m);
 }
