@@ -11,7 +11,7 @@
 
 struct collect {
     struct dirent_sink sink;
-    struct lower_list *l = NULL;
+    struct lower_list *l;
     int error;
 };
 
