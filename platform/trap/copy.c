@@ -217,7 +217,7 @@ static int copy(struct job *j, struct ctx *const *all, unsigned n, struct ctx **
     listener_retire(old);
     set_listener(all[0]->stub, n, NULL);
     set_listener(ret[0]->stub, 1, NULL);
-    listener_put(old); /* the last one: it is closed */
+    listener_put(old);
     r = new_listener(j, all[0], n, true);
     if (r == 0)
         r = new_listener(j, ret[0], 1, false);

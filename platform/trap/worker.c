@@ -405,7 +405,8 @@ void listener_put(struct listener *l)
 {
     if (atomic_fetch_sub(&l->refs, 1) != 1)
         return;
-    close(l->fd);
+    if (l->fd >= 0)
+        close(l->fd);
     free(l);
 }
 
@@ -436,6 +437,8 @@ void listener_retire(struct listener *l)
         pthread_mutex_unlock(&trap.lock);
         poll(NULL, 0, 1);
     }
+    close(l->fd); /* at once: who led it once may hold its reference for long */
+    l->fd = -1;
 }
 
 /* ---- start and stop ---- */
