@@ -16,6 +16,14 @@ ctest --test-dir "build/$preset" -j "$(nproc)" --output-on-failure --no-tests=er
 status=$?
 # Of what passed one line each is enough; what failed is shown whole.
 grep -v -e '^ *Start ' -e '^Internal ctest' "$log"
+# Why a test was skipped: the last line that it printed.
+grep -o '[^ ]* \.*\*\*\*Skipped' "$log" | cut -d' ' -f1 | while read -r name; do
+    awk -v name="$name" '
+        / Testing: / { on = $3 == name; text = 0; reason = "" }
+        on && /^<end of output>/ { print "skipped: " name ": " (reason ? reason : "no reason given"); exit }
+        on && text && NF { reason = $0 }
+        on && /^-----/ { text = 1 }' "build/$preset/Testing/Temporary/LastTest.log"
+done
 passed=$(grep -c ' Passed ' "$log")
 skipped=$(grep -c '\*\*\*Skipped' "$log")
 failed=$(grep -c -e '\*\*\*Failed' -e '\*\*\*Timeout' -e '\*\*\*Exception' -e '\*\*\*Not Run' "$log")

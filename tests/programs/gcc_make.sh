@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # gcc and make: a project of fifty files with -j2, rebuilt once, run.
-command -v gcc >/dev/null && command -v make >/dev/null || exit 77
+command -v gcc >/dev/null && command -v make >/dev/null || { echo "gcc or make is missing"; exit 77; }
 set -e
 mkdir p && cd p
 for i in $(seq 50); do

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # git: init, commit, branch, merge, clone of a local repository, gc, blame.
-command -v git >/dev/null || exit 77
+command -v git >/dev/null || { echo "git is missing"; exit 77; }
 set -e
 export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@example.org GIT_AUTHOR_DATE='@1000000000 +0000'
 export GIT_COMMITTER_NAME=a GIT_COMMITTER_EMAIL=a@example.org GIT_COMMITTER_DATE='@1000000000 +0000'

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Node: worker threads, child processes, http over the loopback, files, timers; npm of a local tarball.
-command -v node >/dev/null || exit 77
+command -v node >/dev/null || { echo "node is missing"; exit 77; }
 set -e
 cat >t.js <<'EOF'
 const { Worker, isMainThread, parentPort, workerData } = require('worker_threads');

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # perl: processes, pipes, signals, sockets, sorting.
-command -v perl >/dev/null || exit 77
+command -v perl >/dev/null || { echo "perl is missing"; exit 77; }
 perl -e 'print join(",", map { $_ ** 2 } 1..10), "\n"'
 perl -we 'use strict; pipe(my $r, my $w); if (my $p = fork) { close $w; print "got ", <$r>; waitpid $p, 0; print $? >> 8, "\n" } else { close $r; print $w "child\n"; close $w; exit 4 }'
 perl -e '$SIG{ALRM} = sub { die "alarm\n" }; eval { alarm 1; select undef, undef, undef, 5; }; print $@'

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # The SQLite shell: 100,000 inserts in one transaction, an index, WAL, and two writers.
-command -v sqlite3 >/dev/null || exit 77
+command -v sqlite3 >/dev/null || { echo "sqlite3 is missing"; exit 77; }
 { echo 'create table t(id integer primary key, v text); begin;'
   seq 100000 | sed "s/.*/insert into t values(&, 'value &');/"
   echo 'commit; create index i on t(v); select count(*), sum(id) from t;'; } | sqlite3 a.db
