@@ -62,11 +62,12 @@ bool cred_set_groups(struct cred *c, const gid_t *groups, unsigned n)
 
 struct cred *cred_copy(const struct cred *c)
 {
-    struct cred *n = kmemdup(c, sizeof *c);
+    struct cred *n = kzalloc(sizeof *n);
 
     if (!n)
         return NULL;
-    atomic_init(&n->refs, 1);
+    atomic_init(&n->refs, 1); /* the original's count changes meanwhile */
+    memcpy((char *)n + sizeof n->refs, (const char *)c + sizeof c->refs, sizeof *c - sizeof c->refs);
     n->groups = NULL;
     if (!cred_set_groups(n, c->groups, c->ngroups)) {
         kfree(n);

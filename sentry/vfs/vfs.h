@@ -138,8 +138,10 @@ struct inode {
     uint64_t ino;                /* [I] */
     struct tlock rw;             /* directory changes, copy-up, truncate against write */
     struct lock lock;            /* LOCK_INODE; guards what follows */
-    uint32_t mode, uid, gid, nlink;
-    uint64_t rdev, size, blocks;
+    /* Written under it. One of them may be read without: the kind never changes, and a check of
+     * permission or a size that races with a change sees the one or the other. */
+    _Atomic uint32_t mode, uid, gid, nlink;
+    _Atomic uint64_t rdev, size, blocks;
     struct timespec atime, mtime, ctime, btime;
     int writers;                 /* open for writing; negative: denied (being executed) */
     struct file_locks *flocks;   /* vfs/locks.c; NULL: none */
