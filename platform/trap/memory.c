@@ -15,19 +15,55 @@
 
 #include "platform/trap/trap.h"
 
+/* A thread that has the memory: a leader that has exited before its threads has none any more. */
+static pid_t living_thread(const struct stub *s)
+{
+    for (struct tlist *n = s->ctxs.next; n != &s->ctxs; n = n->next) {
+        const struct ctx *c = tlist_entry(n, struct ctx, stub_link);
+
+        if (!atomic_load(&c->freed) && c->tid > 1)
+            return c->tid;
+    }
+    return 0;
+}
+
 pid_t aspace_pid(struct aspace *as)
 {
-    pid_t pid = 0;
+    pid_t pid = 0, any = 0;
 
     pthread_mutex_lock(&trap.lock);
     for (struct tlist *n = as->stubs.next; n != &as->stubs && !pid; n = n->next) {
         struct stub *s = tlist_entry(n, struct stub, as_link);
 
-        if (!s->dead)
-            pid = s->pid;
+        if (s->dead || s->pid <= 1)
+            continue;
+        pid = living_thread(s);
+        any = s->pid;
     }
     pthread_mutex_unlock(&trap.lock);
-    return pid;
+    return pid ? pid : any;
+}
+
+/*
+ * To or from another address space, through one of its threads. That may be on its way out just
+ * now: then it is not named a second time.
+ */
+static ssize_t vm_copy(struct aspace *as, bool write, const struct iovec *local,
+                       const struct iovec *remote)
+{
+    pid_t last = 0, pid;
+
+    while ((pid = aspace_pid(as)) > 1 && pid != last) {
+        ssize_t r = write ? process_vm_writev(pid, local, 1, remote, 1, 0)
+                          : process_vm_readv(pid, local, 1, remote, 1, 0);
+
+        if (r > 0)
+            return r;
+        if (r == 0 || errno != ESRCH)
+            break;
+        last = pid;
+    }
+    return -EFAULT;
 }
 
 static bool in_reach(gaddr_t at, size_t n)
@@ -38,30 +74,26 @@ static bool in_reach(gaddr_t at, size_t n)
 ssize_t as_read(struct aspace *as, gaddr_t from, void *to, size_t n)
 {
     struct iovec local = { to, n }, remote = { (void *)from, n };
-    pid_t pid = aspace_pid(as);
-    ssize_t r;
 
     if (n == 0)
         return 0;
-    if (pid <= 1)
-        return -EFAULT;
     if (!in_reach(from, n) && !(from >= trap.vdso && from + n <= trap.vdso + 0x4000)) {
         if (from >= trap.slot)
             return -EFAULT;
         remote.iov_len = local.iov_len = trap.slot - from;
     }
     atomic_fetch_add_explicit(&trap.st.reads, 1, memory_order_relaxed);
-    r = process_vm_readv(pid, &local, 1, &remote, 1, 0);
-    return r > 0 ? r : -EFAULT;
+    return vm_copy(as, false, &local, &remote);
 }
 
-static ssize_t write_forced(struct aspace *as, pid_t pid, gaddr_t to, const void *from, size_t n)
+static ssize_t write_forced(struct aspace *as, gaddr_t to, const void *from, size_t n)
 {
+    pid_t pid = aspace_pid(as);
     char path[32];
     int fd = atomic_load(&as->mem_fd), none = -1;
     ssize_t r;
 
-    if (fd < 0 && trap.proc_fd >= 0) {
+    if (fd < 0 && pid > 1 && trap.proc_fd >= 0) {
         snprintf(path, sizeof path, "%d/mem", (int)pid);
         fd = openat(trap.proc_fd, path, O_RDWR | O_CLOEXEC);
         if (fd >= 0 && !atomic_compare_exchange_strong(&as->mem_fd, &none, fd)) {
@@ -78,20 +110,17 @@ static ssize_t write_forced(struct aspace *as, pid_t pid, gaddr_t to, const void
 ssize_t as_write(struct aspace *as, gaddr_t to, const void *from, size_t n, bool force)
 {
     struct iovec local = { (void *)(uintptr_t)from, n }, remote = { (void *)to, n };
-    pid_t pid = aspace_pid(as);
-    ssize_t r;
 
     if (n == 0)
         return 0;
-    if (pid <= 1 || to >= trap.slot)
+    if (to >= trap.slot)
         return -EFAULT;
     if (!in_reach(to, n))
         n = remote.iov_len = local.iov_len = trap.slot - to;
     atomic_fetch_add_explicit(&trap.st.writes, 1, memory_order_relaxed);
     if (force)
-        return write_forced(as, pid, to, from, n);
-    r = process_vm_writev(pid, &local, 1, &remote, 1, 0);
-    return r > 0 ? r : -EFAULT;
+        return write_forced(as, to, from, n);
+    return vm_copy(as, true, &local, &remote);
 }
 
 static FILE *proc_file(struct aspace *as, const char *name)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Threads and processes that end: robust locks, joins, exec by a thread, kills, storms of signals. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -254,6 +255,41 @@ static void vforks(void)
     }
 }
 
+/* The first thread has left; the others' memory is still there for calls, and for a fork. */
+static void *outlives(void *arg)
+{
+    int left = open(arg, O_RDONLY), bytes = 0, status;
+    char c = 0;
+    pid_t pid;
+
+    nap(20);
+    if (left >= 0 && read(left, &c, 1) == 1 && c == 127)
+        bytes++;
+    if (access(arg, R_OK) == 0)
+        bytes++;
+    pid = fork();
+    if (pid == 0)
+        _exit(bytes);
+    if (waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == bytes)
+        bytes++;
+    _exit(bytes);
+}
+
+static void leader_first(void)
+{
+    static char self[] = "/proc/self/exe";
+    pthread_t th;
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        pthread_create(&th, NULL, outlives, self);
+        pthread_exit(NULL);
+    }
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 3);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 2 && strcmp(argv[1], "--pid") == 0)
@@ -266,5 +302,6 @@ int main(int argc, char **argv)
     RUN(storm);
     RUN(forks);
     RUN(vforks);
+    RUN(leader_first);
     DONE();
 }
