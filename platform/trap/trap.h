@@ -217,7 +217,7 @@ void listener_put(struct listener *l);
 void listener_ref(struct listener *l);
 void listener_start(struct listener *l);
 void listener_lost_stub(struct listener *l);
-void listener_retire(struct listener *l);    /* nobody receives from it any more; closed */
+void listener_retire(struct listener *l); /* nobody receives from it any more; closed */
 void ctx_unpark(struct ctx *c, uint32_t ans);
 void ctx_park_now(struct ctx *c);
 void worker_block_begin(void);

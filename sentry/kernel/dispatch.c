@@ -23,11 +23,7 @@
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/proc.h"
-#if __has_include("sentry/strace/strace.h")
 #include "sentry/strace/strace.h"
-#else
-#define strace_call(t, r) ((void)0)
-#endif
 #include "sentry/syscalls/table.h"
 
 #define RUN_AT_ONCE                                                                                \
