@@ -26,8 +26,8 @@
 #include "sentry/strace/strace.h"
 #include "sentry/syscalls/table.h"
 
-#define RUN_AT_ONCE                                                                                \
-    8 /* ready records that one drain runs before it leaves the rest to the runner */
+/* ready records that one drain runs before it leaves the rest to the runner */
+#define RUN_AT_ONCE 8
 
 static _Thread_local struct list *my_ready;
 static _Thread_local struct list ready_store;

@@ -14,8 +14,8 @@
 #include "sentry/fs/overlay/overlay.h"
 #include "sentry/kernel/alloc.h"
 
-#define NAME_COST                                                                                  \
-    20 /* bytes that a name adds to the size of its directory, as Linux's tmpfs has it */
+/* bytes that a name adds to the size of its directory, as Linux's tmpfs has it */
+#define NAME_COST 20
 
 struct change { /* of one name */
     struct inode *dir;
