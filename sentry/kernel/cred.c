@@ -60,14 +60,20 @@ bool cred_set_groups(struct cred *c, const gid_t *groups, unsigned n)
     return true;
 }
 
+void cred_lend(const struct cred *c, struct cred *ret)
+{
+    atomic_init(&ret->refs, 1); /* the original's count changes meanwhile */
+    memcpy((char *)ret + sizeof ret->refs, (const char *)c + sizeof c->refs,
+           sizeof *c - sizeof c->refs);
+}
+
 struct cred *cred_copy(const struct cred *c)
 {
     struct cred *n = kzalloc(sizeof *n);
 
     if (!n)
         return NULL;
-    atomic_init(&n->refs, 1); /* the original's count changes meanwhile */
-    memcpy((char *)n + sizeof n->refs, (const char *)c + sizeof c->refs, sizeof *c - sizeof c->refs);
+    cred_lend(c, n);
     n->groups = NULL;
     if (!cred_set_groups(n, c->groups, c->ngroups)) {
         kfree(n);

@@ -33,6 +33,8 @@ struct cred {
 struct cred *cred_new_root(void);
 /* uid 0 gets all capabilities. */
 struct cred *cred_new_user(uid_t uid, gid_t gid, const gid_t *groups, unsigned n);
+/* Fills *ret for a moment, while c is held: its groups stay c's, it is never put. */
+void cred_lend(const struct cred *c, struct cred *ret);
 struct cred *cred_copy(const struct cred *c); /* private, to be changed, then published */
 /* On a private copy; false: no memory, nothing changed. */
 bool cred_set_groups(struct cred *c, const gid_t *groups, unsigned n);

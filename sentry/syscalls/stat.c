@@ -199,12 +199,13 @@ static int check_access(struct task *t, int dfd, gaddr_t upath, int mode, int fl
 
 long sys_faccessat2(struct task *t, int dfd, gaddr_t path, int mode, int flags)
 {
-    struct cred as = *t->cred; /* lent for this run; its groups are t->cred's */
+    struct cred as;
     int r;
 
     if (mode & ~7 || flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
         return -EINVAL;
     if (!(flags & AT_EACCESS)) {
+        cred_lend(t->cred, &as);
         as.fsuid = as.uid;
         as.fsgid = as.gid;
         as.cap_effective = as.uid ? 0 : as.cap_permitted;
