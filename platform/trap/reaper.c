@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The reaper: one thread that is told of deaths of stubs (pidfds), of blanks that arrive (the
- * zygote's socket), and sees to it that the leaders of dead listeners leave. It runs records that a
- * death has made ready, like any worker.
+ * zygote's socket), and sees to it that the leaders of dead listeners leave. It is no worker:
+ * what a death makes ready is run elsewhere, because an exec may wait for a blank, which only this
+ * thread can bring.
  */
 #include <errno.h>
 #include <signal.h>
@@ -74,8 +75,6 @@ static void *reaper_main(void *arg)
     bool nudging = false;
 
     (void)arg;
-    if (trap.client->worker_start)
-        trap.client->worker_start();
     while (!atomic_load(&trap.stopping)) {
         int n = epoll_wait(trap.epoll_fd, ev, 16, nudging ? 2 : -1);
 
@@ -85,7 +84,6 @@ static void *reaper_main(void *arg)
             else
                 zygote_listener_arrived();
         }
-        trap.client->drain();
         nudging = nudge_leaders();
     }
     return NULL;

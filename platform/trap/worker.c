@@ -340,25 +340,32 @@ static void *worker_main(void *arg)
     }
 }
 
-/* A leader for l: a spare worker where there is one. Takes a reference over. */
-static void give_lead(struct listener *l)
+/* A leader for l: a spare worker where there is one. Takes a reference over, but when it fails. */
+static bool give_lead(struct listener *l)
 {
     pthread_t th;
+    bool started, had;
 
     pthread_mutex_lock(&trap.lock);
     if (trap.nspare > 0 && !trap.promote) {
         trap.promote = l;
         pthread_cond_signal(&trap.spare_cond);
         pthread_mutex_unlock(&trap.lock);
-        return;
+        return true;
     }
     trap.nworkers++;
-    atomic_store(&l->has_leader, true);
-    if (pthread_create(&th, &attr, worker_main, l) == 0) {
+    had = atomic_exchange(&l->has_leader,
+                          true); /* before the thread may say that it leads no more */
+    started = pthread_create(&th, &attr, worker_main, l) == 0;
+    if (started) {
         l->leader = th;
         pthread_detach(th);
+    } else {
+        atomic_store(&l->has_leader, had);
+        trap.nworkers--;
     }
     pthread_mutex_unlock(&trap.lock);
+    return started;
 }
 
 void worker_block_begin(void)
@@ -370,7 +377,10 @@ void worker_block_begin(void)
         return;
     w->l = NULL; /* lead() sees that it leads no more */
     listener_ref(l);
-    give_lead(l);
+    if (!give_lead(l)) { /* then its contexts wait for this one */
+        w->l = l;
+        listener_put(l);
+    }
 }
 
 void worker_block_end(void)
@@ -413,7 +423,8 @@ void listener_put(struct listener *l)
 void listener_start(struct listener *l)
 {
     listener_ref(l);
-    give_lead(l);
+    if (!give_lead(l))
+        listener_put(l); /* nobody ever answers it; the blank is missed, and asked for again */
 }
 
 void listener_lost_stub(struct listener *l)
