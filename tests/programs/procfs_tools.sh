@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # What ps, free, uptime and others read: shapes, not values.
 command -v ps >/dev/null || { echo "ps is missing"; exit 77; }
-sleep 3 & p=$!
+sleep 10 & p=$!
+until [ "$(cat /proc/$p/comm)" = sleep ]; do :; done # the fork is not yet the sleep
 ps -o comm= -p $p; ps -e >/dev/null && echo ps; ps -o stat= -p $p | cut -c1; kill $p; wait $p 2>/dev/null
 free >/dev/null && echo free; uptime >/dev/null && echo uptime; vmstat >/dev/null 2>&1 && echo vmstat
 grep -c '^processor' /proc/cpuinfo | grep -c '^[1-9]'; head -1 /proc/meminfo | cut -d: -f1
