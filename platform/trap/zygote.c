@@ -309,10 +309,11 @@ int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as)
 {
     struct timespec until;
     struct ctx *c = NULL;
+    int tries = 5;
     int r = 0;
 
     clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 10;
+    until.tv_sec += 2;
     pthread_mutex_lock(&trap.lock);
     while (!c && r == 0) {
         if (trap.npool > 0) {
@@ -329,6 +330,14 @@ int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as)
             pthread_mutex_lock(&trap.lock);
             if (trap.npool == 0)
                 r = pthread_cond_timedwait(&trap.pool_cond, &trap.lock, &until);
+            if (r && trap.npool == 0 && --tries > 0) { /* killed before it was known: another one */
+                until.tv_sec += 2;
+                r = 0;
+                if (trap.npending > 0)
+                    memmove(trap.pending, trap.pending + 1,
+                            --trap.npending * sizeof trap.pending[0]);
+                zygote_request_locked();
+            }
             pthread_mutex_unlock(&trap.lock);
             worker_block_end();
             pthread_mutex_lock(&trap.lock);
