@@ -241,7 +241,7 @@ static void forks(void)
 
 static void vforks(void)
 {
-    for (int i = 0; i < 10; i++) {
+    for (volatile int i = 0; i < 10; i++) {
         volatile int shared = 0;
         pid_t pid = vfork();
         int st;
