@@ -100,7 +100,7 @@ static int limit_write(struct task *t, struct file *f, struct iter *it, const lo
     uint64_t pos;
 
     if (file_appends(t, f))
-        pos = __atomic_load_n(&f->inode->size, __ATOMIC_RELAXED);
+        pos = atomic_load_explicit(&f->inode->size, memory_order_relaxed);
     else
         pos = (uint64_t)(off ? *off : f->pos) + t->call.done;
     if (it->left == 0)
