@@ -374,3 +374,21 @@ ssize_t vfs_read_kernel(struct task *t, struct file *f, void *buf, size_t n, lof
     iter_kernel(&it, buf, n);
     return f->ops->read(t, f, &it, &pos);
 }
+
+loff_t vfs_dir_llseek(struct task *t, struct file *f, loff_t off, int whence)
+{
+    (void)t;
+    if (whence == SEEK_CUR)
+        off += f->pos;
+    else if (whence != SEEK_SET)
+        return -EINVAL;
+    if (off < 0)
+        return -EINVAL;
+    return f->pos = off;
+}
+
+int vfs_dir_fsync(struct task *t, struct file *f, bool datasync)
+{
+    (void)t, (void)f, (void)datasync;
+    return 0;
+}

@@ -346,6 +346,10 @@ int vfs_removexattr(struct task *t, const struct path *p, const char *name);
 char *path_string_flags(struct task *t, const struct path *p, char *buf, size_t cap, bool deleted,
                         bool *ret_reached);
 
+/* File operations of directories whose positions are plain numbers and that lie in no store. */
+loff_t vfs_dir_llseek(struct task *t, struct file *f, loff_t off, int whence);
+int vfs_dir_fsync(struct task *t, struct file *f, bool datasync);
+
 /* ---- mounts ---- */
 
 /* -EROFS when the mount or its file system is read-only. */

@@ -123,29 +123,9 @@ static int gofer_readdir(struct task *t, struct file *f, struct dirent_sink *s)
     return emit_names_locked(f, dir, s);
 }
 
-static loff_t gofer_dir_llseek(struct task *t, struct file *f, loff_t off, int whence)
-{
-    (void)t;
-    if (whence == SEEK_CUR)
-        off += f->pos;
-    else if (whence != SEEK_SET)
-        return -EINVAL;
-    if (off < 0)
-        return -EINVAL;
-    return f->pos = off;
-}
-
-static int gofer_dir_fsync(struct task *t, struct file *f, bool datasync)
-{
-    (void)t;
-    (void)f;
-    (void)datasync;
-    return 0;
-}
-
 const struct file_ops gofer_dir_fops = {
     .name = "directory",
     .readdir = gofer_readdir,
-    .llseek = gofer_dir_llseek,
-    .fsync = gofer_dir_fsync,
+    .llseek = vfs_dir_llseek,
+    .fsync = vfs_dir_fsync,
 };

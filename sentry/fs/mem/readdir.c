@@ -101,26 +101,6 @@ static int mem_readdir(struct task *t, struct file *f, struct dirent_sink *s)
     return n->lower ? emit_lower(f, s) : 0;
 }
 
-static loff_t mem_dir_llseek(struct task *t, struct file *f, loff_t off, int whence)
-{
-    (void)t;
-    if (whence == SEEK_CUR)
-        off += f->pos;
-    else if (whence != SEEK_SET)
-        return -EINVAL;
-    if (off < 0)
-        return -EINVAL;
-    return f->pos = off;
-}
-
-static int mem_dir_fsync(struct task *t, struct file *f, bool datasync)
-{
-    (void)t;
-    (void)f;
-    (void)datasync;
-    return 0;
-}
-
 static void mem_dir_release(struct file *f)
 {
     overlay_list_free(f->priv);
@@ -129,7 +109,7 @@ static void mem_dir_release(struct file *f)
 const struct file_ops mem_dir_fops = {
     .name = "directory",
     .readdir = mem_readdir,
-    .llseek = mem_dir_llseek,
-    .fsync = mem_dir_fsync,
+    .llseek = vfs_dir_llseek,
+    .fsync = vfs_dir_fsync,
     .release = mem_dir_release,
 };

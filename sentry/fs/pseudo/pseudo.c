@@ -209,23 +209,10 @@ static int dir_readdir(struct task *t, struct file *f, struct dirent_sink *sink)
     return 0;
 }
 
-static loff_t dir_llseek(struct task *t, struct file *f, loff_t off, int whence)
-{
-    (void)t;
-    if (whence == SEEK_CUR)
-        off += f->pos;
-    else if (whence != SEEK_SET)
-        return -EINVAL;
-    if (off < 0)
-        return -EINVAL;
-    f->pos = off;
-    return off;
-}
-
 const struct file_ops pseudo_dir_ops = {
     .name = "pseudo directory",
     .readdir = dir_readdir,
-    .llseek = dir_llseek,
+    .llseek = vfs_dir_llseek,
 };
 
 static int link_readlink(struct task *t, struct inode *i, char *buf, size_t cap)
