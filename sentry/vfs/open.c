@@ -242,7 +242,7 @@ static struct file *open_tmpfile(struct task *t, int dfd, const char *path, unsi
 /* d, a negative dentry, is made a regular file. The directory is locked. */
 static int create_locked(struct task *t, struct path *dir, struct dentry *d, uint32_t mode)
 {
-    struct inode *di = dentry_inode(dir->dentry), *i;
+    struct inode *di = dentry_inode(dir->dentry), *i = NULL;
     int r = mnt_want_write(dir);
 
     if (r == 0)
