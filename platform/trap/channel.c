@@ -53,6 +53,7 @@ void aspace_put(struct aspace *as)
         close(as->mem_fd);
     munmap(as->chan, CHANNEL_SIZE);
     close(as->chan_fd);
+    free(atomic_load(&as->patches));
     free(as);
 }
 

@@ -169,7 +169,7 @@ int as_query(struct aspace *as, gaddr_t addr, struct as_mapping *ret)
     if (!f)
         return -ENOENT;
     while (r < 0 && fgets(line, sizeof line, f)) {
-        if (parse_mapping(line, &m) && m.end > addr) {
+        if (parse_mapping(line, &m) && m.end > addr && !patch_owns(as, m.start)) {
             *ret = m;
             r = 0;
         }
@@ -208,7 +208,7 @@ int as_each(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m,
             have = true;
         }
         if (have && (!usage || usage_line(line, &m))) {
-            r = fn(&m, arg);
+            r = patch_owns(as, m.start) ? 0 : fn(&m, arg);
             have = false;
         }
     }
