@@ -6,10 +6,12 @@ Nothing here judges: the status is 1 when a row failed under sbx and 2 when one 
 import argparse
 import fnmatch
 import os
-import shutil
 import sys
 
+import fixtures
+import idle
 import measure
+import programs
 import report
 import rows
 import sides
@@ -46,14 +48,15 @@ def wanted(row, patterns):
                                for text in (row.name, row.section) for pattern in patterns)
 
 
-def prepare(cwd):
-    """The files that the subjects look for."""
-    work = f"{cwd}/work"
-    shutil.rmtree(work, ignore_errors=True)
-    os.makedirs(work)
-    with open(f"{work}/one", "w") as out:
-        out.write("x" * 4096)
-    os.symlink("one", f"{work}/link")
+def picked_rows(place, patterns):
+    """The rows to run; of those that cannot be, a line says why."""
+    every = [*rows.start_rows(), *rows.subject_rows(place), *programs.program_rows(),
+             *idle.idle_rows()]
+    picked = [row for row in every if wanted(row, patterns)]
+    for row in picked:
+        if row.missing():
+            print(f"left out: {row.name}: {row.missing()}")
+    return [row for row in picked if not row.missing()]
 
 
 def take(row, side, run, table):
@@ -92,12 +95,12 @@ def main():
     cwd = f"{BUILD}/bench/run"
     place = rows.Place(f"{cwd}/tree", cwd, args.quick)
     measure.be_subreaper()
-    picked = [row for row in rows.all_rows(place) if wanted(row, args.only)]
+    picked = picked_rows(place, args.only)
     if args.list:
         print("\n".join(f"{row.section:12} {row.name}" for row in picked))
         return 0
     chosen = sides.chosen(args, cwd)
-    prepare(cwd)
+    fixtures.prepare(f"{cwd}/work", [name for row in picked for name in row.fixtures], args.quick)
     about = {**report.host(), "runs": args.runs, "quick": args.quick}
     names = [side.name for side in chosen]
     print(report.head(names))

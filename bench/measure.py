@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run of a command: its output, the walls and the cpu time of its whole tree."""
 import ctypes
+import glob
 import os
 import subprocess
 import time
@@ -14,40 +15,44 @@ def be_subreaper():
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def cgroup_parent():
-    """The directory of this process in a cgroup v2 tree, or None."""
-    try:
-        with open("/proc/self/mounts") as mounts:
-            roots = [line.split()[1] for line in mounts if line.split()[2] == "cgroup2"]
-        with open("/proc/self/cgroup") as cgroups:
-            paths = [line.strip()[3:] for line in cgroups if line.startswith("0::")]
-    except OSError:
-        return None
+def cgroup_of(kind, controller):
+    """This process's directory in the cgroup tree of that kind and controller, or None."""
+    with open("/proc/self/mounts") as mounts:
+        fields = [line.split() for line in mounts]
+    roots = [f[1] for f in fields if f[2] == kind and (not controller or controller in f[3].split(","))]
+    with open("/proc/self/cgroup") as cgroups:
+        paths = [line.strip().split(":", 2)[2] for line in cgroups
+                 if controller in line.split(":")[1].split(",")]
     return roots[0] + paths[0].rstrip("/") if roots and paths else None
 
 
 class Cgroup:
     """A group of its own for a tree, where one can be made; it counts cpu time that nobody reaped.
 
-    A group without memory (a hybrid hierarchy has it elsewhere) tells none.
+    Memory is counted where the group has that controller: in v2, else in v1 beside it.
     """
 
     count = 0
 
     def __init__(self):
         Cgroup.count += 1
-        parent = cgroup_parent()
-        self.path = parent and f"{parent}/sbx-bench-{os.getpid()}-{Cgroup.count}"
+        self.path = self.make(cgroup_of("cgroup2", ""))
+        self.v1 = self.make(cgroup_of("cgroup", "memory"))
+
+    @staticmethod
+    def make(parent):
+        path = f"{parent}/sbx-bench-{os.getpid()}-{Cgroup.count}"
         try:
-            os.mkdir(self.path)
-            open(self.path + "/cgroup.procs", "w").close()
-        except (OSError, TypeError):
-            self.path = None
+            os.mkdir(path)
+            open(path + "/cgroup.procs", "w").close()
+        except OSError:
+            return None
+        return path
 
     def enter(self):
         """Called in the child, before it executes anything."""
-        if self.path:
-            with open(self.path + "/cgroup.procs", "w") as procs:
+        for path in filter(None, (self.path, self.v1)):
+            with open(path + "/cgroup.procs", "w") as procs:
                 procs.write("0")
 
     def cpu_us(self):
@@ -58,22 +63,75 @@ class Cgroup:
         return int(fields["usage_usec"])
 
     def memory(self):
-        try:
-            with open(self.path + "/memory.current") as current:
-                return int(current.read())
-        except (OSError, TypeError):
-            return None
+        """Bytes, or None where nobody counts them."""
+        for path in (f"{self.path}/memory.current", f"{self.v1}/memory.usage_in_bytes"):
+            try:
+                with open(path) as current:
+                    return int(current.read())
+            except OSError:
+                pass
+        return None
 
     def remove(self):
         """A process that dies counts as a member for some milliseconds more."""
-        for _ in range(100):
+        for path in filter(None, (self.path, self.v1)):
+            for _ in range(100):
+                try:
+                    os.rmdir(path)
+                    break
+                except OSError:
+                    time.sleep(0.01)
+
+
+def parents():
+    """Of each process its parent."""
+    found = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
             try:
-                os.rmdir(self.path)
-                return
-            except (FileNotFoundError, TypeError):
-                return
+                with open(f"/proc/{name}/stat") as stat:
+                    found[int(name)] = int(stat.read().rpartition(")")[2].split()[1])
             except OSError:
-                time.sleep(0.01)
+                pass
+    return found
+
+
+def descendants(root):
+    """The processes beneath one; what they leave behind is beneath it too, it is their subreaper."""
+    parent, beneath = parents(), {root}
+    while more := {pid for pid, its in parent.items() if its in beneath and pid not in beneath}:
+        beneath |= more
+    return sorted(beneath - {root})
+
+
+def pss(pids):
+    """The sum of proportional set sizes in KiB, or None when one may not be read."""
+    total = 0
+    for pid in pids:
+        try:
+            with open(f"/proc/{pid}/smaps_rollup") as rollup:
+                total += sum(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
+        except PermissionError:
+            return None
+        except OSError:
+            pass  # it has ended
+    return total
+
+
+def tasks(pids):
+    return [path for pid in pids for path in glob.glob(f"/proc/{pid}/task/*")]
+
+
+def run_ns(pids):
+    """The time that these have run, where there is no cgroup to ask."""
+    total = 0
+    for path in tasks(pids):
+        try:
+            with open(path + "/schedstat") as stat:
+                total += int(stat.read().split()[0])
+        except (OSError, IndexError):
+            pass
+    return total
 
 
 @dataclass

@@ -25,10 +25,19 @@ class Place:
 class Row:
     section: str
     name: str
+    fixtures = ()
+
+    def missing(self):
+        """Why this row is left out."""
+        return ""
 
     def once(self, place, side):
         """One run under a side; the figures are in the result."""
         raise NotImplementedError
+
+
+def start_rows():
+    return [Start("start", "true", ["/bin/true"]), Start("start", "true-50", ["/bin/true"], 50)]
 
 
 @dataclass
@@ -58,18 +67,35 @@ class Start(Row):
         return run
 
 
-# In the order of the table.
-SUBJECTS = ["calls", "paths", "channels", "process"]
+@dataclass
+class Beside(Subject):
+    """A row of a subject with busy processes beside it."""
+
+    of: str
+    busy: int
+
+    def once(self, place, side):
+        beside = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(self.busy)]
+        try:
+            run = Subject(self.section, self.of).once(place, side)
+        finally:
+            for one in beside:
+                one.kill()
+                one.wait()
+        run.figures = [(self.name, value, unit) for _, value, unit in run.figures]
+        return run
+
+
+# Subjects, in the order of the table.
+SUBJECTS = ["calls", "paths", "files", "channels", "memory", "parallel", "process", "locks",
+            "signals", "events", "compute"]
 
 
 def subject_rows(place):
     for subject in SUBJECTS:
         listed = subprocess.run([f"{place.cwd}/{subject}", "-l"], capture_output=True, text=True,
                                 check=True)
-        for name in listed.stdout.split():
-            yield Subject(subject, name)
-
-
-def all_rows(place):
-    rows = [Start("start", "true", ["/bin/true"]), Start("start", "true-50", ["/bin/true"], 50)]
-    return rows + list(subject_rows(place))
+        yield from (Subject(subject, name) for name in listed.stdout.split())
+        if subject in ("calls", "paths"):
+            of = "getppid" if subject == "calls" else "stat"
+            yield from (Beside(subject, f"{of}-beside-{busy}", of, busy) for busy in (1, 2))
