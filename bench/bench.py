@@ -4,11 +4,14 @@
 Nothing here judges: the status is 1 when a row failed under sbx and 2 when one failed natively.
 """
 import argparse
+import fcntl
 import fnmatch
 import os
+import signal
 import sys
 
 import fixtures
+import growth
 import idle
 import measure
 import programs
@@ -34,6 +37,8 @@ def parse_args():
     parser.add_argument("--sbx", metavar="PATH", default=f"{BUILD}/sbx")
     parser.add_argument("--out", metavar="DIR", help="where the table goes: bench/results, for a "
                         "part of the rows or --quick build/release/bench/results")
+    parser.add_argument("--growth", action="store_true", help="how cost grows with the number of "
+                        "files, mappings, tasks, threads, names and mounts, instead of the rows")
     parser.add_argument("--list", action="store_true", help="list the rows")
     args = parser.parse_args()
     args.runs = args.runs or (2 if args.quick else 7)
@@ -52,6 +57,8 @@ def picked_rows(place, patterns):
     """The rows to run; of those that cannot be, a line says why."""
     every = [*rows.start_rows(), *rows.subject_rows(place), *programs.program_rows(),
              *idle.idle_rows()]
+    sections = list(dict.fromkeys(row.section for row in every))
+    every.sort(key=lambda row: sections.index(row.section))
     picked = [row for row in every if wanted(row, patterns)]
     for row in picked:
         if row.missing():
@@ -95,13 +102,23 @@ def main():
     cwd = f"{BUILD}/bench/run"
     place = rows.Place(f"{cwd}/tree", cwd, args.quick)
     measure.be_subreaper()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     picked = picked_rows(place, args.only)
     if args.list:
         print("\n".join(f"{row.section:12} {row.name}" for row in picked))
         return 0
     chosen = sides.chosen(args, cwd)
+    alone = open(f"{cwd}/lock", "w")
+    try:
+        fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise SystemExit("another bench runs in this tree") from None
     fixtures.prepare(f"{cwd}/work", [name for row in picked for name in row.fixtures], args.quick)
     about = {**report.host(), "runs": args.runs, "quick": args.quick}
+    if args.growth:
+        growth.main(args, chosen, place, about)
+        print(f"\nwritten to {os.path.relpath(args.out)}")
+        return 0
     names = [side.name for side in chosen]
     print(report.head(names))
     lines, section = [], None

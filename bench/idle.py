@@ -92,11 +92,15 @@ class Idle(Row):
         return run
 
     def measure(self, run, pids, group, seconds):
-        before = group.cpu_us(), run_ns(pids)
+        before = self.used_ms(group)
         time.sleep(seconds)
-        after = group.cpu_us(), run_ns(descendants(os.getpid()))
-        used = (after[0] - before[0]) / 1e3 if before[0] is not None else (after[1] - before[1]) / 1e6
+        used = self.used_ms(group) - before
         run.figures.append((self.name, used / seconds * 10, "ms"))
+
+    @staticmethod
+    def used_ms(group):
+        us = group.cpu_us()
+        return us / 1e3 if us is not None else run_ns(descendants(os.getpid())) / 1e6
 
 
 class IdleMemory(Idle):
@@ -131,10 +135,11 @@ class Crowd(Row):
             bad = [status for status in (one.wait(place.limit) for one in crowd) if status != 0]
             if bad:
                 raise ChildProcessError(f"{len(bad)} of {count} ended with status {bad[0]}")
+            worked = time.monotonic() - begin
             run.figures.append((f"{self.name}-start", (ready - start) * 1e3 / count, "ms"))
+            run.figures.append((f"{self.name}-work", worked * 1e3 / count, "ms"))
             if total is not None:
                 run.figures.append((f"{self.name}-memory", total / 1024 / count, "MiB"))
-            run.figures.append((f"{self.name}-work", (time.monotonic() - begin) * 1e3 / count, "ms"))
         except (TimeoutError, ChildProcessError, subprocess.TimeoutExpired) as error:
             run.error = str(error)
         run.cpu = (group.cpu_us() or 0) / 1e6

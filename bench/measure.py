@@ -19,7 +19,8 @@ def cgroup_of(kind, controller):
     """This process's directory in the cgroup tree of that kind and controller, or None."""
     with open("/proc/self/mounts") as mounts:
         fields = [line.split() for line in mounts]
-    roots = [f[1] for f in fields if f[2] == kind and (not controller or controller in f[3].split(","))]
+    roots = [f[1] for f in fields
+             if f[2] == kind and (not controller or controller in f[3].split(","))]
     with open("/proc/self/cgroup") as cgroups:
         paths = [line.strip().split(":", 2)[2] for line in cgroups
                  if controller in line.split(":")[1].split(",")]
@@ -97,7 +98,7 @@ def parents():
 
 
 def descendants(root):
-    """The processes beneath one; what they leave behind is beneath it too, it is their subreaper."""
+    """The processes beneath one, which has what they leave behind if it is their subreaper."""
     parent, beneath = parents(), {root}
     while more := {pid for pid, its in parent.items() if its in beneath and pid not in beneath}:
         beneath |= more
@@ -179,7 +180,12 @@ def run_tree(tree, side, program, cwd, waves=1, at_once=1, limit=60):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
         pass_fds=[inside], preexec_fn=group.enter)
     os.close(inside)
-    out, err = child.communicate()
+    try:
+        out, err = child.communicate()
+    finally:
+        if child.poll() is None:
+            child.terminate()
+            child.wait()
     with os.fdopen(report) as lines:
         run = Run(status=child.returncode, figures=parse_figures(out))
         parse_tree(run, lines.read())
@@ -188,6 +194,6 @@ def run_tree(tree, side, program, cwd, waves=1, at_once=1, limit=60):
         run.cpu = max(run.cpu, by_group / 1e6)
     group.remove()
     if run.status != 0 and not run.error:
-        last = [line for line in err.splitlines() if line.strip()][-1:]
-        run.error = f"status {run.status}" + (f": {last[0]}" if last else "")
+        last = [line.strip() for line in err.splitlines() if line.strip()][-2:]
+        run.error = ": ".join([f"status {run.status}", *last])
     return run

@@ -12,8 +12,8 @@ from rows import Row
 
 # The interpreter that all sides see, and pip, which may be a module or a wheel that Debian has.
 PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else shutil.which("python3")
-MODULES = [path for pattern in ("/usr/lib/python3/dist-packages/*", "/usr/lib/python3*/site-packages/*")
-           for path in glob.glob(pattern)]
+MODULES = [path for place in ("python3/dist-packages", "python3*/site-packages")
+           for path in glob.glob(f"/usr/lib/{place}/*")]
 PIP = glob.glob("/usr/share/python-wheels/pip-*.whl")
 
 FRESH = "rm -rf work/out && mkdir work/out"
@@ -103,8 +103,10 @@ def program_rows():
         return Program("programs", name, command, fixtures, list(needs), times, prepare)
 
     out = "work/out"
-    install = f"install -q --no-index --no-deps --no-cache-dir --target {out} work/thing-1.0-py3-none-any.whl"
-    npm = f"cd {out} && npm install --offline --no-audit --no-fund --cache ./cache ../thing-1.0.0.tgz"
+    install = ("install -q --no-index --no-deps --no-cache-dir --target work/out "
+               "work/thing-1.0-py3-none-any.whl")
+    npm = ("cd work/out && npm install --offline --no-audit --no-fund --cache ./cache "
+           "../thing-1.0.0.tgz")
     return [
         python("python-pass", "pass"),
         python("python-numpy", "import numpy", ["python:numpy"], 3),
@@ -112,7 +114,9 @@ def program_rows():
         one("node", ["node", "-e", "0"], [], times=5),
         one("shell-true-300", SHELL, []),
         one("git-status", ["git", "-C", "work/repo", "status", "--short"], ["repo"], times=3),
-        one("git-clone", ["git", "clone", "-q", "work/repo", f"{out}/repo"], ["repo"], prepare=FRESH),
+        # Not with hard links: one of the peers gives them another inode number, and git ends.
+        one("git-clone", ["git", "clone", "-q", "--no-hardlinks", "work/repo", f"{out}/repo"],
+            ["repo"], prepare=FRESH),
         one("gcc", ["gcc", "-O1", "-c", "work/c/f0.c", "-o", f"{out}/f0.o"], ["c"], times=3,
             prepare=FRESH),
         one("make-50", ["make", "-s", "-j2", "-C", "work/c"], ["c"], ["gcc"],

@@ -6,6 +6,8 @@ import platform
 import statistics
 import time
 
+import picture
+
 # The columns that another one is compared with, beside native.
 PEER = "runsc"
 
@@ -113,3 +115,5 @@ def write(directory, lines, sides, about):
         json.dump({**about, "sides": sides, "rows": [line.as_json(sides) for line in lines]}, out,
                   indent=1)
         out.write("\n")
+    with open(f"{directory}/bench.svg", "w") as out:
+        out.write(picture.bars(lines, sides, about))

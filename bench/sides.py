@@ -6,6 +6,9 @@ import shutil
 from dataclasses import dataclass, field
 
 
+KEPT = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "LANG"]
+
+
 @dataclass
 class Side:
     name: str
@@ -17,7 +20,9 @@ class Side:
         return self.argv + program
 
     def environ(self):
-        return {**os.environ, **self.env}
+        """As little as sbx lets in, so that no side has settings that another one has not."""
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        return {**kept, **self.env}
 
 
 def bwrap(cwd):

@@ -8,7 +8,7 @@
  *
  *   wall US     of each wave
  *   cpu US      user and system time of all that was reaped
- *   late        when it all took longer than SECONDS and what was left was killed
+ *   late        when it all took longer than SECONDS, or it was told to end; what was left was killed
  *
  * Its status is the first one that was not 0. Descendants that nobody reaped (their parent ignores
  * SIGCHLD, or was pid 1 of a namespace that ended) are missing in the cpu time; the driver asks a
@@ -77,7 +77,7 @@ static void kill_children(void)
     closedir(proc);
 }
 
-/* The alarm rings again and again until nothing is left. */
+/* The alarm rings again and again until nothing is left; being told to end is the same. */
 static void on_alarm(int sig)
 {
     (void)sig;
@@ -161,6 +161,8 @@ int main(int argc, char **argv)
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     struct sigaction act = { .sa_handler = on_alarm }; /* no SA_RESTART: it ends a wait */
     sigaction(SIGALRM, &act, NULL);
+    sigaction(SIGTERM, &act, NULL);
+    sigaction(SIGINT, &act, NULL);
     alarm((unsigned)limit);
     for (int i = 0; i < waves && !late && status == 0; i++) {
         double begin = now_us();
