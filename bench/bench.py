@@ -68,6 +68,9 @@ def picked_rows(place, patterns):
 
 def take(row, side, run, table):
     """Puts the figures of a run into their lines; a run without any is a failure of the row."""
+    if run.left_out and not run.error:
+        print(f"left out: {row.name} under {side.name}: {run.left_out}")
+        return False
     failed = run.error or ("" if run.figures else "no figure")
     for name, value, unit in run.figures if not failed else [(row.name, None, "")]:
         line = table.setdefault(name, report.Line(row.section, name, unit))

@@ -28,8 +28,9 @@ def point(side, dimension, n, place):
         if dimension in TASKS:
             time.sleep(0.2)
             pids = descendants(os.getpid())
-            found["memory"] = pss(pids)
             found["threads"] = len(tasks(pids))
+            if (total := pss(pids)) is not None:
+                found["memory"] = total
         one.go()
         one.wait(place.limit)
         return found
@@ -55,7 +56,7 @@ def measure(sides, place, runs):
                     else:
                         got[side.name].append(found)
             for side in good:
-                medians = {key: statistics.median([found[key] or 0 for found in got[side.name]])
+                medians = {key: statistics.median([found[key] for found in got[side.name]])
                            for key in got[side.name][0]}
                 results[side.name][dimension][n] = medians
                 print(f"{side.name:11} {dimension:9} {n:6} " + text(medians), flush=True)

@@ -144,6 +144,7 @@ class Run:
     walls: list = field(default_factory=list)
     cpu: float = 0.0
     error: str = ""
+    left_out: str = ""  # why there is nothing to say, without anything having failed
 
 
 def parse_figures(text):

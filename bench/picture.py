@@ -68,7 +68,8 @@ LEFT, PLOT, BAR, GAP, HEAD = 190, 620, 6, 6, 60
 def bars(lines, sides, about):
     """A bar for each side and row, from 1 (native) to its ratio, on a logarithmic scale."""
     sides = [side for side in sides if side != "native"]
-    rated = [line for line in lines if any(line.ratio(side, "native") for side in sides)]
+    rated = [line for line in lines if line.unit not in ("x", "%") and
+             any(line.ratio(side, "native") for side in sides)]
     ratios = [line.ratio(side, "native") for line in rated for side in sides]
     ratios = [ratio for ratio in ratios if ratio]
     if not ratios:

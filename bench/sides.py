@@ -65,7 +65,9 @@ def chosen(args, cwd):
             raise SystemExit(f"there is no side {', '.join(sorted(unknown))}")
         sides = [side for side in sides if side.name in names]
     elif args.quick:
-        sides = [side for side in sides if side.name not in ("sbx-nosync", "runsc")]
+        # What is given by an option is wanted in any case.
+        slow = ["sbx-nosync"] if args.runsc else ["sbx-nosync", "runsc"]
+        sides = [side for side in sides if side.name not in slow]
     for side in sides:
         if side.missing:
             print(f"left out: {side.name}: {side.missing}")
