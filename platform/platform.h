@@ -21,6 +21,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "abi/types.h"
 
@@ -218,7 +219,13 @@ struct platform {
      */
     ssize_t (*as_read)(struct aspace *as, gaddr_t from, void *to, size_t n);
     ssize_t (*as_write)(struct aspace *as, gaddr_t to, const void *from, size_t n, bool force);
-    /* As above with what the held context c has lent in its channel, where that covers it. */
+    /*
+     * The same (without force) for several ranges of the guest's and pieces of ours in one go: n of
+     * each at most 1024, both filled or emptied in their order.
+     */
+    ssize_t (*as_move)(struct aspace *as, bool write, const struct iovec *ours, unsigned nours,
+                       const struct iovec *theirs, unsigned ntheirs);
+    /* As as_read with what the held context c has lent in its channel, where that covers it. */
     ssize_t (*ctx_read)(struct ctx *c, gaddr_t from, void *to, size_t n);
     ssize_t (*ctx_write)(struct ctx *c, gaddr_t to, const void *from, size_t n);
 

@@ -252,6 +252,7 @@ void sentry_main(const struct sentry_config *cfg)
     int r;
 
     config = cfg;
+    kalloc_init();
     start_step("sentry");
     prctl(PR_SET_NAME, "sbx-sentry");
     init_kernel(cfg);

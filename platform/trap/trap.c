@@ -185,6 +185,7 @@ const struct platform platform_trap = {
     .as_kill = aspace_kill,
     .as_read = as_read,
     .as_write = as_write,
+    .as_move = as_move,
     .ctx_read = ctx_read,
     .ctx_write = ctx_write,
     .as_query = as_query,

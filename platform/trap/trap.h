@@ -286,6 +286,8 @@ bool job_took(struct ctx *c); /* an event of c: was it a job's? */
 /* memory.c */
 ssize_t as_read(struct aspace *as, gaddr_t from, void *to, size_t n);
 ssize_t as_write(struct aspace *as, gaddr_t to, const void *from, size_t n, bool force);
+ssize_t as_move(struct aspace *as, bool write, const struct iovec *ours, unsigned nours,
+                const struct iovec *theirs, unsigned ntheirs);
 int as_query(struct aspace *as, gaddr_t addr, struct as_mapping *ret);
 int as_each(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m, void *arg),
             void *arg);
