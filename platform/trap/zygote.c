@@ -131,7 +131,8 @@ static void become_zygote(int sock, const struct bpf_asm *base, const struct bpf
     sigset_t none;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    setrlimit(RLIMIT_CORE, &core); /* 0 would not stop a piped core handler of the host */
+    prctl(PR_SET_NAME, "sbx-stub"); /* as its children are called too */
+    setrlimit(RLIMIT_CORE, &core);  /* 0 would not stop a piped core handler of the host */
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);

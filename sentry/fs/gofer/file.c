@@ -12,10 +12,11 @@
 
 #include "sentry/fs/gofer/gofer_fs.h"
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/scratch.h"
 
-#define CHUNK 65536
+#define CHUNK sizeof(scratch()->gofer)
 
-static __thread char buffer[CHUNK];
+#define buffer (scratch()->gofer)
 
 static int handle_of(struct file *f, struct ghandle **ret)
 {

@@ -39,8 +39,6 @@ void gofer_trip_end(void);
 /* handle.c: n's host file, opened at need; a user more. */
 int ghandle_get(struct gofer_fs *fs, struct gname *n, struct ghandle **ret);
 void ghandle_put(struct gofer_fs *fs, struct ghandle *h);
-/* Room for first bytes of an open that nothing is known of yet. */
-#define GOFER_FIRST 16384
 /* Gives n what a walk opened, with the bytes in first (copied); closes it where it is no use. */
 void ghandle_give(struct gofer_fs *fs, struct gname *n, const struct gofer_file *file,
                   const void *first);

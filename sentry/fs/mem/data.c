@@ -16,8 +16,6 @@
 
 #define PAGE PAGE_SIZE_4K
 
-__thread char data_bounce[BOUNCE];
-
 void data_init(struct data *d, struct quota *q)
 {
     *d = (struct data){ .fd = -1, .quota = q };

@@ -3,10 +3,11 @@
 #pragma once
 
 #include "sentry/fs/mem/data.h"
+#include "sentry/kernel/scratch.h"
 
 /* The thread's buffer: each copy from or to a guest costs more than its bytes, so they are large. */
-#define BOUNCE 65536
-extern __thread char data_bounce[BOUNCE];
+#define BOUNCE sizeof(scratch()->mem)
+#define data_bounce (scratch()->mem)
 
 int quota_take(struct data *d, uint64_t n);
 void quota_give(struct data *d, uint64_t n);
