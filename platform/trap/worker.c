@@ -140,8 +140,9 @@ void ctx_exit(struct ctx *c)
 
     ctx_stop_waiting(c);
     parked = atomic_load(&c->state) == CTX_PARKED;
-    ctx_leave(c);
-    if (parked)
+    if (ctx_leave(c))
+        ; /* killed, and all of its stub */
+    else if (parked)
         ctx_unpark(c, ANS_EXIT);
     else
         answer(c, CTX_HELD, ANS_EXIT);
@@ -278,6 +279,14 @@ static void on_notif(struct listener *l, const struct seccomp_notif *n)
 
 /* ---- leaders and followers ---- */
 
+/* The caller was killed before it was received, or (6.11 on) nobody is left to call. */
+static bool is_deserted(const struct listener *l)
+{
+    struct pollfd p = { .fd = l->fd, .events = POLLIN };
+
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP);
+}
+
 static void lead(struct worker *w)
 {
     struct listener *l = w->l;
@@ -286,19 +295,14 @@ static void lead(struct worker *w)
     while (w->l == l && !atomic_load(&l->dead) && !atomic_load(&trap.stopping)) {
         memset(&n, 0, sizeof n);
         if (ioctl(l->fd, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0) {
-            if (errno == ENOENT && atomic_load(&l->nstubs) > 0) {
-                /* the caller was killed, or (6.11 on) nobody is left to call */
-                struct pollfd p = { .fd = l->fd, .events = POLLIN };
-
-                if (poll(&p, 1, 0) == 1 && (p.revents & POLLHUP))
-                    poll(NULL, 0, 1);
-            }
+            if (errno == ENOENT && is_deserted(l))
+                break;
             continue;
         }
         on_notif(l, &n);
         trap.client->drain();
     }
-    if (w->l == l) { /* dead */
+    if (w->l == l) { /* dead, or will be */
         w->l = NULL;
         atomic_store(&l->has_leader, false);
     }
