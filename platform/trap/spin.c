@@ -137,7 +137,8 @@ static bool has_rung(struct listener *l)
 /* A call that came by the bell, as those do that were under way when the spinning began. */
 static bool answer_bell(struct worker *w, struct listener *l, struct ctx *c)
 {
-    struct ctx *caller = listener_receive(l);
+    bool over;
+    struct ctx *caller = listener_receive(l, &over);
     bool same = caller == c && w->l == l;
 
     if (caller)

@@ -179,6 +179,7 @@ const struct platform platform_trap = {
     .ctx_affinity = affinity,
     .ctx_host_tid = host_tid,
     .ctx_cputime = ctx_cputime,
+    .ctx_process_cputime = ctx_process_cputime,
     .as_copy = trap_as_copy,
     .as_ref = as_ref,
     .as_put = as_put,

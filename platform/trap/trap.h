@@ -79,8 +79,11 @@ struct stub {
     struct listener *l;
     struct tlist ctxs; /* trap.lock */
     struct tlist as_link;
-    bool dead;         /* trap.lock */
-    _Atomic int nlive; /* contexts that the sentry has not given up */
+    struct tlist leave_link; /* house.c */
+    _Atomic bool watched;    /* by the reaper, which has a reference then */
+    _Atomic bool threaded;   /* has, or had, more than one thread */
+    bool dead;               /* trap.lock */
+    _Atomic int nlive;       /* contexts that the sentry has not given up */
 };
 
 struct aspace {
@@ -94,7 +97,8 @@ struct aspace {
     _Atomic bool killed;
     struct patches *_Atomic patches;
     bool own_gs; /* the guest uses gs itself: no light calls */
-    _Atomic int mem_fd; /* /proc/PID/mem of one of them, -1: not open yet */
+    _Atomic int mem_fd;  /* /proc/PID/mem of one of them, -1: not open yet */
+    struct aspace *next; /* house.c: among those that are over, or not used yet */
 };
 
 struct ctx {
@@ -176,7 +180,10 @@ int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as);
 void pool_put(struct ctx *c);
 
 /* channel.c */
-struct aspace *aspace_new(void);
+struct aspace *aspace_new(void);      /* a ready one, where there is one */
+struct aspace *aspace_make(void);     /* a new one */
+void aspace_touch(struct aspace *as); /* takes the first page faults of its user */
+void aspace_free(struct aspace *as);
 void aspace_ref(struct aspace *as);
 void aspace_put(struct aspace *as);
 void as_ref(struct aspace *as);
@@ -201,11 +208,12 @@ void ctx_drop(struct ctx *c);
 struct ctx *ctx_by_tid(pid_t tid); /* a reference, or NULL */
 void ctx_hash_locked(struct ctx *c, pid_t tid);
 void ctx_free(struct ctx *c);
-void ctx_leave(struct ctx *c); /* nlive--; the last one's stub is killed */
+bool ctx_leave(struct ctx *c); /* nlive--; true: the last one's stub is killed */
 struct stub *stub_new(struct aspace *as, struct listener *l);
 void stub_put(struct stub *s);
 int stub_born(struct stub *s, pid_t pid);
 void stub_kill(struct stub *s);
+bool stub_unwatch(struct stub *s);
 
 /* frame.c: the host signal frame in a block */
 int frame_take(struct ctx *c); /* frame to c->regs, fault; -EPROTO when it lies */
@@ -255,7 +263,7 @@ void on_born(struct listener *l, const struct seccomp_notif *n);
 /* worker.c */
 int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint32_t flags);
 void deliver(struct ctx *c, enum platform_event ev);
-struct ctx *listener_receive(struct listener *l);
+struct ctx *listener_receive(struct listener *l, bool *ret_over);
 int listener_sync(struct listener *l, bool on);
 struct listener *listener_new(int fd);
 void listener_put(struct listener *l);
@@ -278,6 +286,15 @@ void ctx_kick(struct ctx *c);
 
 /* reaper.c */
 int reaper_start(const pthread_attr_t *attr);
+void stub_died(struct stub *s); /* takes a reference over */
+
+/* house.c */
+int house_start(void);
+bool house_is(const void *epoll_ptr);
+void house_round(void); /* on the reaper */
+struct aspace *house_channel(void);
+void house_trash(struct aspace *as);
+void house_leaving(struct stub *s);
 
 /* copy.c */
 int trap_as_copy(struct ctx *const *all, unsigned n, struct ctx **ret);
@@ -294,6 +311,7 @@ int as_each(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m,
 int as_usage(struct aspace *as, struct as_usage *ret);
 pid_t aspace_pid(struct aspace *as);
 int ctx_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
+int ctx_process_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
 
 #define tlist_entry(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 static inline void tlist_init(struct tlist *l)

@@ -149,8 +149,9 @@ void ctx_exit(struct ctx *c)
 
     ctx_stop_waiting(c);
     parked = atomic_load(&c->state) == CTX_PARKED;
-    ctx_leave(c);
-    if (parked)
+    if (ctx_leave(c))
+        ; /* killed, and all of its stub */
+    else if (parked)
         ctx_unpark(c, ANS_EXIT);
     else
         answer(c, CTX_HELD, ANS_EXIT);
@@ -324,21 +325,24 @@ static struct ctx *on_notif(struct listener *l, const struct seccomp_notif *n)
 
 /* ---- leaders and followers ---- */
 
-/* One notification, and what it made ready; as on_notif. */
-struct ctx *listener_receive(struct listener *l)
+/* The caller was killed before it was received, or (6.11 on) nobody is left to call. */
+static bool is_deserted(const struct listener *l)
+{
+    struct pollfd p = { .fd = l->fd, .events = POLLIN };
+
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP);
+}
+
+/* One notification, and what it made ready; as on_notif. over: there will be no other. */
+struct ctx *listener_receive(struct listener *l, bool *ret_over)
 {
     struct seccomp_notif n;
     struct ctx *caller;
 
+    *ret_over = false;
     memset(&n, 0, sizeof n);
     if (ioctl(l->fd, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0) {
-        if (errno == ENOENT && atomic_load(&l->nstubs) > 0) {
-            /* the caller was killed, or (6.11 on) nobody is left to call */
-            struct pollfd p = { .fd = l->fd, .events = POLLIN };
-
-            if (poll(&p, 1, 0) == 1 && (p.revents & POLLHUP))
-                poll(NULL, 0, 1);
-        }
+        *ret_over = errno == ENOENT && is_deserted(l);
         return NULL;
     }
     caller = on_notif(l, &n);
@@ -349,9 +353,10 @@ struct ctx *listener_receive(struct listener *l)
 static void lead(struct worker *w)
 {
     struct listener *l = w->l;
+    bool over = false;
 
-    while (w->l == l && !atomic_load(&l->dead) && !atomic_load(&trap.stopping)) {
-        struct ctx *caller = listener_receive(l);
+    while (!over && w->l == l && !atomic_load(&l->dead) && !atomic_load(&trap.stopping)) {
+        struct ctx *caller = listener_receive(l, &over);
 
         if (!caller)
             continue;
@@ -359,7 +364,7 @@ static void lead(struct worker *w)
             spin_on(w, l, caller);
         ctx_drop(caller);
     }
-    if (w->l == l) { /* dead */
+    if (w->l == l) { /* dead, or will be */
         w->l = NULL;
         atomic_store(&l->has_leader, false);
     }

@@ -285,7 +285,7 @@ void zygote_listener_arrived(void)
         return;
     }
     l = listener_new(fd);
-    as = l ? aspace_new() : NULL;
+    as = l ? aspace_make() : NULL;
     s = as ? stub_new(as, l) : NULL;
     c = s ? ctx_new(as, s, 0) : NULL;
     if (c) {
