@@ -57,11 +57,10 @@ static int pair(int type, int ret[2])
 /* Our ends go to l, the children's to f. */
 static int make_channels(struct launch *l, struct launch_fds *f)
 {
-    bool tty = l->tty[0] || l->tty[1] || l->tty[2];
     int control[2], status[2], term[2] = { -1, -1 };
 
     if (pair(SOCK_SEQPACKET, control) || pair(SOCK_SEQPACKET, status) ||
-        pair(SOCK_SEQPACKET, f->gofer_sock) || (tty && pair(SOCK_STREAM, term)))
+        pair(SOCK_SEQPACKET, f->gofer_sock) || (l->terminal && pair(SOCK_SEQPACKET, term)))
         return EXIT_SBX;
     l->control = control[0];
     f->control = control[1];

@@ -16,7 +16,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "abi/tty.h"
 #include "abi/types.h"
+#include "cli/control.h"
 #include "cli/options.h"
 #include "cli/shown.h"
 #include "cli/user.h"
@@ -36,7 +38,10 @@ struct launch {
     uint64_t without;
     uint64_t t_start_ns;
     int log_fd, strace_fd;
-    bool tty[3]; /* standard stream that is a terminal */
+    bool tty[3];   /* standard stream that is a terminal */
+    bool terminal; /* there is one, a standard stream or not */
+    enum term_place tty_place;
+    struct lx_termios2 tty_settings;
     uint16_t tty_rows, tty_cols;
 
     /* out: the front end's ends */

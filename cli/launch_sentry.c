@@ -18,7 +18,6 @@
 #include "abi/without.h"
 #include "cli/error.h"
 #include "cli/launch.h"
-#include "cli/proxy.h"
 #include "cli/sanitize.h"
 
 static int own_proc(void)
@@ -120,7 +119,8 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
     c->gofer_ring = f->ring;
     c->control_sock = f->control;
     c->tty_sock = f->tty_sock;
-    c->tty_raw = proxy_types(l->tty);
+    c->tty_settings = l->tty_settings;
+    c->tty_place = l->tty_place;
     c->tty_rows = l->tty_rows;
     c->tty_cols = l->tty_cols;
     c->log_fd = l->log_fd;
