@@ -169,6 +169,9 @@ struct platform {
     struct aspace *(*ctx_aspace)(struct ctx *c); /* borrowed */
 
     struct regs *(*ctx_regs)(struct ctx *c);
+    /* After EV_SYSCALL: the same, of which only orig_rax and the argument registers are sure to be there. */
+    const struct regs *(*ctx_call_regs)(struct ctx *c);
+    void (*ctx_set_result)(struct ctx *c, long ret); /* as ctx_regs(c)->rax = ret */
     const struct fault *(*ctx_fault)(struct ctx *c);
     /* The XSAVE image of a held context: size in bytes, copy out, copy in (checked). */
     size_t (*ctx_fpu_size)(struct ctx *c);

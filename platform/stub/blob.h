@@ -80,12 +80,13 @@
 #define LIGHT_SENTRY 7
 #define LIGHT_CLASSES 512
 
-/* block.post: a call handed over by memory alone, to a worker that looks at it. */
+/* block.call.post: a call handed over by memory alone, to a worker that looks at it. */
+#define POST_SHIFT 3
 #define POST_NONE 0
 #define POST_CALL 1  /* by the stub: registers are there */
 #define POST_TAKEN 2 /* by the sentry: an answer will come */
 #define POST_SLEEP 3 /* by the stub: it sleeps on the word until then */
-#define POST_DONE 4  /* by the sentry: block.ans is there */
+#define POST_DONE 4  /* by the sentry: the answer is there, or about to be */
 
 #ifndef __ASSEMBLER__
 
@@ -111,10 +112,34 @@ struct block_op {
 #define OP_CLONE 0x10002 /* a: flags, address of the child's block, nonce, tls, ctid, BORN_* */
 #define BLOCK_OPS_MAX 64 /* AS_OPS_MAX, and a close for each descriptor lent */
 
-/* General registers of a light call: in at its bell, out at its answer. */
+/* General registers of a light call, for its stub; for the sentry when it needs more than `call`. */
 struct light_regs {
     uint64_t r15, r14, r13, r12, rbp, rbx, r10, r9, r8, rax, rdx, rsi, rdi, rip, rflags, rsp;
 };
+
+/*
+ * What a light call hands over, and what comes back: a cache line each, of which one side only reads
+ * while the other writes, because with the two on different cpus each line that is touched by both
+ * costs more than the call itself.
+ */
+struct light_call {
+    uint32_t post;            /* futex: POST_*, and above it the stub's count of posted calls */
+    uint16_t in_len, out_cap; /* bytes lent at the start of the data; room behind them (out_off) */
+    uint64_t nr, args[6];
+};
+
+struct light_answer {
+    uint32_t done;          /* that count, when the call is answered */
+    uint16_t out_at, out_n; /* bytes to be copied out, from out_off + out_at */
+    int64_t ans;            /* ANS_*, of a posted call */
+    uint64_t rax, rip;      /* rip 0: unchanged */
+};
+
+/* Where in the data bytes out are collected, behind in_len bytes in. */
+static inline uint32_t out_off(uint32_t in_len)
+{
+    return (in_len + 15) & ~15u;
+}
 
 struct block {
     uint32_t seq;   /* counts events, by the blob */
@@ -125,26 +150,25 @@ struct block {
     uint32_t nops;
     int32_t listener; /* futex: ANS_LISTEN's descriptor or -errno; LISTENER_NONE before */
     uint32_t pad;
-    uint64_t self; /* address of this block in the stub; gs points here */
+    uint64_t self;   /* address of this block in the stub; gs points here */
     uint32_t kicked; /* a kick came during a light call */
     uint32_t pad2;
     uint64_t local; /* calls that the blob answered alone */
     uint64_t pad3;
     uint64_t facts[FACTS]; /* by FACT_*: 1 << 32 | value, or 0 */
     struct light_regs light;
-    uint32_t in_len;           /* bytes that the stub has lent, at the start of the data */
-    uint32_t out_off, out_cap; /* room for bytes out; cap 0: none */
-    uint32_t out_at, out_n;    /* by the sentry: bytes to be copied out, from out_off + out_at */
-    uint32_t spin_cpu;         /* by the sentry: 1 + the cpu on which it looks at post; 0: no */
-    uint32_t spin_tsc;         /* by the sentry: how long to wait for it, in cycles */
-    uint32_t pad4[9];
-    uint32_t post __attribute__((aligned(64))); /* POST_* */
-    int64_t ans;
+    struct light_call call __attribute__((aligned(64)));
+    struct light_answer answer __attribute__((aligned(64)));
+    uint32_t spin_cpu __attribute__((aligned(64))); /* by the sentry: 1 + the cpu on which it looks
+                                                       at call.post; 0: it does not */
+    uint32_t spin_tsc; /* by the sentry: how long to wait for it, in cycles */
+    uint32_t posted;   /* by the stub: calls handed over by memory */
 };
 #define LISTENER_NONE 0x7fffffff
 
 _Static_assert(sizeof(struct block_op) * BLOCK_OPS_MAX + BLOCK_OPS_OFF <= BLOCK_DATA_OFF, "fits");
 _Static_assert(sizeof(struct block) <= BLOCK_LIGHT_STACK_LOW, "fits");
+_Static_assert(sizeof(struct light_call) == 64, "a cache line");
 _Static_assert(__builtin_offsetof(struct block, uc) == BLOCK_UC_OFF, "blob.S uses it");
 _Static_assert(__builtin_offsetof(struct block, self) == BLOCK_SELF_OFF, "light.S uses it");
 _Static_assert(__builtin_offsetof(struct block, kicked) == BLOCK_KICKED_OFF, "light.S uses it");

@@ -7,7 +7,7 @@
 #include "platform/stub/blob_priv.h"
 #include "platform/stub/light_calls.h"
 
-#define NR_BELL_WAIT 0 /* futex operation: FUTEX_WAIT, on a word shared with the sentry */
+#define NR_BELL_WAIT 0  /* futex operation: FUTEX_WAIT, on a word shared with the sentry */
 #define TAKEN_ROUNDS 16 /* times spin_tsc that an answer is waited for before the thread sleeps */
 
 extern HIDDEN char light_entry[], light_probe[], light_plain[], light_plain_end[];
@@ -94,33 +94,33 @@ static inline int swap(uint32_t *word, uint32_t from, uint32_t to)
  *      post = CALL
  *                                              CALL -> TAKEN
  *      late, not taken: CALL -> NONE, rings    (fails to take)
- *      late, taken: TAKEN -> SLEEP, sleeps     swaps DONE in; it was SLEEP: wakes
+ *      late, taken: TAKEN -> SLEEP, sleeps     swaps POST_DONE in
+ *                                              answers; done = n
+ *      done == n: takes the answer             it was SLEEP: wakes
  *
+ * DONE comes before done, so that the sentry never writes to post once the stub may post again.
  * 0: nobody has taken it.
  */
 static int hand_over_by_memory(struct block *b, long *ret_ans)
 {
     uint64_t start = cycles(), limit = b->spin_tsc;
+    uint32_t n = (b->posted + 1) << POST_SHIFT;
 
-    __atomic_store_n(&b->post, POST_CALL, __ATOMIC_RELEASE);
-    for (;;) {
-        uint32_t v = __atomic_load_n(&b->post, __ATOMIC_ACQUIRE);
-
-        if (v == POST_DONE)
-            break;
-        if (cycles() - start > limit) {
-            if (v == POST_CALL && swap(&b->post, POST_CALL, POST_NONE))
-                return 0;
-            if (limit != b->spin_tsc && swap(&b->post, POST_TAKEN, POST_SLEEP)) {
-                while (__atomic_load_n(&b->post, __ATOMIC_ACQUIRE) == POST_SLEEP)
-                    sys6(NR_FUTEX, (uint64_t)&b->post, NR_BELL_WAIT, POST_SLEEP, 0, 0, 0);
-                break;
-            }
-            limit *= TAKEN_ROUNDS;
-        }
+    b->posted++;
+    __atomic_store_n(&b->call.post, n | POST_CALL, __ATOMIC_RELEASE);
+    while (__atomic_load_n(&b->answer.done, __ATOMIC_ACQUIRE) != n >> POST_SHIFT) {
         __builtin_ia32_pause();
+        if (cycles() - start <= limit)
+            continue;
+        if (swap(&b->call.post, n | POST_CALL, POST_NONE))
+            return 0;
+        if (limit != b->spin_tsc && swap(&b->call.post, n | POST_TAKEN, n | POST_SLEEP)) {
+            while (__atomic_load_n(&b->call.post, __ATOMIC_ACQUIRE) == (n | POST_SLEEP))
+                sys6(NR_FUTEX, (uint64_t)&b->call.post, NR_BELL_WAIT, n | POST_SLEEP, 0, 0, 0);
+        }
+        limit *= TAKEN_ROUNDS;
     }
-    *ret_ans = __atomic_load_n(&b->ans, __ATOMIC_ACQUIRE);
+    *ret_ans = b->answer.ans;
     return 1;
 }
 
@@ -135,30 +135,42 @@ static long hand_over(struct block *b)
     return sys6(NR_BELL, BELL_CALL, b->index, b->seq, 0, 0, 0);
 }
 
+/* What came for the guest's memory; and its result. */
+static void take_answer(struct block *b, uint32_t off, uint64_t out)
+{
+    struct light_regs *r = &b->light;
+    uint32_t at = b->answer.out_at, n = b->answer.out_n;
+
+    r->rax = b->answer.rax;
+    if (b->answer.rip)
+        r->rip = b->answer.rip;
+    if (n && blob_copy((char *)out + at, (char *)b + BLOCK_DATA_OFF + off + at, n))
+        r->rax = (uint64_t)-14; /* EFAULT: somebody has unmapped it meanwhile */
+}
+
 /* 0: the registers in b->light are the guest's again; else a frame is wanted. */
 long light_call(struct block *b)
 {
-    struct light_regs *r = &b->light;
-    const uint64_t args[6] = { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 };
+    const struct light_regs *r = &b->light;
+    struct light_call *c = &b->call;
     const struct light_lend *l = lend_of(r->rax);
     uint64_t out = 0;
-    uint32_t n;
+    uint32_t in_len = 0, cap = 0;
 
     b->kicked = 0; /* one that came until now finds the call */
-    b->in_len = b->out_cap = 0;
+    c->nr = r->rax;
+    c->args[0] = r->rdi, c->args[1] = r->rsi, c->args[2] = r->rdx;
+    c->args[3] = r->r10, c->args[4] = r->r8, c->args[5] = r->r9;
     if (l) {
-        b->in_len = lend_in(b, &l->in, args);
-        b->out_off = (b->in_len + 15) & ~15u;
-        b->out_cap = lend_out(&l->out, args);
-        out = args[l->out.arg];
+        in_len = lend_in(b, &l->in, c->args);
+        cap = lend_out(&l->out, c->args);
+        out = c->args[l->out.arg];
     }
-    b->out_n = 0;
+    c->in_len = (uint16_t)in_len;
+    c->out_cap = (uint16_t)cap;
     if (blob_serve(b, hand_over(b), BELL_CALL) == ANS_FRAME)
         return 1;
-    n = b->out_n;
-    if (n && blob_copy((char *)out + b->out_at,
-                       (char *)b + BLOCK_DATA_OFF + b->out_off + b->out_at, n))
-        r->rax = (uint64_t)-14; /* EFAULT: somebody has unmapped it meanwhile */
+    take_answer(b, out_off(in_len), out);
     return 0;
 }
 

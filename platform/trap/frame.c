@@ -170,9 +170,11 @@ int frame_take(struct ctx *c)
 /* The frame of a light call that asked for one: its FPU image; the registers are c's already. */
 int frame_take_rest(struct ctx *c)
 {
-    struct regs regs = c->regs;
+    struct regs regs;
     int r;
 
+    light_complete(c);
+    regs = c->regs;
     light_flush(c);
     r = frame_take(c);
     c->regs = regs;

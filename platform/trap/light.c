@@ -36,54 +36,31 @@ static bool reachable(gaddr_t at, uint64_t n)
     return at < trap.slot && n <= trap.slot - at;
 }
 
-static void take_lent(struct ctx *c, const struct light_lend *l, const uint64_t args[6])
+static void take_lent(struct ctx *c, const struct light_lend *l, const struct light_call *call)
 {
-    uint32_t in_len = __atomic_load_n(&c->block->in_len, __ATOMIC_RELAXED);
-    uint32_t off = __atomic_load_n(&c->block->out_off, __ATOMIC_RELAXED);
-    uint32_t cap = __atomic_load_n(&c->block->out_cap, __ATOMIC_RELAXED);
-    uint64_t in = lend_size(&l->in, args), out = lend_size(&l->out, args);
+    uint64_t in = lend_size(&l->in, call->args), out = lend_size(&l->out, call->args);
+    gaddr_t from = call->args[l->in.arg], to = call->args[l->out.arg];
 
-    if (in_len <= LEND_MAX && in_len <= in && (l->in.kind == LEND_STR || in_len == in) &&
-        reachable(args[l->in.arg], in_len)) {
-        c->lent_in = args[l->in.arg];
-        c->lent_in_len = in_len;
+    if (call->in_len > LEND_MAX || call->out_cap > LEND_MAX)
+        return;
+    if (call->in_len <= in && (l->in.kind == LEND_STR || call->in_len == in) &&
+        reachable(from, call->in_len)) {
+        c->lent_in = from;
+        c->lent_in_len = call->in_len;
         c->lent_str = l->in.kind == LEND_STR;
     }
-    if (cap <= LEND_MAX && cap <= out && off <= BLOCK_DATA_SIZE - LEND_MAX &&
-        reachable(args[l->out.arg], cap)) {
-        c->lent_out = args[l->out.arg];
-        c->lent_out_cap = cap;
-        c->lent_out_off = BLOCK_DATA_OFF + off;
+    if (call->out_cap <= out && reachable(to, call->out_cap)) {
+        c->lent_out = to;
+        c->lent_out_cap = call->out_cap;
+        c->lent_out_off = BLOCK_DATA_OFF + out_off(call->in_len);
     }
 }
 
 void light_forget(struct ctx *c)
 {
     c->light = false;
+    c->partial = false;
     c->lent_in_len = c->lent_out_cap = c->out_at = c->out_n = 0;
-}
-
-static void regs_from(struct regs *r, const struct light_regs *l)
-{
-    *r = (struct regs){ .r15 = l->r15,
-                        .r14 = l->r14,
-                        .r13 = l->r13,
-                        .r12 = l->r12,
-                        .rbp = l->rbp,
-                        .rbx = l->rbx,
-                        .r11 = l->rflags, /* as syscall leaves them */
-                        .rcx = l->rip,
-                        .r10 = l->r10,
-                        .r9 = l->r9,
-                        .r8 = l->r8,
-                        .rax = l->rax,
-                        .rdx = l->rdx,
-                        .rsi = l->rsi,
-                        .rdi = l->rdi,
-                        .orig_rax = (uint64_t)-1,
-                        .rip = l->rip,
-                        .rflags = l->rflags,
-                        .rsp = l->rsp };
 }
 
 void light_regs_take(struct ctx *c)
@@ -91,37 +68,67 @@ void light_regs_take(struct ctx *c)
     struct light_regs l;
 
     memcpy(&l, &c->block->light, sizeof l);
-    regs_from(&c->regs, &l);
+    c->partial = false;
+    c->regs = (struct regs){ .r15 = l.r15,
+                             .r14 = l.r14,
+                             .r13 = l.r13,
+                             .r12 = l.r12,
+                             .rbp = l.rbp,
+                             .rbx = l.rbx,
+                             .r11 = l.rflags, /* as syscall leaves them */
+                             .rcx = l.rip,
+                             .r10 = l.r10,
+                             .r9 = l.r9,
+                             .r8 = l.r8,
+                             .rax = l.rax,
+                             .rdx = l.rdx,
+                             .rsi = l.rsi,
+                             .rdi = l.rdi,
+                             .orig_rax = (uint64_t)-1,
+                             .rip = l.rip,
+                             .rflags = l.rflags,
+                             .rsp = l.rsp };
+}
+
+void light_complete(struct ctx *c)
+{
+    uint64_t nr = c->regs.orig_rax, rax = c->regs.rax;
+
+    if (!c->partial)
+        return;
+    light_regs_take(c);
+    c->regs.orig_rax = nr;
+    c->regs.rax = rax;
 }
 
 void light_take(struct ctx *c)
 {
-    const struct regs *r = &c->regs;
+    struct regs *r = &c->regs;
     const struct light_lend *l;
+    struct light_call call;
 
-    light_regs_take(c);
+    memcpy(&call, &c->block->call, sizeof call);
     light_forget(c);
-    c->regs.orig_rax = (uint32_t)r->rax;
     c->fault.signo = 0;
-    c->light = true;
+    c->light = c->partial = true;
+    r->orig_rax = (uint32_t)call.nr;
+    r->rax = call.nr;
+    r->rdi = call.args[0], r->rsi = call.args[1], r->rdx = call.args[2];
+    r->r10 = call.args[3], r->r8 = call.args[4], r->r9 = call.args[5];
     l = lend_of(r->orig_rax);
-    if (l) {
-        const uint64_t args[6] = { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 };
-
-        take_lent(c, l, args);
-    }
+    if (l)
+        take_lent(c, l, &call);
 }
 
 /* What a call may have changed: its result, and where it goes on. */
 void light_put(struct ctx *c)
 {
-    const struct regs *r = &c->regs;
-    struct light_regs *l = &c->block->light;
+    struct light_answer *a = &c->block->answer;
 
-    l->rax = r->rax;
-    l->rip = r->rip;
-    __atomic_store_n(&c->block->out_at, c->out_at, __ATOMIC_RELAXED);
-    __atomic_store_n(&c->block->out_n, c->out_n, __ATOMIC_RELAXED);
+    a->rax = c->regs.rax;
+    a->rip = c->partial ? 0 : c->regs.rip;
+    a->out_at = (uint16_t)c->out_at;
+    a->out_n = (uint16_t)c->out_n;
     light_forget(c);
 }
 

@@ -24,13 +24,13 @@
 #include "platform/trap/trap.h"
 
 #define QUICK_CALLS 16
-#define QUICK_US 25  /* between two calls */
+#define QUICK_US 25 /* between two calls */
 #define SILENCE_US 60
 #define CHECK_US 5
-#define AWAY_US 40   /* off the cpu for so long: somebody else wants it */
+#define AWAY_US 40    /* off the cpu for so long: somebody else wants it */
 #define PATIENCE_US 3 /* what a stub waits for its call to be taken */
 #define BELLS 2       /* of the spun-on context that are put up with */
-#define PAID 64      /* calls by memory that make a bet a good one */
+#define PAID 64       /* calls by memory that make a bet a good one */
 #define SKIP_MAX 16384
 
 static struct {
@@ -59,7 +59,8 @@ void spin_init(void)
     spin.start_tsc = cycles();
     spin.start_ns = now_ns();
     /* without use_gs no call is ever light */
-    atomic_store(&spin.able, trap.use_gs && sched_getaffinity(0, sizeof spin.cpus, &spin.cpus) == 0 &&
+    atomic_store(&spin.able, trap.use_gs &&
+                                 sched_getaffinity(0, sizeof spin.cpus, &spin.cpus) == 0 &&
                                  CPU_COUNT(&spin.cpus) > 1);
 }
 
@@ -98,26 +99,31 @@ bool spin_pays(struct listener *l)
 void post_answer(struct ctx *c, enum ctx_state next, int64_t val)
 {
     struct block *b = c->block;
+    uint32_t n = c->posted_n;
+    bool asleep;
 
     atomic_store(&c->state, next);
-    __atomic_store_n(&b->ans, val, __ATOMIC_RELEASE);
-    if (__atomic_exchange_n(&b->post, POST_DONE, __ATOMIC_SEQ_CST) == POST_SLEEP)
-        syscall(SYS_futex, &b->post, FUTEX_WAKE, 1, NULL, NULL, 0);
+    asleep = __atomic_exchange_n(&b->call.post, POST_DONE, __ATOMIC_SEQ_CST) ==
+             (n << POST_SHIFT | POST_SLEEP);
+    b->answer.ans = val;
+    __atomic_store_n(&b->answer.done, n, __ATOMIC_RELEASE);
+    if (asleep)
+        syscall(SYS_futex, &b->call.post, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
 static bool take(struct ctx *c)
 {
-    uint32_t call = POST_CALL;
+    uint32_t *post = &c->block->call.post, v = __atomic_load_n(post, __ATOMIC_ACQUIRE);
+    uint32_t taken = (v & ~((1u << POST_SHIFT) - 1)) | POST_TAKEN;
 
-    if (__atomic_load_n(&c->block->post, __ATOMIC_ACQUIRE) != POST_CALL ||
-        !__atomic_compare_exchange_n(&c->block->post, &call, POST_TAKEN, false, __ATOMIC_SEQ_CST,
-                                     __ATOMIC_SEQ_CST))
+    if ((v & ((1u << POST_SHIFT) - 1)) != POST_CALL ||
+        !__atomic_compare_exchange_n(post, &v, taken, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         return false;
     if (atomic_load(&c->state) != CTX_RUNNING || atomic_load(&c->freed)) {
         stub_kill(c->stub);
         return false;
     }
-    c->seq = __atomic_load_n(&c->block->seq, __ATOMIC_RELAXED);
+    c->posted_n = v >> POST_SHIFT;
     c->born_event = false;
     c->posted = true;
     light_take(c);

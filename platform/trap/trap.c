@@ -78,7 +78,18 @@ static struct aspace *get_aspace(struct ctx *c)
 
 static struct regs *get_regs(struct ctx *c)
 {
+    light_complete(c);
     return &c->regs;
+}
+
+static const struct regs *call_regs(struct ctx *c)
+{
+    return &c->regs;
+}
+
+static void set_result(struct ctx *c, long ret)
+{
+    c->regs.rax = (uint64_t)ret;
 }
 
 static const struct fault *get_fault(struct ctx *c)
@@ -161,6 +172,8 @@ const struct platform platform_trap = {
     .ctx_set_owner = set_owner,
     .ctx_aspace = get_aspace,
     .ctx_regs = get_regs,
+    .ctx_call_regs = call_regs,
+    .ctx_set_result = set_result,
     .ctx_fault = get_fault,
     .ctx_fpu_size = frame_fpu_size,
     .ctx_fpu_get = frame_fpu_get,

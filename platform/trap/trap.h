@@ -96,7 +96,7 @@ struct aspace {
     struct tlist stubs;             /* trap.lock */
     _Atomic bool killed;
     struct patches *_Atomic patches;
-    bool own_gs; /* the guest uses gs itself: no light calls */
+    bool own_gs;         /* the guest uses gs itself: no light calls */
     _Atomic int mem_fd;  /* /proc/PID/mem of one of them, -1: not open yet */
     struct aspace *next; /* house.c: among those that are over, or not used yet */
 };
@@ -121,19 +121,22 @@ struct ctx {
     struct regs regs;
     uint64_t segs; /* cs, gs, fs, ss as the frame has them */
     struct fault fault;
-    bool light;  /* held by a light call: there is no frame, c->uc is an old one's */
-    bool posted; /* held by block.post, not by a notification */
-    bool framing;            /* CTX_OPS: its frame is awaited, not operations */
-    bool internal;           /* CTX_OPS: for the platform itself (patch.c) */
-    struct as_op own_op;     /* the internal one */
-    bool lent_str;           /* what is lent is a string: it ends where the range ends */
+    bool light; /* held by a light call: there is no frame, c->uc is an old one's */
+    bool
+        partial; /* of the registers only orig_rax, rax and the arguments are there: light_complete */
+    uint32_t posted_n;   /* the stub's count of posted calls */
+    bool posted;         /* held by block.post, not by a notification */
+    bool framing;        /* CTX_OPS: its frame is awaited, not operations */
+    bool internal;       /* CTX_OPS: for the platform itself (patch.c) */
+    struct as_op own_op; /* the internal one */
+    bool lent_str;       /* what is lent is a string: it ends where the range ends */
     gaddr_t lent_in, lent_out;
     uint32_t lent_in_len, lent_out_cap, lent_out_off; /* off: in the block */
     uint32_t out_at, out_n;                           /* collected of lent_out */
-    uint64_t nonce;          /* 0: not awaited */
-    unsigned clone_flags;    /* how it was made */
-    struct ctx *clone_child; /* AS_CLONE under way */
-    uint64_t clone_host;     /* flags that the clone must have */
+    uint64_t nonce;                                   /* 0: not awaited */
+    unsigned clone_flags;                             /* how it was made */
+    struct ctx *clone_child;                          /* AS_CLONE under way */
+    uint64_t clone_host;                              /* flags that the clone must have */
     bool clone_seen;
     struct job *job; /* trap.lock; NULL: events go to the client */
     struct as_op *ops;
@@ -168,7 +171,8 @@ extern struct trap {
     _Atomic bool stopping;
     pthread_t reaper;
     struct {
-        _Atomic uint64_t light, posts, patches, local, faults, bells, kicks, parks, forks, blanks, ops, reads, writes;
+        _Atomic uint64_t light, posts, patches, local, faults, bells, kicks, parks, forks, blanks,
+            ops, reads, writes;
     } st;
 } trap;
 
@@ -216,9 +220,9 @@ void stub_kill(struct stub *s);
 bool stub_unwatch(struct stub *s);
 
 /* frame.c: the host signal frame in a block */
-int frame_take(struct ctx *c); /* frame to c->regs, fault; -EPROTO when it lies */
+int frame_take(struct ctx *c);      /* frame to c->regs, fault; -EPROTO when it lies */
 int frame_take_rest(struct ctx *c); /* what c, light until now, lacked */
-void frame_put(struct ctx *c); /* c->regs to the frame */
+void frame_put(struct ctx *c);      /* c->regs to the frame */
 void frame_make_blank(struct ctx *c);
 void frame_clone(struct ctx *child, const struct ctx *parent);
 size_t frame_fpu_size(struct ctx *c);
@@ -236,6 +240,7 @@ bool ops_clone_seen(struct ctx *c, const struct seccomp_notif *n);
 /* light.c: calls without a frame, and the guest memory they lend; c is held by its worker */
 void light_take(struct ctx *c);
 void light_regs_take(struct ctx *c); /* the registers alone */
+void light_complete(struct ctx *c);
 void light_put(struct ctx *c);
 void light_forget(struct ctx *c);
 void light_flush(struct ctx *c);
@@ -245,7 +250,8 @@ ssize_t ctx_write(struct ctx *c, gaddr_t to, const void *from, size_t n);
 /* patch.c */
 struct patches;
 struct patches *patches_copy(const struct patches *p); /* for a forked child; NULL stays NULL */
-bool patch_site(struct ctx *c); /* c, held, has trapped; true: patch_mapped goes on with its event */
+bool patch_site(
+    struct ctx *c); /* c, held, has trapped; true: patch_mapped goes on with its event */
 void patch_mapped(struct ctx *c);
 void patch_unwind(struct ctx *c); /* out of a trampoline, to its site */
 bool patch_owns(struct aspace *as, gaddr_t at);

@@ -173,8 +173,6 @@ static bool settle(struct task *t)
 
 static void finish_call(struct task *t, long ret)
 {
-    struct regs *r;
-
     if (kernel.strace)
         strace_call(t, ret);
     call_end(t);
@@ -184,10 +182,9 @@ static void finish_call(struct task *t, long ret)
         t->in_call = false; /* the handler has set the registers */
     } else {
         t->ret = ret;
-        r = kernel.platform->ctx_regs(t->ctx);
-        r->rax = (uint64_t)ret;
+        kernel.platform->ctx_set_result(t->ctx, ret);
         if (ret == -EINTR)
-            t->eintr_rip = r->rip;
+            t->eintr_rip = kernel.platform->ctx_regs(t->ctx)->rip;
     }
     task_return(t);
 }
@@ -330,7 +327,7 @@ static void kick_in_futex(struct task *t, struct regs *r)
 
 static void on_syscall(struct task *t, struct ctx *c)
 {
-    const struct regs *r = kernel.platform->ctx_regs(c);
+    const struct regs *r = kernel.platform->ctx_call_regs(c);
     const uint64_t args[6] = { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 };
 
     call_begin(t, r->orig_rax, args);
