@@ -121,6 +121,7 @@ void blob_handler(int sig, void *info, void *uc)
     }
     b->sig = (uint32_t)sig;
     b->uc = (uint32_t)((char *)uc - (char *)b);
+    b->cpu = cpu_now();
     b->seq++;
     (void)blob_serve(b, sys6(NR_BELL, BELL_EVENT, b->index, b->seq, 0, 0, 0), BELL_EVENT);
 }

@@ -149,7 +149,7 @@ struct block {
     uint32_t index; /* of this block */
     uint32_t nops;
     int32_t listener; /* futex: ANS_LISTEN's descriptor or -errno; LISTENER_NONE before */
-    uint32_t pad;
+    uint32_t cpu;     /* on which the thread rang last */
     uint64_t self;   /* address of this block in the stub; gs points here */
     uint32_t kicked; /* a kick came during a light call */
     uint32_t pad2;

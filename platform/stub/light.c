@@ -75,14 +75,6 @@ static inline uint64_t cycles(void)
     return (uint64_t)hi << 32 | lo;
 }
 
-static inline uint32_t cpu_now(void)
-{
-    uint64_t v;
-
-    __asm__ volatile("rdpid %0" : "=r"(v));
-    return (uint32_t)v & 0xfff;
-}
-
 static inline int swap(uint32_t *word, uint32_t from, uint32_t to)
 {
     return __atomic_compare_exchange_n(word, &from, to, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
@@ -126,11 +118,12 @@ static int hand_over_by_memory(struct block *b, long *ret_ans)
 
 static long hand_over(struct block *b)
 {
-    uint32_t spin = __atomic_load_n(&b->spin_cpu, __ATOMIC_RELAXED);
+    uint32_t spin = __atomic_load_n(&b->spin_cpu, __ATOMIC_RELAXED), cpu = cpu_now();
     long ans;
 
     b->seq++;
-    if (spin && spin != cpu_now() + 1 && hand_over_by_memory(b, &ans))
+    b->cpu = cpu;
+    if (spin && spin != cpu + 1 && hand_over_by_memory(b, &ans))
         return ans;
     return sys6(NR_BELL, BELL_CALL, b->index, b->seq, 0, 0, 0);
 }

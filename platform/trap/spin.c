@@ -13,7 +13,6 @@
  * It runs at normal priority: handlers take locks, and a holder that only runs when nobody else
  * wants to would keep all others waiting (docs/decisions/0006-the-leader-spins.md).
  */
-#include <cpuid.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <sched.h>
@@ -64,16 +63,12 @@ void spin_init(void)
                                  CPU_COUNT(&spin.cpus) > 1);
 }
 
-/* The stub learns its cpu by rdpid: asked for once, at the first bet (cpuid is dear in a guest). */
 static bool measure(void)
 {
     uint64_t ns = now_ns() - spin.start_ns, per_us;
-    unsigned a, b, c, d;
 
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(c & bit_RDPID) || ns < 1000) {
-        atomic_store(&spin.able, false);
+    if (ns < 1000)
         return false;
-    }
     per_us = (cycles() - spin.start_tsc) * 1000 / ns;
     atomic_store(&spin.per_us, per_us ? per_us : 1);
     return true;
@@ -187,6 +182,24 @@ static unsigned look(struct worker *w, struct listener *l, struct ctx *c)
     return n;
 }
 
+/*
+ * Without synchronous wake-ups (before Linux 6.6) the host wakes whoever is rung for, or answered, on
+ * whichever cpu is idle, and that costs a hundred times what the call does. So the leader goes where
+ * its caller is; the number is the guest's, and worth no more than a wish.
+ */
+void worker_follow(struct worker *w, struct ctx *c)
+{
+    unsigned cpu = __atomic_load_n(&c->block->cpu, __ATOMIC_RELAXED);
+    cpu_set_t one;
+
+    if (trap.use_sync || cpu == w->cpu || cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &spin.cpus))
+        return;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    if (sched_setaffinity(0, sizeof one, &one) == 0)
+        w->cpu = cpu;
+}
+
 void spin_on(struct worker *w, struct listener *l, struct ctx *c)
 {
     cpu_set_t others = spin.cpus;
@@ -206,6 +219,7 @@ void spin_on(struct worker *w, struct listener *l, struct ctx *c)
         __atomic_store_n(&c->block->spin_cpu, 0, __ATOMIC_RELEASE);
         (void)listener_sync(l, true);
         sched_setaffinity(0, sizeof spin.cpus, &spin.cpus);
+        w->cpu = CPU_NONE;
         l->quick = 0;
         l->skip = n >= PAID ? 0 : l->skip < SKIP_MAX / 2 ? l->skip * 2 + QUICK_CALLS : SKIP_MAX;
     }

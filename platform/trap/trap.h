@@ -147,7 +147,9 @@ struct ctx {
 struct worker {
     struct listener *l; /* led, or NULL */
     unsigned blocked;   /* depth of worker_block_begin */
+    unsigned cpu;       /* it is pinned to, or CPU_NONE (worker_follow) */
 };
+#define CPU_NONE (~0u)
 
 extern struct trap {
     const struct platform_client *client;
@@ -260,6 +262,7 @@ void patch_disable(struct aspace *as);
 /* spin.c */
 void spin_init(void);
 bool spin_pays(struct listener *l); /* a light call was answered; on the leader */
+void worker_follow(struct worker *w, struct ctx *c); /* to the cpu that c rang on */
 void spin_on(struct worker *w, struct listener *l, struct ctx *c);
 void post_answer(struct ctx *c, enum ctx_state next, int64_t val);
 

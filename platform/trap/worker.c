@@ -311,6 +311,8 @@ static struct ctx *on_notif(struct listener *l, const struct seccomp_notif *n)
             ctx_drop(c);
         return NULL;
     }
+    if (self)
+        worker_follow(self, c);
     if (n->data.nr == NR_BELL)
         on_bell(c, n);
     else if (n->data.nr == SYS_clone && ops_clone_seen(c, n))
@@ -373,7 +375,7 @@ static void lead(struct worker *w)
 
 static void *worker_main(void *arg)
 {
-    struct worker w = { .l = arg };
+    struct worker w = { .l = arg, .cpu = CPU_NONE };
 
     self = &w;
     if (trap.client->worker_start)
