@@ -83,7 +83,11 @@ pid_t spawn(unsigned want, uint64_t without, uid_t host_uid, bool whole, struct 
             int *ret_pidfd);
 /* First step of a child: own session, dies with its parent, waits for its maps. */
 void child_begin(struct spawn *sp);
-/* Changes root to an empty directory; -errno when refused. */
+/*
+ * Changes root to an empty directory; -errno when refused. Else its descriptor, to be kept: the host
+ * takes the mount down when it is closed, and makes the closer wait for a grace period (100 to 400
+ * us). It gives no more than the root itself does.
+ */
 int child_empty_root(void);
 /* Becomes sp->uid, keeping the permitted capabilities; no new privileges; not dumpable. */
 int child_become(const struct spawn *sp);

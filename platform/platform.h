@@ -21,6 +21,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "abi/types.h"
 
@@ -101,6 +102,11 @@ struct as_op {
 
 #define AS_OPS_MAX 32
 
+/* What a thread knows of itself, as getpid and its like answer. */
+struct ctx_facts {
+    uint32_t pid, tid, uid, euid, gid, egid;
+};
+
 struct platform_caps {
     bool native_memory; /* anonymous mmap/munmap/mprotect/madvise need not come here */
     bool native_futex;
@@ -121,7 +127,9 @@ struct as_mapping {
 };
 
 struct platform_stats {
-    uint64_t bells, faults, kicks, parks, forks, blanks, ops, mem_reads, mem_writes;
+    uint64_t bells, light, posts; /* hand-overs; of the bells without a frame; by memory alone */
+    uint64_t patches, local;      /* call sites; calls that stubs answered alone */
+    uint64_t faults, kicks, parks, forks, blanks, ops, mem_reads, mem_writes;
 };
 
 struct platform_config {
@@ -171,6 +179,14 @@ struct platform {
     /* Both: when c is gone already EV_GONE is told (again) before they return. */
     void (*ctx_run_ops)(struct ctx *c, struct as_op *ops, unsigned n);
     void (*ctx_resume)(struct ctx *c);
+    /*
+     * Has c come without its whole state? Then its FPU image is out of reach, it cannot clone, and of
+     * its registers only rax and rip may be changed; until ctx_want_frame has been answered by EV_OPS.
+     */
+    bool (*ctx_is_light)(struct ctx *c);
+    void (*ctx_want_frame)(struct ctx *c);
+    /* What c may answer alone from now on; NULL: nothing. c is held. */
+    void (*ctx_facts)(struct ctx *c, const struct ctx_facts *f);
     /* c, held, is about to wait long: the platform may keep it more cheaply until ctx_resume. A hint. */
     void (*ctx_park)(struct ctx *c);
     /* Interrupts guest code or a native futex wait; EV_KICK follows unless another event comes first. */
@@ -184,6 +200,8 @@ struct platform {
     int (*ctx_affinity)(struct ctx *c, const void *mask, size_t len);
     pid_t (*ctx_host_tid)(struct ctx *c);
     int (*ctx_cputime)(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
+    /* Of c's whole host process, with its threads that are over. */
+    int (*ctx_process_cputime)(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
 
     /*
      * Copies a frozen address space: all are its contexts, all held, none with operations under way.
@@ -203,8 +221,15 @@ struct platform {
      */
     ssize_t (*as_read)(struct aspace *as, gaddr_t from, void *to, size_t n);
     ssize_t (*as_write)(struct aspace *as, gaddr_t to, const void *from, size_t n, bool force);
-    /* As above with what the held context c has lent in its channel, where that covers it. */
+    /*
+     * The same (without force) for several ranges of the guest's and pieces of ours in one go: n of
+     * each at most 1024, both filled or emptied in their order.
+     */
+    ssize_t (*as_move)(struct aspace *as, bool write, const struct iovec *ours, unsigned nours,
+                       const struct iovec *theirs, unsigned ntheirs);
+    /* As as_read with what the held context c has lent in its channel, where that covers it. */
     ssize_t (*ctx_read)(struct ctx *c, gaddr_t from, void *to, size_t n);
+    ssize_t (*ctx_write)(struct ctx *c, gaddr_t to, const void *from, size_t n);
 
     /* The mapping that holds addr, or the next above it; -ENOENT when none. */
     int (*as_query)(struct aspace *as, gaddr_t addr, struct as_mapping *ret);

@@ -4,7 +4,7 @@
  *
  * blob_born is where a new thread, a forked child and a blank stub arrive. A forked child has no
  * channel mapped (MADV_DONTFORK), so nothing here touches memory before the answer to its bell:
- *   r12 address of its block, r13 nonce, r14 bit 0: map the channel first, bit 1: a new process
+ *   r12 address of its block, r13 nonce, r14: BORN_* bits
  */
 #include "platform/stub/blob.h"
 
@@ -26,6 +26,11 @@ blob_start:
     .long blob_restorer - blob_start
     .long zygote_entry - blob_start
     .long blob_born - blob_start
+    .long light_entry - blob_start
+    .long light_plain - blob_start
+    .long light_exit - blob_start
+    .long light_end - blob_start
+    .long light_framed - blob_start
 
     .text
     /* Signal handler: the C part, on this thread's alternate stack. */
@@ -87,7 +92,10 @@ blob_clone:
 
 blob_born:
     xorl %ebp, %ebp
-    testq %r14, %r14                /* a thread has its process's death signal */
+    testb $BORN_GS, %r14b
+    jz 0f
+    wrgsbase %r12                   /* an address, not yet a mapping */
+0:  testb $BORN_PROCESS, %r14b      /* a thread has its process's death signal */
     jz 1f
     movl $NR_prctl, %eax            /* PR_SET_PDEATHSIG, SIGKILL */
     movl $1, %edi
@@ -103,7 +111,7 @@ blob_born:
     syscall
     testq %rax, %rax
     js 9f
-    testb $1, %r14b
+    testb $BORN_CHANNEL, %r14b
     jz 2f
     movq %rax, %r15                 /* a descriptor of the channel */
     movq %r12, %rdi
@@ -159,13 +167,13 @@ zygote_entry:
     call zygote_main
     hlt
 
-    /* void blob_blank(slot, nonce): the first thread of a blank stub leaves the zygote's code. */
+    /* void blob_blank(slot, nonce, kind): the first thread of a blank stub leaves the zygote's code. */
     .globl blob_blank
 blob_blank:
     movl $CHANNEL_OFF, %r12d
     addq %rdi, %r12
     movq %rsi, %r13
-    movl $3, %r14d
+    movl %edx, %r14d
     leaq ZDATA_OFF(%rdi), %rdi
     movl $ZDATA_SIZE, %esi
     movl $NR_munmap, %eax

@@ -13,7 +13,7 @@
 
 #define BLOCKS_FIRST 16
 
-struct aspace *aspace_new(void)
+struct aspace *aspace_make(void)
 {
     struct aspace *as = calloc(1, sizeof *as);
 
@@ -40,6 +40,32 @@ no_memfd:
     return NULL;
 }
 
+struct aspace *aspace_new(void)
+{
+    struct aspace *as = house_channel();
+
+    return as ? as : aspace_make();
+}
+
+/* Pages that the first event of a first thread needs. */
+void aspace_touch(struct aspace *as)
+{
+    struct block *b = block_at(as, 0);
+
+    __atomic_store_n(&b->seq, 0, __ATOMIC_RELAXED);
+    __atomic_store_n((char *)b + BLOCK_SIZE - 1, 0, __ATOMIC_RELAXED);
+}
+
+void aspace_free(struct aspace *as)
+{
+    if (as->mem_fd >= 0)
+        close(as->mem_fd);
+    munmap(as->chan, CHANNEL_SIZE);
+    close(as->chan_fd);
+    free(atomic_load(&as->patches));
+    free(as);
+}
+
 void aspace_ref(struct aspace *as)
 {
     atomic_fetch_add(&as->refs, 1);
@@ -47,13 +73,8 @@ void aspace_ref(struct aspace *as)
 
 void aspace_put(struct aspace *as)
 {
-    if (!as || atomic_fetch_sub(&as->refs, 1) != 1)
-        return;
-    if (as->mem_fd >= 0)
-        close(as->mem_fd);
-    munmap(as->chan, CHANNEL_SIZE);
-    close(as->chan_fd);
-    free(as);
+    if (as && atomic_fetch_sub(&as->refs, 1) == 1)
+        house_trash(as);
 }
 
 void as_ref(struct aspace *as)
@@ -105,10 +126,15 @@ int block_alloc(struct aspace *as, int wanted)
     return -EAGAIN;
 }
 
-/* The pages go back, so that a dead thread's block costs nothing. */
+/*
+ * The pages of many dead threads go back; the first blocks are used again soon, and those of an
+ * address space that ends go with it.
+ */
 void block_free(struct aspace *as, unsigned index)
 {
     as->used[index / 64] &= ~(1ull << (index % 64));
+    if (index < BLOCKS_FIRST || atomic_load(&as->users) == 0)
+        return;
     (void)!fallocate(as->chan_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                      (off_t)index << BLOCK_SHIFT, BLOCK_SIZE);
 }

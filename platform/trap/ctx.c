@@ -34,6 +34,7 @@ struct stub *stub_new(struct aspace *as, struct listener *l)
         atomic_fetch_add(&l->nstubs, 1);
     }
     tlist_init(&s->ctxs);
+    tlist_init(&s->leave_link);
     pthread_mutex_lock(&trap.lock);
     tlist_add(&as->stubs, &s->as_link);
     pthread_mutex_unlock(&trap.lock);
@@ -72,7 +73,17 @@ int stub_born(struct stub *s, pid_t pid)
         atomic_fetch_sub(&s->refs, 1);
         return -errno;
     }
+    atomic_store(&s->watched, true); /* from here on it may be taken out again */
     return 0;
+}
+
+/* True: the watch's reference is the caller's now. */
+bool stub_unwatch(struct stub *s)
+{
+    if (!atomic_exchange(&s->watched, false))
+        return false;
+    epoll_ctl(trap.epoll_fd, EPOLL_CTL_DEL, s->pidfd, NULL);
+    return true;
 }
 
 void stub_kill(struct stub *s)
@@ -122,6 +133,7 @@ struct ctx *ctx_new(struct aspace *as, struct stub *s, int wanted)
     c->block = block_at(as, c->index);
     c->block->index = c->index;
     c->block->seq = 0;
+    c->block->self = block_addr(c->index);
     c->stub = s;
     atomic_fetch_add(&s->refs, 1);
     c->refs = 2;
@@ -148,11 +160,15 @@ struct ctx *ctx_new_child(struct ctx *parent, unsigned flags)
         as = aspace_new();
         if (!as)
             return NULL;
+        as->own_gs = parent->stub->as->own_gs;
+        atomic_store(&as->patches, patches_copy(atomic_load(&parent->stub->as->patches)));
     }
-    if (flags & AS_CLONE_THREAD)
+    if (flags & AS_CLONE_THREAD) {
         atomic_fetch_add(&s->refs, 1);
-    else
+        atomic_store(&s->threaded, true);
+    } else {
         s = stub_new(as, parent->stub->l);
+    }
     c = s ? ctx_new(as, s, flags & AS_CLONE_VM ? -1 : (int)parent->index) : NULL;
     if (c)
         c->clone_flags = flags;
@@ -173,13 +189,12 @@ void ctx_drop(struct ctx *c)
 
     if (atomic_fetch_sub(&c->refs, 1) != 1)
         return;
+    atomic_fetch_add(&trap.st.local, __atomic_load_n(&c->block->local, __ATOMIC_RELAXED));
     pthread_mutex_lock(&trap.lock);
     tlist_del(&c->hash_link);
     tlist_del(&c->stub_link);
     block_free(s->as, c->index);
     pthread_mutex_unlock(&trap.lock);
-    if (s->l)
-        atomic_fetch_sub(&s->l->nctx, 1);
     stub_put(s);
     free(c);
 }
@@ -223,9 +238,13 @@ void ctx_hash_locked(struct ctx *c, pid_t tid)
     tlist_add(&trap.tids[(unsigned)tid % TID_HASH], &c->hash_link);
 }
 
-/* From here on no event of c finds an owner: the owner may go. */
-void ctx_leave(struct ctx *c)
+/*
+ * From here on no event of c finds an owner: the owner may go. A stub that ends so is no news: its
+ * death wakes nobody, and what is left of it goes with the next round of housekeeping.
+ */
+bool ctx_leave(struct ctx *c)
 {
+    struct stub *s = c->stub;
     bool again;
 
     pthread_mutex_lock(&trap.lock);
@@ -233,9 +252,15 @@ void ctx_leave(struct ctx *c)
     c->owner = NULL;
     pthread_mutex_unlock(&trap.lock);
     if (again)
-        return;
-    if (atomic_fetch_sub(&c->stub->nlive, 1) == 1)
-        stub_kill(c->stub);
+        return false;
+    if (s->l)
+        atomic_fetch_sub(&s->l->nctx, 1);
+    if (atomic_fetch_sub(&s->nlive, 1) != 1)
+        return false;
+    if (stub_unwatch(s))
+        house_leaving(s);
+    stub_kill(s);
+    return true;
 }
 
 /*

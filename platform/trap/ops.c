@@ -74,6 +74,9 @@ static void put_clone(struct ctx *c, struct as_op *op, struct block_op *b)
                     : flags & AS_CLONE_VM   ? BORN_PROCESS
                                             : BORN_PROCESS | BORN_CHANNEL;
 
+    if (trap.use_gs && !c->stub->as->own_gs)
+        kind |= BORN_GS;
+
     frame_clone(child, c);
     c->clone_child = child;
     c->clone_host = clone_flags_of(flags);
@@ -126,6 +129,10 @@ static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct
     case AS_SET_GS:
         *b = (struct block_op){ .nr = SYS_arch_prctl,
                                 .a = { op->kind == AS_SET_FS ? 0x1002 : 0x1001, op->a[0] } };
+        if (op->kind == AS_SET_GS && op->a[0])
+            patch_disable(c->stub->as);
+        else if (op->kind == AS_SET_GS && trap.use_gs && !c->stub->as->own_gs)
+            b->a[1] = block_addr(c->index); /* none, to the guest */
         return 0;
     case AS_CLONE:
         put_clone(c, op, b);
@@ -188,6 +195,8 @@ void ops_done(struct ctx *c)
             op->ret = 0;
         if ((op->kind == AS_GET_FS || op->kind == AS_GET_GS) && op->ret == 0)
             memcpy(&op->ret, (char *)c->block + BLOCK_STACK_OFF - 64, 8);
+        if (op->kind == AS_GET_GS && op->ret == (int64_t)block_addr(c->index))
+            op->ret = 0; /* ours: the guest has set none */
     }
     c->clone_child = NULL;
     c->nops = 0;
@@ -203,6 +212,19 @@ bool ops_clone_seen(struct ctx *c, const struct seccomp_notif *n)
     return true;
 }
 
+/* Without a frame, that is, one is made: the blob comes again by way of SIGSYS. */
+void ctx_want_frame(struct ctx *c)
+{
+    c->framing = true;
+    ctx_stop_waiting(c);
+    if (atomic_load(&c->state) == CTX_PARKED) {
+        atomic_store(&c->state, CTX_OPS);
+        ctx_unpark(c, ANS_FRAME);
+    } else {
+        answer(c, CTX_OPS, ANS_FRAME);
+    }
+}
+
 void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n)
 {
     c->ops = ops;
@@ -210,10 +232,14 @@ void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n)
     for (unsigned i = 0; i < n; i++)
         ops[i].ret = -EINTR;
     ctx_stop_waiting(c);
-    if (atomic_load(&c->state) == CTX_PARKED) { /* a descriptor can be lent to a caller only */
+    /* a descriptor can be lent to a caller only */
+    if (atomic_load(&c->state) == CTX_PARKED) {
         atomic_store(&c->state, CTX_RERING);
-        __atomic_store_n(&c->block->park, ANS_RING + 1, __ATOMIC_RELEASE);
-        syscall(SYS_futex, &c->block->park, FUTEX_WAKE, 1, NULL, NULL, 0);
+        ctx_unpark(c, ANS_RING);
+        return;
+    }
+    if (c->posted) {
+        answer(c, CTX_RERING, ANS_RING);
         return;
     }
     void *owner = c->owner;

@@ -11,11 +11,10 @@
 
 #include "platform/trap/trap.h"
 
-static void stub_died(struct stub *s)
+void stub_died(struct stub *s)
 {
     struct ctx *c;
 
-    epoll_ctl(trap.epoll_fd, EPOLL_CTL_DEL, s->pidfd, NULL);
     for (;;) {
         void *owner = NULL;
         bool freed;
@@ -77,13 +76,20 @@ static void *reaper_main(void *arg)
     (void)arg;
     while (!atomic_load(&trap.stopping)) {
         int n = epoll_wait(trap.epoll_fd, ev, 16, nudging ? 2 : -1);
+        bool round = false;
 
         for (int i = 0; i < n; i++) {
-            if (ev[i].data.ptr)
-                stub_died(ev[i].data.ptr);
-            else
+            struct stub *s = ev[i].data.ptr;
+
+            if (!s)
                 zygote_listener_arrived();
+            else if (house_is(s))
+                round = true;
+            else if (stub_unwatch(s))
+                stub_died(s);
         }
+        if (round) /* last: it may free stubs that the events name */
+            house_round();
         nudging = nudge_leaders();
     }
     return NULL;
@@ -92,8 +98,12 @@ static void *reaper_main(void *arg)
 int reaper_start(const pthread_attr_t *attr)
 {
     struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL };
+    int r;
 
     if (epoll_ctl(trap.epoll_fd, EPOLL_CTL_ADD, trap.zygote_sock, &ev) < 0)
         return -errno;
+    r = house_start();
+    if (r < 0)
+        return r;
     return -pthread_create(&trap.reaper, attr, reaper_main, NULL);
 }

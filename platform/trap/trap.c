@@ -98,9 +98,20 @@ static pid_t host_tid(struct ctx *c)
     return c->tid;
 }
 
-static ssize_t ctx_read(struct ctx *c, gaddr_t from, void *to, size_t n)
+static bool is_light(struct ctx *c)
 {
-    return as_read(c->stub->as, from, to, n);
+    return c->light;
+}
+
+static void facts(struct ctx *c, const struct ctx_facts *f)
+{
+    static const struct ctx_facts none;
+    const uint32_t *v = f ? &f->pid : &none.pid;
+    const uint64_t known = f ? 1ull << 32 : 0;
+    _Static_assert(sizeof *f == 6 * sizeof *v && FACT_PID == 1 && FACT_EGID == 6, "same order");
+
+    for (unsigned i = 0; i < 6; i++)
+        __atomic_store_n(&c->block->facts[FACT_PID + i], known | v[i], __ATOMIC_RELAXED);
 }
 
 static gaddr_t vdso(struct aspace *as)
@@ -117,6 +128,10 @@ static gaddr_t limit(void)
 static void stats(struct platform_stats *ret)
 {
     *ret = (struct platform_stats){ .bells = trap.st.bells,
+                                    .light = trap.st.light,
+                                    .posts = trap.st.posts,
+                                    .patches = trap.st.patches,
+                                    .local = trap.st.local,
                                     .faults = trap.st.faults,
                                     .kicks = trap.st.kicks,
                                     .parks = trap.st.parks,
@@ -152,6 +167,9 @@ const struct platform platform_trap = {
     .ctx_fpu_set = frame_fpu_set,
     .ctx_fpu_reset = frame_fpu_reset,
     .ctx_run_ops = ctx_run_ops,
+    .ctx_is_light = is_light,
+    .ctx_want_frame = ctx_want_frame,
+    .ctx_facts = facts,
     .ctx_resume = ctx_resume,
     .ctx_park = ctx_park,
     .ctx_kick = ctx_kick,
@@ -161,13 +179,16 @@ const struct platform platform_trap = {
     .ctx_affinity = affinity,
     .ctx_host_tid = host_tid,
     .ctx_cputime = ctx_cputime,
+    .ctx_process_cputime = ctx_process_cputime,
     .as_copy = trap_as_copy,
     .as_ref = as_ref,
     .as_put = as_put,
     .as_kill = aspace_kill,
     .as_read = as_read,
     .as_write = as_write,
+    .as_move = as_move,
     .ctx_read = ctx_read,
+    .ctx_write = ctx_write,
     .as_query = as_query,
     .as_each = as_each,
     .as_usage = as_usage,

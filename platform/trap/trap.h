@@ -13,6 +13,9 @@
  *   HELD --run_ops--> OPS --bell OPS--> HELD      HELD --too many wait--> PARKED --resume--> RUNNING
  *   PARKED --run_ops--> RERING --bell--> OPS      PARKED --copy--> RELISTEN --bell--> HELD
  *
+ * A ctx is HELD by a notification with a frame in its block, by one of a light call (light.c), or by
+ * the word `post` of its block (spin.c); ctx_want_frame takes it from the latter two to the first.
+ *
  * Locks: trap.lock guards the tables (tids, nonces, pool, stubs' lists); a held ctx belongs to the
  * one worker that handles it. Nothing is called upwards under a lock.
  */
@@ -64,6 +67,8 @@ struct listener {
     struct tlist dying;
     struct tlist waiting; /* trap.lock; contexts that wait by a notification, oldest first */
     unsigned nwaiting;    /* trap.lock */
+    uint64_t last_call;   /* the leader's (spin.c): cycles, */
+    unsigned quick, skip; /* calls at a high rate, and how many more to let pass */
 };
 
 struct stub {
@@ -74,8 +79,11 @@ struct stub {
     struct listener *l;
     struct tlist ctxs; /* trap.lock */
     struct tlist as_link;
-    bool dead;         /* trap.lock */
-    _Atomic int nlive; /* contexts that the sentry has not given up */
+    struct tlist leave_link; /* house.c */
+    _Atomic bool watched;    /* by the reaper, which has a reference then */
+    _Atomic bool threaded;   /* has, or had, more than one thread */
+    bool dead;               /* trap.lock */
+    _Atomic int nlive;       /* contexts that the sentry has not given up */
 };
 
 struct aspace {
@@ -87,7 +95,10 @@ struct aspace {
     uint64_t used[BLOCKS_MAX / 64]; /* trap.lock */
     struct tlist stubs;             /* trap.lock */
     _Atomic bool killed;
-    _Atomic int mem_fd; /* /proc/PID/mem of one of them, -1: not open yet */
+    struct patches *_Atomic patches;
+    bool own_gs; /* the guest uses gs itself: no light calls */
+    _Atomic int mem_fd;  /* /proc/PID/mem of one of them, -1: not open yet */
+    struct aspace *next; /* house.c: among those that are over, or not used yet */
 };
 
 struct ctx {
@@ -110,6 +121,15 @@ struct ctx {
     struct regs regs;
     uint64_t segs; /* cs, gs, fs, ss as the frame has them */
     struct fault fault;
+    bool light;  /* held by a light call: there is no frame, c->uc is an old one's */
+    bool posted; /* held by block.post, not by a notification */
+    bool framing;            /* CTX_OPS: its frame is awaited, not operations */
+    bool internal;           /* CTX_OPS: for the platform itself (patch.c) */
+    struct as_op own_op;     /* the internal one */
+    bool lent_str;           /* what is lent is a string: it ends where the range ends */
+    gaddr_t lent_in, lent_out;
+    uint32_t lent_in_len, lent_out_cap, lent_out_off; /* off: in the block */
+    uint32_t out_at, out_n;                           /* collected of lent_out */
     uint64_t nonce;          /* 0: not awaited */
     unsigned clone_flags;    /* how it was made */
     struct ctx *clone_child; /* AS_CLONE under way */
@@ -132,7 +152,8 @@ extern struct trap {
     unsigned max_workers;
     bool use_sync, use_killable;
     uint64_t slot;
-    uint32_t handler, restorer;
+    uint32_t handler, restorer, light_entry, light_plain, light_exit, light_end, light_framed;
+    bool use_gs; /* gs bases can be set without a call: call sites may be patched */
     uint64_t vdso;
     pthread_mutex_t lock;
     struct tlist tids[TID_HASH];
@@ -147,7 +168,7 @@ extern struct trap {
     _Atomic bool stopping;
     pthread_t reaper;
     struct {
-        _Atomic uint64_t bells, faults, kicks, parks, forks, blanks, ops, reads, writes;
+        _Atomic uint64_t light, posts, patches, local, faults, bells, kicks, parks, forks, blanks, ops, reads, writes;
     } st;
 } trap;
 
@@ -159,7 +180,10 @@ int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as);
 void pool_put(struct ctx *c);
 
 /* channel.c */
-struct aspace *aspace_new(void);
+struct aspace *aspace_new(void);      /* a ready one, where there is one */
+struct aspace *aspace_make(void);     /* a new one */
+void aspace_touch(struct aspace *as); /* takes the first page faults of its user */
+void aspace_free(struct aspace *as);
 void aspace_ref(struct aspace *as);
 void aspace_put(struct aspace *as);
 void as_ref(struct aspace *as);
@@ -184,14 +208,16 @@ void ctx_drop(struct ctx *c);
 struct ctx *ctx_by_tid(pid_t tid); /* a reference, or NULL */
 void ctx_hash_locked(struct ctx *c, pid_t tid);
 void ctx_free(struct ctx *c);
-void ctx_leave(struct ctx *c); /* nlive--; the last one's stub is killed */
+bool ctx_leave(struct ctx *c); /* nlive--; true: the last one's stub is killed */
 struct stub *stub_new(struct aspace *as, struct listener *l);
 void stub_put(struct stub *s);
 int stub_born(struct stub *s, pid_t pid);
 void stub_kill(struct stub *s);
+bool stub_unwatch(struct stub *s);
 
 /* frame.c: the host signal frame in a block */
 int frame_take(struct ctx *c); /* frame to c->regs, fault; -EPROTO when it lies */
+int frame_take_rest(struct ctx *c); /* what c, light until now, lacked */
 void frame_put(struct ctx *c); /* c->regs to the frame */
 void frame_make_blank(struct ctx *c);
 void frame_clone(struct ctx *child, const struct ctx *parent);
@@ -202,9 +228,34 @@ void frame_fpu_reset(struct ctx *c);
 
 /* ops.c */
 void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n);
+void ctx_want_frame(struct ctx *c);
 void ops_send(struct ctx *c); /* c is held by a notification */
 void ops_done(struct ctx *c); /* results from the block into c->ops */
 bool ops_clone_seen(struct ctx *c, const struct seccomp_notif *n);
+
+/* light.c: calls without a frame, and the guest memory they lend; c is held by its worker */
+void light_take(struct ctx *c);
+void light_regs_take(struct ctx *c); /* the registers alone */
+void light_put(struct ctx *c);
+void light_forget(struct ctx *c);
+void light_flush(struct ctx *c);
+ssize_t ctx_read(struct ctx *c, gaddr_t from, void *to, size_t n);
+ssize_t ctx_write(struct ctx *c, gaddr_t to, const void *from, size_t n);
+
+/* patch.c */
+struct patches;
+struct patches *patches_copy(const struct patches *p); /* for a forked child; NULL stays NULL */
+bool patch_site(struct ctx *c); /* c, held, has trapped; true: patch_mapped goes on with its event */
+void patch_mapped(struct ctx *c);
+void patch_unwind(struct ctx *c); /* out of a trampoline, to its site */
+bool patch_owns(struct aspace *as, gaddr_t at);
+void patch_disable(struct aspace *as);
+
+/* spin.c */
+void spin_init(void);
+bool spin_pays(struct listener *l); /* a light call was answered; on the leader */
+void spin_on(struct worker *w, struct listener *l, struct ctx *c);
+void post_answer(struct ctx *c, enum ctx_state next, int64_t val);
 
 /* born.c */
 void on_born(struct listener *l, const struct seccomp_notif *n);
@@ -212,6 +263,8 @@ void on_born(struct listener *l, const struct seccomp_notif *n);
 /* worker.c */
 int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint32_t flags);
 void deliver(struct ctx *c, enum platform_event ev);
+struct ctx *listener_receive(struct listener *l, bool *ret_over);
+int listener_sync(struct listener *l, bool on);
 struct listener *listener_new(int fd);
 void listener_put(struct listener *l);
 void listener_ref(struct listener *l);
@@ -233,6 +286,15 @@ void ctx_kick(struct ctx *c);
 
 /* reaper.c */
 int reaper_start(const pthread_attr_t *attr);
+void stub_died(struct stub *s); /* takes a reference over */
+
+/* house.c */
+int house_start(void);
+bool house_is(const void *epoll_ptr);
+void house_round(void); /* on the reaper */
+struct aspace *house_channel(void);
+void house_trash(struct aspace *as);
+void house_leaving(struct stub *s);
 
 /* copy.c */
 int trap_as_copy(struct ctx *const *all, unsigned n, struct ctx **ret);
@@ -241,12 +303,15 @@ bool job_took(struct ctx *c); /* an event of c: was it a job's? */
 /* memory.c */
 ssize_t as_read(struct aspace *as, gaddr_t from, void *to, size_t n);
 ssize_t as_write(struct aspace *as, gaddr_t to, const void *from, size_t n, bool force);
+ssize_t as_move(struct aspace *as, bool write, const struct iovec *ours, unsigned nours,
+                const struct iovec *theirs, unsigned ntheirs);
 int as_query(struct aspace *as, gaddr_t addr, struct as_mapping *ret);
 int as_each(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m, void *arg),
             void *arg);
 int as_usage(struct aspace *as, struct as_usage *ret);
 pid_t aspace_pid(struct aspace *as);
 int ctx_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
+int ctx_process_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
 
 #define tlist_entry(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 static inline void tlist_init(struct tlist *l)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Processor time: a live thread's is asked of the platform, a dead one's stands in its group, that
- * of waited-for children in cutime and cstime.
+ * Processor time: of live threads and processes it is asked of the platform, that of waited-for
+ * children stands in cutime and cstime.
  */
 #include "sentry/kernel/cputime.h"
 
@@ -23,17 +23,18 @@ void task_cputime_locked(struct task *t, uint64_t *ret_user_ns, uint64_t *ret_sy
     *ret_sys_ns = s;
 }
 
+/* What stands in the group is of images before an exec, and of its end. */
 void group_cputime_locked(struct tgroup *g, uint64_t *ret_user_ns, uint64_t *ret_sys_ns)
 {
     uint64_t u = g->utime_ns, s = g->stime_ns;
     struct task *t;
     list_for_each(t, &g->tasks, group_link) {
         uint64_t tu, ts;
-        if (t->dead)
-            continue;
-        task_cputime_locked(t, &tu, &ts);
-        u += tu;
-        s += ts;
+        if (t->ctx && kernel.platform->ctx_process_cputime(t->ctx, &tu, &ts) == 0) {
+            u += tu;
+            s += ts;
+            break;
+        }
     }
     *ret_user_ns = u;
     *ret_sys_ns = s;

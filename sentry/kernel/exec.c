@@ -220,6 +220,21 @@ static int unshare_all(struct task *t)
     return 0;
 }
 
+/* The processor time of the old image stays the process's. */
+static void note_time(struct tgroup *g, struct ctx *old)
+{
+    uint64_t u, s;
+
+    if (kernel.platform->ctx_process_cputime(old, &u, &s) < 0)
+        return;
+    lock(&kernel.tasks_lock);
+    g->utime_ns += u;
+    g->stime_ns += s;
+    kernel.guest_utime_ns += u;
+    kernel.guest_stime_ns += s;
+    unlock(&kernel.tasks_lock);
+}
+
 /* Past the point of no return: what fails here ends the process, as on Linux. */
 static long finish(struct task *t, struct exec_state *s)
 {
@@ -246,9 +261,11 @@ static long finish(struct task *t, struct exec_state *s)
     unlock(&kernel.tasks_lock);
     s->ctx = NULL;
     t->call.ops_ctx = NULL;
+    task_tell_facts(t);
     vfork_release(t);
     file_put(old_exe);
     if (old_ctx) {
+        note_time(t->group, old_ctx);
         kernel.platform->ctx_set_owner(old_ctx, NULL);
         kernel.platform->ctx_exit(old_ctx);
     }

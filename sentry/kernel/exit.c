@@ -198,12 +198,13 @@ static void note_peak(struct mm *mm)
     unlock(&kernel.tasks_lock);
 }
 
-static void end_context(struct task *t)
+/* The time of threads that left before is in that of the process. */
+static void end_context(struct task *t, bool last)
 {
     lock(&kernel.tasks_lock);
     struct ctx *c = t->ctx;
-    if (c)
-        kernel.platform->ctx_cputime(c, &t->utime_ns, &t->stime_ns);
+    if (c && last)
+        kernel.platform->ctx_process_cputime(c, &t->utime_ns, &t->stime_ns);
     t->ctx = NULL;
     unlock(&kernel.tasks_lock);
     if (!c)
@@ -280,7 +281,7 @@ long do_exit(struct task *t, int code)
         finish_process(t);
     if (last && mm && kernel.stats)
         note_peak(mm);
-    end_context(t);
+    end_context(t, last);
     if (mm)
         mm_put(mm);
     int status;
