@@ -373,6 +373,9 @@ int walk_path(struct task *t, int dfd, const char *path, unsigned flags, struct 
 
     if (!*path && !(flags & WALK_EMPTY))
         return -ENOENT;
+    r = *path ? walk_cached(t, dfd, path, flags, ret) : -EAGAIN;
+    if (r != -EAGAIN)
+        return r;
     r = start_at(&w, dfd, path);
     if (r == 0 && *path) {
         r = walk_to_last(&w);
@@ -447,6 +450,9 @@ int walk_parent(struct task *t, int dfd, const char *path, unsigned flags,
 
     if (!*path)
         return -ENOENT;
+    r = walk_cached_parent(t, dfd, path, flags, ret);
+    if (r != -EAGAIN)
+        return r;
     r = start_at(&w, dfd, path);
     if (r == 0)
         r = walk_to_last(&w);
