@@ -19,10 +19,16 @@ struct dentry *dentry_new_anon(struct inode *inode);
 struct dentry *dentry_find_locked(struct dentry *parent, const char *name, size_t len);
 void dentry_get_locked(struct dentry *d);
 
-/* walk_cached.c: walk_path and walk_parent where the cache knows all; -EAGAIN: it does not. */
-int walk_cached(struct task *t, int dfd, const char *path, unsigned flags, struct path *ret);
+/* Where a walk goes on that the cache could not end. */
+struct walk_rest {
+    struct path cur, root; /* references */
+    const char *s;         /* what is to be walked still; NULL: all of it, and no references */
+};
+/* walk_cached.c: walk_path and walk_parent where the cache knows all; -EAGAIN: *rest is left. */
+int walk_cached(struct task *t, int dfd, const char *path, unsigned flags, struct path *ret,
+                struct walk_rest *rest);
 int walk_cached_parent(struct task *t, int dfd, const char *path, unsigned flags,
-                       struct nameidata_last *ret);
+                       struct nameidata_last *ret, struct walk_rest *rest);
 
 /* mount.c */
 /* What is mounted there, topmost in parent; NULL. mounts_lock held, no reference. */

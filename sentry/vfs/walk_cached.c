@@ -4,7 +4,7 @@
  * and dcache_lock are held from the first component to the last, for less time than taking and
  * dropping them at each step. What is not plain (a link to follow, "..", a name that the cache does
  * not know or may not trust, a file system that checks rights itself) is left to namei.c, which
- * starts anew: nothing has been changed by then, and no operation of a file system been called.
+ * goes on from there.
  *
  *      a walk here                                  another thread
  *      -----------                                  --------------
@@ -177,12 +177,24 @@ static bool begin(struct cached *w, struct task *t, int dfd, const char *path, s
     return true;
 }
 
-/* Where it stands, with references where that is wanted; the locks go. */
-static void end(struct cached *w, struct file *f, struct path *ret)
+static struct path take_locked(struct mount *m, struct dentry *d)
 {
-    if (ret) {
-        dentry_get_locked(w->d);
-        *ret = (struct path){ mount_ref(w->mnt), w->d };
+    dentry_get_locked(d);
+    return (struct path){ mount_ref(m), d };
+}
+
+/* Gives where it stands: to ret when that is all, to rest with -EAGAIN. The locks go. */
+static void end(struct cached *w, struct file *f, int r, struct path *ret, struct walk_rest *rest)
+{
+    if (ret)
+        *ret = take_locked(w->mnt, w->d);
+    if (r == -EAGAIN) {
+        struct fs_ctx *fs = w->t->fs;
+
+        rest->cur = take_locked(w->mnt, w->d);
+        rest->s = w->last;
+        LOCK_SCOPE(&fs->lock);
+        rest->root = take_locked(fs->root.mnt, fs->root.dentry);
     }
     unlock(&vfs.dcache_lock);
     unlock(&vfs.mounts_lock);
@@ -190,17 +202,19 @@ static void end(struct cached *w, struct file *f, struct path *ret)
     file_put(f);
 }
 
-int walk_cached(struct task *t, int dfd, const char *path, unsigned flags, struct path *ret)
+int walk_cached(struct task *t, int dfd, const char *path, unsigned flags, struct path *ret,
+                struct walk_rest *rest)
 {
     struct path missing = {};
     struct cached w;
     struct file *f;
     int r;
 
+    rest->s = NULL;
     if (flags & ~(unsigned)(WALK_FOLLOW | WALK_DIR | WALK_EMPTY) || !begin(&w, t, dfd, path, &f))
         return -EAGAIN;
     r = to_end(&w, flags);
-    end(&w, f, r == 0 ? ret : r == -ENOENT ? &missing : NULL);
+    end(&w, f, r, r == 0 ? ret : r == -ENOENT ? &missing : NULL, rest);
     if (r == -ENOENT) {
         notes_missing(t, &missing, w.last, w.len, w.s);
         path_put(&missing);
@@ -223,12 +237,13 @@ static int check_last(const struct cached *w, unsigned flags)
 }
 
 int walk_cached_parent(struct task *t, int dfd, const char *path, unsigned flags,
-                       struct nameidata_last *ret)
+                       struct nameidata_last *ret, struct walk_rest *rest)
 {
     struct cached w;
     struct file *f;
     int r;
 
+    rest->s = NULL;
     if (flags & ~(unsigned)(WALK_PARENT | WALK_LINKS) || !begin(&w, t, dfd, path, &f))
         return -EAGAIN;
     r = to_last(&w);
@@ -236,7 +251,7 @@ int walk_cached_parent(struct task *t, int dfd, const char *path, unsigned flags
         r = -EAGAIN; /* namei.c takes note of it */
     if (r == 0)
         r = check_last(&w, flags);
-    end(&w, f, r == 0 ? &ret->parent : NULL);
+    end(&w, f, r, r == 0 ? &ret->parent : NULL, rest);
     if (r < 0)
         return r;
     ret->type = LAST_NORM;
