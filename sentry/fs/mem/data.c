@@ -169,7 +169,8 @@ static ssize_t read_small(struct data *d, struct iter *it, uint64_t pos, size_t 
 }
 
 /* Where at most n bytes from pos on lie, holes as zeros: pieces of pages. What they hold. */
-static size_t pieces_of(struct data *d, uint64_t pos, size_t n, struct iovec *v, unsigned *ret_count)
+static size_t pieces_of(struct data *d, uint64_t pos, size_t n, struct iovec *v,
+                        unsigned *ret_count)
 {
     static const char zeros[PAGE];
     size_t sum = 0;
