@@ -87,7 +87,9 @@ blob_clone:
 
 blob_born:
     xorl %ebp, %ebp
-    testq %r14, %r14                /* a thread has its process's death signal */
+    testb $(BORN_NURSE | BORN_SPARE), %r14b
+    jnz 3f
+    testb $BORN_PROCESS, %r14b      /* a thread has its process's death signal */
     jz 1f
     movl $NR_prctl, %eax            /* PR_SET_PDEATHSIG, SIGKILL */
     movl $1, %edi
@@ -96,7 +98,7 @@ blob_born:
     xorl %r10d, %r10d
     xorl %r8d, %r8d
     syscall
-1:  movl $NR_BELL, %eax
+1:  movl $NR_BELL, %eax             /* blob_again comes here, too */
     movl $BELL_BORN, %edi
     movq %r13, %rsi
     xorl %edx, %edx
@@ -146,10 +148,27 @@ blob_born:
     leaq (%r12, %rax), %rsp
     movl $NR_rt_sigreturn, %eax
     syscall
+3:  leaq BLOCK_SIZE(%r12), %rsp     /* nothing lies in its block yet */
+    movq %r12, %rdi
+    testb $BORN_NURSE, %r14b
+    jz 4f
+    call blob_nurse
+4:  xorl %r14d, %r14d
+    call blob_spare
+    jmp 1b
 9:  movl $NR_exit_group, %eax
     movl $127, %edi
     syscall
     hlt
+
+    /* void blob_again(block, nonce): a thread that is over rings as a new one. */
+    .globl blob_again
+blob_again:
+    movq %rdi, %r12
+    movq %rsi, %r13
+    xorl %r14d, %r14d
+    xorl %ebp, %ebp
+    jmp 1b
 
     /* rdi: slot. The stack is the zygote's own. */
 zygote_entry:

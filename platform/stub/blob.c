@@ -16,9 +16,12 @@ extern HIDDEN long blob_store32(uint32_t *to, uint32_t value);
 extern HIDDEN long blob_clone(uint64_t flags, uint64_t block, uint64_t nonce, uint64_t tls,
                               uint64_t ctid, uint64_t kind);
 extern HIDDEN void blob_blank(uint64_t slot, uint64_t nonce) __attribute__((noreturn));
+extern HIDDEN void blob_again(struct block *b, uint64_t nonce) __attribute__((noreturn));
 extern HIDDEN char blob_store32_insn[], blob_store32_fault[];
 HIDDEN void blob_handler(int sig, void *info, void *uc);
 HIDDEN void blob_first(struct block *b, long ans);
+HIDDEN void blob_nurse(struct block *b) __attribute__((noreturn));
+HIDDEN void blob_spare(struct block *b);
 HIDDEN void zygote_main(struct zygote_data *z) __attribute__((noreturn));
 
 enum {
@@ -28,7 +31,9 @@ enum {
     NR_SENDMSG = 46,
     NR_CLONE = 56,
     NR_EXIT = 60,
+    NR_ARCH_PRCTL = 158,
     NR_FUTEX = 202,
+    NR_CLOCK_GETTIME = 228,
     NR_EXIT_GROUP = 231,
     NR_SECCOMP = 317
 };
@@ -110,6 +115,25 @@ static void new_listener(struct block *b)
     sys6(NR_FUTEX, (uint64_t)&b->listener, 1, 1, 0, 0, 0);
 }
 
+/* The same for one that the sentry fetches: it is closed once that has been done. */
+static void fetched_listener(struct block *b)
+{
+    __atomic_store_n(&b->park, 0, __ATOMIC_RELAXED);
+    new_listener(b);
+    wait_parked(b);
+    sys6(NR_CLOSE, (uint64_t)b->listener, 0, 0, 0, 0, 0);
+}
+
+/* A thread that was ready begins. What it finds on its clock is not its own. */
+static void start(struct block *b)
+{
+    uint64_t ts[2] = { 0, 0 };
+
+    sys6(NR_CLOCK_GETTIME, 3 /* CLOCK_THREAD_CPUTIME_ID */, (uint64_t)ts, 0, 0, 0, 0);
+    b->cpu0 = ts[0] * 1000000000 + ts[1];
+    sys6(NR_ARCH_PRCTL, 0x1002 /* ARCH_SET_FS */, b->fs, 0, 0, 0, 0);
+}
+
 /* Does what the sentry answers until it says that the thread may go on. */
 static void serve(struct block *b, long ans)
 {
@@ -123,7 +147,18 @@ static void serve(struct block *b, long ans)
         if (ans == ANS_OPS) {
             run_ops(b);
             kind = BELL_OPS;
+        } else if (ans == ANS_START) {
+            start(b);
+            return;
+        } else if (ans == ANS_REST) {
+            run_ops(b);
+            blob_again(b, b->nonce);
+        } else if (ans == ANS_NURSE) {
+            wait_parked(b);
+            run_ops(b);
+            fetched_listener(b);
         } else if (ans == ANS_EXIT) {
+            run_ops(b);
             sys6(NR_EXIT, 0, 0, 0, 0, 0, 0);
         } else if (ans == ANS_LISTEN) {
             new_listener(b);
@@ -154,6 +189,21 @@ void blob_handler(int sig, void *info, void *uc)
 void blob_first(struct block *b, long ans)
 {
     serve(b, ans);
+}
+
+/* Clones threads when it is told to; without a listener, so that they can install their own. */
+void blob_nurse(struct block *b)
+{
+    for (;;) {
+        wait_parked(b);
+        __atomic_store_n(&b->park, 0, __ATOMIC_RELAXED);
+        run_ops(b);
+    }
+}
+
+void blob_spare(struct block *b)
+{
+    fetched_listener(b);
 }
 
 /* ---- the zygote ---- */

@@ -40,10 +40,18 @@
 #define ANS_EXIT 3
 #define ANS_RING 4   /* to a parked one: ring again */
 #define ANS_LISTEN 5 /* to a parked one: install a new listener, by the program at BLOCK_PROG_OFF */
+#define ANS_NURSE 6  /* wait, run the operations without a listener, install one, wait, ring */
+#define ANS_START 7  /* a ready thread begins: fs is set, then as ANS_RESUME */
+#define ANS_REST 8   /* a thread is over: run the operations, ring as new with block.nonce */
 
 /* What kind of child a clone makes (blob.S, r14). */
 #define BORN_CHANNEL 1 /* maps a channel of its own first */
 #define BORN_PROCESS 2 /* a new process: asks for its parent's death signal */
+#define BORN_NURSE 4   /* makes threads, see trap/threads.c; never rings */
+#define BORN_SPARE 8   /* a thread that installs a listener of its own first */
+
+/* CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM: how the nurse and its threads are cloned. */
+#define BLOB_THREAD_FLAGS 0x50f00
 
 /* Host signal that takes a thread out of guest code. Blocked while the blob's handler runs. */
 #define SIG_KICK 23 /* SIGURG */
@@ -80,6 +88,9 @@ struct block {
     uint32_t index; /* of this block */
     uint32_t nops;
     int32_t listener; /* futex: ANS_LISTEN's descriptor or -errno; LISTENER_NONE before */
+    uint64_t nonce;   /* ANS_REST */
+    uint64_t fs;      /* ANS_START: the base */
+    uint64_t cpu0;    /* ANS_START: the thread's processor time then, in ns, by the blob */
 };
 #define LISTENER_NONE 0x7fffffff
 

@@ -97,6 +97,8 @@ void on_born(struct listener *l, const struct seccomp_notif *n)
         (void)notif_send(l, n->id, 0, r, 0);
     else if (r == 0 && c->blank)
         pool_put(c);
+    else if (r == 0 && c->spare)
+        threads_back(c);
     else if (r == 0)
         deliver(c, EV_BORN);
     if (c)

@@ -26,7 +26,7 @@ static int lend(struct ctx *c, int fd)
     struct seccomp_notif_addfd add = { .id = c->notif,
                                        .srcfd = (uint32_t)fd,
                                        .newfd_flags = 02000000 /* O_CLOEXEC */ };
-    int r = ioctl(c->stub->l->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+    int r = ioctl(c->l->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 
     return r < 0 ? -errno : r;
 }
@@ -122,8 +122,11 @@ static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct
     case AS_STORE32_WAKE:
         *b = plain(OP_STORE32_WAKE, op);
         return 0;
-    case AS_SET_FS:
     case AS_SET_GS:
+        if (op->a[0])
+            atomic_store(&c->stub->uses_gs, true);
+        /* fall through */
+    case AS_SET_FS:
         *b = (struct block_op){ .nr = SYS_arch_prctl,
                                 .a = { op->kind == AS_SET_FS ? 0x1002 : 0x1001, op->a[0] } };
         return 0;
@@ -174,6 +177,15 @@ void ops_send(struct ctx *c)
     answer(c, CTX_OPS, ANS_OPS);
 }
 
+static void note_rseq(struct ctx *c, const struct as_op *op)
+{
+    bool gone = op->a[2] & 1; /* RSEQ_FLAG_UNREGISTER */
+
+    c->rseq[0] = gone ? 0 : op->a[0];
+    c->rseq[1] = op->a[1];
+    c->rseq[2] = op->a[3];
+}
+
 void ops_done(struct ctx *c)
 {
     struct block_op *b = block_ops(c);
@@ -186,6 +198,8 @@ void ops_done(struct ctx *c)
         op->ret = __atomic_load_n(&b[c->op_slot[i]].ret, __ATOMIC_RELAXED);
         if (op->kind == AS_CLONE && op->ret > 0)
             op->ret = 0;
+        if (op->kind == AS_RSEQ && op->ret == 0)
+            note_rseq(c, op);
         if ((op->kind == AS_GET_FS || op->kind == AS_GET_GS) && op->ret == 0)
             memcpy(&op->ret, (char *)c->block + BLOCK_STACK_OFF - 64, 8);
     }

@@ -71,14 +71,19 @@ struct stub {
     pid_t pid; /* in our pid namespace; 0 until it is born */
     int pidfd;
     struct aspace *as;
-    struct listener *l;
-    struct tlist ctxs; /* trap.lock */
+    struct listener *l; /* that of its first thread */
+    struct tlist ctxs;  /* trap.lock */
     struct tlist as_link;
     struct tlist leave_link; /* house.c */
     _Atomic bool watched;    /* by the reaper, which has a reference then */
     _Atomic bool threaded;   /* has, or had, more than one thread */
     bool dead;               /* trap.lock */
     _Atomic int nlive;       /* contexts that the sentry has not given up */
+    struct tlist pool;       /* trap.lock; spare threads (threads.c) */
+    struct block *nurse;     /* guarded by nursing; NULL: none yet */
+    _Atomic bool nursing;    /* somebody uses the nurse; for good when it has failed */
+    _Atomic int nown;        /* threads with a listener of their own */
+    _Atomic bool uses_gs;    /* has set a gs base */
 };
 
 struct aspace {
@@ -98,6 +103,16 @@ struct ctx {
     unsigned index;
     struct block *block;
     struct stub *stub;
+    struct listener *l;         /* its calls come here; a reference */
+    bool own;                   /* trap.lock; l is of this thread alone (and of what it forks) */
+    struct tlist pool_link;     /* trap.lock */
+    bool spare;                 /* held and not started */
+    bool pooled;                /* trap.lock; the pool's, in it or on the way there */
+    bool start;                 /* the next resume is its start */
+    bool left;                  /* its thread has another ctx now */
+    _Atomic bool affinity;      /* the guest has chosen its cpus */
+    uint64_t clear_tid;         /* word that is cleared at its end; 0: none, or the host does */
+    uint64_t rseq[3];           /* area, length and signature, as registered; 0: none */
     struct tlist stub_link, hash_link;
     pid_t tid;
     void *owner;
@@ -151,7 +166,7 @@ extern struct trap {
     _Atomic bool stopping;
     pthread_t reaper;
     struct {
-        _Atomic uint64_t bells, faults, kicks, parks, forks, blanks, ops, reads, writes;
+        _Atomic uint64_t bells, faults, kicks, parks, forks, threads, blanks, ops, reads, writes;
     } st;
 } trap;
 
@@ -184,7 +199,8 @@ static inline uint64_t block_addr(unsigned index)
 }
 
 /* ctx.c */
-struct ctx *ctx_new(struct aspace *as, struct stub *s, int index);
+struct ctx *ctx_new(struct aspace *as, struct stub *s, struct listener *l, int index);
+void ctx_own_listener(struct ctx *c, struct listener *l);
 struct ctx *ctx_new_child(struct ctx *parent, unsigned flags);
 void ctx_get(struct ctx *c);
 void ctx_drop(struct ctx *c);
@@ -222,6 +238,8 @@ int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint
 void deliver(struct ctx *c, enum platform_event ev);
 struct listener *listener_new(int fd);
 void listener_put(struct listener *l);
+void listener_sync(struct listener *l);      /* its descriptor is new */
+bool worker_leads(const struct listener *l); /* the calling one */
 void listener_ref(struct listener *l);
 void listener_start(struct listener *l);
 void listener_lost_stub(struct listener *l);
@@ -250,6 +268,15 @@ void house_round(void); /* on the reaper */
 struct aspace *house_channel(void);
 void house_trash(struct aspace *as);
 void house_leaving(struct stub *s);
+
+/* threads.c */
+struct ctx *threads_take(struct ctx *parent, unsigned flags);
+bool ctx_start(struct ctx *parent, const struct as_op *op);
+bool threads_rest(struct ctx *c);
+void threads_back(struct ctx *c);
+void threads_write_end(struct ctx *c, bool rests);
+int write_listen_prog(struct ctx *c, uint32_t more_flags);
+int await_listener(struct ctx *c);
 
 /* copy.c */
 int trap_as_copy(struct ctx *const *all, unsigned n, struct ctx **ret);

@@ -48,7 +48,7 @@ int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint
  */
 void answer(struct ctx *c, enum ctx_state next, int64_t val)
 {
-    struct listener *l = c->stub->l;
+    struct listener *l = c->l;
     uint64_t id = c->notif;
 
     atomic_store(&c->state, next);
@@ -70,7 +70,7 @@ void ctx_stop_waiting(struct ctx *c)
     pthread_mutex_lock(&trap.lock);
     if (atomic_load(&c->waiting)) {
         tlist_del(&c->wait_link);
-        c->stub->l->nwaiting--;
+        c->l->nwaiting--;
         atomic_store(&c->waiting, false);
     }
     pthread_mutex_unlock(&trap.lock);
@@ -83,16 +83,18 @@ void ctx_stop_waiting(struct ctx *c)
 void ctx_resume(struct ctx *c)
 {
     void *owner = c->owner;
+    uint32_t go = c->start ? ANS_START : ANS_RESUME;
     bool parked;
 
     ctx_stop_waiting(c);
     parked = atomic_load(&c->state) == CTX_PARKED;
+    c->start = false;
     frame_put(c);
     if (parked) {
         atomic_store(&c->state, CTX_RUNNING);
-        ctx_unpark(c, ANS_RESUME);
+        ctx_unpark(c, go);
     } else {
-        answer(c, CTX_RUNNING, ANS_RESUME);
+        answer(c, CTX_RUNNING, go);
     }
     if (atomic_load(&c->gone) && owner)
         trap.client->event(owner, c, EV_GONE);
@@ -109,7 +111,7 @@ void ctx_park_now(struct ctx *c)
 static void park_locked(struct ctx *c)
 {
     tlist_del(&c->wait_link);
-    c->stub->l->nwaiting--;
+    c->l->nwaiting--;
     atomic_store(&c->waiting, false);
     ctx_park_now(c);
 }
@@ -121,7 +123,7 @@ static void park_locked(struct ctx *c)
  */
 void ctx_park(struct ctx *c)
 {
-    struct listener *l = c->stub->l;
+    struct listener *l = c->l;
 
     if (atomic_load(&c->state) != CTX_HELD || c->born_event || atomic_load(&c->waiting))
         return;
@@ -139,7 +141,10 @@ void ctx_exit(struct ctx *c)
     bool parked;
 
     ctx_stop_waiting(c);
+    if (threads_rest(c))
+        return;
     parked = atomic_load(&c->state) == CTX_PARKED;
+    threads_write_end(c, false);
     if (ctx_leave(c))
         ; /* killed, and all of its stub */
     else if (parked)
@@ -193,7 +198,7 @@ static bool rang_again(struct ctx *c, const struct seccomp_notif *n)
     int st = atomic_load(&c->state);
 
     if (st == CTX_RUNNING)
-        (void)notif_send(c->stub->l, n->id, ANS_RESUME, 0, 0);
+        (void)notif_send(c->l, n->id, ANS_RESUME, 0, 0);
     else if (st == CTX_HELD)
         c->notif = n->id;
     else
@@ -262,7 +267,7 @@ static void on_notif(struct listener *l, const struct seccomp_notif *n)
         return;
     }
     c = ctx_by_tid((pid_t)n->pid);
-    if (!c || c->stub->l != l) {
+    if (!c || c->l != l) {
         (void)notif_send(l, n->id, 0, -ENOSYS, 0);
         if (c)
             ctx_drop(c);
@@ -372,6 +377,11 @@ static bool give_lead(struct listener *l)
     return started;
 }
 
+bool worker_leads(const struct listener *l)
+{
+    return self && self->l == l;
+}
+
 void worker_block_begin(void)
 {
     struct worker *w = self;
@@ -405,9 +415,14 @@ struct listener *listener_new(int fd)
     l->refs = 1;
     tlist_init(&l->dying);
     tlist_init(&l->waiting);
-    if (trap.use_sync && ioctl(fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) < 0)
-        trap.use_sync = false;
+    listener_sync(l);
     return l;
+}
+
+void listener_sync(struct listener *l)
+{
+    if (trap.use_sync && ioctl(l->fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) < 0)
+        trap.use_sync = false;
 }
 
 void listener_ref(struct listener *l)
