@@ -173,6 +173,11 @@ struct platform {
      * before it returns. False: nothing has happened.
      */
     bool (*ctx_start)(struct ctx *parent, const struct as_op *op);
+    /*
+     * An operation (AS_SET_FS, AS_SET_GS, AS_RSEQ) that cannot fail, as far as its owner knows: c does
+     * it when it is resumed, and says nothing of it. False: no room, use ctx_run_ops.
+     */
+    bool (*ctx_defer)(struct ctx *c, const struct as_op *op);
     /* Both: when c is gone already EV_GONE is told (again) before they return. */
     void (*ctx_run_ops)(struct ctx *c, struct as_op *ops, unsigned n);
     void (*ctx_resume)(struct ctx *c);

@@ -147,6 +147,9 @@ static void serve(struct block *b, long ans)
         if (ans == ANS_OPS) {
             run_ops(b);
             kind = BELL_OPS;
+        } else if (ans == ANS_GO) {
+            run_ops(b);
+            return;
         } else if (ans == ANS_START) {
             start(b);
             return;

@@ -42,6 +42,7 @@
 #define ANS_LISTEN 5 /* to a parked one: install a new listener, by the program at BLOCK_PROG_OFF */
 #define ANS_NURSE 6  /* wait, run the operations without a listener, install one, wait, ring */
 #define ANS_START 7  /* a ready thread begins: fs is set, then as ANS_RESUME */
+#define ANS_GO 9     /* run the operations, whatever they say, then as ANS_RESUME */
 #define ANS_REST 8   /* a thread is over: run the operations, ring as new with block.nonce */
 
 /* What kind of child a clone makes (blob.S, r14). */
@@ -78,7 +79,7 @@ struct block_op {
 
 #define OP_STORE32_WAKE 0x10001 /* a: address, value */
 #define OP_CLONE 0x10002 /* a: flags, address of the child's block, nonce, tls, ctid, BORN_* */
-#define BLOCK_OPS_MAX 64 /* AS_OPS_MAX, and a close for each descriptor lent */
+#define BLOCK_OPS_MAX 66 /* AS_OPS_MAX, a close for each descriptor lent, and what was deferred */
 
 struct block {
     uint32_t seq;   /* counts events, by the blob */

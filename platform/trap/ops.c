@@ -152,9 +152,11 @@ static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct
 void ops_send(struct ctx *c)
 {
     struct block_op *b = block_ops(c);
-    unsigned nb = 0;
+    unsigned nb = c->ndeferred; /* they come first */
     struct lent l = { .n = 0 };
 
+    if (nb)
+        ops_deferred(c);
     for (unsigned i = 0; i < c->nops; i++) {
         struct as_op *op = &c->ops[i];
         int r = translate(c, op, &b[nb], &l);
@@ -205,6 +207,28 @@ void ops_done(struct ctx *c)
     }
     c->clone_child = NULL;
     c->nops = 0;
+}
+
+bool ctx_defer(struct ctx *c, const struct as_op *op)
+{
+    struct as_op copy = *op;
+
+    if (c->ndeferred == CTX_DEFERRED || atomic_load(&c->state) == CTX_UNBORN ||
+        (op->kind != AS_RSEQ && op->kind != AS_SET_FS && op->kind != AS_SET_GS) ||
+        translate(c, &copy, &c->deferred[c->ndeferred], NULL) < 0)
+        return false;
+    c->deferred[c->ndeferred++].always = 1;
+    if (op->kind == AS_RSEQ)
+        note_rseq(c, op);
+    return true;
+}
+
+void ops_deferred(struct ctx *c)
+{
+    memcpy(block_ops(c), c->deferred, c->ndeferred * sizeof c->deferred[0]);
+    __atomic_store_n(&c->block->nops, c->ndeferred, __ATOMIC_RELAXED);
+    atomic_fetch_add_explicit(&trap.st.ops, c->ndeferred, memory_order_relaxed);
+    c->ndeferred = 0;
 }
 
 /* The clone itself was notified: is it the one that was asked for? Its flags lie in registers. */

@@ -376,7 +376,7 @@ bool threads_rest(struct ctx *c)
     bool parked = atomic_load(&c->state) == CTX_PARKED;
     struct ctx *n;
 
-    if (!c->own || c->affinity || c->start || atomic_load(&c->stub->uses_gs) ||
+    if (!c->own || c->affinity || c->start || c->ndeferred || atomic_load(&c->stub->uses_gs) ||
         atomic_load(&c->stub->as->killed) || atomic_load(&c->stub->nlive) <= 1)
         return false;
     n = succeed(c);

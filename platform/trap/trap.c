@@ -154,6 +154,7 @@ const struct platform platform_trap = {
     .ctx_fpu_set = frame_fpu_set,
     .ctx_fpu_reset = frame_fpu_reset,
     .ctx_start = ctx_start,
+    .ctx_defer = ctx_defer,
     .ctx_run_ops = ctx_run_ops,
     .ctx_resume = ctx_resume,
     .ctx_park = ctx_park,

@@ -29,6 +29,7 @@
 
 #define TID_HASH 1024
 #define SIG_NUDGE SIGUSR2 /* takes a leader out of RECV; its handler does nothing */
+#define CTX_DEFERRED 2
 #define HELD_MAX 16       /* notifications kept on a listener; each makes every call of it dearer */
 
 enum ctx_state {
@@ -138,6 +139,8 @@ struct ctx {
     struct as_op *ops;
     unsigned nops;
     uint8_t op_slot[AS_OPS_MAX]; /* block op that has the result */
+    struct block_op deferred[CTX_DEFERRED]; /* done at the next resume */
+    unsigned ndeferred;
 };
 
 struct worker {
@@ -226,6 +229,8 @@ void frame_fpu_reset(struct ctx *c);
 
 /* ops.c */
 void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n);
+bool ctx_defer(struct ctx *c, const struct as_op *op);
+void ops_deferred(struct ctx *c); /* what was deferred, into the block */
 void ops_send(struct ctx *c); /* c is held by a notification */
 void ops_done(struct ctx *c); /* results from the block into c->ops */
 bool ops_clone_seen(struct ctx *c, const struct seccomp_notif *n);

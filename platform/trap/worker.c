@@ -90,6 +90,10 @@ void ctx_resume(struct ctx *c)
     parked = atomic_load(&c->state) == CTX_PARKED;
     c->start = false;
     frame_put(c);
+    if (c->ndeferred) {
+        ops_deferred(c);
+        go = ANS_GO;
+    }
     if (parked) {
         atomic_store(&c->state, CTX_RUNNING);
         ctx_unpark(c, go);
