@@ -3,19 +3,19 @@
  * Entry points of the blob. The file is linked first: the header lies at its start.
  *
  * blob_born is where a new thread, a forked child and a blank stub arrive. A forked child has no
- * channel mapped (MADV_DONTFORK), so nothing here touches memory before the answer to its bell:
- *   r12 address of its block, r13 nonce, r14 bit 0: map the channel first, bit 1: a new process
+ * channel mapped (MADV_DONTFORK), so nothing here touches memory before that is there:
+ *   r12 address of its block, r13 nonce, r14 BORN_*
  */
 #include "platform/stub/blob.h"
 
 #define NR_mmap 9
 #define NR_munmap 11
-#define NR_close 3
 #define NR_rt_sigreturn 15
 #define NR_madvise 28
 #define NR_clone 56
 #define NR_prctl 157
 #define NR_exit_group 231
+#define NR_close_range 436
 
     .section .head, "ax"
     .globl blob_start
@@ -98,6 +98,11 @@ blob_born:
     xorl %r10d, %r10d
     xorl %r8d, %r8d
     syscall
+    testb $BORN_GIVEN, %r14b
+    jz 1f
+    movq %r14, %rax
+    shrq $BORN_FD_SHIFT, %rax
+    jmp 5f
 1:  movl $NR_BELL, %eax             /* blob_again comes here, too */
     movl $BELL_BORN, %edi
     movq %r13, %rsi
@@ -105,9 +110,9 @@ blob_born:
     syscall
     testq %rax, %rax
     js 9f
-    testb $1, %r14b
+    testb $BORN_CHANNEL, %r14b
     jz 2f
-    movq %rax, %r15                 /* a descriptor of the channel */
+5:  movq %rax, %r15                 /* a descriptor of the channel */
     movq %r12, %rdi
     shrq $SLOT_SHIFT, %rdi
     shlq $SLOT_SHIFT, %rdi
@@ -126,9 +131,13 @@ blob_born:
     movl $10, %edx                  /* MADV_DONTFORK */
     movl $NR_madvise, %eax
     syscall
-    movq %r15, %rdi
-    movl $NR_close, %eax
+    xorl %edi, %edi                 /* it, and what a fork has of its parent's other threads */
+    movl $-1, %esi
+    xorl %edx, %edx
+    movl $NR_close_range, %eax
     syscall
+    testb $BORN_GIVEN, %r14b
+    jnz 1b
     /* A second bell: the channel is there, the frame may be waited for in it. */
     movl $NR_BELL, %eax
     movl $BELL_BORN, %edi

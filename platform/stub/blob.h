@@ -46,9 +46,11 @@
 #define ANS_REST 8   /* a thread is over: run the operations, ring as new with block.nonce */
 
 /* What kind of child a clone makes (blob.S, r14). */
-#define BORN_CHANNEL 1 /* maps a channel of its own first */
+#define BORN_CHANNEL 1 /* gets a descriptor of its channel with the answer to its first bell */
 #define BORN_PROCESS 2 /* a new process: asks for its parent's death signal */
 #define BORN_NURSE 4   /* makes threads, see trap/threads.c; never rings */
+#define BORN_GIVEN 16  /* has a descriptor of its channel from its parent: r14 >> BORN_FD_SHIFT */
+#define BORN_FD_SHIFT 8
 #define BORN_SPARE 8   /* a thread that installs a listener of its own first */
 
 /* CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM: how the nurse and its threads are cloned. */

@@ -44,9 +44,9 @@ static int give_channel(struct listener *l, struct ctx *c, uint64_t id)
     return ioctl(l->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno : 0;
 }
 
-static bool has_channel(const struct ctx *c)
+static bool wants_channel(const struct ctx *c)
 {
-    return !(c->clone_flags & AS_CLONE_VM);
+    return !(c->clone_flags & AS_CLONE_VM) && !c->given;
 }
 
 /* Its process exists. 1: it gets its channel, and rings again; 0: that was all. */
@@ -57,7 +57,7 @@ static int first_bell(struct listener *l, struct ctx *c, const struct seccomp_no
     if (process ? stub_born(c->stub, (pid_t)n->pid) < 0 : c->stub->dead)
         return -ENOSYS;
     c->tid = (pid_t)n->pid;
-    if (!has_channel(c))
+    if (!wants_channel(c))
         return 0;
     atomic_store(&c->state, CTX_CHANNEL);
     (void)give_channel(l, c, n->id);

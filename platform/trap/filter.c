@@ -38,6 +38,7 @@ static const struct {
     { SYS_rt_sigreturn, "leaves the handler" },
     { SYS_futex, "parking; wakes for the sentry" },
     { SYS_close, "descriptors lent for a map" },
+    { SYS_close_range, "descriptors that a fork inherits" },
     { SYS_exit, "end of a thread" },
     { SYS_exit_group, "end of a stub" },
     { SYS_mmap, "maps, with descriptors that were lent" },

@@ -66,13 +66,30 @@ static uint64_t clone_flags_of(unsigned f)
     return host;
 }
 
-static void put_clone(struct ctx *c, struct as_op *op, struct block_op *b)
+/*
+ * A forked process finds the descriptor of its channel among those that it inherits; its parent has
+ * it for the time of the clone only. (A parent that keeps it could write to its child's registers,
+ * but what the child is was its own memory until then.)
+ */
+static uint64_t birth_kind(struct ctx *c, struct ctx *child, unsigned flags, struct lent *l)
+{
+    int fd;
+
+    if (flags & AS_CLONE_THREAD)
+        return 0;
+    if (flags & AS_CLONE_VM)
+        return BORN_PROCESS;
+    fd = lend_once(c, l, child->stub->as->chan_fd);
+    child->given = fd >= 0;
+    return fd >= 0 ? BORN_PROCESS | BORN_GIVEN | (uint64_t)fd << BORN_FD_SHIFT
+                   : BORN_PROCESS | BORN_CHANNEL;
+}
+
+static void put_clone(struct ctx *c, struct as_op *op, struct block_op *b, struct lent *l)
 {
     struct ctx *child = op->child;
     unsigned flags = (unsigned)op->a[0];
-    uint64_t kind = flags & AS_CLONE_THREAD ? 0
-                    : flags & AS_CLONE_VM   ? BORN_PROCESS
-                                            : BORN_PROCESS | BORN_CHANNEL;
+    uint64_t kind = birth_kind(c, child, flags, l);
 
     frame_clone(child, c);
     c->clone_child = child;
@@ -131,7 +148,7 @@ static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct
                                 .a = { op->kind == AS_SET_FS ? 0x1002 : 0x1001, op->a[0] } };
         return 0;
     case AS_CLONE:
-        put_clone(c, op, b);
+        put_clone(c, op, b, l);
         return 0;
     case AS_GET_FS:
     case AS_GET_GS: /* stored into the block itself, above the operations */

@@ -110,6 +110,7 @@ struct ctx {
     bool spare;                 /* held and not started */
     bool pooled;                /* trap.lock; the pool's, in it or on the way there */
     bool start;                 /* the next resume is its start */
+    bool given;                 /* a fork that finds its channel's descriptor: rings once */
     bool left;                  /* its thread has another ctx now */
     _Atomic bool affinity;      /* the guest has chosen its cpus */
     uint64_t clear_tid;         /* word that is cleared at its end; 0: none, or the host does */
