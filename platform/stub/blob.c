@@ -67,6 +67,15 @@ static inline struct block *my_block(void)
     return (struct block *)((uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)(BLOCK_SIZE - 1));
 }
 
+/* Linux keeps it in the limit of a segment. */
+static inline uint32_t this_cpu(void)
+{
+    uint32_t v;
+
+    __asm__("lsl %1, %0" : "=r"(v) : "r"(0x7b) : "cc");
+    return v & 0xfff;
+}
+
 static long do_op(const struct block_op *op)
 {
     if (op->nr == OP_STORE32_WAKE) {
@@ -183,6 +192,7 @@ void blob_handler(int sig, void *info, void *uc)
         return;
     }
     b->sig = (uint32_t)sig;
+    b->cpu = this_cpu();
     b->uc = (uint32_t)((char *)uc - (char *)b);
     b->seq++;
     serve(b, sys6(NR_BELL, BELL_EVENT, b->index, b->seq, 0, 0, 0));

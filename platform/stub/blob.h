@@ -91,6 +91,7 @@ struct block {
     uint32_t index; /* of this block */
     uint32_t nops;
     int32_t listener; /* futex: ANS_LISTEN's descriptor or -errno; LISTENER_NONE before */
+    uint32_t cpu;     /* that the last event came from; a hint */
     uint64_t nonce;   /* ANS_REST */
     uint64_t fs;      /* ANS_START: the base */
     uint64_t cpu0;    /* ANS_START: the thread's processor time then, in ns, by the blob */

@@ -127,6 +127,8 @@ struct ctx {
     uint64_t notif;   /* id of the notification it is held by */
     uint32_t seq, uc; /* of the last event; offset of its frame */
     bool blank;       /* made for the pool, not by a clone */
+    uint64_t answered; /* tsc of its last resume */
+    bool apart;        /* this event is answered where it came from, see worker.c */
     bool born_event;  /* the frame is one that we made: answer is not looked at twice */
     struct regs regs;
     uint64_t segs; /* cs, gs, fs, ss as the frame has them */

@@ -12,6 +12,7 @@
 #include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,29 @@ int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint
 }
 
 /*
+ * A synchronous answer takes its caller to our cpu. That is where it was, but when the worker was busy
+ * with another context of its listener as the bell rang: so all that share one would end up on one
+ * cpu. Who has worked for long since its last call is left where it is: waking another cpu costs some
+ * 50 us, and does not pay for those that call all the time.
+ */
+#define WORKED_LONG 100000 /* tsc, some 40 us */
+
+static bool worked_elsewhere(const struct ctx *c)
+{
+    unsigned here = 0;
+
+    if (!trap.use_sync || atomic_load_explicit(&c->l->nctx, memory_order_relaxed) <= 1 ||
+        __builtin_ia32_rdtsc() - c->answered < WORKED_LONG)
+        return false;
+    return getcpu(&here, NULL) == 0 && here != __atomic_load_n(&c->block->cpu, __ATOMIC_RELAXED);
+}
+
+static void set_sync(struct listener *l, bool on)
+{
+    (void)ioctl(l->fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, on ? SYNC_WAKE_UP : 0);
+}
+
+/*
  * The state is what hands c over: whoever gets the next bell reads it first. So nothing of c is
  * looked at behind the store, although the bell cannot come before the answer.
  */
@@ -50,10 +74,17 @@ void answer(struct ctx *c, enum ctx_state next, int64_t val)
 {
     struct listener *l = c->l;
     uint64_t id = c->notif;
+    bool apart = c->apart;
 
+    c->apart = false;
+    c->answered = __builtin_ia32_rdtsc();
+    if (apart)
+        set_sync(l, false);
     atomic_store(&c->state, next);
     /* ENOENT: its thread was killed; the reaper will say so. */
     (void)notif_send(l, id, val, 0, 0);
+    if (apart)
+        set_sync(l, true);
 }
 
 void ctx_unpark(struct ctx *c, uint32_t ans)
@@ -129,6 +160,7 @@ void ctx_park(struct ctx *c)
 {
     struct listener *l = c->l;
 
+    c->apart = false; /* who wakes it wants it near */
     if (atomic_load(&c->state) != CTX_HELD || c->born_event || atomic_load(&c->waiting))
         return;
     pthread_mutex_lock(&trap.lock);
@@ -224,6 +256,7 @@ static void on_event(struct ctx *c, const struct seccomp_notif *n)
     c->notif = n->id;
     c->seq = seq;
     c->born_event = false;
+    c->apart = worked_elsewhere(c);
     if (frame_take(c) < 0) {
         violated(c);
         return;
