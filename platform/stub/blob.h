@@ -51,7 +51,7 @@
 #define BORN_NURSE 4   /* makes threads, see trap/threads.c; never rings */
 #define BORN_GIVEN 16  /* has a descriptor of its channel from its parent: r14 >> BORN_FD_SHIFT */
 #define BORN_FD_SHIFT 8
-#define BORN_SPARE 8   /* a thread that installs a listener of its own first */
+#define BORN_SPARE 8 /* a thread that installs a listener of its own first */
 
 /* CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM: how the nurse and its threads are cloned. */
 #define BLOB_THREAD_FLAGS 0x50f00

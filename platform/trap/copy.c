@@ -107,9 +107,8 @@ static int new_listener(struct job *j, struct ctx *c, bool all_threads, struct l
     struct listener *l;
     int theirs, fd, r;
 
-    r = write_listen_prog(c, all_threads ? SECCOMP_FILTER_FLAG_TSYNC |
-                                               SECCOMP_FILTER_FLAG_TSYNC_ESRCH
-                                         : 0u);
+    r = write_listen_prog(
+        c, all_threads ? SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH : 0u);
     if (r < 0)
         return r;
     atomic_store(&c->state, CTX_RELISTEN);

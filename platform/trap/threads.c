@@ -123,9 +123,9 @@ static struct block_op *clone_op(struct block *b)
 
 static void write_clone(struct block *b, unsigned index, uint64_t nonce, uint64_t kind)
 {
-    *clone_op(b) = (struct block_op){ .nr = OP_CLONE,
-                                      .a = { BLOB_THREAD_FLAGS, block_addr(index), nonce, 0, 0,
-                                             kind } };
+    *clone_op(b) = (struct block_op){
+        .nr = OP_CLONE, .a = { BLOB_THREAD_FLAGS, block_addr(index), nonce, 0, 0, kind }
+    };
     __atomic_store_n(&b->nops, 1, __ATOMIC_RELAXED);
 }
 
@@ -144,7 +144,7 @@ static int relisten(struct ctx *c)
     if (fd < 0)
         return fd;
     l->fd = fd;
-    listener_sync(l);
+    listener_sync(l, true);
     wake_word(&c->block->park, 1);
     r = receive_bell(fd, &n);
     if (r == 0 && (pid_t)n.pid != c->tid)
@@ -266,7 +266,8 @@ static struct ctx *make(struct ctx *parent)
     struct ctx *c = NULL;
     bool busy = false;
 
-    if (atomic_load(&s->nown) >= OWN_MAX || !atomic_compare_exchange_strong(&s->nursing, &busy, true))
+    if (atomic_load(&s->nown) >= OWN_MAX ||
+        !atomic_compare_exchange_strong(&s->nursing, &busy, true))
         return NULL;
     if (s->nurse || nurse_make(parent)) {
         c = spare_make(s);

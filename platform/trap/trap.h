@@ -30,7 +30,7 @@
 #define TID_HASH 1024
 #define SIG_NUDGE SIGUSR2 /* takes a leader out of RECV; its handler does nothing */
 #define CTX_DEFERRED 2
-#define HELD_MAX 16       /* notifications kept on a listener; each makes every call of it dearer */
+#define HELD_MAX 16 /* notifications kept on a listener; each makes every call of it dearer */
 
 enum ctx_state {
     CTX_UNBORN,
@@ -104,17 +104,17 @@ struct ctx {
     unsigned index;
     struct block *block;
     struct stub *stub;
-    struct listener *l;         /* its calls come here; a reference */
-    bool own;                   /* trap.lock; l is of this thread alone (and of what it forks) */
-    struct tlist pool_link;     /* trap.lock */
-    bool spare;                 /* held and not started */
-    bool pooled;                /* trap.lock; the pool's, in it or on the way there */
-    bool start;                 /* the next resume is its start */
-    bool given;                 /* a fork that finds its channel's descriptor: rings once */
-    bool left;                  /* its thread has another ctx now */
-    _Atomic bool affinity;      /* the guest has chosen its cpus */
-    uint64_t clear_tid;         /* word that is cleared at its end; 0: none, or the host does */
-    uint64_t rseq[3];           /* area, length and signature, as registered; 0: none */
+    struct listener *l;     /* its calls come here; a reference */
+    bool own;               /* trap.lock; l is of this thread alone (and of what it forks) */
+    struct tlist pool_link; /* trap.lock */
+    bool spare;             /* held and not started */
+    bool pooled;            /* trap.lock; the pool's, in it or on the way there */
+    bool start;             /* the next resume is its start */
+    bool given;             /* a fork that finds its channel's descriptor: rings once */
+    bool left;              /* its thread has another ctx now */
+    _Atomic bool affinity;  /* the guest has chosen its cpus */
+    uint64_t clear_tid;     /* word that is cleared at its end; 0: none, or the host does */
+    uint64_t rseq[3];       /* area, length and signature, as registered; 0: none */
     struct tlist stub_link, hash_link;
     pid_t tid;
     void *owner;
@@ -124,12 +124,12 @@ struct ctx {
     _Atomic bool waiting;   /* is it on it? */
     bool leaving;           /* trap.lock; told to exit, its block is in use until it has */
     _Atomic int refs;
-    uint64_t notif;   /* id of the notification it is held by */
-    uint32_t seq, uc; /* of the last event; offset of its frame */
-    bool blank;       /* made for the pool, not by a clone */
+    uint64_t notif;    /* id of the notification it is held by */
+    uint32_t seq, uc;  /* of the last event; offset of its frame */
+    bool blank;        /* made for the pool, not by a clone */
     uint64_t answered; /* tsc of its last resume */
     bool apart;        /* this event is answered where it came from, see worker.c */
-    bool born_event;  /* the frame is one that we made: answer is not looked at twice */
+    bool born_event;   /* the frame is one that we made: answer is not looked at twice */
     struct regs regs;
     uint64_t segs; /* cs, gs, fs, ss as the frame has them */
     struct fault fault;
@@ -141,7 +141,7 @@ struct ctx {
     struct job *job; /* trap.lock; NULL: events go to the client */
     struct as_op *ops;
     unsigned nops;
-    uint8_t op_slot[AS_OPS_MAX]; /* block op that has the result */
+    uint8_t op_slot[AS_OPS_MAX];            /* block op that has the result */
     struct block_op deferred[CTX_DEFERRED]; /* done at the next resume */
     unsigned ndeferred;
 };
@@ -234,8 +234,8 @@ void frame_fpu_reset(struct ctx *c);
 void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n);
 bool ctx_defer(struct ctx *c, const struct as_op *op);
 void ops_deferred(struct ctx *c); /* what was deferred, into the block */
-void ops_send(struct ctx *c); /* c is held by a notification */
-void ops_done(struct ctx *c); /* results from the block into c->ops */
+void ops_send(struct ctx *c);     /* c is held by a notification */
+void ops_done(struct ctx *c);     /* results from the block into c->ops */
 bool ops_clone_seen(struct ctx *c, const struct seccomp_notif *n);
 
 /* born.c */
@@ -244,14 +244,8 @@ void on_born(struct listener *l, const struct seccomp_notif *n);
 /* worker.c */
 int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint32_t flags);
 void deliver(struct ctx *c, enum platform_event ev);
-struct listener *listener_new(int fd);
-void listener_put(struct listener *l);
-void listener_sync(struct listener *l);      /* its descriptor is new */
 bool worker_leads(const struct listener *l); /* the calling one */
-void listener_ref(struct listener *l);
 void listener_start(struct listener *l);
-void listener_lost_stub(struct listener *l);
-void listener_retire(struct listener *l); /* nobody receives from it any more; closed */
 void ctx_unpark(struct ctx *c, uint32_t ans);
 void ctx_park_now(struct ctx *c);
 void worker_block_begin(void);
@@ -285,6 +279,15 @@ void threads_back(struct ctx *c);
 void threads_write_end(struct ctx *c, bool rests);
 int write_listen_prog(struct ctx *c, uint32_t more_flags);
 int await_listener(struct ctx *c);
+
+/* listener.c */
+struct listener *listener_new(int fd);
+void listener_ref(struct listener *l);
+void listener_put(struct listener *l);
+void listener_lost_stub(struct listener *l);
+void listener_retire(struct listener *l);        /* nobody receives from it any more; closed */
+void listener_sync(struct listener *l, bool on); /* answers move their caller to our cpu */
+bool listener_apart(const struct ctx *c);        /* is this event of c's better answered without? */
 
 /* copy.c */
 int trap_as_copy(struct ctx *const *all, unsigned n, struct ctx **ret);

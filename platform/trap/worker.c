@@ -12,11 +12,9 @@
 #include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -25,11 +23,6 @@
 
 #define WORKER_STACK (1024 * 1024) /* thread-local buffers of some 200 KiB lie in it too */
 #define SPARES_KEPT 2
-
-#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
-#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
-#endif
-#define SYNC_WAKE_UP 1
 
 static _Thread_local struct worker *self;
 static pthread_attr_t attr;
@@ -41,29 +34,6 @@ int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint
     struct seccomp_notif_resp resp = { .id = id, .val = val, .error = error, .flags = flags };
 
     return ioctl(l->fd, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0 ? -errno : 0;
-}
-
-/*
- * A synchronous answer takes its caller to our cpu. That is where it was, but when the worker was busy
- * with another context of its listener as the bell rang: so all that share one would end up on one
- * cpu. Who has worked for long since its last call is left where it is: waking another cpu costs some
- * 50 us, and does not pay for those that call all the time.
- */
-#define WORKED_LONG 100000 /* tsc, some 40 us */
-
-static bool worked_elsewhere(const struct ctx *c)
-{
-    unsigned here = 0;
-
-    if (!trap.use_sync || atomic_load_explicit(&c->l->nctx, memory_order_relaxed) <= 1 ||
-        __builtin_ia32_rdtsc() - c->answered < WORKED_LONG)
-        return false;
-    return getcpu(&here, NULL) == 0 && here != __atomic_load_n(&c->block->cpu, __ATOMIC_RELAXED);
-}
-
-static void set_sync(struct listener *l, bool on)
-{
-    (void)ioctl(l->fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, on ? SYNC_WAKE_UP : 0);
 }
 
 /*
@@ -79,12 +49,12 @@ void answer(struct ctx *c, enum ctx_state next, int64_t val)
     c->apart = false;
     c->answered = __builtin_ia32_rdtsc();
     if (apart)
-        set_sync(l, false);
+        listener_sync(l, false);
     atomic_store(&c->state, next);
     /* ENOENT: its thread was killed; the reaper will say so. */
     (void)notif_send(l, id, val, 0, 0);
     if (apart)
-        set_sync(l, true);
+        listener_sync(l, true);
 }
 
 void ctx_unpark(struct ctx *c, uint32_t ans)
@@ -256,7 +226,7 @@ static void on_event(struct ctx *c, const struct seccomp_notif *n)
     c->notif = n->id;
     c->seq = seq;
     c->born_event = false;
-    c->apart = worked_elsewhere(c);
+    c->apart = listener_apart(c);
     if (frame_take(c) < 0) {
         violated(c);
         return;
@@ -440,72 +410,11 @@ void worker_block_end(void)
         self->blocked--;
 }
 
-/* ---- listeners ---- */
-
-struct listener *listener_new(int fd)
-{
-    struct listener *l = calloc(1, sizeof *l);
-
-    if (!l)
-        return NULL;
-    l->fd = fd;
-    l->refs = 1;
-    tlist_init(&l->dying);
-    tlist_init(&l->waiting);
-    listener_sync(l);
-    return l;
-}
-
-void listener_sync(struct listener *l)
-{
-    if (trap.use_sync && ioctl(l->fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SYNC_WAKE_UP) < 0)
-        trap.use_sync = false;
-}
-
-void listener_ref(struct listener *l)
-{
-    atomic_fetch_add(&l->refs, 1);
-}
-
-void listener_put(struct listener *l)
-{
-    if (atomic_fetch_sub(&l->refs, 1) != 1)
-        return;
-    if (l->fd >= 0)
-        close(l->fd);
-    free(l);
-}
-
 void listener_start(struct listener *l)
 {
     listener_ref(l);
     if (!give_lead(l))
         listener_put(l); /* nobody ever answers it; the blank is missed, and asked for again */
-}
-
-void listener_lost_stub(struct listener *l)
-{
-    if (atomic_fetch_sub(&l->nstubs, 1) != 1)
-        return;
-    atomic_store(&l->dead, true);
-    listener_ref(l);
-    pthread_mutex_lock(&trap.lock);
-    tlist_add(&trap.dying, &l->dying);
-    pthread_mutex_unlock(&trap.lock);
-}
-
-void listener_retire(struct listener *l)
-{
-    atomic_store(&l->dead, true);
-    while (atomic_load(&l->has_leader)) {
-        pthread_mutex_lock(&trap.lock);
-        if (atomic_load(&l->has_leader))
-            pthread_kill(l->leader, SIG_NUDGE);
-        pthread_mutex_unlock(&trap.lock);
-        poll(NULL, 0, 1);
-    }
-    close(l->fd); /* at once: who led it once may hold its reference for long */
-    l->fd = -1;
 }
 
 /* ---- start and stop ---- */

@@ -63,8 +63,7 @@ static const char *in_window(const struct window *w, gaddr_t at, size_t *ret_len
 
 static void move_window(struct task *t, struct window *w, gaddr_t at)
 {
-    ssize_t n =
-        copy_in_some(t, w->bytes, at, PAGE_SIZE_4K - (size_t)(at & (PAGE_SIZE_4K - 1)));
+    ssize_t n = copy_in_some(t, w->bytes, at, PAGE_SIZE_4K - (size_t)(at & (PAGE_SIZE_4K - 1)));
 
     w->at = at;
     w->n = n > 0 ? (size_t)n : 0;
