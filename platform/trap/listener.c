@@ -18,8 +18,7 @@
 
 void listener_sync(struct listener *l, bool on)
 {
-    if (trap.use_sync &&
-        ioctl(l->fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, on ? SYNC_WAKE_UP : 0) < 0)
+    if (trap.use_sync && ioctl(l->fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, on ? SYNC_WAKE_UP : 0) < 0)
         trap.use_sync = false;
 }
 
