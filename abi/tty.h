@@ -20,3 +20,9 @@ struct lx_termios2 { /* TCGETS2 */
 struct lx_winsize {
     uint16_t ws_row, ws_col, ws_xpixel, ws_ypixel;
 };
+
+/* ioctl numbers that libc does not name */
+#define LX_TCGETS2 0x802c542au
+#define LX_TCSETS2 0x402c542bu
+#define LX_TCSETSW2 0x402c542cu
+#define LX_TCSETSF2 0x402c542du

@@ -6,10 +6,10 @@
 
 enum control_type {
     /* front end to sentry */
-    CTL_SIGNAL = 1, /* value: send this signal to the program (foreground group when a terminal) */
+    CTL_SIGNAL = 1, /* value: the signal; CTL_SIGNAL_KEY: to the terminal's foreground group */
     CTL_WINSIZE,    /* value: rows << 16 | cols */
     CTL_KILL,       /* end everything now (timeout) */
-    CTL_CONT,       /* the front end was continued */
+    CTL_CONT,       /* the front end was continued; value: enum term_place */
     /* sentry to front end */
     CTL_STARTED = 64, /* the program runs */
     CTL_EXIT,         /* value: wait status of the program; everything is over */
@@ -21,9 +21,45 @@ enum control_type {
     CTL_MISSING, /* text: a path that the program looked for and that is not there inside */
 };
 
+#define CTL_SIGNAL_KEY 0x100u
+
 struct control_msg {
     uint32_t type;
     uint32_t len; /* bytes of text in use */
     uint64_t value;
     char text[1008];
 };
+
+/*
+ * The terminal: a SEQPACKET socket of its own, one message a datagram, as long as its data. Settings
+ * and flushing take their turn behind what was printed before them.
+ */
+enum term_type {
+    /* sentry to front end */
+    TERM_PRINT = 1, /* data: to the terminal */
+    TERM_SET,       /* data: struct lx_termios2, the program's settings */
+    TERM_FLUSH,     /* arg: TCIFLUSH, TCOFLUSH, TCIOFLUSH */
+    TERM_READ,      /* arg: so many bytes are wanted (0: where do we stand); answered at once */
+    /* front end to sentry */
+    TERM_INPUT = 64, /* data: no more than was wanted; none: end of file */
+    TERM_NONE,     /* the other answer: nothing can be read now; arg: an errno, 0: nothing typed */
+    TERM_READY,    /* arg: bytes that can be read. Said once, again after READ, SET and FLUSH */
+    TERM_SETTINGS, /* data: struct lx_termios2: somebody else has changed them */
+    TERM_PLACE,    /* arg: enum term_place, before an answer when it has changed */
+};
+
+/* Where the front end stands in the host's job control. */
+enum term_place {
+    TERM_FOREGROUND, /* or it is not its controlling terminal */
+    TERM_BACKGROUND,
+    TERM_ORPHANED, /* in the background, and nobody would continue it */
+};
+
+#define TERM_DATA 4096
+
+struct term_msg {
+    uint32_t type, arg;
+    uint8_t data[TERM_DATA];
+};
+
+#define TERM_HEAD 8 /* bytes of a message without data */

@@ -57,11 +57,10 @@ static int pair(int type, int ret[2])
 /* Our ends go to l, the children's to f. */
 static int make_channels(struct launch *l, struct launch_fds *f)
 {
-    bool tty = l->tty[0] || l->tty[1] || l->tty[2];
     int control[2], status[2], term[2] = { -1, -1 };
 
     if (pair(SOCK_SEQPACKET, control) || pair(SOCK_SEQPACKET, status) ||
-        pair(SOCK_SEQPACKET, f->gofer_sock) || (tty && pair(SOCK_STREAM, term)))
+        pair(SOCK_SEQPACKET, f->gofer_sock) || (l->terminal && pair(SOCK_SEQPACKET, term)))
         return EXIT_SBX;
     l->control = control[0];
     f->control = control[1];
@@ -92,26 +91,27 @@ int launch_start(struct launch *l)
     if (r)
         return r;
     launch_step(l, "channels");
-    l->gofer = spawn(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC, l->without, base,
-                     /* whole= */ true, &sp, &l->gofer_pidfd);
-    if (l->gofer == 0)
-        gofer_child(l, &f, &sp);
-    if (l->gofer < 0)
-        return refused("gofer", -l->gofer);
-    warn_unfenced(l, &sp);
-    launch_step(l, "gofer");
+    /* The sentry first: it has the most to do before it needs the other. */
     l->sentry = spawn(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNET |
                           CLONE_NEWUTS | CLONE_NEWCGROUP,
                       l->without, base + 1,
                       /* whole= */ false, &sp, &l->sentry_pidfd);
     if (l->sentry == 0)
         sentry_child(l, &f, &sp);
-    if (l->sentry < 0) {
-        kill(l->gofer, SIGKILL);
-        waitpid(l->gofer, NULL, 0);
+    if (l->sentry < 0)
         return refused("sentry", -l->sentry);
-    }
     launch_step(l, "sentry");
+    l->gofer = spawn(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC, l->without, base,
+                     /* whole= */ true, &sp, &l->gofer_pidfd);
+    if (l->gofer == 0)
+        gofer_child(l, &f, &sp);
+    if (l->gofer < 0) {
+        kill(l->sentry, SIGKILL);
+        waitpid(l->sentry, NULL, 0);
+        return refused("gofer", -l->gofer);
+    }
+    warn_unfenced(l, &sp);
+    launch_step(l, "gofer");
     close(f.control);
     close(f.gofer_status);
     close(f.gofer_sock[0]);

@@ -16,7 +16,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "abi/tty.h"
 #include "abi/types.h"
+#include "cli/control.h"
 #include "cli/options.h"
 #include "cli/shown.h"
 #include "cli/user.h"
@@ -36,7 +38,10 @@ struct launch {
     uint64_t without;
     uint64_t t_start_ns;
     int log_fd, strace_fd;
-    bool tty[3]; /* standard stream that is a terminal */
+    bool tty[3];   /* standard stream that is a terminal */
+    bool terminal; /* there is one, a standard stream or not */
+    enum term_place tty_place;
+    struct lx_termios2 tty_settings;
     uint16_t tty_rows, tty_cols;
 
     /* out: the front end's ends */
@@ -78,7 +83,11 @@ pid_t spawn(unsigned want, uint64_t without, uid_t host_uid, bool whole, struct 
             int *ret_pidfd);
 /* First step of a child: own session, dies with its parent, waits for its maps. */
 void child_begin(struct spawn *sp);
-/* Changes root to an empty directory; -errno when refused. */
+/*
+ * Changes root to an empty directory; -errno when refused. Else its descriptor, to be kept: the host
+ * takes the mount down when it is closed, and makes the closer wait for a grace period (100 to 400
+ * us). It gives no more than the root itself does.
+ */
 int child_empty_root(void);
 /* Becomes sp->uid, keeping the permitted capabilities; no new privileges; not dumpable. */
 int child_become(const struct spawn *sp);

@@ -10,6 +10,7 @@
 #include <linux/mount.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -43,9 +44,10 @@ void gofer_child(const struct launch *l, const struct launch_fds *f, struct spaw
 {
     unsigned n = l->shown->nexports, nkeep = 0;
     struct gofer_export *exports = xcalloc(n, sizeof *exports);
-    int *keep = xcalloc(n + 4, sizeof *keep), null_fd, r;
+    int *keep = xcalloc(n + 5, sizeof *keep), null_fd, root_fd = -1, r;
 
     child_begin(sp);
+    prctl(PR_SET_NAME, "sbx-gofer");
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (unsigned i = 0; i < n; i++) {
         const struct shown_export *e = &l->shown->exports[i];
@@ -59,7 +61,7 @@ void gofer_child(const struct launch *l, const struct launch_fds *f, struct spaw
         keep[nkeep++] = exports[i].fd;
     }
     if (sp->flags & CLONE_NEWNS)
-        child_empty_root(); /* refused in some containers: then Landlock alone */
+        root_fd = child_empty_root(); /* refused in some containers: then Landlock alone */
     r = child_become(sp);
     if (r < 0)
         child_fail(f->gofer_status, EXIT_SBX, "cannot start the gofer: setuid: %s", strerror(-r));
@@ -69,12 +71,15 @@ void gofer_child(const struct launch *l, const struct launch_fds *f, struct spaw
     keep[nkeep++] = f->gofer_sock[0];
     if (f->ring >= 0)
         keep[nkeep++] = f->ring;
+    if (root_fd >= 0)
+        keep[nkeep++] = root_fd;
     if (sanitize_report_fd() >= 0)
         keep[nkeep++] = sanitize_report_fd();
     child_close_all_but(keep, nkeep, null_fd);
     sanitize_to_stderr();
     const struct gofer_config cfg = { .sock = f->gofer_sock[0],
                                       .ring_fd = f->ring,
+                                      .root_fd = MAX(root_fd, 0),
                                       .exports = exports,
                                       .nexports = n,
                                       .without = l->without,

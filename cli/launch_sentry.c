@@ -18,7 +18,6 @@
 #include "abi/without.h"
 #include "cli/error.h"
 #include "cli/launch.h"
-#include "cli/proxy.h"
 #include "cli/sanitize.h"
 
 static int own_proc(void)
@@ -96,10 +95,11 @@ static bool stream_given(int fd)
 }
 
 static unsigned keep_descriptors(const struct launch *l, const struct launch_fds *f, int proc_fd,
-                                 int *keep)
+                                 int root_fd, int *keep)
 {
-    const int candidates[] = { f->control, f->gofer_sock[1], f->ring, f->tty_sock,
-                               l->log_fd,  l->strace_fd,     proc_fd, sanitize_report_fd() };
+    const int candidates[] = { f->control,  f->gofer_sock[1], f->ring,
+                               f->tty_sock, l->log_fd,        l->strace_fd,
+                               proc_fd,     root_fd,          sanitize_report_fd() };
     unsigned n = 0;
 
     for (int i = 0; i < 3; i++) {
@@ -119,7 +119,8 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
     c->gofer_ring = f->ring;
     c->control_sock = f->control;
     c->tty_sock = f->tty_sock;
-    c->tty_raw = proxy_types(l->tty);
+    c->tty_settings = l->tty_settings;
+    c->tty_place = l->tty_place;
     c->tty_rows = l->tty_rows;
     c->tty_cols = l->tty_cols;
     c->log_fd = l->log_fd;
@@ -147,7 +148,7 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
 void sentry_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
 {
     struct sentry_config cfg = { 0 };
-    int keep[12], null_fd, r;
+    int keep[12], null_fd, root_fd = -1, r;
     unsigned n;
     uint64_t shift = 0;
 
@@ -160,13 +161,13 @@ void sentry_child(const struct launch *l, const struct launch_fds *f, struct spa
     cfg.t_start_ns = l->t_start_ns - shift;
     cfg.proc_fd = open_proc(sp->flags);
     if (sp->flags & CLONE_NEWNS)
-        child_empty_root();
+        root_fd = child_empty_root();
     r = child_become(sp);
     if (r < 0)
         child_fail(f->control, EXIT_SBX, "cannot start the sentry: setuid: %s", strerror(-r));
     child_capabilities(~0ull); /* a change of ids took them from the effective set */
     raise_limits();
-    n = keep_descriptors(l, f, cfg.proc_fd, keep);
+    n = keep_descriptors(l, f, cfg.proc_fd, root_fd, keep);
     child_close_all_but(keep, n, null_fd);
     sentry_main(&cfg);
 }

@@ -2,10 +2,14 @@
 /*
  * See monitor.h. How a signal travels:
  *
- *   kill -TERM sbx, or Ctrl-C where the terminal is not raw     -> signalfd -> CTL_SIGNAL -> program
- *   Ctrl-Z in the raw terminal -> the pty inside stops the program -> CTL_STOPPED
- *       -> the terminal is given back, sbx stops itself by the same signal, the shell takes over
- *   fg -> SIGCONT -> raw again, CTL_CONT -> the program goes on
+ *   kill -TERM sbx            -> signalfd -> CTL_SIGNAL -> the program
+ *   Ctrl-C at the terminal    -> the same, to the foreground group inside
+ *   Ctrl-Z, or a read in the background -> the program is stopped inside -> CTL_STOPPED
+ *       -> sbx stops itself by the same signal, the shell takes over
+ *   fg -> SIGCONT -> CTL_CONT -> the program goes on
+ *
+ * SIGTTIN and SIGTTOU are among those that are blocked: whether the program may use the terminal now
+ * is decided by the sentry, as the host would, from where we stand (enum term_place).
  *
  * A program ended by signal n makes sbx exit normally with 128+n: a shell shows the same number, and
  * sbx itself dumps no core for it. At --timeout the program gets SIGTERM, two seconds later everything
@@ -21,6 +25,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "cli/control.h"
@@ -29,8 +34,8 @@
 #define GRACE_NS 2000000000ull
 
 /* Passed on to the program. The rest act on sbx itself. */
-static const int forwarded[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
-                                 SIGUSR2, SIGTSTP, SIGALRM, SIGPIPE };
+static const int forwarded[] = { SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
+                                 SIGTSTP, SIGTTIN, SIGTTOU, SIGALRM, SIGPIPE };
 
 int monitor_signals(void)
 {
@@ -62,21 +67,28 @@ static void tell_winsize(struct monitor *m)
         tell(m, CTL_WINSIZE, (uint64_t)rows << 16 | cols);
 }
 
+static void tell_continued(struct monitor *m)
+{
+    tell_winsize(m);
+    proxy_continued(&m->proxy);
+    tell(m, CTL_CONT, proxy_place(&m->proxy));
+}
+
 /* Stops this process as the program was stopped; returns when it is continued. */
 static void stop_self(struct monitor *m, int sig)
 {
-    sigset_t one, old;
+    sigset_t one, old, pending;
 
-    proxy_leave(&m->proxy);
+    proxy_drain(&m->proxy, 0); /* what the program did to the terminal before */
     sigemptyset(&one);
     sigaddset(&one, sig);
     signal(sig, SIG_DFL);
     raise(sig);
     sigprocmask(SIG_UNBLOCK, &one, &old); /* here it stops */
     sigprocmask(SIG_SETMASK, &old, NULL);
-    proxy_enter(&m->proxy);
-    tell_winsize(m);
-    tell(m, CTL_CONT, 0);
+    /* In a group without a shell to continue it the signal does nothing. */
+    m->proxy.orphaned = sigpending(&pending) == 0 && !sigismember(&pending, SIGCONT);
+    tell_continued(m);
 }
 
 static void on_signals(struct monitor *m)
@@ -87,11 +99,10 @@ static void on_signals(struct monitor *m)
         if (si.ssi_signo == SIGWINCH) {
             tell_winsize(m);
         } else if (si.ssi_signo == SIGCONT) {
-            proxy_enter(&m->proxy); /* stopped from outside, or put into the foreground */
-            tell_winsize(m);
-            tell(m, CTL_CONT, 0);
+            tell_continued(m); /* stopped from outside, or put into the foreground */
         } else {
-            tell(m, CTL_SIGNAL, si.ssi_signo);
+            /* the kernel sends what is for a whole group: a key, a hang-up */
+            tell(m, CTL_SIGNAL, si.ssi_signo | (si.ssi_code == SI_KERNEL ? CTL_SIGNAL_KEY : 0));
         }
     }
 }
@@ -110,7 +121,8 @@ static void on_message(struct monitor *m, const struct control_msg *msg, size_t 
 
     switch (msg->type) {
     case CTL_EXIT:
-        end(m, WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+        m->regular = WIFEXITED(status);
+        end(m, m->regular ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
         break;
     case CTL_STOPPED:
         stop_self(m,
@@ -118,7 +130,7 @@ static void on_message(struct monitor *m, const struct control_msg *msg, size_t 
         break;
     case CTL_ERROR:
         proxy_drain(&m->proxy, 0);
-        proxy_leave(&m->proxy);
+        proxy_leave(&m->proxy, /* keep= */ false);
         if (!m->ended)
             fail(status, "%.*s", (int)strnlen(msg->text, sizeof msg->text), msg->text);
         end(m, status > 0 && status < 256 ? status : EXIT_SBX);
@@ -150,7 +162,7 @@ static void sentry_gone(struct monitor *m)
     on_control(m, m->launch->control);
     if (m->ended)
         return;
-    proxy_leave(&m->proxy);
+    proxy_leave(&m->proxy, /* keep= */ false);
     waitpid(m->launch->sentry, &status, 0);
     m->launch->sentry = -1;
     if (m->timed_out)
@@ -185,7 +197,7 @@ static void gofer_gone(struct monitor *m)
     if (m->ended)
         return;
     syscall(SYS_pidfd_send_signal, m->launch->sentry_pidfd, SIGKILL, NULL, 0);
-    proxy_leave(&m->proxy);
+    proxy_leave(&m->proxy, /* keep= */ false);
     end(m, fail(EXIT_SBX, "the gofer ended early; run with --log=FILE --log-level=debug"));
 }
 
@@ -221,7 +233,7 @@ static void on_side(struct monitor *m)
         return;
     }
     for (ssize_t i = 0; i < n; i++) { /* a raw terminal does not return the carriage */
-        if (buf[i] == '\n' && m->proxy.raw)
+        if (buf[i] == '\n' && !(m->proxy.applied.c_oflag & OPOST))
             out[o++] = '\r';
         out[o++] = buf[i];
     }
@@ -274,13 +286,31 @@ static void loop_once(struct monitor *m)
         on_deadline(m);
 }
 
+/*
+ * Everything that was printed is shown, however long the terminal takes. The program is over: signals
+ * act on us now, as they would on a program that waits for its terminal.
+ */
+static void show_rest(struct monitor *m)
+{
+    struct signalfd_siginfo si;
+    sigset_t all;
+
+    proxy_drain(&m->proxy, 200);
+    if (m->proxy.sock < 0)
+        return;
+    while (read(m->signals, &si, sizeof si) > 0)
+        continue;
+    sigfillset(&all);
+    sigprocmask(SIG_UNBLOCK, &all, NULL);
+    proxy_drain(&m->proxy, timeout_ms(m));
+}
+
 int monitor_run(struct monitor *m)
 {
     tell_winsize(m);
-    proxy_enter(&m->proxy);
     while (!m->ended)
         loop_once(m);
-    proxy_drain(&m->proxy, 200);
+    show_rest(m);
     while (m->side >= 0) { /* the last lines of a trace; it ends when the sentry does */
         struct pollfd fd = { .fd = m->side, .events = POLLIN };
 
@@ -288,6 +318,6 @@ int monitor_run(struct monitor *m)
             break;
         on_side(m);
     }
-    proxy_leave(&m->proxy);
+    proxy_leave(&m->proxy, m->regular && !m->timed_out);
     return m->timed_out ? EXIT_TIMEOUT : m->status;
 }

@@ -19,7 +19,8 @@ struct monitor {
     int kills;         /* steps of ending it that were taken */
     bool timed_out;
     bool ended;
-    int status; /* exit status, when ended */
+    bool regular; /* the program has exited, by no signal */
+    int status;   /* exit status, when ended */
 };
 
 /* Blocks the signals that are forwarded; before anything is started. Descriptor or -errno. */

@@ -109,18 +109,16 @@ static int open_outputs(const struct run_options *o, struct monitor *m, struct l
     return r;
 }
 
-static void find_terminal(struct launch *l)
+static void find_terminal(struct launch *l, struct proxy *p)
 {
-    struct proxy probe;
-
     for (int i = 0; i < 3; i++)
         l->tty[i] = isatty(i);
-    proxy_init(&probe, -1, l->tty);
-    for (int i = 0; i < 3; i++) {
-        probe.out = l->tty[i] ? i : -1;
-        if (proxy_winsize(&probe, &l->tty_rows, &l->tty_cols))
-            return;
-    }
+    proxy_open(p, l->tty);
+    l->terminal = p->fd >= 0;
+    l->tty_place = proxy_place(p);
+    l->tty_settings = p->found;
+    if (!proxy_winsize(p, &l->tty_rows, &l->tty_cols))
+        l->tty_rows = l->tty_cols = 0;
 }
 
 static int supervise(struct monitor *m, struct launch *l)
@@ -134,7 +132,7 @@ static int supervise(struct monitor *m, struct launch *l)
         dup2(l->program->stdin_fd, STDIN_FILENO);
         close(l->program->stdin_fd);
     }
-    find_terminal(l);
+    find_terminal(l, &m->proxy);
     m->signals = monitor_signals();
     if (m->signals < 0)
         return fail(EXIT_SBX, "signalfd: %s", strerror(-m->signals));
@@ -143,7 +141,7 @@ static int supervise(struct monitor *m, struct launch *l)
         return r;
     if (pipe_end >= 0)
         close(pipe_end);
-    proxy_init(&m->proxy, l->tty_sock, l->tty);
+    proxy_begin(&m->proxy, l->tty_sock);
     if (o->timeout_ns)
         m->deadline = l->t_start_ns + o->timeout_ns;
     r = monitor_run(m);

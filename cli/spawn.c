@@ -64,20 +64,29 @@ static void identity_map(const char *which, char *buf, size_t n)
         fclose(f);
 }
 
+/* Outside of all user namespaces that is one line; inside of one it is refused, and asked for. */
+static int write_identity(pid_t pid, const char *which)
+{
+    char map[512];
+
+    if (write_proc(pid, which, "0 0 4294967295") == 0)
+        return 0;
+    identity_map(which, map, sizeof map);
+    return write_proc(pid, which, map);
+}
+
 static int write_maps_root(pid_t pid, uid_t host_uid, bool whole)
 {
     char map[512];
     int r;
 
-    if (whole) {
-        identity_map("uid_map", map, sizeof map);
-        r = write_proc(pid, "uid_map", map);
-        identity_map("gid_map", map, sizeof map);
-    } else {
+    if (!whole) {
         snprintf(map, sizeof map, "%u %u 1", INSIDE_ID, host_uid);
         r = write_proc(pid, "uid_map", map);
+        return r < 0 ? r : write_proc(pid, "gid_map", map);
     }
-    return r < 0 ? r : write_proc(pid, "gid_map", map);
+    r = write_identity(pid, "uid_map");
+    return r < 0 ? r : write_identity(pid, "gid_map");
 }
 
 static int write_maps_user(pid_t pid)
@@ -180,7 +189,7 @@ void child_begin(struct spawn *sp)
     sanitize_child();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     sigemptyset(&none);
-    for (int sig = 1; sig < NSIG; sig++)
+    for (int sig = 1; sig < 32; sig++) /* ignored ones are inherited through an exec */
         signal(sig, SIG_DFL);
     signal(SIGPIPE, SIG_IGN);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -208,10 +217,10 @@ int child_empty_root(void)
                         MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC);
     if (root < 0 || fchdir(root) < 0 || chroot(".") < 0)
         r = -errno;
-    if (root >= 0)
+    if (r < 0 && root >= 0)
         close(root);
     close(fs);
-    return r;
+    return r < 0 ? r : root;
 }
 
 int child_become(const struct spawn *sp)

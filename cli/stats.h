@@ -21,8 +21,10 @@ struct stats_totals {
     uint64_t sentry_peak_rss;
     uint64_t tasks; /* threads and processes made */
     uint64_t gofer_trips;
-    uint64_t bells, faults, kicks, parks, forks, blanks, ops, mem_reads,
-        mem_writes; /* hand-overs */
+    /* hand-overs: by the bell, of them without a signal frame; by memory alone; sites patched for it;
+       calls that the stub answered alone (of processes that have ended) */
+    uint64_t bells, light, posts, patches, local;
+    uint64_t faults, kicks, parks, forks, blanks, ops, mem_reads, mem_writes;
 };
 
 struct stats_step {

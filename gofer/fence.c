@@ -66,12 +66,13 @@ static int close_others(int *keep, unsigned n)
 static int keep_own_descriptors(const struct gofer_config *cfg)
 {
     unsigned n = 0;
-    int *keep = malloc((cfg->nexports + 3) * sizeof(*keep));
+    int *keep = malloc((cfg->nexports + 4) * sizeof(*keep));
 
     if (!keep)
         return -ENOMEM;
     keep[n++] = cfg->sock;
     keep[n++] = cfg->ring_fd;
+    keep[n++] = cfg->root_fd > 0 ? cfg->root_fd : -1;
     for (unsigned i = 0; i < cfg->nexports; i++)
         keep[n++] = cfg->exports[i].fd;
 #ifdef SBX_WIDE_FILTERS

@@ -20,6 +20,7 @@ struct gofer_export {
 struct gofer_config {
     int sock;    /* SEQPACKET, the sentry's end is elsewhere */
     int ring_fd; /* the sentry's restricted ring for installing fixed files, or -1 */
+    int root_fd; /* of its empty root, only to be kept open; 0: none */
     const struct gofer_export *exports;
     unsigned nexports;
     uint64_t without;   /* abi/without.h */

@@ -21,6 +21,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 #include "abi/types.h"
 
@@ -101,6 +102,11 @@ struct as_op {
 
 #define AS_OPS_MAX 32
 
+/* What a thread knows of itself, as getpid and its like answer. */
+struct ctx_facts {
+    uint32_t pid, tid, uid, euid, gid, egid;
+};
+
 struct platform_caps {
     bool native_memory; /* anonymous mmap/munmap/mprotect/madvise need not come here */
     bool native_futex;
@@ -121,7 +127,9 @@ struct as_mapping {
 };
 
 struct platform_stats {
-    uint64_t bells, faults, kicks, parks, forks, threads, blanks, ops, mem_reads, mem_writes;
+    uint64_t bells, light, posts; /* hand-overs; of the bells without a frame; by memory alone */
+    uint64_t patches, local;      /* call sites; calls that stubs answered alone */
+    uint64_t faults, kicks, parks, forks, threads, blanks, ops, mem_reads, mem_writes;
 };
 
 struct platform_config {
@@ -161,6 +169,9 @@ struct platform {
     struct aspace *(*ctx_aspace)(struct ctx *c); /* borrowed */
 
     struct regs *(*ctx_regs)(struct ctx *c);
+    /* After EV_SYSCALL: the same, of which only orig_rax and the argument registers are sure to be there. */
+    const struct regs *(*ctx_call_regs)(struct ctx *c);
+    void (*ctx_set_result)(struct ctx *c, long ret); /* as ctx_regs(c)->rax = ret */
     const struct fault *(*ctx_fault)(struct ctx *c);
     /* The XSAVE image of a held context: size in bytes, copy out, copy in (checked). */
     size_t (*ctx_fpu_size)(struct ctx *c);
@@ -181,6 +192,14 @@ struct platform {
     /* Both: when c is gone already EV_GONE is told (again) before they return. */
     void (*ctx_run_ops)(struct ctx *c, struct as_op *ops, unsigned n);
     void (*ctx_resume)(struct ctx *c);
+    /*
+     * Has c come without its whole state? Then its FPU image is out of reach, it cannot clone, and of
+     * its registers only rax and rip may be changed; until ctx_want_frame has been answered by EV_OPS.
+     */
+    bool (*ctx_is_light)(struct ctx *c);
+    void (*ctx_want_frame)(struct ctx *c);
+    /* What c may answer alone from now on; NULL: nothing. c is held. */
+    void (*ctx_facts)(struct ctx *c, const struct ctx_facts *f);
     /* c, held, is about to wait long: the platform may keep it more cheaply until ctx_resume. A hint. */
     void (*ctx_park)(struct ctx *c);
     /* Interrupts guest code or a native futex wait; EV_KICK follows unless another event comes first. */
@@ -215,8 +234,15 @@ struct platform {
      */
     ssize_t (*as_read)(struct aspace *as, gaddr_t from, void *to, size_t n);
     ssize_t (*as_write)(struct aspace *as, gaddr_t to, const void *from, size_t n, bool force);
-    /* As above with what the held context c has lent in its channel, where that covers it. */
+    /*
+     * The same (without force) for several ranges of the guest's and pieces of ours in one go: n of
+     * each at most 1024, both filled or emptied in their order.
+     */
+    ssize_t (*as_move)(struct aspace *as, bool write, const struct iovec *ours, unsigned nours,
+                       const struct iovec *theirs, unsigned ntheirs);
+    /* As as_read with what the held context c has lent in its channel, where that covers it. */
     ssize_t (*ctx_read)(struct ctx *c, gaddr_t from, void *to, size_t n);
+    ssize_t (*ctx_write)(struct ctx *c, gaddr_t to, const void *from, size_t n);
 
     /* The mapping that holds addr, or the next above it; -ENOENT when none. */
     int (*as_query)(struct aspace *as, gaddr_t addr, struct as_mapping *ret);

@@ -43,11 +43,11 @@ static int stdio(struct task *t, const struct sentry_config *cfg)
     int r = 0;
 
     if (cfg->tty_sock >= 0) {
-        r = tty_host_attach(cfg->tty_sock, cfg->tty_rows, cfg->tty_cols, &tty);
+        r = tty_host_attach(cfg->tty_sock, &cfg->tty_settings, &tty);
         if (r < 0)
             return r;
-        if (!cfg->tty_raw)
-            tty_host_cooked();
+        tty_host_winsize(cfg->tty_rows, cfg->tty_cols);
+        tty_host_place(cfg->tty_place);
     }
     for (int i = 0; i < 3 && r >= 0; i++) {
         struct file *f;

@@ -11,6 +11,7 @@
 #include "sentry/notes.h"
 
 #include <limits.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -9,6 +9,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "abi/tty.h"
+#include "cli/control.h"
+
 struct platform;
 
 enum sentry_mount_kind {
@@ -38,8 +41,9 @@ struct sentry_config {
     int control_sock;  /* SEQPACKET to the front end: cli/control.h */
     int stdio[3];      /* host descriptors of the program's 0, 1, 2; -1: closed */
     bool stdio_tty[3]; /* this one is the sandbox's terminal (a pty of our own) instead */
-    int tty_sock;      /* stream to the front end's terminal proxy; -1: no terminal */
-    bool tty_raw;      /* the host's terminal is raw; else it echoes and processes output itself */
+    int tty_sock;      /* SEQPACKET to the front end's terminal (cli/control.h); -1: no terminal */
+    struct lx_termios2 tty_settings; /* as the host's has them */
+    enum term_place tty_place;
     uint16_t tty_rows, tty_cols;
     int log_fd, strace_fd; /* -1: none */
     int log_level;

@@ -32,7 +32,7 @@ try() { # $1: name; $2: which of the children of which process, as a shell expre
     done
     # shellcheck disable=SC2046 # lists of numbers
     set -- "$1" "$2" $(cat /proc/$front/task/$front/children)
-    gofer=$3 sentry=$4
+    sentry=$3 gofer=$4 # in the order in which they were made
     zygote=$(cat /proc/"$sentry"/task/*/children | cut -d' ' -f1)
     eval "victim=$2"
     all=$(family $front)

@@ -26,6 +26,11 @@ blob_start:
     .long blob_restorer - blob_start
     .long zygote_entry - blob_start
     .long blob_born - blob_start
+    .long light_entry - blob_start
+    .long light_plain - blob_start
+    .long light_exit - blob_start
+    .long light_end - blob_start
+    .long light_framed - blob_start
 
     .text
     /* Signal handler: the C part, on this thread's alternate stack. */
@@ -87,7 +92,17 @@ blob_clone:
 
 blob_born:
     xorl %ebp, %ebp
-    testb $(BORN_NURSE | BORN_SPARE), %r14b
+    testb $BORN_GS, %r14b
+    jz 0f
+    wrgsbase %r12                   /* an address, not yet a mapping */
+0:  testb $BORN_OUR_GS, %r14b
+    jz 6f
+    rdgsbase %rax                   /* its maker's: that one's block, or what the guest has set */
+    xorq %r12, %rax
+    shrq $SLOT_SHIFT, %rax
+    jnz 6f
+    wrgsbase %r12
+6:  testb $(BORN_NURSE | BORN_SPARE), %r14b
     jnz 3f
     testb $BORN_PROCESS, %r14b      /* a thread has its process's death signal */
     jz 1f
@@ -103,7 +118,7 @@ blob_born:
     movq %r14, %rax
     shrq $BORN_FD_SHIFT, %rax
     jmp 5f
-1:  movl $NR_BELL, %eax             /* blob_again comes here, too */
+1:  movl $NR_BELL, %eax             
     movl $BELL_BORN, %edi
     movq %r13, %rsi
     xorl %edx, %edx
@@ -170,14 +185,13 @@ blob_born:
     syscall
     hlt
 
-    /* void blob_again(block, nonce): a thread that is over rings as a new one. */
+    /* void blob_again(block, nonce, kind): a thread that is over rings as a new one. */
     .globl blob_again
 blob_again:
     movq %rdi, %r12
     movq %rsi, %r13
-    xorl %r14d, %r14d
-    xorl %ebp, %ebp
-    jmp 1b
+    movq %rdx, %r14
+    jmp blob_born
 
     /* rdi: slot. The stack is the zygote's own. */
 zygote_entry:
@@ -187,13 +201,13 @@ zygote_entry:
     call zygote_main
     hlt
 
-    /* void blob_blank(slot, nonce): the first thread of a blank stub leaves the zygote's code. */
+    /* void blob_blank(slot, nonce, kind): the first thread of a blank stub leaves the zygote's code. */
     .globl blob_blank
 blob_blank:
     movl $CHANNEL_OFF, %r12d
     addq %rdi, %r12
     movq %rsi, %r13
-    movl $3, %r14d
+    movl %edx, %r14d
     leaq ZDATA_OFF(%rdi), %rdi
     movl $ZDATA_SIZE, %esi
     movl $NR_munmap, %eax

@@ -7,54 +7,26 @@
  * A handler is left by sigreturn only: the frame in the block is how the sentry changes registers.
  * An answer that makes no sense (the sentry is gone: ENOSYS) ends the process.
  */
-#include "platform/stub/blob.h"
-
-#define HIDDEN __attribute__((visibility("hidden")))
+#include "platform/stub/blob_priv.h"
 
 extern HIDDEN long blob_syscall(uint32_t nr, const uint64_t a[6]);
 extern HIDDEN long blob_store32(uint32_t *to, uint32_t value);
 extern HIDDEN long blob_clone(uint64_t flags, uint64_t block, uint64_t nonce, uint64_t tls,
                               uint64_t ctid, uint64_t kind);
-extern HIDDEN void blob_blank(uint64_t slot, uint64_t nonce) __attribute__((noreturn));
-extern HIDDEN void blob_again(struct block *b, uint64_t nonce) __attribute__((noreturn));
-extern HIDDEN char blob_store32_insn[], blob_store32_fault[];
+extern HIDDEN void blob_blank(uint64_t slot, uint64_t nonce, uint64_t kind)
+    __attribute__((noreturn));
+extern HIDDEN void blob_again(struct block *b, uint64_t nonce, uint64_t kind)
+    __attribute__((noreturn));
+extern HIDDEN char blob_store32_insn[], blob_store32_fault[], blob_start[], blob_end[];
 HIDDEN void blob_handler(int sig, void *info, void *uc);
 HIDDEN void blob_first(struct block *b, long ans);
 HIDDEN void blob_nurse(struct block *b) __attribute__((noreturn));
 HIDDEN void blob_spare(struct block *b);
 HIDDEN void zygote_main(struct zygote_data *z) __attribute__((noreturn));
 
-enum {
-    NR_READ = 0,
-    NR_CLOSE = 3,
-    NR_MUNMAP = 11,
-    NR_SENDMSG = 46,
-    NR_CLONE = 56,
-    NR_EXIT = 60,
-    NR_ARCH_PRCTL = 158,
-    NR_FUTEX = 202,
-    NR_CLOCK_GETTIME = 228,
-    NR_EXIT_GROUP = 231,
-    NR_SECCOMP = 317
-};
-
 /* Offset of rip in the kernel's ucontext: flags, link, stack (24), then r8.. in sigcontext order. */
 #define UC_RIP (40 + 16 * 8)
-
-static inline long sys6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
-                        uint64_t f)
-{
-    long ret;
-    register uint64_t r10 __asm__("r10") = d;
-    register uint64_t r8 __asm__("r8") = e;
-    register uint64_t r9 __asm__("r9") = f;
-
-    __asm__ volatile("syscall"
-                     : "=a"(ret)
-                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return ret;
-}
+#define UC_RCX (40 + 14 * 8)
 
 static __attribute__((noreturn)) void die(void)
 {
@@ -65,15 +37,6 @@ static __attribute__((noreturn)) void die(void)
 static inline struct block *my_block(void)
 {
     return (struct block *)((uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)(BLOCK_SIZE - 1));
-}
-
-/* Linux keeps it in the limit of a segment. */
-static inline uint32_t this_cpu(void)
-{
-    uint32_t v;
-
-    __asm__("lsl %1, %0" : "=r"(v) : "r"(0x7b) : "cc");
-    return v & 0xfff;
 }
 
 static long do_op(const struct block_op *op)
@@ -143,28 +106,26 @@ static void start(struct block *b)
     sys6(NR_ARCH_PRCTL, 0x1002 /* ARCH_SET_FS */, b->fs, 0, 0, 0, 0);
 }
 
-/* Does what the sentry answers until it says that the thread may go on. */
-static void serve(struct block *b, long ans)
+long blob_serve(struct block *b, long ans, long kind)
 {
-    long kind = BELL_EVENT;
-
     for (;;) {
         if (ans == ANS_PARK)
             ans = wait_parked(b);
-        if (ans == ANS_RESUME)
-            return;
+        if (ans == ANS_RESUME || (ans == ANS_FRAME && kind != BELL_EVENT))
+            return ans;
         if (ans == ANS_OPS) {
             run_ops(b);
-            kind = BELL_OPS;
+            ans = sys6(NR_BELL, BELL_OPS, b->index, b->seq, 0, 0, 0);
+            continue;
         } else if (ans == ANS_GO) {
             run_ops(b);
-            return;
+            return ANS_RESUME;
         } else if (ans == ANS_START) {
             start(b);
-            return;
+            return ANS_RESUME;
         } else if (ans == ANS_REST) {
             run_ops(b);
-            blob_again(b, b->nonce);
+            blob_again(b, b->nonce, b->kind);
         } else if (ans == ANS_NURSE) {
             wait_parked(b);
             run_ops(b);
@@ -187,21 +148,25 @@ void blob_handler(int sig, void *info, void *uc)
     uint64_t *rip = (uint64_t *)((char *)uc + UC_RIP);
 
     (void)info;
-    if (*rip == (uint64_t)blob_store32_insn) { /* the one access of ours that may fault */
-        *rip = (uint64_t)blob_store32_fault;
-        return;
+    if (*rip >= (uint64_t)blob_start && *rip < (uint64_t)blob_end) {
+        if (sig != SIG_KICK && *rip == (uint64_t)blob_store32_insn) {
+            *rip = (uint64_t)blob_store32_fault;
+            return;
+        }
+        if (!light_signal(b, sig, rip, *(uint64_t *)((char *)uc + UC_RCX)))
+            return;
     }
     b->sig = (uint32_t)sig;
-    b->cpu = this_cpu();
     b->uc = (uint32_t)((char *)uc - (char *)b);
+    b->cpu = cpu_now();
     b->seq++;
-    serve(b, sys6(NR_BELL, BELL_EVENT, b->index, b->seq, 0, 0, 0));
+    (void)blob_serve(b, sys6(NR_BELL, BELL_EVENT, b->index, b->seq, 0, 0, 0), BELL_EVENT);
 }
 
 /* A new thread, from blob.S: ans is what its first bell was answered with. */
 void blob_first(struct block *b, long ans)
 {
-    serve(b, ans);
+    (void)blob_serve(b, ans, BELL_EVENT);
 }
 
 /* Clones threads when it is told to; without a listener, so that they can install their own. */
@@ -288,7 +253,7 @@ static __attribute__((noreturn)) void blank(struct zygote_data *z, uint64_t nonc
     send_listener(sock, (int)fd, nonce);
     sys6(NR_CLOSE, (uint64_t)fd, 0, 0, 0, 0, 0);
     sys6(NR_CLOSE, (uint64_t)sock, 0, 0, 0, 0, 0);
-    blob_blank(z->slot, nonce);
+    blob_blank(z->slot, nonce, BORN_CHANNEL | BORN_PROCESS | (z->use_gs ? BORN_GS : 0));
 }
 
 void zygote_main(struct zygote_data *z)

@@ -24,14 +24,22 @@
 #define CHANNEL_SIZE (BLOCKS_MAX << BLOCK_SHIFT)
 #define BLOCK_STACK_OFF 0x8000 /* alternate signal stack: the upper half of a block */
 #define BLOCK_STACK_SIZE (BLOCK_SIZE - BLOCK_STACK_OFF)
-#define BLOCK_OPS_OFF 0x400
-#define BLOCK_PROG_OFF 0x6000 /* ANS_LISTEN: struct listen_prog */
+#define BLOCK_LIGHT_STACK 0xc00 /* top of the light path's stack; its lowest byte: */
+#define BLOCK_LIGHT_STACK_LOW 0x400
+#define BLOCK_PROG_OFF 0xc00 /* ANS_LISTEN: struct listen_prog */
+#define BLOCK_OPS_OFF 0x1000
+#define BLOCK_DATA_OFF 0x2000 /* what a light call lends: bytes in, then room for bytes out */
+#define BLOCK_DATA_SIZE (BLOCK_STACK_OFF - BLOCK_DATA_OFF)
 
 /* The doorbell: a number no kernel uses. rdi kind, rsi block index or nonce, rdx sequence. */
 #define NR_BELL 500
 #define BELL_EVENT 1 /* a signal frame lies in the block */
 #define BELL_OPS 2   /* operations are done */
 #define BELL_BORN 3 /* a new thread or process, rsi: its nonce, rdx: 1 once its channel is mapped */
+#define BELL_CALL 4 /* a light call: registers lie in block.light, without a frame */
+
+/* Traps inside the blob: a light call is turned into an event with a whole frame. */
+#define NR_FRAME 501
 
 /* What a bell is answered with. */
 #define ANS_RESUME 0
@@ -40,18 +48,21 @@
 #define ANS_EXIT 3
 #define ANS_RING 4   /* to a parked one: ring again */
 #define ANS_LISTEN 5 /* to a parked one: install a new listener, by the program at BLOCK_PROG_OFF */
-#define ANS_NURSE 6  /* wait, run the operations without a listener, install one, wait, ring */
-#define ANS_START 7  /* a ready thread begins: fs is set, then as ANS_RESUME */
-#define ANS_GO 9     /* run the operations, whatever they say, then as ANS_RESUME */
-#define ANS_REST 8   /* a thread is over: run the operations, ring as new with block.nonce */
+#define ANS_FRAME 6  /* to a light call: come again with a whole frame */
+#define ANS_NURSE 7  /* wait, run the operations without a listener, install one, wait, ring */
+#define ANS_START 8  /* a ready thread begins: fs is set, then as ANS_RESUME */
+#define ANS_REST 9   /* a thread is over: run the operations, ring as new with block.nonce */
+#define ANS_GO 10    /* run the operations, whatever they say, then as ANS_RESUME */
 
 /* What kind of child a clone makes (blob.S, r14). */
 #define BORN_CHANNEL 1 /* gets a descriptor of its channel with the answer to its first bell */
 #define BORN_PROCESS 2 /* a new process: asks for its parent's death signal */
-#define BORN_NURSE 4   /* makes threads, see trap/threads.c; never rings */
-#define BORN_GIVEN 16  /* has a descriptor of its channel from its parent: r14 >> BORN_FD_SHIFT */
+#define BORN_GS 4      /* its gs base points at its block: patched call sites find it so */
+#define BORN_NURSE 8   /* makes threads, see trap/threads.c; never rings */
+#define BORN_SPARE 16  /* a thread that installs a listener of its own first */
+#define BORN_GIVEN 32  /* has a descriptor of its channel from its parent: r14 >> BORN_FD_SHIFT */
+#define BORN_OUR_GS 64 /* as BORN_GS, where its maker's pointed at a block, too */
 #define BORN_FD_SHIFT 8
-#define BORN_SPARE 8 /* a thread that installs a listener of its own first */
 
 /* CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM: how the nurse and its threads are cloned. */
 #define BLOB_THREAD_FLAGS 0x50f00
@@ -60,7 +71,34 @@
 #define SIG_KICK 23 /* SIGURG */
 
 #define BLOB_MAGIC 0x58425332
-#define BLOCK_UC_OFF 8 /* offset of struct block.uc, for the assembler */
+/* Offsets in struct block, for the assembler. */
+#define BLOCK_UC_OFF 8
+#define BLOCK_SELF_OFF 32
+#define BLOCK_KICKED_OFF 40
+#define BLOCK_LOCAL_OFF 48
+#define BLOCK_FACTS_OFF 64
+#define BLOCK_LIGHT_OFF 128
+
+/* Calls that the blob answers alone, by number in block.facts. 0: the call is the sentry's. */
+#define FACT_PID 1
+#define FACT_TID 2
+#define FACT_UID 3
+#define FACT_EUID 4
+#define FACT_GID 5
+#define FACT_EGID 6
+#define FACTS 8
+
+/* Classes of calls on the light path: 0 is the host's or wants a frame, FACT_*, the sentry's. */
+#define LIGHT_SENTRY 7
+#define LIGHT_CLASSES 512
+
+/* block.call.post: a call handed over by memory alone, to a worker that looks at it. */
+#define POST_SHIFT 3
+#define POST_NONE 0
+#define POST_CALL 1  /* by the stub: registers are there */
+#define POST_TAKEN 2 /* by the sentry: an answer will come */
+#define POST_SLEEP 3 /* by the stub: it sleeps on the word until then */
+#define POST_DONE 4  /* by the sentry: the answer is there, or about to be */
 
 #ifndef __ASSEMBLER__
 
@@ -69,6 +107,9 @@
 struct blob_header {
     uint32_t magic, size;
     uint32_t handler, restorer, zygote, born; /* offsets of entry points */
+    uint32_t light_entry, light_plain;        /* where patched call sites go; and where not */
+    uint32_t light_exit, light_end;           /* here all registers stand in block.light */
+    uint32_t light_framed;                    /* here too: behind the call that makes a frame */
 };
 
 /* A host call to be made by the blob, its result in ret. */
@@ -81,7 +122,36 @@ struct block_op {
 
 #define OP_STORE32_WAKE 0x10001 /* a: address, value */
 #define OP_CLONE 0x10002 /* a: flags, address of the child's block, nonce, tls, ctid, BORN_* */
-#define BLOCK_OPS_MAX 66 /* AS_OPS_MAX, a close for each descriptor lent, and what was deferred */
+#define BLOCK_OPS_MAX 64 /* AS_OPS_MAX, a close for each descriptor lent, and what was deferred */
+
+/* General registers of a light call, for its stub; for the sentry when it needs more than `call`. */
+struct light_regs {
+    uint64_t r15, r14, r13, r12, rbp, rbx, r10, r9, r8, rax, rdx, rsi, rdi, rip, rflags, rsp;
+};
+
+/*
+ * What a light call hands over, and what comes back: a cache line each, of which one side only reads
+ * while the other writes, because with the two on different cpus each line that is touched by both
+ * costs more than the call itself.
+ */
+struct light_call {
+    uint32_t post;            /* futex: POST_*, and above it the stub's count of posted calls */
+    uint16_t in_len, out_cap; /* bytes lent at the start of the data; room behind them (out_off) */
+    uint64_t nr, args[6];
+};
+
+struct light_answer {
+    uint32_t done;          /* that count, when the call is answered */
+    uint16_t out_at, out_n; /* bytes to be copied out, from out_off + out_at */
+    int64_t ans;            /* ANS_*, of a posted call */
+    uint64_t rax, rip;      /* rip 0: unchanged */
+};
+
+/* Where in the data bytes out are collected, behind in_len bytes in. */
+static inline uint32_t out_off(uint32_t in_len)
+{
+    return (in_len + 15) & ~15u;
+}
 
 struct block {
     uint32_t seq;   /* counts events, by the blob */
@@ -91,15 +161,36 @@ struct block {
     uint32_t index; /* of this block */
     uint32_t nops;
     int32_t listener; /* futex: ANS_LISTEN's descriptor or -errno; LISTENER_NONE before */
-    uint32_t cpu;     /* that the last event came from; a hint */
-    uint64_t nonce;   /* ANS_REST */
-    uint64_t fs;      /* ANS_START: the base */
-    uint64_t cpu0;    /* ANS_START: the thread's processor time then, in ns, by the blob */
+    uint32_t cpu;     /* on which the thread rang last */
+    uint64_t self;    /* address of this block in the stub; gs points here */
+    uint32_t kicked;  /* a kick came during a light call */
+    uint32_t pad2;
+    uint64_t local; /* calls that the blob answered alone */
+    uint64_t pad3;
+    uint64_t facts[FACTS]; /* by FACT_*: 1 << 32 | value, or 0 */
+    struct light_regs light;
+    struct light_call call __attribute__((aligned(64)));
+    struct light_answer answer __attribute__((aligned(64)));
+    uint32_t spin_cpu __attribute__((aligned(64))); /* by the sentry: 1 + the cpu on which it looks
+                                                       at call.post; 0: it does not */
+    uint32_t spin_tsc; /* by the sentry: how long to wait for it, in cycles */
+    uint32_t posted;   /* by the stub: calls handed over by memory */
+    uint64_t nonce;    /* ANS_REST: of the thread as a new one, */
+    uint64_t kind;     /* and BORN_* */
+    uint64_t fs;       /* ANS_START: the base */
+    uint64_t cpu0;     /* by the stub: the thread's processor time then, in ns */
 };
 #define LISTENER_NONE 0x7fffffff
 
-_Static_assert(sizeof(struct block_op) * BLOCK_OPS_MAX + BLOCK_OPS_OFF <= BLOCK_PROG_OFF, "fits");
+_Static_assert(sizeof(struct block_op) * BLOCK_OPS_MAX + BLOCK_OPS_OFF <= BLOCK_DATA_OFF, "fits");
+_Static_assert(sizeof(struct block) <= BLOCK_LIGHT_STACK_LOW, "fits");
+_Static_assert(sizeof(struct light_call) == 64, "a cache line");
 _Static_assert(__builtin_offsetof(struct block, uc) == BLOCK_UC_OFF, "blob.S uses it");
+_Static_assert(__builtin_offsetof(struct block, self) == BLOCK_SELF_OFF, "light.S uses it");
+_Static_assert(__builtin_offsetof(struct block, kicked) == BLOCK_KICKED_OFF, "light.S uses it");
+_Static_assert(__builtin_offsetof(struct block, local) == BLOCK_LOCAL_OFF, "light.S uses it");
+_Static_assert(__builtin_offsetof(struct block, facts) == BLOCK_FACTS_OFF, "light.S uses it");
+_Static_assert(__builtin_offsetof(struct block, light) == BLOCK_LIGHT_OFF, "light.S uses it");
 
 struct bpf_insn { /* struct sock_filter */
     uint16_t code;
@@ -123,7 +214,7 @@ struct listen_prog {
 struct zygote_data {
     int sock;
     uint32_t base_len, listen_len;
-    uint32_t use_killable;
+    uint32_t use_killable, use_gs;
     uint64_t slot, secret; /* secret: third argument of the zygote's own clone */
     uint64_t task_size;
     uint64_t keep[2][2]; /* ranges to keep: the host's vDSO */

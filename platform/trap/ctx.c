@@ -134,6 +134,7 @@ struct ctx *ctx_new(struct aspace *as, struct stub *s, struct listener *l, int w
     c->block = block_at(as, c->index);
     c->block->index = c->index;
     c->block->seq = 0;
+    c->block->self = block_addr(c->index);
     c->stub = s;
     atomic_fetch_add(&s->refs, 1);
     c->refs = 2;
@@ -177,6 +178,8 @@ struct ctx *ctx_new_child(struct ctx *parent, unsigned flags)
         as = aspace_new();
         if (!as)
             return NULL;
+        as->own_gs = parent->stub->as->own_gs;
+        atomic_store(&as->patches, patches_copy(atomic_load(&parent->stub->as->patches)));
     }
     if (flags & AS_CLONE_THREAD) {
         atomic_fetch_add(&s->refs, 1);
@@ -204,6 +207,7 @@ void ctx_drop(struct ctx *c)
 
     if (atomic_fetch_sub(&c->refs, 1) != 1)
         return;
+    atomic_fetch_add(&trap.st.local, __atomic_load_n(&c->block->local, __ATOMIC_RELAXED));
     pthread_mutex_lock(&trap.lock);
     tlist_del(&c->hash_link);
     tlist_del(&c->stub_link);

@@ -117,6 +117,14 @@ static void take_sigsys(struct ctx *c, const char *info)
     c->fault = (struct fault){ .signo = SIGSEGV, .code = SI_KERNEL, .trapno = 13, .err = 0x402 };
 }
 
+/* Is the guest's state that of a light call which is over, not that of the frame? */
+static bool in_light(uint64_t rip)
+{
+    uint64_t off = rip - trap.slot;
+
+    return (off >= trap.light_exit && off < trap.light_end) || off == trap.light_framed;
+}
+
 int frame_take(struct ctx *c)
 {
     uint32_t uc = __atomic_load_n(&c->block->uc, __ATOMIC_RELAXED);
@@ -127,11 +135,16 @@ int frame_take(struct ctx *c)
     if (uc % 8 || uc < BLOCK_STACK_OFF || uc > BLOCK_SIZE - FRAME_SIZE)
         return -EPROTO;
     c->uc = uc;
+    light_forget(c);
     memcpy(g, frame_at(c)->gregs, sizeof g);
-    memcpy(info, (char *)frame_at(c) + UC_SIZE, sizeof info);
-    regs_from(&c->regs, g);
     c->segs = g[G_SEG];
     c->fault.signo = 0;
+    if (in_light(g[G_RIP])) {
+        light_regs_take(c);
+        return 0;
+    }
+    memcpy(info, (char *)frame_at(c) + UC_SIZE, sizeof info);
+    regs_from(&c->regs, g);
     switch (sig) {
     case SIGSYS:
         take_sigsys(c, info);
@@ -152,6 +165,20 @@ int frame_take(struct ctx *c)
     default:
         return -EPROTO;
     }
+}
+
+/* The frame of a light call that asked for one: its FPU image; the registers are c's already. */
+int frame_take_rest(struct ctx *c)
+{
+    struct regs regs;
+    int r;
+
+    light_complete(c);
+    regs = c->regs;
+    light_flush(c);
+    r = frame_take(c);
+    c->regs = regs;
+    return r;
 }
 
 /* The alternate stack of a block, as sigreturn will set it for the thread. */

@@ -16,10 +16,11 @@
 #endif
 #define SYNC_WAKE_UP 1
 
-void listener_sync(struct listener *l, bool on)
+int listener_sync(struct listener *l, bool on)
 {
-    if (trap.use_sync && ioctl(l->fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, on ? SYNC_WAKE_UP : 0) < 0)
-        trap.use_sync = false;
+    return trap.use_sync && ioctl(l->fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, on ? SYNC_WAKE_UP : 0) < 0
+               ? -errno
+               : 0;
 }
 
 /*
@@ -34,7 +35,8 @@ bool listener_apart(const struct ctx *c)
 {
     unsigned here = 0;
 
-    if (!trap.use_sync || atomic_load_explicit(&c->l->nctx, memory_order_relaxed) <= 1 ||
+    if (!trap.use_sync || atomic_load(&c->l->spun_on) ||
+        atomic_load_explicit(&c->l->nctx, memory_order_relaxed) <= 1 ||
         __builtin_ia32_rdtsc() - c->answered < WORKED_LONG)
         return false;
     return getcpu(&here, NULL) == 0 && here != __atomic_load_n(&c->block->cpu, __ATOMIC_RELAXED);
@@ -50,7 +52,8 @@ struct listener *listener_new(int fd)
     l->refs = 1;
     tlist_init(&l->dying);
     tlist_init(&l->waiting);
-    listener_sync(l, trap.use_sync);
+    if (listener_sync(l, true) < 0)
+        trap.use_sync = false;
     return l;
 }
 

@@ -50,14 +50,14 @@ pid_t aspace_pid(struct aspace *as)
  * To or from another address space, through one of its threads. That may be on its way out just
  * now: then it is not named a second time.
  */
-static ssize_t vm_copy(struct aspace *as, bool write, const struct iovec *local,
-                       const struct iovec *remote)
+static ssize_t vm_copy(struct aspace *as, bool write, const struct iovec *local, unsigned nlocal,
+                       const struct iovec *remote, unsigned nremote)
 {
     pid_t last = 0, pid;
 
     while ((pid = aspace_pid(as)) > 1 && pid != last) {
-        ssize_t r = write ? process_vm_writev(pid, local, 1, remote, 1, 0)
-                          : process_vm_readv(pid, local, 1, remote, 1, 0);
+        ssize_t r = write ? process_vm_writev(pid, local, nlocal, remote, nremote, 0)
+                          : process_vm_readv(pid, local, nlocal, remote, nremote, 0);
 
         if (r > 0)
             return r;
@@ -85,7 +85,7 @@ ssize_t as_read(struct aspace *as, gaddr_t from, void *to, size_t n)
         remote.iov_len = local.iov_len = trap.slot - from;
     }
     atomic_fetch_add_explicit(&trap.st.reads, 1, memory_order_relaxed);
-    return vm_copy(as, false, &local, &remote);
+    return vm_copy(as, false, &local, 1, &remote, 1);
 }
 
 static ssize_t write_forced(struct aspace *as, gaddr_t to, const void *from, size_t n)
@@ -122,7 +122,21 @@ ssize_t as_write(struct aspace *as, gaddr_t to, const void *from, size_t n, bool
     atomic_fetch_add_explicit(&trap.st.writes, 1, memory_order_relaxed);
     if (force)
         return write_forced(as, to, from, n);
-    return vm_copy(as, true, &local, &remote);
+    return vm_copy(as, true, &local, 1, &remote, 1);
+}
+
+/* Up to the first range that is not a guest's to have. */
+ssize_t as_move(struct aspace *as, bool write, const struct iovec *ours, unsigned nours,
+                const struct iovec *theirs, unsigned ntheirs)
+{
+    unsigned n = 0;
+
+    while (n < ntheirs && in_reach((gaddr_t)(uintptr_t)theirs[n].iov_base, theirs[n].iov_len))
+        n++;
+    if (n == 0)
+        return ntheirs ? -EFAULT : 0;
+    atomic_fetch_add_explicit(write ? &trap.st.writes : &trap.st.reads, 1, memory_order_relaxed);
+    return vm_copy(as, write, ours, nours, theirs, n);
 }
 
 static FILE *proc_file(struct aspace *as, const char *name)
@@ -171,7 +185,7 @@ int as_query(struct aspace *as, gaddr_t addr, struct as_mapping *ret)
     if (!f)
         return -ENOENT;
     while (r < 0 && fgets(line, sizeof line, f)) {
-        if (parse_mapping(line, &m) && m.end > addr) {
+        if (parse_mapping(line, &m) && m.end > addr && !patch_owns(as, m.start)) {
             *ret = m;
             r = 0;
         }
@@ -210,7 +224,7 @@ int as_each(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m,
             have = true;
         }
         if (have && (!usage || usage_line(line, &m))) {
-            r = fn(&m, arg);
+            r = patch_owns(as, m.start) ? 0 : fn(&m, arg);
             have = false;
         }
     }

@@ -31,8 +31,10 @@ static int lend(struct ctx *c, int fd)
     return r < 0 ? -errno : r;
 }
 
+#define LENT_MAX (BLOCK_OPS_MAX - AS_OPS_MAX - CTX_DEFERRED) /* each has its close */
+
 struct lent { /* descriptors that this batch has lent, ours and theirs */
-    int ours[AS_OPS_MAX], theirs[AS_OPS_MAX];
+    int ours[LENT_MAX], theirs[LENT_MAX];
     unsigned n;
 };
 
@@ -42,7 +44,7 @@ static int lend_once(struct ctx *c, struct lent *l, int fd)
         if (l->ours[i] == fd)
             return l->theirs[i];
     }
-    int r = lend(c, fd);
+    int r = l->n == LENT_MAX ? -EMFILE : lend(c, fd);
 
     if (r >= 0) {
         l->ours[l->n] = fd;
@@ -90,6 +92,9 @@ static void put_clone(struct ctx *c, struct as_op *op, struct block_op *b, struc
     struct ctx *child = op->child;
     unsigned flags = (unsigned)op->a[0];
     uint64_t kind = birth_kind(c, child, flags, l);
+
+    if (trap.use_gs)
+        kind |= BORN_OUR_GS;
 
     frame_clone(child, c);
     c->clone_child = child;
@@ -140,12 +145,13 @@ static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct
         *b = plain(OP_STORE32_WAKE, op);
         return 0;
     case AS_SET_GS:
-        if (op->a[0])
-            atomic_store(&c->stub->uses_gs, true);
-        /* fall through */
     case AS_SET_FS:
         *b = (struct block_op){ .nr = SYS_arch_prctl,
                                 .a = { op->kind == AS_SET_FS ? 0x1002 : 0x1001, op->a[0] } };
+        if (op->kind == AS_SET_GS && op->a[0])
+            patch_disable(c->stub->as);
+        else if (op->kind == AS_SET_GS && trap.use_gs && !c->stub->as->own_gs)
+            b->a[1] = block_addr(c->index); /* none, to the guest */
         return 0;
     case AS_CLONE:
         put_clone(c, op, b, l);
@@ -221,6 +227,8 @@ void ops_done(struct ctx *c)
             note_rseq(c, op);
         if ((op->kind == AS_GET_FS || op->kind == AS_GET_GS) && op->ret == 0)
             memcpy(&op->ret, (char *)c->block + BLOCK_STACK_OFF - 64, 8);
+        if (op->kind == AS_GET_GS && (uint64_t)op->ret >> SLOT_SHIFT == trap.slot >> SLOT_SHIFT)
+            op->ret = 0; /* ours: the guest has set none */
     }
     c->clone_child = NULL;
     c->nops = 0;
@@ -258,6 +266,19 @@ bool ops_clone_seen(struct ctx *c, const struct seccomp_notif *n)
     return true;
 }
 
+/* Without a frame, that is, one is made: the blob comes again by way of SIGSYS. */
+void ctx_want_frame(struct ctx *c)
+{
+    c->framing = true;
+    ctx_stop_waiting(c);
+    if (atomic_load(&c->state) == CTX_PARKED) {
+        atomic_store(&c->state, CTX_OPS);
+        ctx_unpark(c, ANS_FRAME);
+    } else {
+        answer(c, CTX_OPS, ANS_FRAME);
+    }
+}
+
 void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n)
 {
     c->ops = ops;
@@ -265,10 +286,14 @@ void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n)
     for (unsigned i = 0; i < n; i++)
         ops[i].ret = -EINTR;
     ctx_stop_waiting(c);
-    if (atomic_load(&c->state) == CTX_PARKED) { /* a descriptor can be lent to a caller only */
+    /* a descriptor can be lent to a caller only */
+    if (atomic_load(&c->state) == CTX_PARKED) {
         atomic_store(&c->state, CTX_RERING);
-        __atomic_store_n(&c->block->park, ANS_RING + 1, __ATOMIC_RELEASE);
-        syscall(SYS_futex, &c->block->park, FUTEX_WAKE, 1, NULL, NULL, 0);
+        ctx_unpark(c, ANS_RING);
+        return;
+    }
+    if (c->posted) {
+        answer(c, CTX_RERING, ANS_RING);
         return;
     }
     void *owner = c->owner;

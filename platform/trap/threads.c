@@ -116,6 +116,11 @@ static int receive_bell(int fd, struct seccomp_notif *ret)
 
 /* ---- the nurse ---- */
 
+static uint64_t born_gs(const struct aspace *as)
+{
+    return trap.use_gs && !as->own_gs ? BORN_GS : 0;
+}
+
 static struct block_op *clone_op(struct block *b)
 {
     return (struct block_op *)((char *)b + BLOCK_OPS_OFF);
@@ -144,7 +149,7 @@ static int relisten(struct ctx *c)
     if (fd < 0)
         return fd;
     l->fd = fd;
-    listener_sync(l, true);
+    (void)listener_sync(l, true);
     wake_word(&c->block->park, 1);
     r = receive_bell(fd, &n);
     if (r == 0 && (pid_t)n.pid != c->tid)
@@ -231,7 +236,7 @@ static struct ctx *spare_make(struct stub *s)
     c->spare = true;
     r = write_listen_prog(c, 0);
     __atomic_store_n(&c->block->park, 0, __ATOMIC_RELEASE);
-    write_clone(s->nurse, c->index, c->nonce, BORN_SPARE);
+    write_clone(s->nurse, c->index, c->nonce, BORN_SPARE | born_gs(s->as));
     wake_word(&s->nurse->park, 1);
     if (r == 0)
         r = spare_listen(c);
@@ -285,7 +290,7 @@ struct ctx *threads_take(struct ctx *parent, unsigned flags)
     struct stub *s = parent->stub;
     struct ctx *c;
 
-    if ((flags & need) != need || parent->job || parent->affinity || atomic_load(&s->uses_gs))
+    if ((flags & need) != need || parent->job || parent->light || parent->affinity || s->as->own_gs)
         return NULL;
     c = pop(s);
     if (!c)
@@ -377,15 +382,18 @@ bool threads_rest(struct ctx *c)
     bool parked = atomic_load(&c->state) == CTX_PARKED;
     struct ctx *n;
 
-    if (!c->own || c->affinity || c->start || c->ndeferred || atomic_load(&c->stub->uses_gs) ||
-        atomic_load(&c->stub->as->killed) || atomic_load(&c->stub->nlive) <= 1)
+    if (!c->own || c->affinity || c->start || c->ndeferred || c->light || c->posted ||
+        c->stub->as->own_gs || atomic_load(&c->stub->as->killed) ||
+        atomic_load(&c->stub->nlive) <= 1)
         return false;
     n = succeed(c);
     if (!n)
         return false;
     threads_write_end(c, true);
     __atomic_store_n(&c->block->seq, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->block->kind, born_gs(c->stub->as), __ATOMIC_RELAXED);
     __atomic_store_n(&c->block->nonce, n->nonce, __ATOMIC_RELEASE);
+    memset(c->block->facts, 0, sizeof c->block->facts);
     if (ctx_leave(c)) /* it was the last one after all: all of it is killed */
         ;
     else if (parked)

@@ -78,7 +78,18 @@ static struct aspace *get_aspace(struct ctx *c)
 
 static struct regs *get_regs(struct ctx *c)
 {
+    light_complete(c);
     return &c->regs;
+}
+
+static const struct regs *call_regs(struct ctx *c)
+{
+    return &c->regs;
+}
+
+static void set_result(struct ctx *c, long ret)
+{
+    c->regs.rax = (uint64_t)ret;
 }
 
 static const struct fault *get_fault(struct ctx *c)
@@ -99,9 +110,20 @@ static pid_t host_tid(struct ctx *c)
     return c->tid;
 }
 
-static ssize_t ctx_read(struct ctx *c, gaddr_t from, void *to, size_t n)
+static bool is_light(struct ctx *c)
 {
-    return as_read(c->stub->as, from, to, n);
+    return c->light;
+}
+
+static void facts(struct ctx *c, const struct ctx_facts *f)
+{
+    static const struct ctx_facts none;
+    const uint32_t *v = f ? &f->pid : &none.pid;
+    const uint64_t known = f ? 1ull << 32 : 0;
+    _Static_assert(sizeof *f == 6 * sizeof *v && FACT_PID == 1 && FACT_EGID == 6, "same order");
+
+    for (unsigned i = 0; i < 6; i++)
+        __atomic_store_n(&c->block->facts[FACT_PID + i], known | v[i], __ATOMIC_RELAXED);
 }
 
 static gaddr_t vdso(struct aspace *as)
@@ -118,6 +140,10 @@ static gaddr_t limit(void)
 static void stats(struct platform_stats *ret)
 {
     *ret = (struct platform_stats){ .bells = trap.st.bells,
+                                    .light = trap.st.light,
+                                    .posts = trap.st.posts,
+                                    .patches = trap.st.patches,
+                                    .local = trap.st.local,
                                     .faults = trap.st.faults,
                                     .kicks = trap.st.kicks,
                                     .parks = trap.st.parks,
@@ -148,6 +174,8 @@ const struct platform platform_trap = {
     .ctx_set_owner = set_owner,
     .ctx_aspace = get_aspace,
     .ctx_regs = get_regs,
+    .ctx_call_regs = call_regs,
+    .ctx_set_result = set_result,
     .ctx_fault = get_fault,
     .ctx_fpu_size = frame_fpu_size,
     .ctx_fpu_get = frame_fpu_get,
@@ -156,6 +184,9 @@ const struct platform platform_trap = {
     .ctx_start = ctx_start,
     .ctx_defer = ctx_defer,
     .ctx_run_ops = ctx_run_ops,
+    .ctx_is_light = is_light,
+    .ctx_want_frame = ctx_want_frame,
+    .ctx_facts = facts,
     .ctx_resume = ctx_resume,
     .ctx_park = ctx_park,
     .ctx_kick = ctx_kick,
@@ -172,7 +203,9 @@ const struct platform platform_trap = {
     .as_kill = aspace_kill,
     .as_read = as_read,
     .as_write = as_write,
+    .as_move = as_move,
     .ctx_read = ctx_read,
+    .ctx_write = ctx_write,
     .as_query = as_query,
     .as_each = as_each,
     .as_usage = as_usage,

@@ -13,6 +13,9 @@
  *   HELD --run_ops--> OPS --bell OPS--> HELD      HELD --too many wait--> PARKED --resume--> RUNNING
  *   PARKED --run_ops--> RERING --bell--> OPS      PARKED --copy--> RELISTEN --bell--> HELD
  *
+ * A ctx is HELD by a notification with a frame in its block, by one of a light call (light.c), or by
+ * the word `post` of its block (spin.c); ctx_want_frame takes it from the latter two to the first.
+ *
  * Locks: trap.lock guards the tables (tids, nonces, pool, stubs' lists); a held ctx belongs to the
  * one worker that handles it. Nothing is called upwards under a lock.
  */
@@ -65,6 +68,9 @@ struct listener {
     struct tlist dying;
     struct tlist waiting; /* trap.lock; contexts that wait by a notification, oldest first */
     unsigned nwaiting;    /* trap.lock */
+    uint64_t last_call;   /* the leader's (spin.c): cycles, */
+    unsigned quick, skip; /* calls at a high rate, and how many more to let pass */
+    _Atomic bool spun_on; /* its leader spins: answers by the bell move nobody */
 };
 
 struct stub {
@@ -84,7 +90,6 @@ struct stub {
     struct block *nurse;     /* guarded by nursing; NULL: none yet */
     _Atomic bool nursing;    /* somebody uses the nurse; for good when it has failed */
     _Atomic int nown;        /* threads with a listener of their own */
-    _Atomic bool uses_gs;    /* has set a gs base */
 };
 
 struct aspace {
@@ -96,6 +101,8 @@ struct aspace {
     uint64_t used[BLOCKS_MAX / 64]; /* trap.lock */
     struct tlist stubs;             /* trap.lock */
     _Atomic bool killed;
+    struct patches *_Atomic patches;
+    bool own_gs;         /* the guest uses gs itself: no light calls */
     _Atomic int mem_fd;  /* /proc/PID/mem of one of them, -1: not open yet */
     struct aspace *next; /* house.c: among those that are over, or not used yet */
 };
@@ -133,10 +140,22 @@ struct ctx {
     struct regs regs;
     uint64_t segs; /* cs, gs, fs, ss as the frame has them */
     struct fault fault;
-    uint64_t nonce;          /* 0: not awaited */
-    unsigned clone_flags;    /* how it was made */
-    struct ctx *clone_child; /* AS_CLONE under way */
-    uint64_t clone_host;     /* flags that the clone must have */
+    bool light; /* held by a light call: there is no frame, c->uc is an old one's */
+    bool
+        partial; /* of the registers only orig_rax, rax and the arguments are there: light_complete */
+    uint32_t posted_n;   /* the stub's count of posted calls */
+    bool posted;         /* held by block.post, not by a notification */
+    bool framing;        /* CTX_OPS: its frame is awaited, not operations */
+    bool internal;       /* CTX_OPS: for the platform itself (patch.c) */
+    struct as_op own_op; /* the internal one */
+    bool lent_str;       /* what is lent is a string: it ends where the range ends */
+    gaddr_t lent_in, lent_out;
+    uint32_t lent_in_len, lent_out_cap, lent_out_off; /* off: in the block */
+    uint32_t out_at, out_n;                           /* collected of lent_out */
+    uint64_t nonce;                                   /* 0: not awaited */
+    unsigned clone_flags;                             /* how it was made */
+    struct ctx *clone_child;                          /* AS_CLONE under way */
+    uint64_t clone_host;                              /* flags that the clone must have */
     bool clone_seen;
     struct job *job; /* trap.lock; NULL: events go to the client */
     struct as_op *ops;
@@ -149,7 +168,9 @@ struct ctx {
 struct worker {
     struct listener *l; /* led, or NULL */
     unsigned blocked;   /* depth of worker_block_begin */
+    unsigned cpu;       /* it is pinned to, or CPU_NONE (worker_follow) */
 };
+#define CPU_NONE (~0u)
 
 extern struct trap {
     const struct platform_client *client;
@@ -157,7 +178,8 @@ extern struct trap {
     unsigned max_workers;
     bool use_sync, use_killable;
     uint64_t slot;
-    uint32_t handler, restorer;
+    uint32_t handler, restorer, light_entry, light_plain, light_exit, light_end, light_framed;
+    bool use_gs; /* gs bases can be set without a call: call sites may be patched */
     uint64_t vdso;
     pthread_mutex_t lock;
     struct tlist tids[TID_HASH];
@@ -172,7 +194,8 @@ extern struct trap {
     _Atomic bool stopping;
     pthread_t reaper;
     struct {
-        _Atomic uint64_t bells, faults, kicks, parks, forks, threads, blanks, ops, reads, writes;
+        _Atomic uint64_t light, posts, patches, local, faults, bells, kicks, parks, forks, threads,
+            blanks, ops, reads, writes;
     } st;
 } trap;
 
@@ -221,8 +244,9 @@ void stub_kill(struct stub *s);
 bool stub_unwatch(struct stub *s);
 
 /* frame.c: the host signal frame in a block */
-int frame_take(struct ctx *c); /* frame to c->regs, fault; -EPROTO when it lies */
-void frame_put(struct ctx *c); /* c->regs to the frame */
+int frame_take(struct ctx *c);      /* frame to c->regs, fault; -EPROTO when it lies */
+int frame_take_rest(struct ctx *c); /* what c, light until now, lacked */
+void frame_put(struct ctx *c);      /* c->regs to the frame */
 void frame_make_blank(struct ctx *c);
 void frame_clone(struct ctx *child, const struct ctx *parent);
 size_t frame_fpu_size(struct ctx *c);
@@ -232,11 +256,39 @@ void frame_fpu_reset(struct ctx *c);
 
 /* ops.c */
 void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n);
+void ctx_want_frame(struct ctx *c);
 bool ctx_defer(struct ctx *c, const struct as_op *op);
 void ops_deferred(struct ctx *c); /* what was deferred, into the block */
 void ops_send(struct ctx *c);     /* c is held by a notification */
 void ops_done(struct ctx *c);     /* results from the block into c->ops */
 bool ops_clone_seen(struct ctx *c, const struct seccomp_notif *n);
+
+/* light.c: calls without a frame, and the guest memory they lend; c is held by its worker */
+void light_take(struct ctx *c);
+void light_regs_take(struct ctx *c); /* the registers alone */
+void light_complete(struct ctx *c);
+void light_put(struct ctx *c);
+void light_forget(struct ctx *c);
+void light_flush(struct ctx *c);
+ssize_t ctx_read(struct ctx *c, gaddr_t from, void *to, size_t n);
+ssize_t ctx_write(struct ctx *c, gaddr_t to, const void *from, size_t n);
+
+/* patch.c */
+struct patches;
+struct patches *patches_copy(const struct patches *p); /* for a forked child; NULL stays NULL */
+bool patch_site(
+    struct ctx *c); /* c, held, has trapped; true: patch_mapped goes on with its event */
+void patch_mapped(struct ctx *c);
+void patch_unwind(struct ctx *c); /* out of a trampoline, to its site */
+bool patch_owns(struct aspace *as, gaddr_t at);
+void patch_disable(struct aspace *as);
+
+/* spin.c */
+void spin_init(void);
+bool spin_pays(struct listener *l);                  /* a light call was answered; on the leader */
+void worker_follow(struct worker *w, struct ctx *c); /* to the cpu that c rang on */
+void spin_on(struct worker *w, struct listener *l, struct ctx *c);
+void post_answer(struct ctx *c, enum ctx_state next, int64_t val);
 
 /* born.c */
 void on_born(struct listener *l, const struct seccomp_notif *n);
@@ -245,6 +297,7 @@ void on_born(struct listener *l, const struct seccomp_notif *n);
 int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint32_t flags);
 void deliver(struct ctx *c, enum platform_event ev);
 bool worker_leads(const struct listener *l); /* the calling one */
+struct ctx *listener_receive(struct listener *l, bool *ret_over);
 void listener_start(struct listener *l);
 void ctx_unpark(struct ctx *c, uint32_t ans);
 void ctx_park_now(struct ctx *c);
@@ -285,9 +338,10 @@ struct listener *listener_new(int fd);
 void listener_ref(struct listener *l);
 void listener_put(struct listener *l);
 void listener_lost_stub(struct listener *l);
-void listener_retire(struct listener *l);        /* nobody receives from it any more; closed */
-void listener_sync(struct listener *l, bool on); /* answers move their caller to our cpu */
-bool listener_apart(const struct ctx *c);        /* is this event of c's better answered without? */
+void listener_retire(struct listener *l); /* nobody receives from it any more; closed */
+/* Does an answer pull the stub's thread to the cpu of the worker? */
+int listener_sync(struct listener *l, bool on);
+bool listener_apart(const struct ctx *c); /* is this event of c's better answered without? */
 
 /* copy.c */
 int trap_as_copy(struct ctx *const *all, unsigned n, struct ctx **ret);
@@ -296,6 +350,8 @@ bool job_took(struct ctx *c); /* an event of c: was it a job's? */
 /* memory.c */
 ssize_t as_read(struct aspace *as, gaddr_t from, void *to, size_t n);
 ssize_t as_write(struct aspace *as, gaddr_t to, const void *from, size_t n, bool force);
+ssize_t as_move(struct aspace *as, bool write, const struct iovec *ours, unsigned nours,
+                const struct iovec *theirs, unsigned ntheirs);
 int as_query(struct aspace *as, gaddr_t addr, struct as_mapping *ret);
 int as_each(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m, void *arg),
             void *arg);

@@ -46,6 +46,12 @@ void answer(struct ctx *c, enum ctx_state next, int64_t val)
     uint64_t id = c->notif;
     bool apart = c->apart;
 
+    if (c->posted) {
+        c->posted = false;
+        c->apart = false;
+        post_answer(c, next, val);
+        return;
+    }
     c->apart = false;
     c->answered = __builtin_ia32_rdtsc();
     if (apart)
@@ -90,7 +96,10 @@ void ctx_resume(struct ctx *c)
     ctx_stop_waiting(c);
     parked = atomic_load(&c->state) == CTX_PARKED;
     c->start = false;
-    frame_put(c);
+    if (c->light)
+        light_put(c);
+    else
+        frame_put(c);
     if (c->ndeferred) {
         ops_deferred(c);
         go = ANS_GO;
@@ -131,7 +140,8 @@ void ctx_park(struct ctx *c)
     struct listener *l = c->l;
 
     c->apart = false; /* who wakes it wants it near */
-    if (atomic_load(&c->state) != CTX_HELD || c->born_event || atomic_load(&c->waiting))
+    if (atomic_load(&c->state) != CTX_HELD || c->born_event || c->posted ||
+        atomic_load(&c->waiting))
         return;
     pthread_mutex_lock(&trap.lock);
     tlist_add(&l->waiting, &c->wait_link);
@@ -227,7 +237,10 @@ static void on_event(struct ctx *c, const struct seccomp_notif *n)
     c->seq = seq;
     c->born_event = false;
     c->apart = listener_apart(c);
-    if (frame_take(c) < 0) {
+    if (n->data.args[0] == BELL_CALL) {
+        light_take(c);
+        atomic_fetch_add_explicit(&trap.st.light, 1, memory_order_relaxed);
+    } else if (frame_take(c) < 0) {
         violated(c);
         return;
     }
@@ -238,7 +251,29 @@ static void on_event(struct ctx *c, const struct seccomp_notif *n)
     } else {
         ev = c->regs.orig_rax == (uint64_t)-1 ? EV_KICK : EV_SYSCALL;
     }
+    if (ev != EV_SYSCALL)
+        patch_unwind(c);
+    else if (!c->light && patch_site(c))
+        return;
     deliver(c, ev);
+}
+
+/* The frame that ctx_want_frame has asked for. */
+static void on_frame(struct ctx *c, const struct seccomp_notif *n)
+{
+    if (n->data.args[0] == BELL_CALL && (uint32_t)n->data.args[2] == c->seq) {
+        (void)notif_send(c->l, n->id, ANS_FRAME, 0, 0); /* its own bell again */
+        return;
+    }
+    c->framing = false;
+    c->notif = n->id;
+    c->seq = (uint32_t)n->data.args[2];
+    if (n->data.args[0] != BELL_EVENT || frame_take_rest(c) < 0) {
+        violated(c);
+        return;
+    }
+    atomic_store(&c->state, CTX_HELD);
+    deliver(c, EV_OPS);
 }
 
 static void on_bell(struct ctx *c, const struct seccomp_notif *n)
@@ -252,41 +287,55 @@ static void on_bell(struct ctx *c, const struct seccomp_notif *n)
         c->notif = n->id;
         atomic_store(&c->state, CTX_HELD);
         deliver(c, EV_OPS);
+    } else if (st == CTX_OPS && c->framing) {
+        on_frame(c, n);
     } else if (n->data.args[0] == BELL_OPS && st == CTX_OPS) {
         c->notif = n->id;
         ops_done(c);
         atomic_store(&c->state, CTX_HELD);
-        deliver(c, EV_OPS);
-    } else if (n->data.args[0] == BELL_EVENT) {
+        if (c->internal) {
+            c->internal = false;
+            patch_mapped(c);
+            deliver(c, EV_SYSCALL);
+        } else {
+            deliver(c, EV_OPS);
+        }
+    } else if (n->data.args[0] == BELL_EVENT || n->data.args[0] == BELL_CALL) {
         on_event(c, n);
     } else {
         violated(c);
     }
 }
 
-static void on_notif(struct listener *l, const struct seccomp_notif *n)
+/* A context that has made a light call, with a reference, or NULL. */
+static struct ctx *on_notif(struct listener *l, const struct seccomp_notif *n)
 {
     struct ctx *c;
 
     atomic_fetch_add_explicit(&trap.st.bells, 1, memory_order_relaxed);
     if (n->data.nr == NR_BELL && n->data.args[0] == BELL_BORN) {
         on_born(l, n);
-        return;
+        return NULL;
     }
     c = ctx_by_tid((pid_t)n->pid);
     if (!c || c->l != l) {
         (void)notif_send(l, n->id, 0, -ENOSYS, 0);
         if (c)
             ctx_drop(c);
-        return;
+        return NULL;
     }
+    if (self)
+        worker_follow(self, c);
     if (n->data.nr == NR_BELL)
         on_bell(c, n);
     else if (n->data.nr == SYS_clone && ops_clone_seen(c, n))
         (void)notif_send(l, n->id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
     else
         violated(c);
+    if (n->data.nr == NR_BELL && n->data.args[0] == BELL_CALL)
+        return c;
     ctx_drop(c);
+    return NULL;
 }
 
 /* ---- leaders and followers ---- */
@@ -299,20 +348,36 @@ static bool is_deserted(const struct listener *l)
     return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP);
 }
 
+/* One notification, and what it made ready; as on_notif. over: there will be no other. */
+struct ctx *listener_receive(struct listener *l, bool *ret_over)
+{
+    struct seccomp_notif n;
+    struct ctx *caller;
+
+    *ret_over = false;
+    memset(&n, 0, sizeof n);
+    if (ioctl(l->fd, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0) {
+        *ret_over = errno == ENOENT && is_deserted(l);
+        return NULL;
+    }
+    caller = on_notif(l, &n);
+    trap.client->drain();
+    return caller;
+}
+
 static void lead(struct worker *w)
 {
     struct listener *l = w->l;
-    struct seccomp_notif n;
+    bool over = false;
 
-    while (w->l == l && !atomic_load(&l->dead) && !atomic_load(&trap.stopping)) {
-        memset(&n, 0, sizeof n);
-        if (ioctl(l->fd, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0) {
-            if (errno == ENOENT && is_deserted(l))
-                break;
+    while (!over && w->l == l && !atomic_load(&l->dead) && !atomic_load(&trap.stopping)) {
+        struct ctx *caller = listener_receive(l, &over);
+
+        if (!caller)
             continue;
-        }
-        on_notif(l, &n);
-        trap.client->drain();
+        if (w->l == l && atomic_load(&caller->state) == CTX_RUNNING && spin_pays(l))
+            spin_on(w, l, caller);
+        ctx_drop(caller);
     }
     if (w->l == l) { /* dead, or will be */
         w->l = NULL;
@@ -323,7 +388,7 @@ static void lead(struct worker *w)
 
 static void *worker_main(void *arg)
 {
-    struct worker w = { .l = arg };
+    struct worker w = { .l = arg, .cpu = CPU_NONE };
 
     self = &w;
     if (trap.client->worker_start)
@@ -429,6 +494,7 @@ int workers_start(void)
     struct sigaction sa = { .sa_handler = no_op };
 
     sigaction(SIG_NUDGE, &sa, NULL);
+    spin_init();
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, WORKER_STACK);
     return reaper_start(&attr);

@@ -89,6 +89,7 @@ static void fill(struct zygote_data *z, int sock, const struct bpf_asm *base,
     z->base_len = base->n;
     z->listen_len = listen->n;
     z->use_killable = trap.use_killable;
+    z->use_gs = trap.use_gs;
     memcpy(z->base, base->insn, base->n * sizeof base->insn[0]);
     memcpy(z->listen, listen->insn, listen->n * sizeof listen->insn[0]);
     if (trap.vdso) { /* with the data pages before it, but nothing of the stack that may adjoin */
@@ -131,7 +132,8 @@ static void become_zygote(int sock, const struct bpf_asm *base, const struct bpf
     sigset_t none;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    setrlimit(RLIMIT_CORE, &core); /* 0 would not stop a piped core handler of the host */
+    prctl(PR_SET_NAME, "sbx-stub"); /* as its children are called too */
+    setrlimit(RLIMIT_CORE, &core);  /* 0 would not stop a piped core handler of the host */
     if (getrlimit(RLIMIT_NPROC, &nproc) == 0) { /* threads that no sentry has seen */
         nproc.rlim_cur = nproc.rlim_max = MIN(nproc.rlim_max, (rlim_t)STUB_NPROC);
         setrlimit(RLIMIT_NPROC, &nproc);
@@ -191,6 +193,12 @@ int zygote_start(const struct platform_config *cfg)
         return -ENOEXEC;
     trap.handler = h.handler;
     trap.restorer = h.restorer;
+    trap.light_entry = h.light_entry;
+    trap.light_plain = h.light_plain;
+    trap.light_exit = h.light_exit;
+    trap.light_end = h.light_end;
+    trap.light_framed = h.light_framed;
+    trap.use_gs = getauxval(AT_HWCAP2) & 2 /* FSGSBASE */;
     trap.vdso = getauxval(AT_SYSINFO_EHDR);
     trap.slot = choose_slot();
     if (getrandom(&secret, sizeof secret, 0) != sizeof secret)

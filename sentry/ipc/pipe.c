@@ -63,25 +63,51 @@ struct pipe *pipe_of(struct file *f)
     return f->ops == &pipe_ops ? f->priv : NULL;
 }
 
+/* What a read may take at once: up to a packet's end. */
+static unsigned pipe_pieces(struct pipe *p, size_t left, struct iovec *v)
+{
+    unsigned n = 0;
+    for (unsigned i = p->tail; i != p->head && left > 0 && n < ITER_PIECES; i++) {
+        struct pipe_buf *b = pipe_slot(p, i);
+        size_t len = MIN(b->len, left);
+        v[n++] = (struct iovec){ b->page + b->off, len };
+        left -= len;
+        if (b->packet)
+            break;
+    }
+    return n;
+}
+
+/* n bytes from the oldest slots on have gone. True: a packet ended. */
+static bool pipe_consume(struct pipe *p, size_t n, bool fault)
+{
+    while (n > 0) {
+        struct pipe_buf *b = pipe_slot(p, p->tail);
+        size_t step = MIN(b->len, n);
+        bool packet = b->packet && !fault;
+        n -= step;
+        b->off += (unsigned)step;
+        b->len -= (unsigned)step;
+        if (packet || b->len == 0)
+            pipe_pop(p);
+        if (packet)
+            return true;
+    }
+    return false;
+}
+
 /* Moves what is there. Bytes of this run, or -EFAULT when there were none. */
 static ssize_t pipe_take(struct pipe *p, struct iter *it)
 {
+    struct iovec v[ITER_PIECES];
     ssize_t sum = 0;
     while (it->left > 0 && !pipe_empty(p)) {
-        struct pipe_buf *b = pipe_slot(p, p->tail);
-        ssize_t n = iter_put(it, b->page + b->off, MIN(b->len, it->left));
+        unsigned count = pipe_pieces(p, it->left, v);
+        ssize_t n = count == 1 ? iter_put(it, v->iov_base, v->iov_len) : iter_putv(it, v, count);
         if (n < 0)
             return sum ? sum : n;
         sum += n;
-        b->off += (unsigned)n;
-        b->len -= (unsigned)n;
-        if (b->packet && !it->fault) {
-            pipe_pop(p);
-            break;
-        }
-        if (b->len == 0)
-            pipe_pop(p);
-        if (it->fault)
+        if (pipe_consume(p, (size_t)n, it->fault) || it->fault)
             break;
     }
     return sum;
@@ -132,22 +158,51 @@ static ssize_t pipe_merge(struct pipe *p, struct iter *it)
     return n;
 }
 
+/* Pages for at most n bytes, as many as there are slots for them; their number. */
+static unsigned pipe_pages(struct pipe *p, size_t n, struct iovec *v)
+{
+    unsigned room = p->nslots - p->reserved - (p->head - p->tail), k = 0;
+    for (; n > 0 && k < MIN(room, (unsigned)ITER_PIECES); k++) {
+        uint8_t *page = pipe_page_get(p);
+        if (!page)
+            break;
+        v[k] = (struct iovec){ page, MIN(n, PAGE_SIZE_4K) };
+        n -= v[k].iov_len;
+    }
+    return k;
+}
+
+/* Fills free slots once. As pipe_fill; 0: there is no memory. */
+static ssize_t pipe_fill_once(struct pipe *p, struct iter *it, bool packet)
+{
+    struct iovec v[ITER_PIECES];
+    unsigned count = pipe_pages(p, it->left, v);
+    if (!count)
+        return 0;
+    ssize_t n = count == 1 ? iter_get(it, v->iov_base, v->iov_len) : iter_getv(it, v, count);
+    size_t left = n > 0 ? (size_t)n : 0;
+    for (unsigned i = 0; i < count; i++) {
+        size_t len = MIN(left, v[i].iov_len);
+        left -= len;
+        if (!len) {
+            pipe_page_put(p, v[i].iov_base);
+            continue;
+        }
+        *pipe_slot(p, p->head) = (struct pipe_buf){ v[i].iov_base, 0, (unsigned)len, packet };
+        p->head++;
+    }
+    return n;
+}
+
 /* Moves what fits. Bytes of this run; an error only when none could be moved. */
 static ssize_t pipe_fill(struct pipe *p, struct file *f, struct iter *it)
 {
     bool packet = atomic_load(&f->flags) & O_DIRECT;
     ssize_t sum = packet ? 0 : pipe_merge(p, it);
     while (sum >= 0 && it->left > 0 && !it->fault && !pipe_full(p)) {
-        uint8_t *page = pipe_page_get(p);
-        if (!page)
-            return sum ? sum : -ENOMEM;
-        ssize_t n = iter_get(it, page, MIN(it->left, PAGE_SIZE_4K));
-        if (n <= 0) {
-            pipe_page_put(p, page);
-            return sum ? sum : n;
-        }
-        *pipe_slot(p, p->head) = (struct pipe_buf){ page, 0, (unsigned)n, packet };
-        p->head++;
+        ssize_t n = pipe_fill_once(p, it, packet);
+        if (n <= 0)
+            return sum ? sum : n ? n : -ENOMEM;
         sum += n;
     }
     return sum;

@@ -18,6 +18,19 @@
 static _Atomic size_t charged;
 static _Atomic size_t limit = SIZE_MAX;
 
+/*
+ * A guest that fills and empties files, pipes and sockets would else have the host make and zero the
+ * same pages again and again: what is freed is given back beyond this only.
+ */
+#define KEEP_FREED (8 << 20)
+#define MAP_BEYOND (4 << 20) /* larger blocks are the host's own mappings */
+
+void kalloc_init(void)
+{
+    mallopt(M_TRIM_THRESHOLD, KEEP_FREED);
+    mallopt(M_MMAP_THRESHOLD, MAP_BEYOND);
+}
+
 int kcharge(size_t n)
 {
     size_t before = atomic_fetch_add_explicit(&charged, n, memory_order_relaxed);

@@ -4,6 +4,8 @@
 
 #include <stddef.h>
 
+/* At start-up, before threads. */
+void kalloc_init(void);
 void *kzalloc(size_t n) __attribute__((malloc, warn_unused_result));
 /* Grows or shrinks p; new bytes are not zeroed. p stays valid on NULL. */
 void *krealloc(void *p, size_t n) __attribute__((warn_unused_result));

@@ -111,6 +111,7 @@ int cred_commit(struct task *t, struct cred *c)
     }
     unlock(&kernel.tasks_lock);
     cred_put(old);
+    task_tell_facts(t);
     return 0;
 }
 

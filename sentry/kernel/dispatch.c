@@ -115,12 +115,15 @@ void dispatch_drain(void)
 
 /* ---- waiting ---- */
 
-/* The context does operations; EV_OPS, or its death, runs the record again. */
+/*
+ * The context does operations, or (ops NULL) fetches its whole state; EV_OPS, or its death, runs the
+ * record again.
+ */
 static void start_ops(struct task *t)
 {
     struct as_op *ops = t->call.ops;
-    struct ctx *c = t->call.ops_ctx ? t->call.ops_ctx : t->ctx;
-    unsigned n = t->call.nops;
+    struct ctx *c = ops && t->call.ops_ctx ? t->call.ops_ctx : t->ctx;
+    unsigned n = ops ? t->call.nops : 0;
     int sending = REC_SENDING, st = REC_OPS;
 
     t->call.ops = NULL;
@@ -130,8 +133,12 @@ static void start_ops(struct task *t)
     kernel.platform->ctx_ref(c);
     atomic_store(&t->next_gone, false);
     atomic_store(&t->rec, REC_SENDING); /* a death leaves the record, and with it ops, to us */
-    if (!atomic_load(&t->ctx_gone))
+    if (atomic_load(&t->ctx_gone))
+        ;
+    else if (ops)
         kernel.platform->ctx_run_ops(c, ops, n);
+    else
+        kernel.platform->ctx_want_frame(c);
     atomic_compare_exchange_strong(&t->rec, &sending, REC_OPS);
     if ((atomic_load(&t->ctx_gone) || atomic_load(&t->next_gone)) &&
         atomic_compare_exchange_strong(&t->rec, &st, REC_READY))
@@ -166,8 +173,6 @@ static bool settle(struct task *t)
 
 static void finish_call(struct task *t, long ret)
 {
-    struct regs *r;
-
     if (kernel.strace)
         strace_call(t, ret);
     call_end(t);
@@ -177,10 +182,9 @@ static void finish_call(struct task *t, long ret)
         t->in_call = false; /* the handler has set the registers */
     } else {
         t->ret = ret;
-        r = kernel.platform->ctx_regs(t->ctx);
-        r->rax = (uint64_t)ret;
+        kernel.platform->ctx_set_result(t->ctx, ret);
         if (ret == -EINTR)
-            t->eintr_rip = r->rip;
+            t->eintr_rip = kernel.platform->ctx_regs(t->ctx)->rip;
     }
     task_return(t);
 }
@@ -223,6 +227,13 @@ static void run_record(struct task *t)
     task_put(t);
 }
 
+/* A signal that is taken needs more of the context than it may have come with. */
+static bool lacks_frame(struct task *t)
+{
+    return atomic_load(&t->sigpending) && !atomic_load(&t->leaving) && !atomic_load(&t->fatal) &&
+           !atomic_load(&t->ctx_gone) && kernel.platform->ctx_is_light(t->ctx);
+}
+
 /* True when the task may go: it is IN_GUEST then. False: somebody else has it, or look again. */
 static bool enter_guest(struct task *t, bool *ret_again)
 {
@@ -253,6 +264,10 @@ void task_return(struct task *t)
                 lock(&kernel.tasks_lock);
                 group_kill_locked(t->group, SIGKILL);
                 unlock(&kernel.tasks_lock);
+            }
+            if (lacks_frame(t)) {
+                start_ops(t);
+                return;
             }
             r = signal_deliver(t);
             if (r == -EDETACHED)
@@ -312,7 +327,7 @@ static void kick_in_futex(struct task *t, struct regs *r)
 
 static void on_syscall(struct task *t, struct ctx *c)
 {
-    const struct regs *r = kernel.platform->ctx_regs(c);
+    const struct regs *r = kernel.platform->ctx_call_regs(c);
     const uint64_t args[6] = { r->rdi, r->rsi, r->rdx, r->r10, r->r8, r->r9 };
 
     call_begin(t, r->orig_rax, args);
@@ -408,6 +423,7 @@ static void on_event(void *owner, struct ctx *c, enum platform_event ev)
         break;
     default:
         clone_child_born(t);
+        task_tell_facts(t);
         task_return(t);
         break;
     }

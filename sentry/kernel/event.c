@@ -25,7 +25,7 @@
 #include "sentry/kernel/timer.h"
 
 #define BATCH 32
-#define THREAD_STACK (1024 * 1024) /* it runs handlers; thread-local buffers lie in it too */
+#define THREAD_STACK (1024 * 1024) /* it runs handlers */
 #define TIMER_DATA UINT64_MAX
 
 struct slot {
@@ -162,15 +162,26 @@ static void run_slot(uint64_t data, uint32_t events)
     pthread_mutex_unlock(&events_lock);
 }
 
-static void *event_loop(void *unused)
+int event_open(void)
+{
+    int r;
+
+    pthread_mutex_lock(&events_lock);
+    r = open_set();
+    pthread_mutex_unlock(&events_lock);
+    return r;
+}
+
+void event_run(void)
 {
     struct epoll_event ev[BATCH];
     uint64_t ticks;
 
-    (void)unused;
-    pthread_mutex_lock(&events_lock); /* event_start sets thread and started under it */
+    pthread_mutex_lock(&events_lock);
+    thread = pthread_self();
+    started = true;
     pthread_mutex_unlock(&events_lock);
-    dispatch_worker_start();
+    dispatch_drain();
     ktimers_run(); /* what was armed before there was a timerfd */
     for (;;) {
         int n = epoll_wait(epfd, ev, BATCH, -1);
@@ -183,27 +194,31 @@ static void *event_loop(void *unused)
         }
         dispatch_drain();
     }
+}
+
+static void *event_main(void *unused)
+{
+    (void)unused;
+    dispatch_worker_start();
+    event_run();
     return NULL;
 }
 
 int event_start(void)
 {
     pthread_attr_t attr;
+    pthread_t th;
     sigset_t all, old;
-    int r;
+    int r = event_open();
 
-    pthread_mutex_lock(&events_lock);
-    r = open_set();
-    if (r == 0) {
-        pthread_attr_init(&attr);
-        pthread_attr_setstacksize(&attr, THREAD_STACK);
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &old);
-        r = -pthread_create(&thread, &attr, event_loop, NULL);
-        pthread_sigmask(SIG_SETMASK, &old, NULL);
-        pthread_attr_destroy(&attr);
-        started = r == 0;
-    }
-    pthread_mutex_unlock(&events_lock);
+    if (r < 0)
+        return r;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, THREAD_STACK);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    r = -pthread_create(&th, &attr, event_main, NULL);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    pthread_attr_destroy(&attr);
     return r;
 }

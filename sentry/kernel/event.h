@@ -10,7 +10,11 @@
 
 #include "abi/types.h"
 
-/* After fencing, before the first task. 0 or -errno. */
+/* After fencing, before the first task: from here on it can be watched and armed. 0 or -errno. */
+int event_open(void);
+/* The calling thread, which has said dispatch_worker_start(), is the event thread from now on. */
+void event_run(void) __attribute__((noreturn));
+/* Both, on a thread of its own: where the calling one has other things to do, as in tests. */
 int event_start(void);
 
 /*

@@ -261,6 +261,7 @@ static long finish(struct task *t, struct exec_state *s)
     unlock(&kernel.tasks_lock);
     s->ctx = NULL;
     t->call.ops_ctx = NULL;
+    task_tell_facts(t);
     vfork_release(t);
     file_put(old_exe);
     if (old_ctx) {

@@ -15,6 +15,7 @@
 #include "sentry/kernel/freeze.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <time.h>
 
 #include "sentry/kernel/kernel.h"

@@ -2,18 +2,21 @@
 /* See lock.h. The order checker keeps, for each thread, how often it holds each class. */
 #include "sentry/kernel/lock.h"
 
+#include <linux/futex.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static _Thread_local int my_tid;
+#define SPINS 30
 
-static int tid_self(void)
+static _Thread_local uint32_t my_tid;
+
+static inline uint32_t tid_self(void)
 {
     if (!my_tid)
-        my_tid = (int)syscall(SYS_gettid);
+        my_tid = (uint32_t)syscall(SYS_gettid);
     return my_tid;
 }
 
@@ -50,25 +53,66 @@ static inline void order_drop(const struct lock *l)
 }
 #endif
 
+static long futex(struct lock *l, int op, uint32_t value)
+{
+    return syscall(SYS_futex, &l->word, op | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
+}
+
 void lock_init(struct lock *l, enum lock_class class)
 {
-    pthread_mutex_init(&l->m, NULL);
-    atomic_store_explicit(&l->owner, 0, memory_order_relaxed);
+    atomic_init(&l->word, 0);
     l->class = (unsigned char)class;
 }
 
 void lock_done(struct lock *l)
 {
-    pthread_mutex_destroy(&l->m);
+    if (atomic_load_explicit(&l->word, memory_order_relaxed))
+        lock_bug("lock ends while it is held", l);
 }
 
-static void take(struct lock *l, bool nested)
+/* Most are held for less than a microsecond: look a while before sleeping. */
+static bool spin(struct lock *l, uint32_t me)
 {
-    if (atomic_load_explicit(&l->owner, memory_order_relaxed) == tid_self())
+    for (int i = 0; i < SPINS; i++) {
+        uint32_t none = 0;
+
+        __builtin_ia32_pause();
+        if (!atomic_load_explicit(&l->word, memory_order_relaxed) &&
+            atomic_compare_exchange_strong_explicit(&l->word, &none, me, memory_order_acquire,
+                                                    memory_order_relaxed))
+            return true;
+    }
+    return false;
+}
+
+static __attribute__((noinline)) void take_slow(struct lock *l, uint32_t me, uint32_t seen)
+{
+    if ((seen & ~LOCK_WAITED) == me)
         lock_bug("lock taken twice", l);
+    if (spin(l, me))
+        return;
+    seen = atomic_load_explicit(&l->word, memory_order_relaxed);
+    for (;;) {
+        uint32_t want = seen ? seen | LOCK_WAITED : me | LOCK_WAITED;
+
+        if (want != seen && !atomic_compare_exchange_weak_explicit(
+                                &l->word, &seen, want, memory_order_acquire, memory_order_relaxed))
+            continue;
+        if (!seen)
+            return;
+        futex(l, FUTEX_WAIT, want);
+        seen = atomic_load_explicit(&l->word, memory_order_relaxed);
+    }
+}
+
+static inline void take(struct lock *l, bool nested)
+{
+    uint32_t me = tid_self(), seen = 0;
+
     order_take(l, nested);
-    pthread_mutex_lock(&l->m);
-    atomic_store_explicit(&l->owner, tid_self(), memory_order_relaxed);
+    if (!atomic_compare_exchange_strong_explicit(&l->word, &seen, me, memory_order_acquire,
+                                                 memory_order_relaxed))
+        take_slow(l, me, seen);
 }
 
 void lock(struct lock *l)
@@ -83,19 +127,25 @@ void lock_nested(struct lock *l)
 
 bool trylock(struct lock *l)
 {
-    if (pthread_mutex_trylock(&l->m) != 0)
+    uint32_t none = 0;
+
+    if (!atomic_compare_exchange_strong_explicit(&l->word, &none, tid_self(), memory_order_acquire,
+                                                 memory_order_relaxed))
         return false;
     order_take(l, true);
-    atomic_store_explicit(&l->owner, tid_self(), memory_order_relaxed);
     return true;
 }
 
 void unlock(struct lock *l)
 {
-    assert_locked(l);
-    atomic_store_explicit(&l->owner, 0, memory_order_relaxed);
+    uint32_t old;
+
     order_drop(l);
-    pthread_mutex_unlock(&l->m);
+    old = atomic_exchange_explicit(&l->word, 0, memory_order_release);
+    if ((old & ~LOCK_WAITED) != tid_self())
+        lock_bug("lock not held", l);
+    if (old & LOCK_WAITED)
+        futex(l, FUTEX_WAKE, 1);
 }
 
 void lock_pair(struct lock *a, struct lock *b)
@@ -117,6 +167,6 @@ void unlock_pair(struct lock *a, struct lock *b)
 
 void assert_locked(struct lock *l)
 {
-    if (atomic_load_explicit(&l->owner, memory_order_relaxed) != tid_self())
+    if ((atomic_load_explicit(&l->word, memory_order_relaxed) & ~LOCK_WAITED) != tid_self())
         lock_bug("lock not held", l);
 }

@@ -4,12 +4,23 @@
  * (what may be held there is a struct tlock, wait.h). Each lock belongs to a class; a thread takes
  * classes only in rising order (the table stands in kernel.h). Every build checks ownership; a
  * build with SBX_DEBUG also checks the order.
+ *
+ * A lock is one word, so that inodes and files, which have several, stay small: 0 is free, else the
+ * owner's thread id, with LOCK_WAITED when somebody may sleep on it. Whoever slept takes it with
+ * that bit, since it cannot know whether others sleep still; an unlock too many wakes nobody.
+ *
+ *      unlock                                     lock
+ *      ------                                     ----
+ *      old = exchange(word, 0)       (A)          word |= LOCK_WAITED           (C)
+ *      old has LOCK_WAITED: wake one (B)          sleep while the word is that  (D)
+ *
+ * C before A: B wakes. A before C: C fails, since it is a compare-and-swap of a held word.
  */
 #pragma once
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 enum lock_class {
     LOCK_NONE,
@@ -34,9 +45,10 @@ enum lock_class {
     LOCK_LEAF,     /* 19 takes nothing below it */
 };
 
+#define LOCK_WAITED 0x80000000u
+
 struct lock {
-    pthread_mutex_t m;
-    _Atomic int owner; /* host tid, 0 when free; only for checks */
+    _Atomic uint32_t word;
     unsigned char class;
 };
 

@@ -177,6 +177,8 @@ int signal_deliver(struct task *t)
             return leave_by_signal(t);
         if (v == STOPPED)
             return -EWAITING;
+        if (again && kernel.platform->ctx_is_light(t->ctx))
+            return 0; /* task_return looks again, and fetches the frame first */
         if (again)
             continue; /* the restored mask let one in */
         if (v == NONE)

@@ -36,18 +36,14 @@ static uint64_t host_xfeatures(void)
     return (uint64_t)hi << 32 | lo;
 }
 
-/* The image with its software bytes and final magic as they stand on the guest's stack. */
-static int put_fpstate(struct task *t, gaddr_t to, size_t n)
+/* The image as it is to stand on the guest's stack, with its software bytes and final magic: n + 4
+ * bytes, or n where there is no xsave. */
+static int make_fpstate(struct task *t, uint8_t *buf, size_t n)
 {
-    uint8_t *buf _cleanup_kfree_ = kzalloc(n + 4);
-    if (!buf)
-        return -ENOMEM;
     int r = kernel.platform->ctx_fpu_get(t->ctx, buf, n);
-    if (r < 0)
+    if (r < 0 || n < XSAVE_MIN)
         return r;
     struct lx_fpstate *fx = (void *)buf;
-    if (n < XSAVE_MIN)
-        return copy_out(t, to, buf, n);
     struct lx_fpx_sw_bytes *sw = &fx->sw_reserved;
     uint64_t features = sw->magic1 == LX_FP_XSTATE_MAGIC1 ? sw->xfeatures : host_xfeatures();
     memset(sw, 0, sizeof *sw);
@@ -57,40 +53,36 @@ static int put_fpstate(struct task *t, gaddr_t to, size_t n)
     sw->xstate_size = (uint32_t)n;
     uint32_t magic2 = LX_FP_XSTATE_MAGIC2;
     memcpy(buf + n, &magic2, 4);
-    return copy_out(t, to, buf, n + 4);
+    return 0;
 }
 
-/* Bytes of the guest's image that are to be believed; FXSAVE_SIZE: the legacy part only. */
-static ssize_t fpstate_size(struct task *t, gaddr_t from, size_t n)
+/* Bytes of the guest's image that are to be believed; FXSAVE_SIZE: the legacy part only. got of the
+ * n + 4 that there may be could be read. */
+static ssize_t fpstate_size(const uint8_t *buf, size_t got, size_t n)
 {
-    struct lx_fpstate fx;
-    if (get_guest(t, &fx, from))
+    const struct lx_fpstate *fx = (const void *)buf;
+    if (got < MIN(n, (size_t)FXSAVE_SIZE))
         return -EFAULT;
-    const struct lx_fpx_sw_bytes *sw = &fx.sw_reserved;
+    if (n < XSAVE_MIN)
+        return (ssize_t)n;
+    const struct lx_fpx_sw_bytes *sw = &fx->sw_reserved;
     if (sw->magic1 != LX_FP_XSTATE_MAGIC1 || sw->xstate_size < XSAVE_MIN || sw->xstate_size > n ||
         sw->extended_size < sw->xstate_size)
         return FXSAVE_SIZE;
     uint32_t magic2;
-    if (get_guest(t, &magic2, from + sw->xstate_size))
+    if (got < sw->xstate_size + sizeof magic2)
         return -EFAULT;
+    memcpy(&magic2, buf + sw->xstate_size, sizeof magic2);
     return magic2 == LX_FP_XSTATE_MAGIC2 ? (ssize_t)sw->xstate_size : FXSAVE_SIZE;
 }
 
-static int get_fpstate(struct task *t, gaddr_t from)
+/* buf: got bytes of what stands there, and room for n + 4. */
+static int set_fpstate(struct task *t, uint8_t *buf, size_t got, size_t n)
 {
-    if (!from) {
-        kernel.platform->ctx_fpu_reset(t->ctx);
-        return 0;
-    }
-    size_t n = kernel.platform->ctx_fpu_size(t->ctx);
-    ssize_t have = n >= XSAVE_MIN ? fpstate_size(t, from, n) : (ssize_t)n;
-    if (have < 0 || (from & 63))
+    ssize_t have = fpstate_size(buf, got, n);
+    if (have < 0)
         return -EFAULT;
-    uint8_t *buf _cleanup_kfree_ = kzalloc(n);
-    if (!buf)
-        return -ENOMEM;
-    if (copy_in(t, buf, from, (size_t)have))
-        return -EFAULT;
+    memset(buf + have, 0, n - (size_t)have);
     if (have == FXSAVE_SIZE && n >= XSAVE_MIN) {
         uint64_t legacy = 3; /* x87 and SSE; the rest as after a reset */
         memcpy(buf + FXSAVE_SIZE, &legacy, sizeof legacy);
@@ -141,6 +133,24 @@ static void fill_frame(struct lx_rt_sigframe *f, struct task *t, const struct re
     c->fpstate = fp;
 }
 
+/* Frame and extended state, in one copy. */
+static int put_frame(struct task *t, gaddr_t sp, struct lx_rt_sigframe *f, size_t len, gaddr_t fp,
+                     size_t n)
+{
+    size_t size = n >= XSAVE_MIN ? n + 4 : n;
+    uint8_t *buf _cleanup_kfree_ = kzalloc(n + 4);
+    if (!buf)
+        return -ENOMEM;
+    int r = make_fpstate(t, buf, n);
+    if (r < 0)
+        return r;
+    struct seg to[] = { { sp, len }, { fp, size } };
+    struct iter it;
+    iter_segs(&it, t, to, 2);
+    r = iter_putv(&it, (struct iovec[]){ { f, len }, { buf, size } }, 2) == (ssize_t)(len + size);
+    return r ? 0 : -EFAULT;
+}
+
 int signal_setup_frame(struct task *t, int sig, const struct lx_siginfo *info,
                        const struct lx_sigaction *sa)
 {
@@ -156,7 +166,7 @@ int signal_setup_frame(struct task *t, int sig, const struct lx_siginfo *info,
         f.info = *info;
     else
         len = offsetof(struct lx_rt_sigframe, info);
-    if (put_fpstate(t, fp, n) || copy_out(t, sp, &f, len))
+    if (put_frame(t, sp, &f, len, fp, n))
         return -EFAULT;
     r->rdi = (uint64_t)sig;
     r->rsi = sp + offsetof(struct lx_rt_sigframe, info);
@@ -183,17 +193,60 @@ static void restore_regs(struct regs *r, const struct lx_sigcontext *c)
     r->orig_rax = (uint64_t)-1;
 }
 
+/* Where frame_address put the extended state of a frame there. */
+static gaddr_t fpstate_of(gaddr_t frame)
+{
+    return (frame + 8 + sizeof(struct lx_rt_sigframe) + 63) & ~63ull;
+}
+
+/*
+ * The context, and with it in one copy the state that most likely belongs to it: what stands where
+ * we put it. Bytes of the latter; it may be unmapped, or elsewhere by now.
+ */
+static ssize_t get_frame(struct task *t, gaddr_t frame, struct lx_ucontext *uc, uint8_t *buf,
+                         size_t n)
+{
+    struct seg from[] = { { frame + offsetof(struct lx_rt_sigframe, uc), sizeof *uc },
+                          { fpstate_of(frame), n + 4 } };
+    struct iter it;
+    iter_segs(&it, t, from, 2);
+    ssize_t r = iter_getv(&it, (struct iovec[]){ { uc, sizeof *uc }, { buf, n + 4 } }, 2);
+    return r < (ssize_t)sizeof *uc ? -EFAULT : r - (ssize_t)sizeof *uc;
+}
+
+/* The state that uc names; buf holds got bytes of the likely one. */
+static int restore_fpstate(struct task *t, gaddr_t from, gaddr_t likely, uint8_t *buf, size_t got,
+                           size_t n)
+{
+    if (!from) {
+        kernel.platform->ctx_fpu_reset(t->ctx);
+        return 0;
+    }
+    if (from & 63)
+        return -EFAULT;
+    if (from != likely) {
+        ssize_t r = copy_in_some(t, buf, from, n + 4);
+        if (r < 0)
+            return -EFAULT;
+        got = (size_t)r;
+    }
+    return set_fpstate(t, buf, got, n);
+}
+
 long do_sigreturn(struct task *t)
 {
     struct regs *r = kernel.platform->ctx_regs(t->ctx);
     struct lx_ucontext uc;
     /* The handler has returned through pretcode. */
     gaddr_t sp = r->rsp, frame = sp - sizeof(gaddr_t);
-    if (get_guest(t, &uc, frame + offsetof(struct lx_rt_sigframe, uc)))
+    size_t n = kernel.platform->ctx_fpu_size(t->ctx);
+    uint8_t *buf _cleanup_kfree_ = kzalloc(n + 4);
+    ssize_t got = buf ? get_frame(t, frame, &uc, buf, n) : -ENOMEM;
+    if (got < 0)
         goto bad;
     signal_set_blocked(t, uc.uc_sigmask);
     restore_regs(r, &uc.uc_mcontext);
-    if (get_fpstate(t, uc.uc_mcontext.fpstate))
+    if (restore_fpstate(t, uc.uc_mcontext.fpstate, fpstate_of(frame), buf, (size_t)got, n))
         goto bad;
     do_sigaltstack(t, &uc.uc_stack, NULL, sp); /* its errors are nobody's */
     gaddr_t limit = kernel.platform->as_limit();

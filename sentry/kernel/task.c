@@ -321,3 +321,17 @@ int task_publish(struct task *t)
     signal_recalc_locked(t);
     return 0;
 }
+
+void task_tell_facts(struct task *t)
+{
+    const struct cred *c = t->cred;
+    struct ctx_facts f = { .pid = (uint32_t)t->group->pid,
+                           .tid = (uint32_t)t->tid,
+                           .uid = c->uid,
+                           .euid = c->euid,
+                           .gid = c->gid,
+                           .egid = c->egid };
+
+    if (t->ctx)
+        kernel.platform->ctx_facts(t->ctx, kernel.strace ? NULL : &f);
+}

@@ -230,3 +230,9 @@ static inline struct rlimit *task_rlimit(struct task *t, int res)
 {
     return &t->group->rlim[res];
 }
+
+/*
+ * Tells t's context what it is, so that getpid and its like need not come here; after each change of
+ * ids. t is held by the caller. Nothing is told while calls are traced.
+ */
+void task_tell_facts(struct task *t);

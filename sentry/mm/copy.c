@@ -28,6 +28,8 @@ ssize_t copy_out_some(struct task *t, gaddr_t to, const void *from, size_t n)
         return 0;
     if (!t->mm)
         return -EFAULT;
+    if (t->ctx)
+        return kernel.platform->ctx_write(t->ctx, to, from, n);
     return kernel.platform->as_write(t->mm->as, to, from, n, false);
 }
 

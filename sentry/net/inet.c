@@ -122,7 +122,7 @@ int inet_addr_out(const struct isock *s, const struct inet_addr *a, struct socka
 /* Each destination once, and only the first few: the user is told, the guest must not flood. */
 static bool noted_before(const struct inet_addr *dst)
 {
-    static struct lock lock_ = { .m = PTHREAD_MUTEX_INITIALIZER, .class = LOCK_LEAF };
+    static struct lock lock_ = { .class = LOCK_LEAF };
     static struct inet_addr seen[NOTES_MAX];
     static unsigned n;
 

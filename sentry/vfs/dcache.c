@@ -32,9 +32,12 @@
 #include "sentry/vfs/notify.h"
 
 #define DENTRY_BUCKETS 65536
+#define DENTRY_FIRST 512 /* a page: a few names spread over all would touch a page each */
 #define LRU_MAX 32768
 
 static struct dentry *table[DENTRY_BUCKETS]; /* LOCK_DCACHE, as all here */
+static unsigned nbuckets = DENTRY_FIRST;     /* so many of it are used; a power of two */
+static unsigned nhashed;
 static struct list lru;
 static unsigned lru_count;
 static uint64_t hash_secret;
@@ -53,7 +56,7 @@ static uint64_t hash_name(const struct dentry *parent, const char *name, size_t 
 
 static struct dentry **bucket(uint64_t hash)
 {
-    return &table[hash % DENTRY_BUCKETS];
+    return &table[hash % nbuckets];
 }
 
 static struct dentry *alloc_dentry(struct super *sb, const char *name, size_t len)
@@ -103,10 +106,32 @@ static void get_locked(struct dentry *d)
         lru_del(d);
 }
 
+/* Uses more of the table: what lies in a bucket stays there or goes to one of the new ones. */
+static void spread_locked(void)
+{
+    unsigned old = nbuckets;
+
+    nbuckets *= 4;
+    for (unsigned i = 0; i < old; i++) {
+        struct dentry *d = table[i];
+
+        table[i] = NULL;
+        while (d) {
+            struct dentry *next = d->hash_next, **b = bucket(d->hash);
+
+            d->hash_next = *b;
+            *b = d;
+            d = next;
+        }
+    }
+}
+
 static void hash_locked(struct dentry *d)
 {
     struct dentry **b;
 
+    if (++nhashed > nbuckets && nbuckets < DENTRY_BUCKETS)
+        spread_locked();
     d->hash = hash_name(d->parent, d->name, d->namelen);
     b = bucket(d->hash);
     d->hash_next = *b;
@@ -123,6 +148,7 @@ static void unhash_locked(struct dentry *d)
     for (p = bucket(d->hash); *p != d; p = &(*p)->hash_next)
         ;
     *p = d->hash_next;
+    nhashed--;
     d->hash_next = NULL;
     d->unhashed = true;
     list_del(&d->sibling);

@@ -44,10 +44,9 @@
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/scratch.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/vfs.h"
-
-#define CHUNK 65536
 
 struct host_file {
     int fd;
@@ -60,7 +59,7 @@ struct host_file {
     bool watched, unwatchable;
 };
 
-static __thread char buffer[CHUNK]; /* between guest and host; nothing stays in it over a wait */
+#define buffer (scratch()->host) /* between guest and host; nothing stays in it over a wait */
 
 static void block_begin(void)
 {

@@ -18,8 +18,11 @@
 #include "sentry/vfs/vfs.h"
 
 #define INODE_BUCKETS 16384
+#define INODE_FIRST 512 /* a page: a few inodes spread over all would touch a page each */
 
 static struct inode *table[INODE_BUCKETS]; /* LOCK_DCACHE */
+static unsigned nbuckets = INODE_FIRST;    /* so many of it are used; a power of two */
+static unsigned nhashed;
 static _Atomic uint64_t next_dev = 0x20;
 
 struct super *super_new(const char *type, const struct super_ops *ops, uint64_t magic)
@@ -104,7 +107,7 @@ static struct inode **bucket_of(const struct super *sb, uint64_t ino)
 {
     uint64_t h = (ino ^ ((uintptr_t)sb >> 4)) * 0x9e3779b97f4a7c15ull;
 
-    return &table[h >> 50];
+    return &table[(h >> 32) % nbuckets];
 }
 
 static void unhash_locked(struct inode *i)
@@ -115,7 +118,29 @@ static void unhash_locked(struct inode *i)
     while (*p != i)
         p = &(*p)->hash_next;
     *p = i->hash_next;
+    nhashed--;
     i->hashed = false;
+}
+
+/* Uses more of the table: what lies in a bucket stays there or goes to one of the new ones. */
+static void spread_locked(void)
+{
+    unsigned old = nbuckets;
+
+    assert_locked(&vfs.dcache_lock);
+    nbuckets *= 4;
+    for (unsigned n = 0; n < old; n++) {
+        struct inode *i = table[n];
+
+        table[n] = NULL;
+        while (i) {
+            struct inode *next = i->hash_next, **b = bucket_of(i->sb, i->ino);
+
+            i->hash_next = *b;
+            *b = i;
+            i = next;
+        }
+    }
 }
 
 struct inode *inode_find(struct super *sb, uint64_t ino)
@@ -130,9 +155,12 @@ struct inode *inode_find(struct super *sb, uint64_t ino)
 
 struct inode *inode_enter(struct inode *i)
 {
-    struct inode **b = bucket_of(i->sb, i->ino), *o;
+    struct inode **b, *o;
 
     lock(&vfs.dcache_lock);
+    if (nhashed >= nbuckets && nbuckets < INODE_BUCKETS)
+        spread_locked();
+    b = bucket_of(i->sb, i->ino);
     for (o = *b; o; o = o->hash_next)
         if (o->sb == i->sb && o->ino == i->ino)
             break;
@@ -141,6 +169,7 @@ struct inode *inode_enter(struct inode *i)
     } else {
         i->hash_next = *b;
         *b = i;
+        nhashed++;
         i->hashed = true;
     }
     unlock(&vfs.dcache_lock);

@@ -9,7 +9,7 @@ diff <(seq 5) <(seq 1 2 9); echo "diff $?"
 cat <<< "here $(echo sub)"; cat << EOF
 text $((6 * 7))
 EOF
-coproc CAT { cat; }; echo ping >&"${CAT[1]}"; read -r x <&"${CAT[0]}"; echo "coproc $x"; eval "exec ${CAT[1]}>&-"; wait
+coproc CAT { cat; }; echo ping >&"${CAT[1]}"; read -r x <&"${CAT[0]}"; echo "coproc $x"; eval "exec ${CAT[1]}>&-"; wait; jobs > /dev/null
 sleep 0.2 & p=$!; jobs | sed 's/[0-9]\{2,\}//'; wait $p; echo "waited $?"
 (exit 3) & wait $!; echo "status $?"
 trap 'echo usr1' USR1; kill -USR1 $$; trap - USR1

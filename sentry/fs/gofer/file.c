@@ -7,14 +7,16 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sentry/fs/gofer/gofer_fs.h"
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/scratch.h"
 
-#define CHUNK 65536
+#define CHUNK sizeof(scratch()->gofer)
 
-static __thread char buffer[CHUNK];
+#define buffer (scratch()->gofer)
 
 static int handle_of(struct file *f, struct ghandle **ret)
 {
@@ -65,6 +67,30 @@ static ssize_t read_chunk(struct gofer_fs *fs, struct ghandle *h, loff_t pos, si
     return read_host(fs, h, buffer, MIN(n, (size_t)CHUNK), pos);
 }
 
+/*
+ * A large read, copied once: straight from the host's page cache. What it could not read, for the
+ * file may have been cut, is left for the chunks. How much there is is asked for first, since a
+ * mapping shows zeros up to its last page's end.
+ */
+static ssize_t read_large(struct gofer_fs *fs, struct ghandle *h, struct iter *it, loff_t pos)
+{
+    const char *from;
+    struct stat st;
+    ssize_t n;
+    int fd;
+
+    if (!it->task || !ghandle_map(fs, h, pos, 0))
+        return 0;
+    fd = ghandle_map_fd(fs, h); /* has been asked for */
+    if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= pos)
+        return 0;
+    n = MIN(it->left, (uint64_t)(st.st_size - pos));
+    from = ghandle_map(fs, h, pos, n);
+    n = from ? iter_putv(it, &(struct iovec){ (void *)(uintptr_t)from, n }, 1) : 0;
+    it->fault = false;
+    return MAX(n, 0);
+}
+
 static ssize_t gofer_read(struct task *t, struct file *f, struct iter *it, loff_t *pos)
 {
     struct ghandle *h;
@@ -74,6 +100,12 @@ static ssize_t gofer_read(struct task *t, struct file *f, struct iter *it, loff_
     int r = handle_of(f, &h);
     if (r < 0)
         return r;
+    if (it->left >= GHANDLE_MAP_WORTH) {
+        gofer_trip_begin();
+        done = read_large(gofer_fs_of(f->inode), h, it, *pos);
+        gofer_trip_end();
+        *pos += done;
+    }
     while (it->left) {
         const char *from;
         size_t want = it->left;

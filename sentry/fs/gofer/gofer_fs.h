@@ -7,9 +7,11 @@
 /* A host file, opened. users, idle_link: fs->lock; the rest is fixed once it is in gname->handle. */
 struct ghandle {
     struct gofer_file file;
-    void *first;        /* file.nfirst bytes */
-    _Atomic int map_fd; /* for mappings where file.fd is none; -1: not asked for yet */
-    unsigned users;     /* open files */
+    void *first;            /* file.nfirst bytes */
+    _Atomic int map_fd;     /* for mappings where file.fd is none; -1: not asked for yet */
+    _Atomic unsigned large; /* reads of GHANDLE_MAP_WORTH and more */
+    char *_Atomic map;      /* for these, see ghandle_map; NULL: none */
+    unsigned users;         /* open files */
     struct list idle_link;
     ktime_t stamp;      /* when first was read */
     struct gname *name; /* NULL: the name has another handle now; freed with the last user */
@@ -37,8 +39,6 @@ void gofer_trip_end(void);
 /* handle.c: n's host file, opened at need; a user more. */
 int ghandle_get(struct gofer_fs *fs, struct gname *n, struct ghandle **ret);
 void ghandle_put(struct gofer_fs *fs, struct ghandle *h);
-/* Room for first bytes of an open that nothing is known of yet. */
-#define GOFER_FIRST 16384
 /* Gives n what a walk opened, with the bytes in first (copied); closes it where it is no use. */
 void ghandle_give(struct gofer_fs *fs, struct gname *n, const struct gofer_file *file,
                   const void *first);
@@ -46,6 +46,12 @@ void ghandle_give(struct gofer_fs *fs, struct gname *n, const struct gofer_file 
 void ghandle_drop_locked(struct gofer_fs *fs, struct gname *n);
 /* May reads be answered from first still? */
 bool ghandle_fresh(const struct gofer_fs *fs, const struct ghandle *h);
+/*
+ * Where n bytes at pos lie in a mapping that only the host may touch (process_vm_writev): an
+ * instruction of ours would meet SIGBUS where the host has cut the file. NULL: do without.
+ */
+#define GHANDLE_MAP_WORTH 131072u
+const char *ghandle_map(struct gofer_fs *fs, struct ghandle *h, loff_t pos, size_t n);
 /* A read-only descriptor, the handle's own. */
 int ghandle_map_fd(struct gofer_fs *fs, struct ghandle *h);
 

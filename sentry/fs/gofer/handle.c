@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "sentry/fs/gofer/gofer_fs.h"
@@ -21,10 +22,29 @@
 #define IDLE_MAX 64
 #define IDLE_BYTES (1u << 20)
 
+#define MAPS_MAX 64
+#define MAP_LEN_MAX (64ul << 20) /* the page tables are nobody's but ours */
+
+static _Atomic unsigned nmaps;
+
+static size_t map_len(const struct ghandle *h)
+{
+    return MIN(PAGE_ALIGN_UP(h->file.attr.size), MAP_LEN_MAX);
+}
+
+static void unmap(char *map, size_t len)
+{
+    munmap(map, len);
+    atomic_fetch_sub(&nmaps, 1);
+}
+
 static void handle_free(struct ghandle *h)
 {
     int map_fd = atomic_load(&h->map_fd);
+    char *map = atomic_load(&h->map);
 
+    if (map)
+        unmap(map, map_len(h));
     if (map_fd >= 0)
         close(map_fd);
     gofer_file_close(&h->file);
@@ -223,4 +243,34 @@ int ghandle_map_fd(struct gofer_fs *fs, struct ghandle *h)
         r = none;
     }
     return r;
+}
+
+/* Made at the second large read: one alone costs as much either way. */
+static char *make_map(struct gofer_fs *fs, struct ghandle *h)
+{
+    size_t len = map_len(h);
+    char *none = NULL;
+    void *p;
+    int fd;
+
+    if (!len || atomic_fetch_add(&h->large, 1) == 0 || (fd = ghandle_map_fd(fs, h)) < 0)
+        return NULL;
+    if (atomic_fetch_add(&nmaps, 1) >= MAPS_MAX ||
+        (p = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0)) == MAP_FAILED) {
+        atomic_fetch_sub(&nmaps, 1);
+        return NULL;
+    }
+    if (atomic_compare_exchange_strong(&h->map, &none, p))
+        return p;
+    unmap(p, len);
+    return none;
+}
+
+const char *ghandle_map(struct gofer_fs *fs, struct ghandle *h, loff_t pos, size_t n)
+{
+    char *map = atomic_load(&h->map);
+
+    if (!map)
+        map = make_map(fs, h);
+    return map && (uint64_t)pos < map_len(h) && n <= map_len(h) - (uint64_t)pos ? map + pos : NULL;
 }

@@ -12,6 +12,7 @@
 
 #include "sentry/fs/gofer/gofer_fs.h"
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/scratch.h"
 #include "sentry/kernel/timer.h"
 #include "sentry/vfs/dcache.h"
 
@@ -241,13 +242,13 @@ static unsigned note_above(struct gofer_fs *fs, struct gname *dir, const char *p
 /* One trip for name beneath dir. -ENOENT when it is not there. */
 static int walk_trip(struct gofer_fs *fs, struct gname *dir, const char *name, size_t len)
 {
-    static __thread char first[GOFER_FIRST];
+    char *first = scratch()->first;
     struct gofer_node_reply replies[32];
     struct gaddr *addr = kzalloc(sizeof *addr);
     char path[1024], target[1024];
     struct gofer_walk_end end = { .link = target,
                                   .linkcap = sizeof(target),
-                                  .cap = sizeof(first),
+                                  .cap = sizeof(scratch()->first),
                                   .first = vfs_walk_opens ? first : NULL };
     unsigned n = 0;
     uint64_t node;

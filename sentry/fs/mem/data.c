@@ -16,8 +16,6 @@
 
 #define PAGE PAGE_SIZE_4K
 
-__thread char data_bounce[BOUNCE];
-
 void data_init(struct data *d, struct quota *q)
 {
     *d = (struct data){ .fd = -1, .quota = q };
@@ -98,7 +96,7 @@ static int grow_pages(struct data *d, size_t i)
     return 0;
 }
 
-static int new_page(struct data *d, size_t i)
+static int new_page(struct data *d, size_t i, bool zeroed)
 {
     int r = grow_pages(d, i);
 
@@ -107,7 +105,7 @@ static int new_page(struct data *d, size_t i)
     r = quota_take(d, PAGE);
     if (r < 0)
         return r;
-    d->pages[i] = kzalloc(PAGE);
+    d->pages[i] = zeroed ? kzalloc(PAGE) : krealloc(NULL, PAGE);
     if (d->pages[i])
         return 0;
     quota_give(d, PAGE);
@@ -121,7 +119,7 @@ static int small_to_page(struct data *d)
 
     if (!d->small)
         return 0;
-    r = new_page(d, 0);
+    r = new_page(d, 0, /* zeroed= */ true);
     if (r < 0)
         return r;
     memcpy(d->pages[0], d->small, d->small_cap);
@@ -170,22 +168,23 @@ static ssize_t read_small(struct data *d, struct iter *it, uint64_t pos, size_t 
     return r < 0 ? (done ? done : r) : done + r;
 }
 
-/* The bytes of at most BOUNCE of them: where they lie when that is one page, else gathered. */
-static const char *gather(struct data *d, uint64_t pos, size_t n)
+/* Where at most n bytes from pos on lie, holes as zeros: pieces of pages. What they hold. */
+static size_t pieces_of(struct data *d, uint64_t pos, size_t n, struct iovec *v,
+                        unsigned *ret_count)
 {
-    const char *p;
+    static const char zeros[PAGE];
+    size_t sum = 0;
+    unsigned k = 0;
 
-    if (pos % PAGE + n <= PAGE && (p = page_at(d, pos)))
-        return p + pos % PAGE;
-    for (size_t done = 0, part; done < n; done += part) {
-        part = MIN(n - done, PAGE - (pos + done) % PAGE);
-        p = page_at(d, pos + done);
-        if (p)
-            memcpy(data_bounce + done, p + (pos + done) % PAGE, part);
-        else
-            memset(data_bounce + done, 0, part);
+    for (; sum < n && k < ITER_PIECES; k++) {
+        size_t off = (pos + sum) % PAGE, part = MIN(n - sum, PAGE - off);
+        char *p = page_at(d, pos + sum);
+
+        v[k] = (struct iovec){ p ? p + off : (char *)(uintptr_t)zeros, part };
+        sum += part;
     }
-    return data_bounce;
+    *ret_count = k;
+    return sum;
 }
 
 ssize_t data_read(struct data *d, struct iter *it, uint64_t pos, size_t n)
@@ -197,8 +196,10 @@ ssize_t data_read(struct data *d, struct iter *it, uint64_t pos, size_t n)
     if (d->small)
         return read_small(d, it, pos, n);
     while (done < n) {
-        size_t part = MIN(n - done, (size_t)BOUNCE);
-        ssize_t r = iter_put(it, gather(d, pos + done, part), part);
+        struct iovec v[ITER_PIECES];
+        unsigned count;
+        size_t part = pieces_of(d, pos + done, n - done, v, &count);
+        ssize_t r = count == 1 ? iter_put(it, v->iov_base, part) : iter_putv(it, v, count);
 
         if (r < 0)
             return done ? (ssize_t)done : r;
@@ -209,20 +210,42 @@ ssize_t data_read(struct data *d, struct iter *it, uint64_t pos, size_t n)
     return done;
 }
 
-/* n bytes into pages, which are made. How many went in before memory ended. */
-static size_t scatter(struct data *d, const char *from, uint64_t pos, size_t n)
+struct reserved { /* pages to write to */
+    struct iovec v[ITER_PIECES];
+    bool fresh[ITER_PIECES]; /* made for this; its bytes in v are not set yet */
+    unsigned count;
+    size_t n; /* bytes in v */
+};
+
+/* Pages for at most n bytes from pos on: fewer when memory ends. */
+static void reserve(struct data *d, uint64_t pos, size_t n, struct reserved *ret)
 {
-    size_t done = 0;
+    ret->n = 0;
+    for (ret->count = 0; ret->n < n && ret->count < ITER_PIECES; ret->count++) {
+        size_t i = (pos + ret->n) / PAGE, off = (pos + ret->n) % PAGE;
+        size_t part = MIN(n - ret->n, PAGE - off);
 
-    while (done < n) {
-        size_t i = (pos + done) / PAGE, off = (pos + done) % PAGE, part = MIN(n - done, PAGE - off);
-
-        if (new_page(d, i) < 0)
-            break;
-        memcpy(d->pages[i] + off, from + done, part);
-        done += part;
+        ret->fresh[ret->count] = !page_at(d, pos + ret->n);
+        if (new_page(d, i, /* zeroed= */ part < PAGE) < 0)
+            return;
+        ret->v[ret->count] = (struct iovec){ d->pages[i] + off, part };
+        ret->n += part;
     }
-    return done;
+}
+
+/* Only the first n bytes were written: what is fresh behind them becomes a hole again, or zero. */
+static void unreserve(struct data *d, uint64_t pos, const struct reserved *r, size_t n)
+{
+    size_t at = 0;
+
+    for (unsigned k = 0; k < r->count; at += r->v[k++].iov_len) {
+        size_t have = n > at ? MIN(n - at, r->v[k].iov_len) : 0;
+
+        if (r->fresh[k] && have == 0)
+            drop_page(d, (pos + at) / PAGE);
+        else if (r->fresh[k])
+            memset((char *)r->v[k].iov_base + have, 0, r->v[k].iov_len - have);
+    }
 }
 
 static ssize_t write_pages(struct data *d, struct iter *it, uint64_t pos, size_t n)
@@ -230,18 +253,19 @@ static ssize_t write_pages(struct data *d, struct iter *it, uint64_t pos, size_t
     size_t done = 0;
 
     while (done < n) {
-        size_t part = MIN(n - done, (size_t)BOUNCE), put;
-        ssize_t r = iter_get(it, data_bounce, part);
+        struct reserved to;
+        ssize_t r;
 
+        reserve(d, pos + done, n - done, &to);
+        if (!to.count)
+            return done ? (ssize_t)done : -ENOSPC;
+        r = to.count == 1 ? iter_get(it, to.v[0].iov_base, to.n) : iter_getv(it, to.v, to.count);
+        if (r < (ssize_t)to.n)
+            unreserve(d, pos + done, &to, MAX(r, 0));
         if (r < 0)
             return done ? (ssize_t)done : r;
-        put = scatter(d, data_bounce, pos + done, r);
-        done += put;
-        if (put < (size_t)r) {
-            iter_revert(it, r - put);
-            return done ? (ssize_t)done : -ENOSPC;
-        }
-        if ((size_t)r < part)
+        done += r;
+        if ((size_t)r < to.n)
             break;
     }
     return done;
@@ -257,7 +281,7 @@ ssize_t data_write(struct data *d, struct iter *it, uint64_t pos, size_t n, uint
             return r;
     }
     if (d->fd >= 0)
-        return data_fd_write(d, it, pos, n);
+        return data_fd_write(d, it, pos, n, size);
     if (!d->npages && pos + n <= PAGE / 2) {
         r = grow_small(d, pos + n);
         return r < 0 ? r : iter_get(it, d->small + pos, n);
@@ -320,7 +344,7 @@ int data_alloc(struct data *d, uint64_t off, uint64_t len, uint64_t size)
         return data_fd_alloc(d, off, len);
     r = small_to_page(d);
     for (uint64_t i = off / PAGE; r == 0 && i * PAGE < off + len; i++)
-        r = new_page(d, i);
+        r = new_page(d, i, /* zeroed= */ true);
     return r;
 }
 

@@ -27,6 +27,8 @@ struct data {
     uint64_t bytes;   /* held, counted in quota */
     uint64_t charged; /* of the memfd, by kcharge */
     int fd;           /* the memfd, or -1 */
+    char *map;        /* of it, map_len bytes: data_fd.c; NULL: none */
+    size_t map_len;
     struct quota *quota;
 };
 

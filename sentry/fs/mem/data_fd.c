@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * File contents in a memfd, so that stubs can map them. Read and written by pread and pwrite, never
- * through a mapping of ours. The memfd is as long as the file.
+ * File contents in a memfd, so that stubs can map them. The memfd is as long as the file. Read and
+ * written by pread and pwrite.
+ *
+ * Large reads, and writes to what is there, go through a mapping of ours, for then the host copies
+ * once instead of twice. No instruction of ours ever touches it, only the host's process_vm_*
+ * calls do: where a hostile stub has truncated the file, they stop with a short count, and no SIGBUS
+ * comes. A few files have one, so that the host's limit on mappings is not the guest's to use up.
  *
  * What guests write through their mappings makes pages that no call of ours sees: they are counted
  * at the next operation here, and the sandbox's cgroup sees them at once.
@@ -21,6 +26,43 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
 
+#define MAP_WORTH 32768u /* bytes of a call from which on the mapping pays */
+#define MAPS_MAX 256
+
+static _Atomic unsigned nmaps;
+
+static void unmap(struct data *d)
+{
+    if (!d->map)
+        return;
+    munmap(d->map, d->map_len);
+    d->map = NULL;
+    atomic_fetch_sub(&nmaps, 1);
+}
+
+/* A mapping that holds the first end bytes; NULL: do without. */
+static char *map_for(struct data *d, uint64_t end)
+{
+    size_t len = MAX(PAGE_ALIGN_UP(end), d->map_len * 2);
+    void *p;
+
+    if (d->map && end <= d->map_len)
+        return d->map;
+    unmap(d);
+    if (end > SIZE_MAX / 4 || atomic_fetch_add(&nmaps, 1) >= MAPS_MAX) {
+        atomic_fetch_sub(&nmaps, 1);
+        return NULL;
+    }
+    p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, d->fd, 0);
+    if (p == MAP_FAILED) {
+        atomic_fetch_sub(&nmaps, 1);
+        return NULL;
+    }
+    d->map = p;
+    d->map_len = len;
+    return p;
+}
+
 int data_fd_new(struct data *d, uint64_t size)
 {
     int fd = memfd_create("file", MFD_CLOEXEC | MFD_ALLOW_SEALING), r;
@@ -38,6 +80,7 @@ int data_fd_new(struct data *d, uint64_t size)
 
 void data_fd_free(struct data *d)
 {
+    unmap(d);
     close(d->fd);
     d->fd = -1;
     kuncharge(d->charged);
@@ -74,9 +117,11 @@ int data_fd_recount(struct data *d)
 
 ssize_t data_fd_read(struct data *d, struct iter *it, uint64_t pos, size_t n)
 {
-    char *buf = data_bounce;
+    char *buf = data_bounce, *map;
     size_t done = 0;
 
+    if (it->task && n >= MAP_WORTH && (map = map_for(d, pos + n)))
+        return iter_putv(it, &(struct iovec){ map + pos, n }, 1);
     while (done < n) {
         ssize_t got = pread(d->fd, buf, MIN(n - done, (size_t)BOUNCE), pos + done), r;
 
@@ -92,12 +137,16 @@ ssize_t data_fd_read(struct data *d, struct iter *it, uint64_t pos, size_t n)
     return done;
 }
 
-ssize_t data_fd_write(struct data *d, struct iter *it, uint64_t pos, size_t n)
+ssize_t data_fd_write(struct data *d, struct iter *it, uint64_t pos, size_t n, uint64_t size)
 {
-    char *buf = data_bounce;
+    char *buf = data_bounce, *map;
     size_t done = 0;
     int r = 0;
 
+    /* without holes, for a page that is made by a fault is zeroed first and counted by nobody */
+    if (it->task && n >= MAP_WORTH && pos + n <= size && d->charged >= size &&
+        (map = map_for(d, pos + n)))
+        return iter_getv(it, &(struct iovec){ map + pos, n }, 1);
     while (done < n) {
         ssize_t got = iter_get(it, buf, MIN(n - done, (size_t)BOUNCE)), put;
 
@@ -159,6 +208,7 @@ uint64_t data_fd_blocks(struct data *d)
 
 bool data_fd_seal_write(struct data *d)
 {
+    unmap(d); /* or it counted as somebody's that writes */
     return fcntl(d->fd, F_ADD_SEALS, F_SEAL_WRITE) == 0;
 }
 

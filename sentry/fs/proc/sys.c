@@ -4,6 +4,7 @@
  * engine shows it read-only: nothing here changes what the sentry does.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>

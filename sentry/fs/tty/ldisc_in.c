@@ -337,6 +337,22 @@ size_t tty_type_locked(struct tty *tty, const uint8_t *from, size_t n)
     return i;
 }
 
+void tty_typed_locked(struct tty *tty, const uint8_t *from, size_t n)
+{
+    assert_locked(&tty->lock);
+    bool canonical = L_FLAG(tty, ICANON);
+    n = MIN(n, (size_t)(TTY_IN_SIZE - tty_in_count(tty)));
+    if (n == 0 && canonical && tty_in_count(tty) < TTY_IN_SIZE)
+        line_end(tty, 0, IN_EOF);
+    for (size_t i = 0; i < n; i++) {
+        if (canonical && i + 1 == n)
+            line_end(tty, from[i], IN_EOL); /* perhaps not all of the line: no more was wanted */
+        else
+            in_put(tty, from[i], IN_PLAIN);
+    }
+    in_wake(tty);
+}
+
 /* What was typed under the old settings is read under the new ones: as one unfinished line. */
 static void canonical_changed(struct tty *tty)
 {

@@ -59,10 +59,15 @@ static void put_newline(struct tty *tty)
     put(tty, '\n');
 }
 
+static bool processes(const struct tty *tty)
+{
+    return O_FLAG(tty, OPOST) && !tty->host;
+}
+
 /* One character with output processing; at most 8 bytes. */
 static void put_processed(struct tty *tty, uint8_t c)
 {
-    if (!O_FLAG(tty, OPOST)) {
+    if (!processes(tty)) {
         put(tty, c);
         return;
     }
@@ -189,7 +194,7 @@ size_t tty_print_room_locked(const struct tty *tty)
 {
     if (!tty_can_print_locked(tty))
         return 0;
-    unsigned worst = !O_FLAG(tty, OPOST) ? 1 : (tty->tio.c_oflag & TABDLY) == TAB3 ? 8 : 2;
+    unsigned worst = !processes(tty) ? 1 : (tty->tio.c_oflag & TABDLY) == TAB3 ? 8 : 2;
     return MAX((room(tty) - TTY_OUT_SPARE) / worst, 1u);
 }
 

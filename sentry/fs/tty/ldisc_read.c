@@ -82,23 +82,27 @@ static ssize_t take_raw(struct tty *tty, struct iter *it)
 
 bool tty_readable_locked(const struct tty *tty)
 {
+    if (tty_host_ready_locked(tty))
+        return true;
     if (L_FLAG(tty, ICANON))
         return tty->in_canon != tty->in_tail;
     unsigned min = TTY_CC(tty, VTIME) == 0 && TTY_CC(tty, VMIN) ? TTY_CC(tty, VMIN) : 1;
     return tty_in_count(tty) >= min;
 }
 
-static ssize_t read_wait(struct task *t, struct file *f, struct tty *tty, bool may_wait)
+/* For n bytes more. */
+static ssize_t read_wait(struct task *t, struct file *f, struct tty *tty, size_t n, bool may_wait)
 {
     ssize_t done = (ssize_t)t->call.done;
-    if (!may_wait)
-        return done;
-    if (file_nonblock(f))
-        return done ? done : -EAGAIN;
-    int r = task_wait(t, &tty->slave_rd, 0);
+    bool wait = may_wait && !file_nonblock(f);
+    int r = -EAGAIN;
+    if (tty->host)
+        r = tty_host_ask_locked(t, tty, n, wait);
+    else if (wait)
+        r = task_wait(t, &tty->slave_rd, 0);
     if (r == -EWAITING)
         return r;
-    return done || r == -ETIMEDOUT ? done : r;
+    return done || r == -ETIMEDOUT || (r == -EAGAIN && !may_wait) ? done : r;
 }
 
 static ssize_t read_raw(struct task *t, struct file *f, struct tty *tty, struct iter *it)
@@ -120,7 +124,7 @@ static ssize_t read_raw(struct task *t, struct file *f, struct tty *tty, struct 
     }
     if (vtime && (!vmin || t->call.done))
         call_deadline(t, ktime_add(ktime_now(), vtime));
-    return read_wait(t, f, tty, vmin || vtime);
+    return read_wait(t, f, tty, it->left, vmin || vtime);
 }
 
 ssize_t tty_slave_read(struct task *t, struct file *f, struct iter *it, loff_t *pos)
@@ -136,7 +140,7 @@ ssize_t tty_slave_read(struct task *t, struct file *f, struct iter *it, loff_t *
     if (!L_FLAG(tty, ICANON))
         return read_raw(t, f, tty, it);
     if (tty->in_canon == tty->in_tail)
-        return read_wait(t, f, tty, /* may_wait= */ true);
+        return read_wait(t, f, tty, it->left, /* may_wait= */ true);
     ssize_t n = take_line(tty, it);
     read_done(tty);
     return n;

@@ -8,6 +8,7 @@
 #include "sentry/vfs/file.h"
 
 struct inode;
+struct lx_termios2;
 struct session;
 struct tty;
 
@@ -35,15 +36,18 @@ void tty_session_leader_exit(struct task *t);
 /* ---- the sandbox's own terminal ---- */
 
 /*
- * A pair whose master side is the stream socket sock (taken over; made non-blocking): what comes in
- * is typed, what programs write goes out. After event_start() and after devpts was mounted at
- * /dev/pts. *ret_slave: an open slave, without controlling anything yet.
+ * A terminal whose other side is the front end's, behind the SEQPACKET socket sock (taken over; made
+ * non-blocking). After event_start() and after devpts was mounted at /dev/pts. *ret_slave: an open
+ * slave, without controlling anything yet.
  */
-int tty_host_attach(int sock, unsigned rows, unsigned cols, struct file **ret_slave);
-/* The host's own terminal edits, echoes and processes output already: ours does not do it twice. */
-void tty_host_cooked(void);
+int tty_host_attach(int sock, const struct lx_termios2 *settings, struct file **ret_slave);
 void tty_host_winsize(unsigned rows, unsigned cols);
+/* Where the front end stands in the host's job control (enum term_place). */
+void tty_host_place(unsigned place);
+/* Sends and takes what can be; on the event thread. */
+void tty_host_pump(void);
 /* To the foreground group; -ESRCH when there is none. */
 int tty_host_signal(int sig);
-/* At the end: everything written so far goes out, waiting for a slow reader for at most ms. */
-void tty_host_drain(int ms);
+/* At the end: everything written so far goes out, however long that takes; or not, in a hurry. */
+void tty_host_drain(void);
+void tty_host_hurry(void);

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The sandbox's own terminal: a pair whose master side is pumped by the event thread to and from a
- * stream socket, behind which the front end sits at the user's terminal.
+ * The sandbox's own terminal: a pair whose other side is the user's terminal, where the front end sits
+ * (cli/proxy.h). The host's terminal does the editing, the echo, the output processing and the keys'
+ * signals, in the settings that programs make here; so what is typed is not ours before a program reads:
  *
- *   guest writes -> tty->out -> out (staged) -> socket        flow: guest waits for room in tty->out
- *   socket -> in (staged) -> line discipline -> tty->in       flow: nothing is read while in is full
+ *   write     -> tty->out -> PRINT       flow: the guest waits for room in tty->out
+ *   tcsetattr -> cmds     -> SET         in its place between what is printed before and after
+ *   read      -> want     -> READ -> INPUT -> tty->in, or NONE      one question at a time
+ *   READY     -> ready    : a blocked reader asks again, poll says POLLIN
  *
- * The pump is the only one that takes from one side and types on the other; it runs on the event
- * thread, started by the socket or, through a timer that is due at once, by the pair's own wait
- * queues (whose callbacks may do no more than that). What has been staged is no longer subject to a
- * flush. When the socket ends, the terminal is hung up.
+ * A reader that goes away between READ and INPUT leaves a line in tty->in, for the next reader inside.
+ * The pump alone sends and receives; it runs on the event thread, started by the socket or, through a
+ * timer that is due at once, by who has something for it; at the very end by who ends the sandbox. When
+ * the socket ends, the terminal is hung up.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,153 +25,326 @@
 #include "sentry/fs/tty/tty_priv.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/event.h"
-#include "sentry/kernel/pid.h"
-#include "sentry/kernel/timer.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/pid.h"
+#include "sentry/kernel/task.h"
+#include "sentry/kernel/timer.h"
 
-#define STAGE 4096
+#define CMDS 8
 
-struct stage {
-    uint8_t buf[STAGE];
-    size_t off, len; /* what is in it still */
+struct cmd {
+    unsigned at; /* tty->out_head when it was given */
+    uint32_t type, arg;
+    struct lx_termios2 tio;
 };
 
+/* [P] host.pump, which is taken before [L] host.tty->lock; [I] immutable once attached; [a] atomic */
 static struct {
-    struct tty *tty; /* a reference; NULL: there is no such terminal */
-    int sock;
-    bool gone;             /* the socket has ended */
-    bool reading, writing; /* what the socket is watched for */
-    struct stage in, out;
+    struct tty *tty;  /* [I] a reference; NULL: there is no such terminal */
+    _Atomic int sock; /* -1: there is none any more */
+    struct lock pump;
+    bool gone, over;          /* [P] the socket has ended; nobody but tty_host_drain pumps */
+    bool writing;             /* [P] it is watched for room */
+    struct term_msg msg, got; /* [P] */
+    size_t len;               /* [P] of msg; 0: it is sent */
     struct ktimer kick;
-    struct wait_entry printed, room;
+    struct wait_entry printed;
+    _Atomic int place; /* [a] enum term_place */
+    _Atomic bool hurry;
+
+    struct cmd cmds[CMDS]; /* [L] */
+    unsigned ncmds;        /* [L] */
+    bool asking;           /* [L] a question has not been sent yet */
+    uint32_t want;         /* [L] its bytes; 0: it asks for the place only */
+    unsigned asked;        /* [L] number of the last question; 0: none yet */
+    unsigned answered;     /* [L] number of the last one that was answered */
+    int error;             /* [L] the answer was an error */
+    unsigned ready;        /* [L] bytes that the host's terminal has; 0: none that we know of */
 } host = { .sock = -1 };
+
+static void kick(void)
+{
+    ktimer_arm(&host.kick, 0);
+}
 
 static bool kick_pump(struct wait_entry *e, uint32_t events)
 {
     (void)e;
     (void)events;
-    ktimer_arm(&host.kick, 0);
+    kick();
     return true;
 }
 
-/* Fills the empty stage from what was printed. */
-static void stage_out(void)
+/* ---- out ---- */
+
+static void put_cmd_locked(const struct cmd *c)
+{
+    host.msg.type = c->type;
+    host.msg.arg = c->arg;
+    host.len = TERM_HEAD;
+    if (c->type == TERM_SET) {
+        memcpy(host.msg.data, &c->tio, sizeof c->tio);
+        host.len += sizeof c->tio;
+    }
+    host.ncmds--;
+    memmove(host.cmds, host.cmds + 1, host.ncmds * sizeof *c);
+}
+
+static void put_printed_locked(size_t most)
 {
     const uint8_t *from;
-    struct stage *s = &host.out;
-    LOCK_SCOPE(&host.tty->lock);
-    s->off = s->len = 0;
-    while (s->len < STAGE && tty_out_count(host.tty)) {
-        size_t n = MIN(tty_peek_locked(host.tty, &from), STAGE - s->len);
-        __builtin_memcpy(s->buf + s->len, from, n);
+    size_t len = 0;
+    while (len < most && tty_out_count(host.tty)) {
+        size_t n = MIN(tty_peek_locked(host.tty, &from), most - len);
+        memcpy(host.msg.data + len, from, n);
         tty_taken_locked(host.tty, n);
-        s->len += n;
+        len += n;
+    }
+    host.msg.type = TERM_PRINT;
+    host.len = len ? TERM_HEAD + len : 0;
+}
+
+/* Makes the next message, if there is one. A question overtakes what is printed, no command. */
+static void next_message(void)
+{
+    LOCK_SCOPE(&host.tty->lock);
+    int before = host.ncmds ? (int)(host.cmds[0].at - host.tty->out_tail) : TERM_DATA;
+    if (host.ncmds && before <= 0) {
+        put_cmd_locked(&host.cmds[0]);
+    } else if (host.asking && !host.ncmds) {
+        host.msg.type = TERM_READ;
+        host.msg.arg = host.want;
+        host.len = TERM_HEAD;
+        host.asking = false;
+    } else {
+        put_printed_locked(MIN((size_t)before, TERM_DATA));
     }
 }
 
 /* false: the socket takes no more now (or has ended). */
-static bool send_out(void)
+static bool send_message(void)
 {
-    struct stage *s = &host.out;
-    while (s->len > 0) {
-        ssize_t n = send(host.sock, s->buf + s->off, s->len, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            host.gone |= errno != EAGAIN;
-            return false;
-        }
-        s->off += (size_t)n;
-        s->len -= (size_t)n;
+    ssize_t n;
+    do
+        n = send(host.sock, &host.msg, host.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        host.gone |= errno != EAGAIN;
+        return false;
     }
+    host.len = 0;
     return true;
 }
 
 static void pump_out(void)
 {
-    for (int rounds = 0; rounds < 64 && send_out(); rounds++) {
-        stage_out();
-        if (host.out.len == 0)
+    for (int rounds = 0; rounds < 64; rounds++) {
+        if (host.len == 0)
+            next_message();
+        if (host.len == 0 || !send_message())
             return;
     }
+    kick();
 }
 
-static void type_in(void)
+static void command_locked(uint32_t type, uint32_t arg)
 {
-    struct stage *s = &host.in;
-    LOCK_SCOPE(&host.tty->lock);
-    size_t n = tty_type_locked(host.tty, s->buf + s->off, s->len);
-    s->off += n;
-    s->len -= n;
+    struct cmd c = { .at = host.tty->out_head, .type = type, .arg = arg, .tio = host.tty->tio };
+    if (host.ncmds == CMDS) { /* the terminal is slow: the last settings are what counts */
+        host.ncmds--;
+        c.at = host.cmds[host.ncmds].at;
+        if (host.cmds[host.ncmds].type != type)
+            c.type = TERM_SET;
+    }
+    host.cmds[host.ncmds++] = c;
+    kick();
+}
+
+void tty_host_set_locked(struct tty *tty, bool flush)
+{
+    if (!tty->host || atomic_load(&host.sock) < 0)
+        return;
+    if (flush)
+        tty_host_flush_locked(tty, TCIFLUSH);
+    command_locked(TERM_SET, 0);
+}
+
+void tty_host_flush_locked(struct tty *tty, int which)
+{
+    if (!tty->host || host.sock < 0)
+        return;
+    if (which != TCOFLUSH)
+        host.ready = 0;
+    command_locked(TERM_FLUSH, (uint32_t)which);
+}
+
+/* ---- in ---- */
+
+unsigned tty_host_ready_locked(const struct tty *tty)
+{
+    return tty->host ? host.ready : 0;
+}
+
+static bool was_answered(unsigned question)
+{
+    return (int)(host.answered - question) >= 0;
+}
+
+/* Has one question more asked, or the one that is on its way already; its number. */
+static int question_locked(size_t n)
+{
+    unsigned room = TTY_IN_SIZE - 1 - MIN(tty_in_count(host.tty), TTY_IN_SIZE - 2);
+    if (host.asked == host.answered) {
+        host.asked += host.asked == ~0u ? 2 : 1;
+        host.asking = true;
+        host.want = (uint32_t)MIN(n, room);
+        host.error = 0;
+        kick();
+    }
+    return (int)host.asked;
+}
+
+int tty_host_ask_locked(struct task *t, struct tty *tty, size_t n, bool may_wait)
+{
+    bool first = t->call.phase == 0, answered = !first && was_answered((unsigned)t->call.phase);
+    assert_locked(&tty->lock);
+    if (answered && host.error)
+        return -host.error;
+    /* Who may wait asks when there is something. */
+    if (first ? !may_wait || host.ready : answered && may_wait && host.ready) {
+        t->call.phase = question_locked(n);
+        answered = false;
+    }
+    return answered && !may_wait ? -EAGAIN : task_wait(t, &tty->slave_rd, 0);
+}
+
+/* A job that was in the background may have been brought to the front without a word to anybody. */
+int tty_host_where(struct task *t, struct tty *tty, enum term_place *ret)
+{
+    int r = 0;
+    *ret = TERM_FOREGROUND;
+    if (!tty->host || atomic_load(&host.place) == TERM_FOREGROUND)
+        return 0;
+    LOCK_SCOPE(&tty->lock);
+    if (t->call.phase == 0 && host.sock >= 0)
+        t->call.phase = question_locked(0);
+    if (host.sock >= 0 && !was_answered((unsigned)t->call.phase))
+        r = task_wait(t, &tty->slave_rd, 0);
+    if (r)
+        return r;
+    *ret = (enum term_place)atomic_load(&host.place);
+    if (*ret == TERM_FOREGROUND)
+        t->call.phase = 0;
+    return 0;
+}
+
+static void settings_locked(struct tty *tty, const uint8_t *data)
+{
+    struct lx_termios2 old = tty->tio;
+    memcpy(&tty->tio, data, sizeof tty->tio);
+    tty->tio.c_line = 0;
+    tty_settings_changed_locked(tty, &old);
+}
+
+static void on_message(const struct term_msg *m, size_t n)
+{
+    struct tty *tty = host.tty;
+    LOCK_SCOPE(&tty->lock);
+    switch (m->type) {
+    case TERM_INPUT:
+        tty_typed_locked(tty, m->data, n);
+        break;
+    case TERM_NONE:
+        host.error = (int)MIN(m->arg, 4095u);
+        break;
+    case TERM_READY:
+        host.ready = MAX(m->arg, 1u);
+        break;
+    case TERM_SETTINGS:
+        if (n == sizeof tty->tio)
+            settings_locked(tty, m->data);
+        break;
+    case TERM_PLACE:
+        tty_host_place(m->arg);
+        break;
+    default:
+        return;
+    }
+    if (m->type == TERM_INPUT || m->type == TERM_NONE) {
+        host.answered = host.asked;
+        host.ready = 0;
+    }
+    wq_wake_all(&tty->slave_rd, POLLIN | POLLRDNORM);
 }
 
 static void pump_in(void)
 {
-    struct stage *s = &host.in;
-    for (int rounds = 0; rounds < 16; rounds++) {
-        if (s->len > 0)
-            type_in();
-        if (s->len > 0)
-            return; /* full: a reader makes room, and kicks */
-        ssize_t n = recv(host.sock, s->buf, STAGE, MSG_DONTWAIT);
+    for (;;) {
+        ssize_t n = recv(host.sock, &host.got, sizeof host.got, MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0) {
-            host.gone |= n == 0 || errno != EAGAIN;
+        if (n < TERM_HEAD) {
+            host.gone |= n >= 0 || errno != EAGAIN;
             return;
         }
-        s->off = 0;
-        s->len = (size_t)n;
+        on_message(&host.got, (size_t)n - TERM_HEAD);
     }
 }
+
+/* ---- the pump ---- */
 
 static void host_ended(void)
 {
-    event_unwatch(host.sock);
-    close(host.sock);
-    host.sock = -1;
+    int sock = atomic_exchange(&host.sock, -1);
+    event_unwatch(sock);
+    close(sock);
     tty_master_closed(host.tty);
 }
 
-static void pump(void)
+/* What the socket is to be watched for now; 0: as before. */
+static uint32_t pump_locked(void)
 {
-    if (host.sock < 0)
-        return;
-    pump_out();
+    if (host.over)
+        return 0;
     pump_in();
-    if (host.gone) {
-        host_ended();
+    pump_out();
+    bool writing = host.len > 0 && !host.gone;
+    if (writing == host.writing)
+        return 0;
+    host.writing = writing;
+    return EPOLLIN | (writing ? EPOLLOUT : 0u);
+}
+
+void tty_host_pump(void)
+{
+    if (atomic_load(&host.sock) < 0)
         return;
-    }
-    bool reading = host.in.len == 0, writing = host.out.len > 0;
-    if (reading != host.reading || writing != host.writing) {
-        host.reading = reading;
-        host.writing = writing;
-        event_rearm(host.sock, (reading ? EPOLLIN : 0u) | (writing ? EPOLLOUT : 0u));
-    }
+    lock(&host.pump);
+    uint32_t events = pump_locked();
+    bool gone = host.gone && !host.over;
+    unlock(&host.pump);
+    if (gone)
+        host_ended();
+    else if (events)
+        event_rearm(host.sock, events);
 }
 
 static void on_socket(void *arg, uint32_t events)
 {
     (void)arg;
-    if ((events & (EPOLLHUP | EPOLLERR)) && host.in.len > 0)
-        host.gone = true; /* nobody reads what was typed, and nothing more comes */
-    pump();
+    (void)events;
+    tty_host_pump();
 }
 
 static void on_kick(struct ktimer *tm)
 {
     (void)tm;
-    pump();
+    tty_host_pump();
 }
 
-static void hook(struct wait_entry *e, struct waitqueue *q)
-{
-    e->func = kick_pump;
-    wq_add(q, e);
-}
+/* ---- for the rest of the kernel ---- */
 
-int tty_host_attach(int sock, unsigned rows, unsigned cols, struct file **ret_slave)
+int tty_host_attach(int sock, const struct lx_termios2 *settings, struct file **ret_slave)
 {
     struct tty *tty = tty_new(NULL);
     if (IS_ERR(tty))
@@ -175,37 +352,28 @@ int tty_host_attach(int sock, unsigned rows, unsigned cols, struct file **ret_sl
     int fl = fcntl(sock, F_GETFL);
     if (fl >= 0)
         fcntl(sock, F_SETFL, fl | O_NONBLOCK);
+    tty->host = true;
     tty->locked = false;
-    tty->ws = (struct lx_winsize){ .ws_row = (uint16_t)rows, .ws_col = (uint16_t)cols };
+    tty->tio = *settings;
     host.tty = tty;
     host.sock = sock;
+    lock_init(&host.pump, LOCK_SOCKET);
     ktimer_init(&host.kick, on_kick);
     struct file *slave = devpts_open_slave(NULL, tty, O_RDWR | O_NOCTTY);
-    int r = IS_ERR(slave) ? PTR_ERR(slave) : 0;
-    if (!r) {
-        host.reading = true;
-        r = event_watch(sock, EPOLLIN, on_socket, NULL);
-        if (r)
-            file_put(slave);
-    }
+    int r = IS_ERR(slave) ? PTR_ERR(slave) : event_watch(sock, EPOLLIN, on_socket, NULL);
     if (r) {
+        if (!IS_ERR(slave))
+            file_put(slave);
         host.tty = NULL;
         host.sock = -1;
         tty_master_closed(tty);
         tty_put(tty);
         return r;
     }
-    hook(&host.printed, &tty->master_rd);
-    hook(&host.room, &tty->master_wr);
+    host.printed.func = kick_pump;
+    wq_add(&tty->master_rd, &host.printed);
     *ret_slave = slave;
     return 0;
-}
-
-void tty_host_cooked(void)
-{
-    LOCK_SCOPE(&host.tty->lock);
-    host.tty->tio.c_oflag &= ~(uint32_t)OPOST;
-    host.tty->tio.c_lflag &= ~(uint32_t)(ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE);
 }
 
 void tty_host_winsize(unsigned rows, unsigned cols)
@@ -216,6 +384,16 @@ void tty_host_winsize(unsigned rows, unsigned cols)
     tty_set_winsize(host.tty, &ws);
 }
 
+void tty_host_place(unsigned place)
+{
+    atomic_store(&host.place, (int)place);
+}
+
+bool tty_host_lent(const struct tty *tty)
+{
+    return tty->host && atomic_load(&host.place) != TERM_FOREGROUND;
+}
+
 int tty_host_signal(int sig)
 {
     if (!host.tty)
@@ -224,23 +402,26 @@ int tty_host_signal(int sig)
     return host.tty->pgrp ? signal_send_pgrp_locked(host.tty->pgrp->nr, sig, NULL) : -ESRCH;
 }
 
-void tty_host_drain(int ms)
+void tty_host_hurry(void)
 {
-    if (!host.tty || host.sock < 0)
+    atomic_store(&host.hurry, true);
+}
+
+void tty_host_drain(void)
+{
+    int sock = atomic_load(&host.sock);
+    if (!host.tty || sock < 0)
         return;
-    event_unwatch(host.sock);
     wq_del(&host.printed);
-    wq_del(&host.room);
-    ktimer_cancel_sync(&host.kick);
-    ktime_t end = ktime_now() + (ktime_t)ms * 1000000;
     for (;;) {
+        struct pollfd p = { .fd = sock, .events = POLLOUT };
+        lock(&host.pump);
+        host.over = true;
         pump_out();
-        if (host.out.len == 0 || host.gone)
+        bool done = host.len == 0 || host.gone;
+        unlock(&host.pump);
+        if (done || atomic_load(&host.hurry))
             return;
-        ktime_t left = end - ktime_now();
-        if (left <= 0)
-            return;
-        struct pollfd p = { .fd = host.sock, .events = POLLOUT };
-        (void)poll(&p, 1, (int)(left / 1000000) + 1);
+        (void)poll(&p, 1, 100);
     }
 }

@@ -14,10 +14,6 @@
 #include "sentry/fs/tty/tty_priv.h"
 #include "sentry/kernel/task.h"
 
-#define LX_TCGETS2 0x802c542au
-#define LX_TCSETS2 0x402c542bu
-#define LX_TCSETSW2 0x402c542cu
-#define LX_TCSETSF2 0x402c542du
 #define LX_CBAUD 0010017u
 #define LX_BOTHER 0010000u
 
@@ -64,6 +60,7 @@ static long set_termios(struct task *t, struct tty *tty, gaddr_t arg, bool secon
     new.c_line = old.c_line;
     tty->tio = new;
     tty_settings_changed_locked(tty, &old);
+    tty_host_set_locked(tty, flush);
     return 0;
 }
 
@@ -89,6 +86,7 @@ static long flush_queues(struct tty *tty, bool master, uint64_t which)
         tty_flush_input_locked(tty);
     if (which == TCIOFLUSH || which == (master ? TCIFLUSH : TCOFLUSH))
         tty_flush_output_locked(tty);
+    tty_host_flush_locked(tty, (int)which);
     return 0;
 }
 
@@ -126,7 +124,8 @@ static long queue_size(struct task *t, struct tty *tty, bool master, bool input,
     if (master == input)
         n = (int)tty_out_count(tty);
     else if (input)
-        n = (int)(L_FLAG(tty, ICANON) ? tty->in_canon - tty->in_tail : tty_in_count(tty));
+        n = (int)(L_FLAG(tty, ICANON) ? tty->in_canon - tty->in_tail : tty_in_count(tty)) +
+            (int)tty_host_ready_locked(tty);
     if (!input)
         n = 0; /* what is written has arrived: there is no line to be sent over */
     unlock(&tty->lock);

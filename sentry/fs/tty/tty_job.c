@@ -75,13 +75,19 @@ pid_t tty_session_pgrp_locked(const struct session *s)
 
 int tty_job_check(struct task *t, struct tty *tty, int sig)
 {
+    enum term_place where;
+    int r = tty_host_where(t, tty, &where);
+    if (r)
+        return r;
     LOCK_SCOPE(&kernel.tasks_lock);
     struct pid_entry *own = t->group->pgrp;
-    if (!controls_locked(t, tty) || !tty->pgrp || tty->pgrp == own)
+    if (!controls_locked(t, tty) || !tty->pgrp)
+        return 0;
+    if (tty->pgrp == own && where == TERM_FOREGROUND)
         return 0;
     if ((t->blocked & SIGBIT(sig)) || t->group->sighand->action[sig - 1].handler == 1 /* SIG_IGN */)
         return sig == SIGTTIN ? -EIO : 0;
-    if (pgrp_orphaned_locked(own, NULL))
+    if (pgrp_orphaned_locked(own, NULL) || where == TERM_ORPHANED)
         return -EIO;
     signal_pgrp_locked(own, sig);
     return -ERESTARTSYS;
@@ -211,6 +217,8 @@ static long get_pgrp(struct task *t, struct file *f, struct tty *tty, gaddr_t ar
     lock(&kernel.tasks_lock);
     bool may = tty_is_master(f) || controls_locked(t, tty);
     nr = tty->pgrp ? tty->pgrp->nr : 0;
+    if (nr && tty_host_lent(tty))
+        nr = 1; /* somebody outside has the terminal: a group that is nobody's here */
     unlock(&kernel.tasks_lock);
     return may ? put_guest(t, arg, &nr) : -ENOTTY;
 }

@@ -18,6 +18,7 @@
 #include <termios.h>
 
 #include "abi/tty.h"
+#include "cli/control.h"
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/lock.h"
 #include "sentry/kernel/wait.h"
@@ -47,6 +48,7 @@ enum {
 struct tty {
     _Atomic int refs;
     int index;        /* [I] number below /dev/pts */
+    bool host;        /* [I] the sandbox's own: a host's terminal edits, echoes and prints */
     struct lock lock; /* LOCK_TTY */
 
     struct lx_termios2 tio; /* [L] */
@@ -104,6 +106,8 @@ extern const struct lx_termios2 tty_default_termios;
 /* ---- ldisc_in.c; tty->lock held ---- */
 /* Types n bytes; how many were taken (the rest: when somebody has read). */
 size_t tty_type_locked(struct tty *tty, const uint8_t *from, size_t n);
+/* As the host's terminal has edited them: no bytes are an end of file. */
+void tty_typed_locked(struct tty *tty, const uint8_t *from, size_t n);
 /* How many are taken whatever they are; 0: none now. */
 size_t tty_type_room_locked(const struct tty *tty);
 void tty_flush_input_locked(struct tty *tty);
@@ -147,8 +151,8 @@ ssize_t tty_slave_read(struct task *t, struct file *f, struct iter *it, loff_t *
 bool tty_readable_locked(const struct tty *tty);
 
 /* ---- tty_job.c ---- */
-/* May a background process read (SIGTTIN), write or change settings (SIGTTOU)? 0, -EIO,
- * -ERESTARTSYS (the signal was sent). tty->lock not needed. */
+/* May a background process read (SIGTTIN), write or change settings (SIGTTOU)? 0, -EIO, -EWAITING,
+ * -ERESTARTSYS (the signal was sent). Without tty->lock. */
 int tty_job_check(struct task *t, struct tty *tty, int sig);
 /* Signals of keys: to the foreground group. */
 void tty_signal_foreground(struct tty *tty, int sig);
@@ -162,6 +166,21 @@ void tty_hangup_session(struct tty *tty);
 /* ---- tty_ioctl.c ---- */
 long tty_ioctl(struct task *t, struct file *f, unsigned cmd, uint64_t arg);
 void tty_set_winsize(struct tty *tty, const struct lx_winsize *ws);
+
+/* ---- tty_host.c: for the sandbox's own terminal (tty->host) ---- */
+/* Settings were made, and unread input is to go (flush); queues are to be emptied. */
+void tty_host_set_locked(struct tty *tty, bool flush);
+void tty_host_flush_locked(struct tty *tty, int which);
+/* Bytes that can be read and are not here yet; 0: none. */
+unsigned tty_host_ready_locked(const struct tty *tty);
+/*
+ * Nothing here for a read of n bytes: -EWAITING while the front end is asked; -EAGAIN when it has
+ * nothing either (and may_wait is false); another error.
+ */
+int tty_host_ask_locked(struct task *t, struct tty *tty, size_t n, bool may_wait);
+/* Where a call on tty stands outside; -EWAITING while the front end is asked, -ERESTARTSYS. */
+int tty_host_where(struct task *t, struct tty *tty, enum term_place *ret);
+bool tty_host_lent(const struct tty *tty); /* somebody outside has it, as far as is known */
 
 /* ---- devpts.c ---- */
 /* Gives tty a number and a node; -ENOSPC, -ENOMEM. */

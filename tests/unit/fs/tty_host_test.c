@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The sandbox's own terminal: what is typed arrives, what is printed goes out whole, also late. */
+/* The sandbox's own terminal: what is read is asked for, what is printed goes out whole, also late. */
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "sentry/fs/tty/tty.h"
+#include "sentry/fs/tty/tty_priv.h"
 #include "sentry/kernel/event.h"
 #include "tests/unit/vfs/fake.h"
 
@@ -25,10 +25,11 @@ static void attach(void)
     ck_assert_int_eq(vfs_mount(devpts_new(), &pts, 0, "devpts", NULL), 0);
     path_put(&pts);
     ck_assert_int_eq(event_start(), 0);
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, sock), 0);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, sock), 0);
     setsockopt(sock[1], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
-    ck_assert_int_eq(tty_host_attach(sock[1], 24, 80, &slave), 0);
+    ck_assert_int_eq(tty_host_attach(sock[1], &tty_default_termios, &slave), 0);
     atomic_fetch_or(&slave->flags, O_NONBLOCK);
+    fake->call.deadline = KTIME_NEVER;
 }
 
 /* Writes n bytes at most; what was taken. */
@@ -40,43 +41,103 @@ static ssize_t print(const char *buf, size_t n)
     return slave->ops->write(fake, slave, &it, NULL);
 }
 
-static ssize_t await_read(char *buf, size_t n)
+static ssize_t try_read(char *buf, size_t n)
 {
     struct iter it;
-    ssize_t r;
-    for (int i = 0; i < 2000; i++) {
-        iter_kernel(&it, buf, n);
-        fake->call.done = 0;
-        r = slave->ops->read(fake, slave, &it, NULL);
-        if (r != -EAGAIN)
-            return r;
-        poll(NULL, 0, 1);
-    }
-    return -EAGAIN;
+    iter_kernel(&it, buf, n);
+    return slave->ops->read(fake, slave, &it, NULL);
 }
 
+/* The read is a record: what it waits for is played by the test, then it runs again. */
+static ssize_t await_read(char *buf, size_t n)
+{
+    ssize_t r = -EWAITING;
+    for (int i = 0; i < 2000 && r == -EWAITING; i++) {
+        poll(NULL, 0, 1);
+        wq_del(&fake->call.entries[0]);
+        atomic_store(&fake->rec, REC_RUN);
+        r = try_read(buf, n);
+    }
+    return r;
+}
+
+static void begin_read(void)
+{
+    fake->call.done = 0;
+    fake->call.phase = 0;
+}
+
+static void expect_message(uint32_t type, uint32_t arg)
+{
+    struct term_msg m;
+    ck_assert_int_ge(recv(sock[0], &m, sizeof m, 0), TERM_HEAD);
+    ck_assert_uint_eq(m.type, type);
+    ck_assert_uint_eq(m.arg, arg);
+}
+
+static void tell(uint32_t type, uint32_t arg, const char *data)
+{
+    struct term_msg m = { .type = type, .arg = arg };
+    memcpy(m.data, data, strlen(data));
+    ck_assert_int_gt(send(sock[0], &m, TERM_HEAD + strlen(data), 0), 0);
+}
+
+/* Nothing is taken from the host's terminal before somebody reads, and then what is read. */
 START_TEST(typed)
 {
     char buf[32] = "";
+    struct pollfd quiet = { .fd = -1, .events = POLLIN };
     attach();
-    ck_assert_int_eq(write(sock[0], "ls\r", 3), 3);
-    ck_assert_int_eq(await_read(buf, sizeof buf), 3);
-    ck_assert_str_eq(buf, "ls\n");
-    ck_assert_int_eq(read(sock[0], buf, 4), 4); /* the echo */
-    ck_assert_mem_eq(buf, "ls\r\n", 4);
+    quiet.fd = sock[0];
+    tell(TERM_READY, 3, "");
+    ck_assert_int_eq(poll(&quiet, 1, 50), 0);
+    begin_read();
+    ck_assert_int_eq(try_read(buf, 2), -EWAITING);
+    expect_message(TERM_READ, 2);
+    tell(TERM_INPUT, 0, "ls");
+    ck_assert_int_eq(await_read(buf, 2), 2);
+    ck_assert_str_eq(buf, "ls");
+    begin_read();
+    ck_assert_int_eq(try_read(buf, 9), -EWAITING); /* it does not block, but it has to ask */
+    expect_message(TERM_READ, 9);
+    tell(TERM_NONE, 0, "");
+    ck_assert_int_eq(await_read(buf, 9), -EAGAIN);
+    begin_read();
+    ck_assert_int_eq(try_read(buf, 9), -EWAITING);
+    expect_message(TERM_READ, 9);
+    tell(TERM_INPUT, 0, "");
+    ck_assert_int_eq(await_read(buf, 9), 0); /* end of file */
     ck_assert_int_eq(tty_host_signal(SIGINT), -ESRCH);
+}
+END_TEST
+
+/* Settings take their turn between what was printed before and after. */
+START_TEST(in_turn)
+{
+    struct tty *tty;
+    attach();
+    tty = slave->priv;
+    ck_assert_int_eq(print("a", 1), 1);
+    lock(&tty->lock);
+    tty_host_set_locked(tty, /* flush= */ true);
+    unlock(&tty->lock);
+    ck_assert_int_eq(print("b", 1), 1);
+    expect_message(TERM_PRINT, 0);
+    expect_message(TERM_FLUSH, TCIFLUSH);
+    expect_message(TERM_SET, 0);
+    expect_message(TERM_PRINT, 0);
 }
 END_TEST
 
 static void *read_slowly(void *arg)
 {
     long sum = 0;
-    char buf[1000];
+    struct term_msg m;
     ssize_t n;
     (void)arg;
-    while ((n = read(sock[0], buf, sizeof buf)) > 0) {
+    while ((n = recv(sock[0], &m, sizeof m, 0) - TERM_HEAD) > 0) {
         for (ssize_t i = 0; i < n; i++)
-            if (buf[i] != 'a' + (sum + i) % 26)
+            if (m.data[i] != 'a' + (sum + i) % 26)
                 return (void *)-1l;
         sum += n;
     }
@@ -104,7 +165,7 @@ START_TEST(printed_whole)
         else
             poll(NULL, 0, 1);
     }
-    tty_host_drain(5000); /* nothing of what lies on the way is lost */
+    tty_host_drain(); /* nothing of what lies on the way is lost */
     shutdown(sock[1], SHUT_WR);
     pthread_join(th, &ret);
     ck_assert_int_eq((long)ret, ALL);
@@ -116,6 +177,7 @@ START_TEST(hung_up)
     char c;
     attach();
     close(sock[0]);
+    begin_read();
     ck_assert_int_eq(await_read(&c, 1), 0);
     ck_assert_int_eq(print("x", 1), -EIO);
     file_put(slave);
@@ -128,6 +190,7 @@ int main(void)
     TCase *tc = tcase_create("pump");
     suite_add_tcase(s, tc);
     tcase_add_test(tc, typed);
+    tcase_add_test(tc, in_turn);
     tcase_add_test(tc, printed_whole);
     tcase_add_test(tc, hung_up);
     return run_suite(s);

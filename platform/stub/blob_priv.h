@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the blob's own files. Freestanding. */
+#pragma once
+
+#include "platform/stub/blob.h"
+
+#define HIDDEN __attribute__((visibility("hidden")))
+
+enum {
+    NR_READ = 0,
+    NR_CLOSE = 3,
+    NR_MUNMAP = 11,
+    NR_SENDMSG = 46,
+    NR_CLONE = 56,
+    NR_EXIT = 60,
+    NR_ARCH_PRCTL = 158,
+    NR_FUTEX = 202,
+    NR_CLOCK_GETTIME = 228,
+    NR_EXIT_GROUP = 231,
+    NR_SECCOMP = 317
+};
+
+static inline long sys6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
+                        uint64_t f)
+{
+    long ret;
+    register uint64_t r10 __asm__("r10") = d;
+    register uint64_t r8 __asm__("r8") = e;
+    register uint64_t r9 __asm__("r9") = f;
+
+    __asm__ volatile("syscall"
+                     : "=a"(ret)
+                     : "a"(nr), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    return ret;
+}
+
+/* The limit of a segment that the kernel sets up for just this holds node and cpu. */
+static inline uint32_t cpu_now(void)
+{
+    uint32_t v;
+
+    __asm__ volatile("lsl %1, %0" : "=r"(v) : "r"(0x7b) : "cc");
+    return v & 0xfff;
+}
+
+/* Does what the sentry answers until it says RESUME or FRAME, which it returns (blob.c). */
+HIDDEN long blob_serve(struct block *b, long ans, long kind);
+
+/* A signal frame whose rip lies in the blob: true when it is to be told to the sentry (light.c). */
+HIDDEN int light_signal(struct block *b, int sig, uint64_t *rip, uint64_t rcx);
+HIDDEN long light_call(struct block *b);

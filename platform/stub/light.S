@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The light path: where a patched call site arrives, by a jump, with nothing but rcx and r11 changed
+ * (the two that `syscall` itself destroys): rcx is the address behind the site's syscall instruction,
+ * rax the number, the rest is as the guest has it. No signal frame is made; the registers go to the
+ * thread's block and come back from it.
+ *
+ * What a kick (or a fault) finds by its rip, and what blob_handler does:
+ *
+ *   light_entry .. light_commit     nothing has happened yet: back to the syscall instruction
+ *   light_commit .. light_exit      a call is under way: noted in block.kicked, the call goes on
+ *   light_exit .. light_end         the call is over: an event, with the registers of block.light
+ *   light_plain .. its end          as before light_commit
+ */
+#include "platform/stub/blob.h"
+
+#define R(n) (BLOCK_LIGHT_OFF + 8 * n)
+#define R_R15 R(0)
+#define R_R14 R(1)
+#define R_R13 R(2)
+#define R_R12 R(3)
+#define R_RBP R(4)
+#define R_RBX R(5)
+#define R_R10 R(6)
+#define R_R9 R(7)
+#define R_R8 R(8)
+#define R_RAX R(9)
+#define R_RDX R(10)
+#define R_RSI R(11)
+#define R_RDI R(12)
+#define R_RIP R(13)
+#define R_RFLAGS R(14)
+#define R_RSP R(15)
+
+    .text
+    .globl light_entry, light_probe, light_plain, light_plain_end
+    .globl light_commit, light_exit, light_end, light_framed
+
+    .balign 64
+light_entry:
+    rdgsbase %r11
+light_probe:                        /* faults where the guest has a gs of its own */
+    cmpq %r11, %gs:BLOCK_SELF_OFF
+    jne light_plain
+    cmpl $LIGHT_CLASSES, %eax
+    jae light_plain
+    movl %eax, %eax
+    leaq light_class(%rip), %r11
+    movzbl (%r11, %rax), %r11d
+    testl %r11d, %r11d
+    jz light_plain
+    cmpl $LIGHT_SENTRY, %r11d
+    je 1f
+    movq %gs:BLOCK_FACTS_OFF(, %r11, 8), %r11
+    btq $32, %r11
+    jnc 1f
+    incq %gs:BLOCK_LOCAL_OFF
+    movl %r11d, %eax
+    jmp *%rcx
+1:  movq %r15, %gs:R_R15
+    movq %r14, %gs:R_R14
+    movq %r13, %gs:R_R13
+    movq %r12, %gs:R_R12
+    movq %rbp, %gs:R_RBP
+    movq %rbx, %gs:R_RBX
+    movq %r10, %gs:R_R10
+    movq %r9, %gs:R_R9
+    movq %r8, %gs:R_R8
+    movq %rax, %gs:R_RAX
+    movq %rdx, %gs:R_RDX
+    movq %rsi, %gs:R_RSI
+    movq %rdi, %gs:R_RDI
+    movq %rcx, %gs:R_RIP
+    movq %rsp, %gs:R_RSP
+light_commit:
+    rdgsbase %rdi
+    leaq BLOCK_LIGHT_STACK(%rdi), %rsp
+    pushfq
+    popq R_RFLAGS(%rdi)
+    cld
+    call light_call
+    rdgsbase %r11
+    leaq BLOCK_LIGHT_STACK(%r11), %rsp
+    testl %eax, %eax
+    jnz light_frame
+light_exit:
+    cmpl $0, BLOCK_KICKED_OFF(%r11)
+    jne light_frame
+    pushq R_RFLAGS(%r11)
+    popfq
+    movq R_R15(%r11), %r15
+    movq R_R14(%r11), %r14
+    movq R_R13(%r11), %r13
+    movq R_R12(%r11), %r12
+    movq R_RBP(%r11), %rbp
+    movq R_RBX(%r11), %rbx
+    movq R_R10(%r11), %r10
+    movq R_R9(%r11), %r9
+    movq R_R8(%r11), %r8
+    movq R_RAX(%r11), %rax
+    movq R_RDX(%r11), %rdx
+    movq R_RSI(%r11), %rsi
+    movq R_RDI(%r11), %rdi
+    movq R_RIP(%r11), %rcx
+    movq R_RSP(%r11), %rsp
+    jmp *%rcx
+light_end:
+
+light_frame:
+    movl $NR_FRAME, %eax
+    syscall                         /* not the blob's to make: SIGSYS, and so a frame */
+light_framed:
+    hlt
+
+light_plain:
+    leaq -2(%rcx), %r11
+    jmp *%r11
+light_plain_end:
+    hlt
+
+    /*
+     * Class by number. The host's own (the native calls), those that need the whole state of the
+     * thread (children, sigreturn, exit: threads.c), and arch_prctl, which may take gs away: 0.
+     */
+    .globl light_class
+light_class:
+    .set nr, 0
+    .rept LIGHT_CLASSES
+    .if nr == 9 || nr == 10 || nr == 11 || nr == 28 || nr == 24 || nr == 202
+    .byte 0
+    .elseif nr == 15 || nr == 60 || nr == 56 || nr == 57 || nr == 58 || nr == 435 || nr == 158
+    .byte 0
+    .elseif nr == 39
+    .byte FACT_PID
+    .elseif nr == 186
+    .byte FACT_TID
+    .elseif nr == 102
+    .byte FACT_UID
+    .elseif nr == 107
+    .byte FACT_EUID
+    .elseif nr == 104
+    .byte FACT_GID
+    .elseif nr == 108
+    .byte FACT_EGID
+    .else
+    .byte LIGHT_SENTRY
+    .endif
+    .set nr, nr + 1
+    .endr
+
+    /* long blob_copy(void *to, const void *from, uint64_t n): bytes that were not copied */
+    .globl blob_copy, blob_copy_insn, blob_copy_fault
+blob_copy:
+    movq %rdx, %rcx
+blob_copy_insn:
+    rep movsb
+blob_copy_fault:
+    movq %rcx, %rax
+    ret
+
+    /* long blob_string(char *to, const char *from, uint64_t cap): bytes with the NUL, or 0 */
+    .globl blob_string, blob_string_insn, blob_string_fault
+blob_string:
+    xorl %eax, %eax
+2:  cmpq %rdx, %rax
+    jae blob_string_fault
+blob_string_insn:
+    movb (%rsi, %rax), %cl
+    movb %cl, (%rdi, %rax)
+    incq %rax
+    testb %cl, %cl
+    jnz 2b
+    ret
+blob_string_fault:
+    xorl %eax, %eax
+    ret
+
+    /* long blob_touch(char *at): 0 when it can be written */
+    .globl blob_touch, blob_touch_insn, blob_touch_fault
+blob_touch:
+    xorl %eax, %eax
+blob_touch_insn:
+    lock orb $0, (%rdi)
+    ret
+blob_touch_fault:
+    movl $1, %eax
+    ret
+    .section .note.GNU-stack, "", @progbits
