@@ -129,7 +129,7 @@ struct as_mapping {
 struct platform_stats {
     uint64_t bells, light, posts; /* hand-overs; of the bells without a frame; by memory alone */
     uint64_t patches, local;      /* call sites; calls that stubs answered alone */
-    uint64_t faults, kicks, parks, forks, blanks, ops, mem_reads, mem_writes;
+    uint64_t faults, kicks, parks, forks, threads, blanks, ops, mem_reads, mem_writes;
 };
 
 struct platform_config {
@@ -179,6 +179,16 @@ struct platform {
     int (*ctx_fpu_set)(struct ctx *c, const void *buf, size_t n);
     void (*ctx_fpu_reset)(struct ctx *c);
 
+    /*
+     * Starts op->child as AS_CLONE by parent (held) would, where that needs no operation: EV_BORN comes
+     * before it returns. False: nothing has happened.
+     */
+    bool (*ctx_start)(struct ctx *parent, const struct as_op *op);
+    /*
+     * An operation (AS_SET_FS, AS_SET_GS, AS_RSEQ) that cannot fail, as far as its owner knows: c does
+     * it when it is resumed, and says nothing of it. False: no room, use ctx_run_ops.
+     */
+    bool (*ctx_defer)(struct ctx *c, const struct as_op *op);
     /* Both: when c is gone already EV_GONE is told (again) before they return. */
     void (*ctx_run_ops)(struct ctx *c, struct as_op *ops, unsigned n);
     void (*ctx_resume)(struct ctx *c);

@@ -3,19 +3,19 @@
  * Entry points of the blob. The file is linked first: the header lies at its start.
  *
  * blob_born is where a new thread, a forked child and a blank stub arrive. A forked child has no
- * channel mapped (MADV_DONTFORK), so nothing here touches memory before the answer to its bell:
- *   r12 address of its block, r13 nonce, r14: BORN_* bits
+ * channel mapped (MADV_DONTFORK), so nothing here touches memory before that is there:
+ *   r12 address of its block, r13 nonce, r14 BORN_*
  */
 #include "platform/stub/blob.h"
 
 #define NR_mmap 9
 #define NR_munmap 11
-#define NR_close 3
 #define NR_rt_sigreturn 15
 #define NR_madvise 28
 #define NR_clone 56
 #define NR_prctl 157
 #define NR_exit_group 231
+#define NR_close_range 436
 
     .section .head, "ax"
     .globl blob_start
@@ -95,7 +95,16 @@ blob_born:
     testb $BORN_GS, %r14b
     jz 0f
     wrgsbase %r12                   /* an address, not yet a mapping */
-0:  testb $BORN_PROCESS, %r14b      /* a thread has its process's death signal */
+0:  testb $BORN_OUR_GS, %r14b
+    jz 6f
+    rdgsbase %rax                   /* its maker's: that one's block, or what the guest has set */
+    xorq %r12, %rax
+    shrq $SLOT_SHIFT, %rax
+    jnz 6f
+    wrgsbase %r12
+6:  testb $(BORN_NURSE | BORN_SPARE), %r14b
+    jnz 3f
+    testb $BORN_PROCESS, %r14b      /* a thread has its process's death signal */
     jz 1f
     movl $NR_prctl, %eax            /* PR_SET_PDEATHSIG, SIGKILL */
     movl $1, %edi
@@ -104,7 +113,12 @@ blob_born:
     xorl %r10d, %r10d
     xorl %r8d, %r8d
     syscall
-1:  movl $NR_BELL, %eax
+    testb $BORN_GIVEN, %r14b
+    jz 1f
+    movq %r14, %rax
+    shrq $BORN_FD_SHIFT, %rax
+    jmp 5f
+1:  movl $NR_BELL, %eax             
     movl $BELL_BORN, %edi
     movq %r13, %rsi
     xorl %edx, %edx
@@ -113,7 +127,7 @@ blob_born:
     js 9f
     testb $BORN_CHANNEL, %r14b
     jz 2f
-    movq %rax, %r15                 /* a descriptor of the channel */
+5:  movq %rax, %r15                 /* a descriptor of the channel */
     movq %r12, %rdi
     shrq $SLOT_SHIFT, %rdi
     shlq $SLOT_SHIFT, %rdi
@@ -132,9 +146,13 @@ blob_born:
     movl $10, %edx                  /* MADV_DONTFORK */
     movl $NR_madvise, %eax
     syscall
-    movq %r15, %rdi
-    movl $NR_close, %eax
+    xorl %edi, %edi                 /* it, and what a fork has of its parent's other threads */
+    movl $-1, %esi
+    xorl %edx, %edx
+    movl $NR_close_range, %eax
     syscall
+    testb $BORN_GIVEN, %r14b
+    jnz 1b
     /* A second bell: the channel is there, the frame may be waited for in it. */
     movl $NR_BELL, %eax
     movl $BELL_BORN, %edi
@@ -154,10 +172,26 @@ blob_born:
     leaq (%r12, %rax), %rsp
     movl $NR_rt_sigreturn, %eax
     syscall
+3:  leaq BLOCK_SIZE(%r12), %rsp     /* nothing lies in its block yet */
+    movq %r12, %rdi
+    testb $BORN_NURSE, %r14b
+    jz 4f
+    call blob_nurse
+4:  xorl %r14d, %r14d
+    call blob_spare
+    jmp 1b
 9:  movl $NR_exit_group, %eax
     movl $127, %edi
     syscall
     hlt
+
+    /* void blob_again(block, nonce, kind): a thread that is over rings as a new one. */
+    .globl blob_again
+blob_again:
+    movq %rdi, %r12
+    movq %rsi, %r13
+    movq %rdx, %r14
+    jmp blob_born
 
     /* rdi: slot. The stack is the zygote's own. */
 zygote_entry:

@@ -15,9 +15,13 @@ extern HIDDEN long blob_clone(uint64_t flags, uint64_t block, uint64_t nonce, ui
                               uint64_t ctid, uint64_t kind);
 extern HIDDEN void blob_blank(uint64_t slot, uint64_t nonce, uint64_t kind)
     __attribute__((noreturn));
+extern HIDDEN void blob_again(struct block *b, uint64_t nonce, uint64_t kind)
+    __attribute__((noreturn));
 extern HIDDEN char blob_store32_insn[], blob_store32_fault[], blob_start[], blob_end[];
 HIDDEN void blob_handler(int sig, void *info, void *uc);
 HIDDEN void blob_first(struct block *b, long ans);
+HIDDEN void blob_nurse(struct block *b) __attribute__((noreturn));
+HIDDEN void blob_spare(struct block *b);
 HIDDEN void zygote_main(struct zygote_data *z) __attribute__((noreturn));
 
 /* Offset of rip in the kernel's ucontext: flags, link, stack (24), then r8.. in sigcontext order. */
@@ -83,6 +87,25 @@ static void new_listener(struct block *b)
     sys6(NR_FUTEX, (uint64_t)&b->listener, 1, 1, 0, 0, 0);
 }
 
+/* The same for one that the sentry fetches: it is closed once that has been done. */
+static void fetched_listener(struct block *b)
+{
+    __atomic_store_n(&b->park, 0, __ATOMIC_RELAXED);
+    new_listener(b);
+    wait_parked(b);
+    sys6(NR_CLOSE, (uint64_t)b->listener, 0, 0, 0, 0, 0);
+}
+
+/* A thread that was ready begins. What it finds on its clock is not its own. */
+static void start(struct block *b)
+{
+    uint64_t ts[2] = { 0, 0 };
+
+    sys6(NR_CLOCK_GETTIME, 3 /* CLOCK_THREAD_CPUTIME_ID */, (uint64_t)ts, 0, 0, 0, 0);
+    b->cpu0 = ts[0] * 1000000000 + ts[1];
+    sys6(NR_ARCH_PRCTL, 0x1002 /* ARCH_SET_FS */, b->fs, 0, 0, 0, 0);
+}
+
 long blob_serve(struct block *b, long ans, long kind)
 {
     for (;;) {
@@ -94,7 +117,21 @@ long blob_serve(struct block *b, long ans, long kind)
             run_ops(b);
             ans = sys6(NR_BELL, BELL_OPS, b->index, b->seq, 0, 0, 0);
             continue;
+        } else if (ans == ANS_GO) {
+            run_ops(b);
+            return ANS_RESUME;
+        } else if (ans == ANS_START) {
+            start(b);
+            return ANS_RESUME;
+        } else if (ans == ANS_REST) {
+            run_ops(b);
+            blob_again(b, b->nonce, b->kind);
+        } else if (ans == ANS_NURSE) {
+            wait_parked(b);
+            run_ops(b);
+            fetched_listener(b);
         } else if (ans == ANS_EXIT) {
+            run_ops(b);
             sys6(NR_EXIT, 0, 0, 0, 0, 0, 0);
         } else if (ans == ANS_LISTEN) {
             new_listener(b);
@@ -130,6 +167,21 @@ void blob_handler(int sig, void *info, void *uc)
 void blob_first(struct block *b, long ans)
 {
     (void)blob_serve(b, ans, BELL_EVENT);
+}
+
+/* Clones threads when it is told to; without a listener, so that they can install their own. */
+void blob_nurse(struct block *b)
+{
+    for (;;) {
+        wait_parked(b);
+        __atomic_store_n(&b->park, 0, __ATOMIC_RELAXED);
+        run_ops(b);
+    }
+}
+
+void blob_spare(struct block *b)
+{
+    fetched_listener(b);
 }
 
 /* ---- the zygote ---- */

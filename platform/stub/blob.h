@@ -49,11 +49,23 @@
 #define ANS_RING 4   /* to a parked one: ring again */
 #define ANS_LISTEN 5 /* to a parked one: install a new listener, by the program at BLOCK_PROG_OFF */
 #define ANS_FRAME 6  /* to a light call: come again with a whole frame */
+#define ANS_NURSE 7  /* wait, run the operations without a listener, install one, wait, ring */
+#define ANS_START 8  /* a ready thread begins: fs is set, then as ANS_RESUME */
+#define ANS_REST 9   /* a thread is over: run the operations, ring as new with block.nonce */
+#define ANS_GO 10    /* run the operations, whatever they say, then as ANS_RESUME */
 
 /* What kind of child a clone makes (blob.S, r14). */
-#define BORN_CHANNEL 1 /* maps a channel of its own first */
+#define BORN_CHANNEL 1 /* gets a descriptor of its channel with the answer to its first bell */
 #define BORN_PROCESS 2 /* a new process: asks for its parent's death signal */
 #define BORN_GS 4      /* its gs base points at its block: patched call sites find it so */
+#define BORN_NURSE 8   /* makes threads, see trap/threads.c; never rings */
+#define BORN_SPARE 16  /* a thread that installs a listener of its own first */
+#define BORN_GIVEN 32  /* has a descriptor of its channel from its parent: r14 >> BORN_FD_SHIFT */
+#define BORN_OUR_GS 64 /* as BORN_GS, where its maker's pointed at a block, too */
+#define BORN_FD_SHIFT 8
+
+/* CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM: how the nurse and its threads are cloned. */
+#define BLOB_THREAD_FLAGS 0x50f00
 
 /* Host signal that takes a thread out of guest code. Blocked while the blob's handler runs. */
 #define SIG_KICK 23 /* SIGURG */
@@ -110,7 +122,7 @@ struct block_op {
 
 #define OP_STORE32_WAKE 0x10001 /* a: address, value */
 #define OP_CLONE 0x10002 /* a: flags, address of the child's block, nonce, tls, ctid, BORN_* */
-#define BLOCK_OPS_MAX 64 /* AS_OPS_MAX, and a close for each descriptor lent */
+#define BLOCK_OPS_MAX 64 /* AS_OPS_MAX, a close for each descriptor lent, and what was deferred */
 
 /* General registers of a light call, for its stub; for the sentry when it needs more than `call`. */
 struct light_regs {
@@ -150,8 +162,8 @@ struct block {
     uint32_t nops;
     int32_t listener; /* futex: ANS_LISTEN's descriptor or -errno; LISTENER_NONE before */
     uint32_t cpu;     /* on which the thread rang last */
-    uint64_t self;   /* address of this block in the stub; gs points here */
-    uint32_t kicked; /* a kick came during a light call */
+    uint64_t self;    /* address of this block in the stub; gs points here */
+    uint32_t kicked;  /* a kick came during a light call */
     uint32_t pad2;
     uint64_t local; /* calls that the blob answered alone */
     uint64_t pad3;
@@ -163,6 +175,10 @@ struct block {
                                                        at call.post; 0: it does not */
     uint32_t spin_tsc; /* by the sentry: how long to wait for it, in cycles */
     uint32_t posted;   /* by the stub: calls handed over by memory */
+    uint64_t nonce;    /* ANS_REST: of the thread as a new one, */
+    uint64_t kind;     /* and BORN_* */
+    uint64_t fs;       /* ANS_START: the base */
+    uint64_t cpu0;     /* by the stub: the thread's processor time then, in ns */
 };
 #define LISTENER_NONE 0x7fffffff
 

@@ -13,7 +13,9 @@ enum {
     NR_SENDMSG = 46,
     NR_CLONE = 56,
     NR_EXIT = 60,
+    NR_ARCH_PRCTL = 158,
     NR_FUTEX = 202,
+    NR_CLOCK_GETTIME = 228,
     NR_EXIT_GROUP = 231,
     NR_SECCOMP = 317
 };

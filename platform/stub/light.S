@@ -120,7 +120,7 @@ light_plain_end:
 
     /*
      * Class by number. The host's own (the native calls), those that need the whole state of the
-     * thread (children, sigreturn), and arch_prctl, which may take gs away: 0.
+     * thread (children, sigreturn, exit: threads.c), and arch_prctl, which may take gs away: 0.
      */
     .globl light_class
 light_class:
@@ -128,7 +128,7 @@ light_class:
     .rept LIGHT_CLASSES
     .if nr == 9 || nr == 10 || nr == 11 || nr == 28 || nr == 24 || nr == 202
     .byte 0
-    .elseif nr == 15 || nr == 56 || nr == 57 || nr == 58 || nr == 435 || nr == 158
+    .elseif nr == 15 || nr == 60 || nr == 56 || nr == 57 || nr == 58 || nr == 435 || nr == 158
     .byte 0
     .elseif nr == 39
     .byte FACT_PID

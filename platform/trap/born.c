@@ -44,9 +44,9 @@ static int give_channel(struct listener *l, struct ctx *c, uint64_t id)
     return ioctl(l->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno : 0;
 }
 
-static bool has_channel(const struct ctx *c)
+static bool wants_channel(const struct ctx *c)
 {
-    return !(c->clone_flags & AS_CLONE_VM);
+    return !(c->clone_flags & AS_CLONE_VM) && !c->given;
 }
 
 /* Its process exists. 1: it gets its channel, and rings again; 0: that was all. */
@@ -57,7 +57,7 @@ static int first_bell(struct listener *l, struct ctx *c, const struct seccomp_no
     if (process ? stub_born(c->stub, (pid_t)n->pid) < 0 : c->stub->dead)
         return -ENOSYS;
     c->tid = (pid_t)n->pid;
-    if (!has_channel(c))
+    if (!wants_channel(c))
         return 0;
     atomic_store(&c->state, CTX_CHANNEL);
     (void)give_channel(l, c, n->id);
@@ -97,6 +97,8 @@ void on_born(struct listener *l, const struct seccomp_notif *n)
         (void)notif_send(l, n->id, 0, r, 0);
     else if (r == 0 && c->blank)
         pool_put(c);
+    else if (r == 0 && c->spare)
+        threads_back(c);
     else if (r == 0)
         deliver(c, EV_BORN);
     if (c)

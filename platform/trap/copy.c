@@ -6,22 +6,20 @@
  *   1  each context tells its fs base
  *   2  the first one forks; the child is held in its first bell, by the old listener still
  *   3  all are parked: no notification is left; the old listener is closed
- *   4  stub and child install a listener each (a process can have one only, so not before)
+ *   4  stub and child install a listener each (a process can have one only, so not before); ready
+ *      threads of the stub (threads.c) keep theirs
  *   5  in the child the other threads are cloned again, with the registers of their originals
  *
  * Events of the contexts come to a job meanwhile, not to the client.
  */
 #include <errno.h>
-#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "platform/trap/bpf.h"
 #include "platform/trap/trap.h"
 
 #define PATIENCE_S 5
@@ -72,69 +70,50 @@ static void park(struct ctx *c)
 }
 
 /* The stub's count and reference move from its listener to l (NULL: to none). */
-static void set_listener(struct stub *s, unsigned nctx, struct listener *l)
+static void set_listener(struct stub *s, struct listener *l)
 {
     struct listener *old = s->l;
 
     if (l) {
         listener_ref(l);
         atomic_fetch_add(&l->nstubs, 1);
-        atomic_fetch_add(&l->nctx, (int)nctx);
     }
     s->l = l;
     if (old) {
-        atomic_fetch_sub(&old->nctx, (int)nctx);
         atomic_fetch_sub(&old->nstubs, 1);
         listener_put(old);
     }
 }
 
-static int write_prog(struct ctx *c, bool all_threads)
+static void ctx_move(struct ctx *c, struct listener *l)
 {
-    struct listen_prog *p = (struct listen_prog *)((char *)c->block + BLOCK_PROG_OFF);
-    uint64_t at = block_addr(c->index) + BLOCK_PROG_OFF;
-    struct bpf_asm a;
-    int n;
+    struct listener *old = c->l;
 
-    bpf_init(&a);
-    n = filter_listen(&a);
-    if (n < 0 || n > 16)
-        return -E2BIG;
-    p->flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | (trap.use_killable ? 32u : 0) |
-               (all_threads ? SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH : 0u);
-    p->prog.len = (uint16_t)n;
-    p->prog.insns = at + offsetof(struct listen_prog, insn);
-    memcpy(p->insn, a.insn, (size_t)n * sizeof a.insn[0]);
-    return 0;
-}
-
-/* What the stub says its new descriptor is; it is only a number until pidfd_getfd has got it. */
-static int await_descriptor(struct ctx *c)
-{
-    struct timespec ts = { .tv_sec = PATIENCE_S };
-    int32_t v;
-
-    while ((v = __atomic_load_n(&c->block->listener, __ATOMIC_ACQUIRE)) == LISTENER_NONE) {
-        if (syscall(SYS_futex, &c->block->listener, FUTEX_WAIT, LISTENER_NONE, &ts, NULL, 0) < 0 &&
-            errno == ETIMEDOUT)
-            return -EIO;
+    if (l) {
+        listener_ref(l);
+        atomic_fetch_add(&l->nctx, 1);
     }
-    return v;
+    c->l = l;
+    if (old) {
+        atomic_fetch_sub(&old->nctx, 1);
+        listener_put(old);
+    }
 }
 
-/* c, parked, installs a listener for its stub, which has nctx contexts. It is held afterwards. */
-static int new_listener(struct job *j, struct ctx *c, unsigned nctx, bool all_threads)
+/* c, parked and without a listener, installs one; it is held afterwards. */
+static int new_listener(struct job *j, struct ctx *c, bool all_threads, struct listener **ret)
 {
     struct as_op close_op = { .kind = AS_CLOSE, .fd = -1 };
     struct listener *l;
-    int theirs, fd, r = write_prog(c, all_threads);
+    int theirs, fd, r;
 
+    r = write_listen_prog(
+        c, all_threads ? SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH : 0u);
     if (r < 0)
         return r;
-    __atomic_store_n(&c->block->listener, LISTENER_NONE, __ATOMIC_RELEASE);
     atomic_store(&c->state, CTX_RELISTEN);
     ctx_unpark(c, ANS_LISTEN);
-    theirs = await_descriptor(c);
+    theirs = await_listener(c);
     if (theirs < 0)
         return theirs;
     fd = (int)syscall(SYS_pidfd_getfd, c->stub->pidfd, theirs, 0);
@@ -145,14 +124,56 @@ static int new_listener(struct job *j, struct ctx *c, unsigned nctx, bool all_th
         close(fd);
         return -ENOMEM;
     }
-    set_listener(c->stub, nctx, l);
+    *ret = l; /* with the reference */
+    ctx_move(c, l);
     listener_start(l);
-    listener_put(l);
     r = job_wait(j, 1);
     if (r < 0)
         return r;
     close_op.a[0] = (uint64_t)theirs;
     return ops_sync(j, c, &close_op, 1);
+}
+
+/* As above, for the only or the first context of its stub. */
+static int new_stub_listener(struct job *j, struct ctx *c, bool all_threads)
+{
+    struct listener *l = NULL;
+    int r = new_listener(j, c, all_threads, &l);
+
+    if (l) {
+        set_listener(c->stub, l);
+        listener_put(l);
+    }
+    return r;
+}
+
+/*
+ * The originals that had the listener that was closed: all at once, or, where threads with listeners
+ * of their own, or the nurse, would not agree, one by one.
+ */
+static int relisten(struct job *j, struct ctx *const *all, unsigned n, unsigned first)
+{
+    bool together = !all[first]->stub->nurse;
+    int r = new_stub_listener(j, all[first], together);
+
+    for (unsigned i = 0; i < n && r == 0; i++) {
+        struct listener *l = NULL;
+
+        if (all[i]->l)
+            continue;
+        if (together) {
+            ctx_move(all[i], all[first]->l);
+            continue;
+        }
+        r = new_listener(j, all[i], false, &l);
+        if (l) {
+            atomic_fetch_add(&l->nstubs, 1);
+            atomic_fetch_add(&all[i]->stub->nown, 1);
+            all[i]->own = true;
+            listener_put(l);
+        }
+    }
+    return r;
 }
 
 /* Another thread in the copy, as its original is. */
@@ -195,9 +216,10 @@ static int fork_first(struct job *j, struct ctx *first, struct ctx **ret)
     return 0;
 }
 
-static int copy(struct job *j, struct ctx *const *all, unsigned n, struct ctx **ret, uint64_t *fs)
+static int copy(struct job *j, struct ctx *const *all, unsigned n, unsigned first, struct ctx **ret,
+                uint64_t *fs)
 {
-    struct listener *old = all[0]->stub->l;
+    struct listener *old = all[first]->l;
     int r = 0;
 
     for (unsigned i = 0; i < n && r == 0; i++) {
@@ -207,40 +229,65 @@ static int copy(struct job *j, struct ctx *const *all, unsigned n, struct ctx **
         fs[i] = (uint64_t)op.ret;
     }
     if (r == 0)
-        r = fork_first(j, all[0], &ret[0]);
+        r = fork_first(j, all[first], &ret[first]);
     if (r < 0)
         return r;
-    for (unsigned i = 0; i < n; i++)
-        park(all[i]);
-    park(ret[0]);
     listener_ref(old);
+    for (unsigned i = 0; i < n; i++) {
+        if (all[i]->l == old)
+            park(all[i]);
+    }
+    park(ret[first]);
     listener_retire(old);
-    set_listener(all[0]->stub, n, NULL);
-    set_listener(ret[0]->stub, 1, NULL);
+    for (unsigned i = 0; i < n; i++) {
+        if (all[i]->l == old)
+            ctx_move(all[i], NULL);
+    }
+    ctx_move(ret[first], NULL);
+    set_listener(all[first]->stub, NULL);
+    set_listener(ret[first]->stub, NULL);
     listener_put(old);
-    r = new_listener(j, all[0], n, true);
+    r = relisten(j, all, n, first);
     if (r == 0)
-        r = new_listener(j, ret[0], 1, false);
-    for (unsigned i = 1; i < n && r == 0; i++)
-        r = copy_thread(j, ret[0], all[i], fs[i], &ret[i]);
+        r = new_stub_listener(j, ret[first], false);
+    for (unsigned i = 0; i < n && r == 0; i++) {
+        if (i != first)
+            r = copy_thread(j, ret[first], all[i], fs[i], &ret[i]);
+    }
     return r;
+}
+
+/* Who is to fork: a thread that has the stub's listener, which nobody but those of all may have. */
+static int choose_first(struct ctx *const *all, unsigned n, unsigned *ret)
+{
+    const struct listener *l = all[0]->stub->l;
+    unsigned with = 0, others = 0;
+
+    for (unsigned i = 0; i < n; i++) {
+        if (all[i]->l == l && with++ == 0)
+            *ret = i;
+        else if (all[i]->l != l && atomic_load(&all[i]->l->nstubs) != 1)
+            others++;
+    }
+    return with == 0 || others || atomic_load(&l->nctx) != (int)with ? -EBUSY : 0;
 }
 
 int trap_as_copy(struct ctx *const *all, unsigned n, struct ctx **ret)
 {
     struct job j = { .lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER };
+    unsigned first = 0;
     uint64_t *fs;
-    int r;
+    int r = n == 0 ? -EBUSY : choose_first(all, n, &first);
 
-    if (n == 0 || atomic_load(&all[0]->stub->l->nctx) != (int)n)
-        return -EBUSY;
+    if (r < 0)
+        return r;
     fs = calloc(n, sizeof *fs);
     if (!fs)
         return -ENOMEM;
     memset(ret, 0, n * sizeof *ret);
     for (unsigned i = 0; i < n; i++)
         all[i]->job = &j;
-    r = copy(&j, all, n, ret, fs);
+    r = copy(&j, all, n, first, ret, fs);
     for (unsigned i = 0; i < n; i++) {
         all[i]->job = NULL;
         if (ret[i])

@@ -35,6 +35,7 @@ struct stub *stub_new(struct aspace *as, struct listener *l)
     }
     tlist_init(&s->ctxs);
     tlist_init(&s->leave_link);
+    tlist_init(&s->pool);
     pthread_mutex_lock(&trap.lock);
     tlist_add(&as->stubs, &s->as_link);
     pthread_mutex_unlock(&trap.lock);
@@ -112,7 +113,7 @@ static void reap_leaving(struct stub *s)
         ctx_drop(gone[--n]);
 }
 
-struct ctx *ctx_new(struct aspace *as, struct stub *s, int wanted)
+struct ctx *ctx_new(struct aspace *as, struct stub *s, struct listener *l, int wanted)
 {
     struct ctx *c = calloc(1, sizeof *c);
     int index;
@@ -138,22 +139,39 @@ struct ctx *ctx_new(struct aspace *as, struct stub *s, int wanted)
     atomic_fetch_add(&s->refs, 1);
     c->refs = 2;
     tlist_init(&c->wait_link);
+    tlist_init(&c->pool_link);
     while (getrandom(&c->nonce, sizeof c->nonce, 0) != sizeof c->nonce || c->nonce == 0)
         ;
     tlist_add(&s->ctxs, &c->stub_link);
     tlist_add(&trap.unborn, &c->hash_link);
     pthread_mutex_unlock(&trap.lock);
-    if (s->l)
-        atomic_fetch_add(&s->l->nctx, 1);
+    c->l = l;
+    if (l) {
+        listener_ref(l);
+        atomic_fetch_add(&l->nctx, 1);
+    }
     return c;
+}
+
+/* c, without one so far, has l to itself: it counts as one of those that can ring there. */
+void ctx_own_listener(struct ctx *c, struct listener *l)
+{
+    listener_ref(l);
+    atomic_fetch_add(&l->nctx, 1);
+    atomic_fetch_add(&l->nstubs, 1);
+    atomic_fetch_add(&c->stub->nown, 1);
+    c->l = l;
+    c->own = true;
 }
 
 struct ctx *ctx_new_child(struct ctx *parent, unsigned flags)
 {
     struct aspace *as = parent->stub->as;
     struct stub *s = parent->stub;
-    struct ctx *c;
+    struct ctx *c = threads_take(parent, flags);
 
+    if (c)
+        return c;
     if (flags & AS_CLONE_VM) {
         aspace_ref(as);
     } else {
@@ -167,9 +185,9 @@ struct ctx *ctx_new_child(struct ctx *parent, unsigned flags)
         atomic_fetch_add(&s->refs, 1);
         atomic_store(&s->threaded, true);
     } else {
-        s = stub_new(as, parent->stub->l);
+        s = stub_new(as, parent->l);
     }
-    c = s ? ctx_new(as, s, flags & AS_CLONE_VM ? -1 : (int)parent->index) : NULL;
+    c = s ? ctx_new(as, s, parent->l, flags & AS_CLONE_VM ? -1 : (int)parent->index) : NULL;
     if (c)
         c->clone_flags = flags;
     if (s)
@@ -193,8 +211,15 @@ void ctx_drop(struct ctx *c)
     pthread_mutex_lock(&trap.lock);
     tlist_del(&c->hash_link);
     tlist_del(&c->stub_link);
-    block_free(s->as, c->index);
+    if (!c->left)
+        block_free(s->as, c->index);
     pthread_mutex_unlock(&trap.lock);
+    if (c->own) {
+        atomic_fetch_sub(&s->nown, 1);
+        listener_lost_stub(c->l);
+    }
+    if (c->l)
+        listener_put(c->l);
     stub_put(s);
     free(c);
 }
@@ -253,8 +278,8 @@ bool ctx_leave(struct ctx *c)
     pthread_mutex_unlock(&trap.lock);
     if (again)
         return false;
-    if (s->l)
-        atomic_fetch_sub(&s->l->nctx, 1);
+    if (c->l)
+        atomic_fetch_sub(&c->l->nctx, 1);
     if (atomic_fetch_sub(&s->nlive, 1) != 1)
         return false;
     if (stub_unwatch(s))
@@ -269,20 +294,27 @@ bool ctx_leave(struct ctx *c)
  */
 void ctx_free(struct ctx *c)
 {
-    bool unborn;
+    bool unborn, handed_on;
 
     ctx_stop_waiting(c);
+    if (c->spare && atomic_load(&c->state) == CTX_HELD) { /* it was never started */
+        threads_write_end(c, false);
+        answer(c, CTX_HELD, ANS_EXIT);
+    }
     ctx_leave(c);
     pthread_mutex_lock(&trap.lock);
     unborn = atomic_load(&c->state) == CTX_UNBORN && c->nonce;
+    handed_on = c->left && !tlist_empty(&c->stub_link); /* else the stub's death was first */
     if (unborn) {
         c->nonce = 0; /* whoever shows it now is refused */
         tlist_del(&c->hash_link);
+    } else if (handed_on) {
+        tlist_del(&c->stub_link);
     } else if (!c->stub->dead) {
         c->leaving = true;
     }
     pthread_mutex_unlock(&trap.lock);
-    if (unborn)
+    if (unborn || handed_on) /* the thread's reference */
         ctx_drop(c);
     ctx_drop(c);
 }

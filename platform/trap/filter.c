@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "abi/types.h"
 #include "platform/trap/bpf.h"
@@ -38,6 +39,7 @@ static const struct {
     { SYS_rt_sigreturn, "leaves the handler" },
     { SYS_futex, "parking; wakes for the sentry" },
     { SYS_close, "descriptors lent for a map" },
+    { SYS_close_range, "descriptors that a fork inherits" },
     { SYS_exit, "end of a thread" },
     { SYS_exit_group, "end of a stub" },
     { SYS_mmap, "maps, with descriptors that were lent" },
@@ -58,7 +60,7 @@ static const struct {
 static void from_blob(struct bpf_asm *a, uint64_t secret, int allow, int notify, int trap)
 {
     int clone = bpf_label(a), seccomp = bpf_label(a), prctl_ = bpf_label(a), arch = bpf_label(a);
-    int next;
+    int clock = bpf_label(a), next;
 
     bpf_load(a, OFF_ARCH);
     bpf_jeq(a, AUDIT_ARCH_X86_64, BPF_NEXT, trap);
@@ -69,10 +71,22 @@ static void from_blob(struct bpf_asm *a, uint64_t secret, int allow, int notify,
     bpf_jeq(a, SYS_clone, clone, BPF_NEXT);
     bpf_jeq(a, SYS_arch_prctl, arch, BPF_NEXT);
     bpf_jeq(a, SYS_prctl, prctl_, BPF_NEXT);
+    bpf_jeq(a, SYS_clock_gettime, clock, BPF_NEXT);
     bpf_jeq(a, SYS_seccomp, seccomp, trap);
 
-    /* The zygote's own fork knows a secret; every other clone is the sentry's to judge. */
+    /*
+     * The zygote's own fork knows a secret. A thread without fs or words of its own is the nurse's
+     * (threads.c); a guest can make such ones, too, but they can only compute: their bells are not
+     * answered, they die with their process, and RLIMIT_NPROC is their limit. Every other clone is
+     * the sentry's to judge.
+     */
     bpf_here(a, clone);
+    next = bpf_label(a);
+    bpf_load(a, ARG_LO(0));
+    bpf_jeq(a, BLOB_THREAD_FLAGS, BPF_NEXT, next);
+    bpf_load(a, ARG_HI(0));
+    bpf_jeq(a, 0, allow, notify);
+    bpf_here(a, next);
     bpf_load(a, ARG_LO(2));
     bpf_jeq(a, (uint32_t)secret, BPF_NEXT, notify);
     bpf_load(a, ARG_HI(2));
@@ -87,6 +101,10 @@ static void from_blob(struct bpf_asm *a, uint64_t secret, int allow, int notify,
     bpf_jge(a, 0x1005, trap, next);
     bpf_here(a, next);
     bpf_ja(a, allow);
+
+    bpf_here(a, clock); /* the thread's own */
+    bpf_load(a, ARG_LO(0));
+    bpf_jeq(a, CLOCK_THREAD_CPUTIME_ID, allow, trap);
 
     bpf_here(a, prctl_); /* PR_SET_PDEATHSIG to SIGKILL */
     bpf_load(a, ARG_LO(0));
@@ -221,11 +239,17 @@ int filter_base(struct bpf_asm *a, uint32_t slot_hi, uint32_t blob_size, uint64_
 /* On top of it in each stub: what this listener is told of. TRAP of the base outranks it. */
 int filter_listen(struct bpf_asm *a)
 {
-    int notify = bpf_label(a);
+    int notify = bpf_label(a), allow = bpf_label(a), clone = bpf_label(a);
 
     bpf_load(a, OFF_NR);
     bpf_jeq(a, NR_BELL, notify, BPF_NEXT);
-    bpf_jeq(a, SYS_clone, notify, BPF_NEXT);
+    bpf_jeq(a, SYS_clone, clone, allow);
+    bpf_here(a, clone); /* not those of the nurse, which has such a filter without a listener */
+    bpf_load(a, ARG_LO(0));
+    bpf_jeq(a, BLOB_THREAD_FLAGS, BPF_NEXT, notify);
+    bpf_load(a, ARG_HI(0));
+    bpf_jeq(a, 0, allow, notify);
+    bpf_here(a, allow);
     bpf_ret(a, SECCOMP_RET_ALLOW);
     bpf_here(a, notify);
     bpf_ret(a, SECCOMP_RET_USER_NOTIF);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Housekeeping: what forks and exits need not wait for. It runs on the reaper's thread, a few
- * milliseconds after somebody has left work, and at once where much has gathered.
+ * milliseconds after somebody has left work, sooner where much has gathered.
  *
  *   channels that nobody uses any more are unmapped: that interrupts other cpus
  *   ready channels are kept for forks, as many as the last rounds took
@@ -19,7 +19,8 @@
 #include "platform/trap/trap.h"
 
 #define ROUND_NS 5000000 /* between two rounds, while there is work */
-#define SPARE_MAX 16u    /* ready channels */
+#define SOON_NS 500000   /* an interrupt at once would be taken by the fork itself */
+#define SPARE_MAX 48u    /* ready channels, of 8 KiB each */
 #define TRASH_MANY 32    /* left channels that are not waited with */
 
 static struct {
@@ -50,7 +51,7 @@ bool house_is(const void *epoll_ptr)
 /* There is work. soon: it should not wait for the end of a round. */
 static void arm_locked(bool soon)
 {
-    struct itimerspec it = { .it_value.tv_nsec = soon ? 1 : ROUND_NS };
+    struct itimerspec it = { .it_value.tv_nsec = soon ? SOON_NS : ROUND_NS };
 
     if (house.armed && (house.soon || !soon))
         return;

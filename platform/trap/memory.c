@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/types.h"
 #include "platform/trap/trap.h"
 
 /* A thread that has the memory: a leader that has exited before its threads has none any more. */
@@ -263,6 +264,12 @@ int ctx_process_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_
     return 0;
 }
 
+/* What stood on the clock of a ready thread at its start. The guest may write there, too. */
+static uint64_t not_its_own(const struct ctx *c)
+{
+    return c->own ? __atomic_load_n(&c->block->cpu0, __ATOMIC_RELAXED) : 0;
+}
+
 /*
  * A thread's clock cannot be read from outside its process: from task/TID/schedstat, or task/TID/stat
  * (fields 14 and 15, in clock ticks).
@@ -286,7 +293,7 @@ int ctx_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns)
         n = read(fd, buf, sizeof buf - 1);
         close(fd);
         if (n > 0 && (buf[n] = 0, sscanf(buf, "%llu", &run) == 1)) {
-            *ret_user_ns = run;
+            *ret_user_ns = run - MIN(run, not_its_own(c));
             *ret_sys_ns = 0;
             return 0;
         }

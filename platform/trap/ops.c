@@ -26,13 +26,15 @@ static int lend(struct ctx *c, int fd)
     struct seccomp_notif_addfd add = { .id = c->notif,
                                        .srcfd = (uint32_t)fd,
                                        .newfd_flags = 02000000 /* O_CLOEXEC */ };
-    int r = ioctl(c->stub->l->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+    int r = ioctl(c->l->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 
     return r < 0 ? -errno : r;
 }
 
+#define LENT_MAX (BLOCK_OPS_MAX - AS_OPS_MAX - CTX_DEFERRED) /* each has its close */
+
 struct lent { /* descriptors that this batch has lent, ours and theirs */
-    int ours[AS_OPS_MAX], theirs[AS_OPS_MAX];
+    int ours[LENT_MAX], theirs[LENT_MAX];
     unsigned n;
 };
 
@@ -42,7 +44,7 @@ static int lend_once(struct ctx *c, struct lent *l, int fd)
         if (l->ours[i] == fd)
             return l->theirs[i];
     }
-    int r = lend(c, fd);
+    int r = l->n == LENT_MAX ? -EMFILE : lend(c, fd);
 
     if (r >= 0) {
         l->ours[l->n] = fd;
@@ -66,16 +68,33 @@ static uint64_t clone_flags_of(unsigned f)
     return host;
 }
 
-static void put_clone(struct ctx *c, struct as_op *op, struct block_op *b)
+/*
+ * A forked process finds the descriptor of its channel among those that it inherits; its parent has
+ * it for the time of the clone only. (A parent that keeps it could write to its child's registers,
+ * but what the child is was its own memory until then.)
+ */
+static uint64_t birth_kind(struct ctx *c, struct ctx *child, unsigned flags, struct lent *l)
+{
+    int fd;
+
+    if (flags & AS_CLONE_THREAD)
+        return 0;
+    if (flags & AS_CLONE_VM)
+        return BORN_PROCESS;
+    fd = lend_once(c, l, child->stub->as->chan_fd);
+    child->given = fd >= 0;
+    return fd >= 0 ? BORN_PROCESS | BORN_GIVEN | (uint64_t)fd << BORN_FD_SHIFT
+                   : BORN_PROCESS | BORN_CHANNEL;
+}
+
+static void put_clone(struct ctx *c, struct as_op *op, struct block_op *b, struct lent *l)
 {
     struct ctx *child = op->child;
     unsigned flags = (unsigned)op->a[0];
-    uint64_t kind = flags & AS_CLONE_THREAD ? 0
-                    : flags & AS_CLONE_VM   ? BORN_PROCESS
-                                            : BORN_PROCESS | BORN_CHANNEL;
+    uint64_t kind = birth_kind(c, child, flags, l);
 
-    if (trap.use_gs && !c->stub->as->own_gs)
-        kind |= BORN_GS;
+    if (trap.use_gs)
+        kind |= BORN_OUR_GS;
 
     frame_clone(child, c);
     c->clone_child = child;
@@ -125,8 +144,8 @@ static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct
     case AS_STORE32_WAKE:
         *b = plain(OP_STORE32_WAKE, op);
         return 0;
-    case AS_SET_FS:
     case AS_SET_GS:
+    case AS_SET_FS:
         *b = (struct block_op){ .nr = SYS_arch_prctl,
                                 .a = { op->kind == AS_SET_FS ? 0x1002 : 0x1001, op->a[0] } };
         if (op->kind == AS_SET_GS && op->a[0])
@@ -135,7 +154,7 @@ static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct
             b->a[1] = block_addr(c->index); /* none, to the guest */
         return 0;
     case AS_CLONE:
-        put_clone(c, op, b);
+        put_clone(c, op, b, l);
         return 0;
     case AS_GET_FS:
     case AS_GET_GS: /* stored into the block itself, above the operations */
@@ -156,9 +175,11 @@ static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct
 void ops_send(struct ctx *c)
 {
     struct block_op *b = block_ops(c);
-    unsigned nb = 0;
+    unsigned nb = c->ndeferred; /* they come first */
     struct lent l = { .n = 0 };
 
+    if (nb)
+        ops_deferred(c);
     for (unsigned i = 0; i < c->nops; i++) {
         struct as_op *op = &c->ops[i];
         int r = translate(c, op, &b[nb], &l);
@@ -181,6 +202,15 @@ void ops_send(struct ctx *c)
     answer(c, CTX_OPS, ANS_OPS);
 }
 
+static void note_rseq(struct ctx *c, const struct as_op *op)
+{
+    bool gone = op->a[2] & 1; /* RSEQ_FLAG_UNREGISTER */
+
+    c->rseq[0] = gone ? 0 : op->a[0];
+    c->rseq[1] = op->a[1];
+    c->rseq[2] = op->a[3];
+}
+
 void ops_done(struct ctx *c)
 {
     struct block_op *b = block_ops(c);
@@ -193,13 +223,37 @@ void ops_done(struct ctx *c)
         op->ret = __atomic_load_n(&b[c->op_slot[i]].ret, __ATOMIC_RELAXED);
         if (op->kind == AS_CLONE && op->ret > 0)
             op->ret = 0;
+        if (op->kind == AS_RSEQ && op->ret == 0)
+            note_rseq(c, op);
         if ((op->kind == AS_GET_FS || op->kind == AS_GET_GS) && op->ret == 0)
             memcpy(&op->ret, (char *)c->block + BLOCK_STACK_OFF - 64, 8);
-        if (op->kind == AS_GET_GS && op->ret == (int64_t)block_addr(c->index))
+        if (op->kind == AS_GET_GS && (uint64_t)op->ret >> SLOT_SHIFT == trap.slot >> SLOT_SHIFT)
             op->ret = 0; /* ours: the guest has set none */
     }
     c->clone_child = NULL;
     c->nops = 0;
+}
+
+bool ctx_defer(struct ctx *c, const struct as_op *op)
+{
+    struct as_op copy = *op;
+
+    if (c->ndeferred == CTX_DEFERRED || atomic_load(&c->state) == CTX_UNBORN ||
+        (op->kind != AS_RSEQ && op->kind != AS_SET_FS && op->kind != AS_SET_GS) ||
+        translate(c, &copy, &c->deferred[c->ndeferred], NULL) < 0)
+        return false;
+    c->deferred[c->ndeferred++].always = 1;
+    if (op->kind == AS_RSEQ)
+        note_rseq(c, op);
+    return true;
+}
+
+void ops_deferred(struct ctx *c)
+{
+    memcpy(block_ops(c), c->deferred, c->ndeferred * sizeof c->deferred[0]);
+    __atomic_store_n(&c->block->nops, c->ndeferred, __ATOMIC_RELAXED);
+    atomic_fetch_add_explicit(&trap.st.ops, c->ndeferred, memory_order_relaxed);
+    c->ndeferred = 0;
 }
 
 /* The clone itself was notified: is it the one that was asked for? Its flags lie in registers. */

@@ -17,7 +17,7 @@ void stub_died(struct stub *s)
 
     for (;;) {
         void *owner = NULL;
-        bool freed;
+        bool freed, pooled;
 
         pthread_mutex_lock(&trap.lock);
         s->dead = true;
@@ -31,6 +31,9 @@ void stub_died(struct stub *s)
         c->nonce = 0;
         freed = atomic_load(&c->freed);
         atomic_store(&c->gone, true);
+        pooled = c->pooled;
+        c->pooled = false;
+        tlist_del(&c->pool_link);
         if (!freed && c->owner) {
             owner = c->owner;
             trap.client->owner_ref(owner);
@@ -40,6 +43,8 @@ void stub_died(struct stub *s)
             trap.client->event(owner, c, EV_GONE);
             trap.client->owner_put(owner);
         }
+        if (pooled)
+            ctx_drop(c);
         ctx_drop(c); /* the host thread's reference */
     }
     stub_put(s);

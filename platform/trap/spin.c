@@ -211,6 +211,7 @@ void spin_on(struct worker *w, struct listener *l, struct ctx *c)
         return;
     CPU_CLR(cpu, &others); /* where the stub is, or will be woken */
     if (sched_setaffinity(0, sizeof others, &others) == 0) {
+        atomic_store(&l->spun_on, true);
         (void)listener_sync(l, false);
         __atomic_store_n(&c->block->spin_tsc, (uint32_t)(PATIENCE_US * atomic_load(&spin.per_us)),
                          __ATOMIC_RELAXED);
@@ -218,6 +219,7 @@ void spin_on(struct worker *w, struct listener *l, struct ctx *c)
         n = look(w, l, c);
         __atomic_store_n(&c->block->spin_cpu, 0, __ATOMIC_RELEASE);
         (void)listener_sync(l, true);
+        atomic_store(&l->spun_on, false);
         sched_setaffinity(0, sizeof spin.cpus, &spin.cpus);
         w->cpu = CPU_NONE;
         l->quick = 0;

@@ -101,6 +101,7 @@ static int affinity(struct ctx *c, const void *mask, size_t len)
 {
     if (c->tid <= 1)
         return -ESRCH;
+    atomic_store(&c->affinity, true);
     return sched_setaffinity(c->tid, len, mask) < 0 ? -errno : 0;
 }
 
@@ -147,6 +148,7 @@ static void stats(struct platform_stats *ret)
                                     .kicks = trap.st.kicks,
                                     .parks = trap.st.parks,
                                     .forks = trap.st.forks,
+                                    .threads = trap.st.threads,
                                     .blanks = trap.st.blanks,
                                     .ops = trap.st.ops,
                                     .mem_reads = trap.st.reads,
@@ -179,6 +181,8 @@ const struct platform platform_trap = {
     .ctx_fpu_get = frame_fpu_get,
     .ctx_fpu_set = frame_fpu_set,
     .ctx_fpu_reset = frame_fpu_reset,
+    .ctx_start = ctx_start,
+    .ctx_defer = ctx_defer,
     .ctx_run_ops = ctx_run_ops,
     .ctx_is_light = is_light,
     .ctx_want_frame = ctx_want_frame,

@@ -32,7 +32,8 @@
 
 #define TID_HASH 1024
 #define SIG_NUDGE SIGUSR2 /* takes a leader out of RECV; its handler does nothing */
-#define HELD_MAX 16       /* notifications kept on a listener; each makes every call of it dearer */
+#define CTX_DEFERRED 2
+#define HELD_MAX 16 /* notifications kept on a listener; each makes every call of it dearer */
 
 enum ctx_state {
     CTX_UNBORN,
@@ -69,6 +70,7 @@ struct listener {
     unsigned nwaiting;    /* trap.lock */
     uint64_t last_call;   /* the leader's (spin.c): cycles, */
     unsigned quick, skip; /* calls at a high rate, and how many more to let pass */
+    _Atomic bool spun_on; /* its leader spins: answers by the bell move nobody */
 };
 
 struct stub {
@@ -76,14 +78,18 @@ struct stub {
     pid_t pid; /* in our pid namespace; 0 until it is born */
     int pidfd;
     struct aspace *as;
-    struct listener *l;
-    struct tlist ctxs; /* trap.lock */
+    struct listener *l; /* that of its first thread */
+    struct tlist ctxs;  /* trap.lock */
     struct tlist as_link;
     struct tlist leave_link; /* house.c */
     _Atomic bool watched;    /* by the reaper, which has a reference then */
     _Atomic bool threaded;   /* has, or had, more than one thread */
     bool dead;               /* trap.lock */
     _Atomic int nlive;       /* contexts that the sentry has not given up */
+    struct tlist pool;       /* trap.lock; spare threads (threads.c) */
+    struct block *nurse;     /* guarded by nursing; NULL: none yet */
+    _Atomic bool nursing;    /* somebody uses the nurse; for good when it has failed */
+    _Atomic int nown;        /* threads with a listener of their own */
 };
 
 struct aspace {
@@ -105,6 +111,17 @@ struct ctx {
     unsigned index;
     struct block *block;
     struct stub *stub;
+    struct listener *l;     /* its calls come here; a reference */
+    bool own;               /* trap.lock; l is of this thread alone (and of what it forks) */
+    struct tlist pool_link; /* trap.lock */
+    bool spare;             /* held and not started */
+    bool pooled;            /* trap.lock; the pool's, in it or on the way there */
+    bool start;             /* the next resume is its start */
+    bool given;             /* a fork that finds its channel's descriptor: rings once */
+    bool left;              /* its thread has another ctx now */
+    _Atomic bool affinity;  /* the guest has chosen its cpus */
+    uint64_t clear_tid;     /* word that is cleared at its end; 0: none, or the host does */
+    uint64_t rseq[3];       /* area, length and signature, as registered; 0: none */
     struct tlist stub_link, hash_link;
     pid_t tid;
     void *owner;
@@ -114,10 +131,12 @@ struct ctx {
     _Atomic bool waiting;   /* is it on it? */
     bool leaving;           /* trap.lock; told to exit, its block is in use until it has */
     _Atomic int refs;
-    uint64_t notif;   /* id of the notification it is held by */
-    uint32_t seq, uc; /* of the last event; offset of its frame */
-    bool blank;       /* made for the pool, not by a clone */
-    bool born_event;  /* the frame is one that we made: answer is not looked at twice */
+    uint64_t notif;    /* id of the notification it is held by */
+    uint32_t seq, uc;  /* of the last event; offset of its frame */
+    bool blank;        /* made for the pool, not by a clone */
+    uint64_t answered; /* tsc of its last resume */
+    bool apart;        /* this event is answered where it came from, see worker.c */
+    bool born_event;   /* the frame is one that we made: answer is not looked at twice */
     struct regs regs;
     uint64_t segs; /* cs, gs, fs, ss as the frame has them */
     struct fault fault;
@@ -141,7 +160,9 @@ struct ctx {
     struct job *job; /* trap.lock; NULL: events go to the client */
     struct as_op *ops;
     unsigned nops;
-    uint8_t op_slot[AS_OPS_MAX]; /* block op that has the result */
+    uint8_t op_slot[AS_OPS_MAX];            /* block op that has the result */
+    struct block_op deferred[CTX_DEFERRED]; /* done at the next resume */
+    unsigned ndeferred;
 };
 
 struct worker {
@@ -173,8 +194,8 @@ extern struct trap {
     _Atomic bool stopping;
     pthread_t reaper;
     struct {
-        _Atomic uint64_t light, posts, patches, local, faults, bells, kicks, parks, forks, blanks,
-            ops, reads, writes;
+        _Atomic uint64_t light, posts, patches, local, faults, bells, kicks, parks, forks, threads,
+            blanks, ops, reads, writes;
     } st;
 } trap;
 
@@ -207,7 +228,8 @@ static inline uint64_t block_addr(unsigned index)
 }
 
 /* ctx.c */
-struct ctx *ctx_new(struct aspace *as, struct stub *s, int index);
+struct ctx *ctx_new(struct aspace *as, struct stub *s, struct listener *l, int index);
+void ctx_own_listener(struct ctx *c, struct listener *l);
 struct ctx *ctx_new_child(struct ctx *parent, unsigned flags);
 void ctx_get(struct ctx *c);
 void ctx_drop(struct ctx *c);
@@ -235,8 +257,10 @@ void frame_fpu_reset(struct ctx *c);
 /* ops.c */
 void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n);
 void ctx_want_frame(struct ctx *c);
-void ops_send(struct ctx *c); /* c is held by a notification */
-void ops_done(struct ctx *c); /* results from the block into c->ops */
+bool ctx_defer(struct ctx *c, const struct as_op *op);
+void ops_deferred(struct ctx *c); /* what was deferred, into the block */
+void ops_send(struct ctx *c);     /* c is held by a notification */
+void ops_done(struct ctx *c);     /* results from the block into c->ops */
 bool ops_clone_seen(struct ctx *c, const struct seccomp_notif *n);
 
 /* light.c: calls without a frame, and the guest memory they lend; c is held by its worker */
@@ -272,14 +296,9 @@ void on_born(struct listener *l, const struct seccomp_notif *n);
 /* worker.c */
 int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint32_t flags);
 void deliver(struct ctx *c, enum platform_event ev);
+bool worker_leads(const struct listener *l); /* the calling one */
 struct ctx *listener_receive(struct listener *l, bool *ret_over);
-int listener_sync(struct listener *l, bool on);
-struct listener *listener_new(int fd);
-void listener_put(struct listener *l);
-void listener_ref(struct listener *l);
 void listener_start(struct listener *l);
-void listener_lost_stub(struct listener *l);
-void listener_retire(struct listener *l); /* nobody receives from it any more; closed */
 void ctx_unpark(struct ctx *c, uint32_t ans);
 void ctx_park_now(struct ctx *c);
 void worker_block_begin(void);
@@ -304,6 +323,25 @@ void house_round(void); /* on the reaper */
 struct aspace *house_channel(void);
 void house_trash(struct aspace *as);
 void house_leaving(struct stub *s);
+
+/* threads.c */
+struct ctx *threads_take(struct ctx *parent, unsigned flags);
+bool ctx_start(struct ctx *parent, const struct as_op *op);
+bool threads_rest(struct ctx *c);
+void threads_back(struct ctx *c);
+void threads_write_end(struct ctx *c, bool rests);
+int write_listen_prog(struct ctx *c, uint32_t more_flags);
+int await_listener(struct ctx *c);
+
+/* listener.c */
+struct listener *listener_new(int fd);
+void listener_ref(struct listener *l);
+void listener_put(struct listener *l);
+void listener_lost_stub(struct listener *l);
+void listener_retire(struct listener *l); /* nobody receives from it any more; closed */
+/* Does an answer pull the stub's thread to the cpu of the worker? */
+int listener_sync(struct listener *l, bool on);
+bool listener_apart(const struct ctx *c); /* is this event of c's better answered without? */
 
 /* copy.c */
 int trap_as_copy(struct ctx *const *all, unsigned n, struct ctx **ret);

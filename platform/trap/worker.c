@@ -15,7 +15,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -25,11 +24,6 @@
 
 #define WORKER_STACK (1024 * 1024) /* thread-local buffers of some 200 KiB lie in it too */
 #define SPARES_KEPT 2
-
-#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
-#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
-#endif
-#define SYNC_WAKE_UP 1
 
 static _Thread_local struct worker *self;
 static pthread_attr_t attr;
@@ -49,17 +43,25 @@ int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint
  */
 void answer(struct ctx *c, enum ctx_state next, int64_t val)
 {
-    struct listener *l = c->stub->l;
+    struct listener *l = c->l;
     uint64_t id = c->notif;
+    bool apart = c->apart;
 
     if (c->posted) {
         c->posted = false;
+        c->apart = false;
         post_answer(c, next, val);
         return;
     }
+    c->apart = false;
+    c->answered = __builtin_ia32_rdtsc();
+    if (apart)
+        listener_sync(l, false);
     atomic_store(&c->state, next);
     /* ENOENT: its thread was killed; the reaper will say so. */
     (void)notif_send(l, id, val, 0, 0);
+    if (apart)
+        listener_sync(l, true);
 }
 
 void ctx_unpark(struct ctx *c, uint32_t ans)
@@ -76,7 +78,7 @@ void ctx_stop_waiting(struct ctx *c)
     pthread_mutex_lock(&trap.lock);
     if (atomic_load(&c->waiting)) {
         tlist_del(&c->wait_link);
-        c->stub->l->nwaiting--;
+        c->l->nwaiting--;
         atomic_store(&c->waiting, false);
     }
     pthread_mutex_unlock(&trap.lock);
@@ -89,19 +91,25 @@ void ctx_stop_waiting(struct ctx *c)
 void ctx_resume(struct ctx *c)
 {
     void *owner = c->owner;
+    uint32_t go = c->start ? ANS_START : ANS_RESUME;
     bool parked;
 
     ctx_stop_waiting(c);
     parked = atomic_load(&c->state) == CTX_PARKED;
+    c->start = false;
     if (c->light)
         light_put(c);
     else
         frame_put(c);
+    if (c->ndeferred) {
+        ops_deferred(c);
+        go = ANS_GO;
+    }
     if (parked) {
         atomic_store(&c->state, CTX_RUNNING);
-        ctx_unpark(c, ANS_RESUME);
+        ctx_unpark(c, go);
     } else {
-        answer(c, CTX_RUNNING, ANS_RESUME);
+        answer(c, CTX_RUNNING, go);
     }
     if (atomic_load(&c->gone) && owner)
         trap.client->event(owner, c, EV_GONE);
@@ -118,7 +126,7 @@ void ctx_park_now(struct ctx *c)
 static void park_locked(struct ctx *c)
 {
     tlist_del(&c->wait_link);
-    c->stub->l->nwaiting--;
+    c->l->nwaiting--;
     atomic_store(&c->waiting, false);
     ctx_park_now(c);
 }
@@ -130,8 +138,9 @@ static void park_locked(struct ctx *c)
  */
 void ctx_park(struct ctx *c)
 {
-    struct listener *l = c->stub->l;
+    struct listener *l = c->l;
 
+    c->apart = false; /* who wakes it wants it near */
     if (atomic_load(&c->state) != CTX_HELD || c->born_event || c->posted ||
         atomic_load(&c->waiting))
         return;
@@ -149,7 +158,10 @@ void ctx_exit(struct ctx *c)
     bool parked;
 
     ctx_stop_waiting(c);
+    if (threads_rest(c))
+        return;
     parked = atomic_load(&c->state) == CTX_PARKED;
+    threads_write_end(c, false);
     if (ctx_leave(c))
         ; /* killed, and all of its stub */
     else if (parked)
@@ -203,7 +215,7 @@ static bool rang_again(struct ctx *c, const struct seccomp_notif *n)
     int st = atomic_load(&c->state);
 
     if (st == CTX_RUNNING)
-        (void)notif_send(c->stub->l, n->id, ANS_RESUME, 0, 0);
+        (void)notif_send(c->l, n->id, ANS_RESUME, 0, 0);
     else if (st == CTX_HELD)
         c->notif = n->id;
     else
@@ -225,6 +237,7 @@ static void on_event(struct ctx *c, const struct seccomp_notif *n)
     c->notif = n->id;
     c->seq = seq;
     c->born_event = false;
+    c->apart = listener_apart(c);
     if (n->data.args[0] == BELL_CALL) {
         light_take(c);
         atomic_fetch_add_explicit(&trap.st.light, 1, memory_order_relaxed);
@@ -255,7 +268,7 @@ static void on_event(struct ctx *c, const struct seccomp_notif *n)
 static void on_frame(struct ctx *c, const struct seccomp_notif *n)
 {
     if (n->data.args[0] == BELL_CALL && (uint32_t)n->data.args[2] == c->seq) {
-        (void)notif_send(c->stub->l, n->id, ANS_FRAME, 0, 0); /* its own bell again */
+        (void)notif_send(c->l, n->id, ANS_FRAME, 0, 0); /* its own bell again */
         return;
     }
     c->framing = false;
@@ -308,7 +321,7 @@ static struct ctx *on_notif(struct listener *l, const struct seccomp_notif *n)
         return NULL;
     }
     c = ctx_by_tid((pid_t)n->pid);
-    if (!c || c->stub->l != l) {
+    if (!c || c->l != l) {
         (void)notif_send(l, n->id, 0, -ENOSYS, 0);
         if (c)
             ctx_drop(c);
@@ -439,6 +452,11 @@ static bool give_lead(struct listener *l)
     return started;
 }
 
+bool worker_leads(const struct listener *l)
+{
+    return self && self->l == l;
+}
+
 void worker_block_begin(void)
 {
     struct worker *w = self;
@@ -460,75 +478,11 @@ void worker_block_end(void)
         self->blocked--;
 }
 
-/* ---- listeners ---- */
-
-/* Does an answer pull the stub's thread to the cpu of the worker? Not where that one spins. */
-int listener_sync(struct listener *l, bool on)
-{
-    return trap.use_sync && ioctl(l->fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, on ? SYNC_WAKE_UP : 0) < 0
-               ? -errno
-               : 0;
-}
-
-struct listener *listener_new(int fd)
-{
-    struct listener *l = calloc(1, sizeof *l);
-
-    if (!l)
-        return NULL;
-    l->fd = fd;
-    l->refs = 1;
-    tlist_init(&l->dying);
-    tlist_init(&l->waiting);
-    if (listener_sync(l, true) < 0)
-        trap.use_sync = false;
-    return l;
-}
-
-void listener_ref(struct listener *l)
-{
-    atomic_fetch_add(&l->refs, 1);
-}
-
-void listener_put(struct listener *l)
-{
-    if (atomic_fetch_sub(&l->refs, 1) != 1)
-        return;
-    if (l->fd >= 0)
-        close(l->fd);
-    free(l);
-}
-
 void listener_start(struct listener *l)
 {
     listener_ref(l);
     if (!give_lead(l))
         listener_put(l); /* nobody ever answers it; the blank is missed, and asked for again */
-}
-
-void listener_lost_stub(struct listener *l)
-{
-    if (atomic_fetch_sub(&l->nstubs, 1) != 1)
-        return;
-    atomic_store(&l->dead, true);
-    listener_ref(l);
-    pthread_mutex_lock(&trap.lock);
-    tlist_add(&trap.dying, &l->dying);
-    pthread_mutex_unlock(&trap.lock);
-}
-
-void listener_retire(struct listener *l)
-{
-    atomic_store(&l->dead, true);
-    while (atomic_load(&l->has_leader)) {
-        pthread_mutex_lock(&trap.lock);
-        if (atomic_load(&l->has_leader))
-            pthread_kill(l->leader, SIG_NUDGE);
-        pthread_mutex_unlock(&trap.lock);
-        poll(NULL, 0, 1);
-    }
-    close(l->fd); /* at once: who led it once may hold its reference for long */
-    l->fd = -1;
 }
 
 /* ---- start and stop ---- */

@@ -31,6 +31,7 @@
 #include "platform/trap/trap.h"
 
 #define POOL_READY 2
+#define STUB_NPROC 40000 /* more than the tasks of a sandbox, twice over */
 #define TASK_END 0x7ffffffff000ull
 #define VDSO_AROUND 0x10000ull
 
@@ -127,12 +128,16 @@ static void become_zygote(int sock, const struct bpf_asm *base, const struct bpf
 {
     struct blob_header h;
     struct zygote_data *z;
-    struct rlimit core = { 1, 1 };
+    struct rlimit core = { 1, 1 }, nproc;
     sigset_t none;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "sbx-stub"); /* as its children are called too */
     setrlimit(RLIMIT_CORE, &core);  /* 0 would not stop a piped core handler of the host */
+    if (getrlimit(RLIMIT_NPROC, &nproc) == 0) { /* threads that no sentry has seen */
+        nproc.rlim_cur = nproc.rlim_max = MIN(nproc.rlim_max, (rlim_t)STUB_NPROC);
+        setrlimit(RLIMIT_NPROC, &nproc);
+    }
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -287,7 +292,7 @@ void zygote_listener_arrived(void)
     l = listener_new(fd);
     as = l ? aspace_make() : NULL;
     s = as ? stub_new(as, l) : NULL;
-    c = s ? ctx_new(as, s, 0) : NULL;
+    c = s ? ctx_new(as, s, l, 0) : NULL;
     if (c) {
         pthread_mutex_lock(&trap.lock);
         c->nonce = take_pending_locked(nonce) ? nonce : 0;

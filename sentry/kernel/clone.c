@@ -4,7 +4,7 @@
  * caller's own context); the sentry makes the task first and publishes it, so that it can be found
  * from the moment its number is known, and only then lets the host go.
  *
- *   START --> (task made, published) --AS_CLONE--> MADE --> done, or for vfork HELD until the child
+ *   START --> (task made, published) --AS_CLONE, or a ready thread--> MADE --> done, or for vfork HELD until the child
  *   has execed or left
  *
  * The child's first event is EV_BORN, on whichever worker; it may come before the parent's EV_OPS.
@@ -186,6 +186,25 @@ static bool never_born(struct task *child)
     return atomic_compare_exchange_strong(&child->born, &st, BORN_UNDONE);
 }
 
+static long hold_for_vfork(struct task *t, struct clone_state *s)
+{
+    LOCK_SCOPE(&kernel.tasks_lock);
+    int r;
+
+    if (!s->child->vfork_pending)
+        return s->tid;
+    r = task_wait(t, &s->child->vfork_wq, WAIT_KILL);
+    return r == -EWAITING ? r : s->tid;
+}
+
+static long made(struct task *t, struct clone_state *s)
+{
+    if (!(s->args.flags & CLONE_VFORK))
+        return s->tid;
+    t->call.phase = HELD;
+    return hold_for_vfork(t, s);
+}
+
 static long start(struct task *t, struct clone_state *s)
 {
     const struct clone_args *a = &s->args;
@@ -224,18 +243,9 @@ static long start(struct task *t, struct clone_state *s)
                             .child = child->ctx,
                             .a = { host_flags(a), a->tls, a->child_tid } };
     t->call.phase = MADE;
+    if (kernel.platform->ctx_start(t->ctx, &s->op))
+        return made(t, s);
     return call_ops(t, &s->op, 1);
-}
-
-static long hold_for_vfork(struct task *t, struct clone_state *s)
-{
-    LOCK_SCOPE(&kernel.tasks_lock);
-    int r;
-
-    if (!s->child->vfork_pending)
-        return s->tid;
-    r = task_wait(t, &s->child->vfork_wq, WAIT_KILL);
-    return r == -EWAITING ? r : s->tid;
 }
 
 long do_clone(struct task *t, const struct clone_args *a)
@@ -254,10 +264,7 @@ long do_clone(struct task *t, const struct clone_args *a)
             undo(t, s);
             return s->op.ret == -EINTR ? -ERESTARTNOINTR : s->op.ret;
         }
-        if (!(s->args.flags & CLONE_VFORK))
-            return s->tid;
-        t->call.phase = HELD;
-        return hold_for_vfork(t, s);
+        return made(t, s);
     default:
         return hold_for_vfork(t, s);
     }

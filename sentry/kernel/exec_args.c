@@ -37,9 +37,52 @@ int exec_strings_add(struct exec_strings *s, const char *str, size_t len)
     return 0;
 }
 
-static int add_from_guest(struct task *t, struct exec_strings *s, gaddr_t at, size_t *budget)
+/*
+ * Strings mostly lie one behind the other: what was read last, up to the end of a page, is looked at
+ * before more is.
+ */
+struct window {
+    gaddr_t at;
+    size_t n;
+    char bytes[PAGE_SIZE_4K];
+};
+
+/* The string at `at`, if it ends within the window; else NULL. */
+static const char *in_window(const struct window *w, gaddr_t at, size_t *ret_len)
 {
-    size_t max = MIN(EXEC_STRING_MAX, *budget), step = 512;
+    const char *p = w->bytes + (at - w->at), *end;
+
+    if (at < w->at || at - w->at >= w->n)
+        return NULL;
+    end = memchr(p, 0, w->n - (size_t)(at - w->at));
+    if (!end)
+        return NULL;
+    *ret_len = (size_t)(end - p);
+    return p;
+}
+
+static void move_window(struct task *t, struct window *w, gaddr_t at)
+{
+    ssize_t n = copy_in_some(t, w->bytes, at, PAGE_SIZE_4K - (size_t)(at & (PAGE_SIZE_4K - 1)));
+
+    w->at = at;
+    w->n = n > 0 ? (size_t)n : 0;
+}
+
+static int add_from_guest(struct task *t, struct exec_strings *s, struct window *w, gaddr_t at,
+                          size_t *budget)
+{
+    size_t max = MIN(EXEC_STRING_MAX, *budget), step = 512, len;
+    const char *here = in_window(w, at, &len);
+
+    if (!here) {
+        move_window(t, w, at);
+        here = in_window(w, at, &len);
+    }
+    if (here && len < max) {
+        *budget -= len + 1;
+        return exec_strings_add(s, here, len);
+    }
 
     for (;;) { /* most are short: room is made in growing steps */
         size_t room = MIN(step, max);
@@ -66,7 +109,9 @@ static int add_from_guest(struct task *t, struct exec_strings *s, gaddr_t at, si
 int exec_strings_from_guest(struct task *t, struct exec_strings *s, gaddr_t vec, size_t *budget)
 {
     gaddr_t ptrs[64];
+    struct window w;
 
+    w.at = w.n = 0;
     if (!vec)
         return 0;
     for (;;) {
@@ -84,7 +129,7 @@ int exec_strings_from_guest(struct task *t, struct exec_strings *s, gaddr_t vec,
             if (*budget < 8)
                 return -E2BIG;
             *budget -= 8;
-            r = add_from_guest(t, s, ptrs[i], budget);
+            r = add_from_guest(t, s, &w, ptrs[i], budget);
             if (r < 0)
                 return r;
         }

@@ -95,9 +95,8 @@ static __attribute__((noinline)) void take_slow(struct lock *l, uint32_t me, uin
     for (;;) {
         uint32_t want = seen ? seen | LOCK_WAITED : me | LOCK_WAITED;
 
-        if (want != seen &&
-            !atomic_compare_exchange_weak_explicit(&l->word, &seen, want, memory_order_acquire,
-                                                   memory_order_relaxed))
+        if (want != seen && !atomic_compare_exchange_weak_explicit(
+                                &l->word, &seen, want, memory_order_acquire, memory_order_relaxed))
             continue;
         if (!seen)
             return;

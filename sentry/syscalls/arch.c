@@ -5,6 +5,7 @@
 
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/kernel.h"
 #include "sentry/mm/copy.h"
 #include "sentry/syscalls/table.h"
 
@@ -33,12 +34,15 @@ long sys_arch_prctl(struct task *t, int option, gaddr_t arg2)
     bool set = option == ARCH_SET_FS || option == ARCH_SET_GS;
     if (set && arg2 >= 1ull << 47)
         return -EPERM;
+    struct as_op what = { .kind = kind, .fd = -1, .a = { arg2 } };
+    if (set && t->call.phase == 0 && kernel.platform->ctx_defer(t->ctx, &what))
+        return 0;
     struct as_op *op = call_scratch(t, sizeof *op);
     if (!op)
         return -ENOMEM;
     if (t->call.phase == 0) {
         t->call.phase = 1;
-        *op = (struct as_op){ .kind = kind, .fd = -1, .a = { arg2 } };
+        *op = what;
         return call_ops(t, op, 1);
     }
     if (set)

@@ -8,14 +8,34 @@
 
 #include "platform/platform.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/mm/copy.h"
 #include "sentry/syscalls/table.h"
 
 #define RSEQ_UNREGISTER 1
+#define RSEQ_SIZE 32 /* as libraries register it; others ask the host at once */
+
+/* What the host would not refuse is done on the way back, without a word about it. */
+static bool register_later(struct task *t, gaddr_t area, unsigned len, int flags, unsigned long sig)
+{
+    struct as_op op = { .kind = AS_RSEQ, .fd = -1, .a = { area, len, 0, (uint32_t)sig } };
+    char now[RSEQ_SIZE];
+
+    if (t->rseq || flags || len != RSEQ_SIZE || area % RSEQ_SIZE ||
+        copy_in(t, now, area, sizeof now) < 0 || !kernel.platform->ctx_defer(t->ctx, &op))
+        return false;
+    t->rseq = area;
+    t->rseq_len = len;
+    t->rseq_sig = (uint32_t)sig;
+    return true;
+}
 
 long sys_rseq(struct task *t, gaddr_t area, unsigned len, int flags, unsigned long sig)
 {
-    struct as_op *op = call_scratch(t, sizeof *op);
+    struct as_op *op;
 
+    if (t->call.phase == 0 && register_later(t, area, len, flags, sig))
+        return 0;
+    op = call_scratch(t, sizeof *op);
     if (!op)
         return -ENOMEM;
     if (t->call.phase == 0) {
