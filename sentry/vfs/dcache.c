@@ -111,7 +111,7 @@ static void spread_locked(void)
 {
     unsigned old = nbuckets;
 
-    nbuckets *= 4;
+    nbuckets *= 2;
     for (unsigned i = 0; i < old; i++) {
         struct dentry *d = table[i];
 

@@ -128,7 +128,7 @@ static void spread_locked(void)
     unsigned old = nbuckets;
 
     assert_locked(&vfs.dcache_lock);
-    nbuckets *= 4;
+    nbuckets *= 2;
     for (unsigned n = 0; n < old; n++) {
         struct inode *i = table[n];
 
