@@ -20,11 +20,13 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/rseq.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#if __has_include(<sys/rseq.h>)
+#include <sys/rseq.h>
+#endif
 
 #include "abi/without.h"
 #include "platform/trap/bpf.h"
@@ -102,14 +104,16 @@ static void fill(struct zygote_data *z, int sock, const struct bpf_asm *base,
 }
 
 /*
- * libc registered a restartable-sequence area, which the host writes at every preemption and which is
+ * glibc registers a restartable-sequence area, which the host writes at every preemption and which is
  * about to be unmapped.
  */
 static void drop_rseq(void)
 {
+#ifdef RSEQ_SIG
     if (__rseq_size)
         syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32,
                 1 /* RSEQ_FLAG_UNREGISTER */, RSEQ_SIG);
+#endif
 }
 
 /* Stubs hold none; and a sentry without any could not read one that held some. */
