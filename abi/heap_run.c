@@ -6,10 +6,11 @@
 #include <sys/auxv.h>
 #include <sys/mman.h>
 
-#define GIVE_BACK 16 /* pages of a freed run: so many go back to the host */
+#define KEEP_FREED (8ul << 20) /* bytes that stay ours; the host would zero them again and again */
 
 uintptr_t heap_secret;
 static struct chunk *roomy; /* those with free pages */
+static size_t kept;         /* free pages that are not clean */
 
 struct chunk *chunk_map(size_t n)
 {
@@ -91,7 +92,10 @@ struct span *run_take(size_t n, unsigned kind, bool *ret_clean)
     }
     *ret_clean = true;
     for (size_t i = at; i < at + n; i++) {
-        *ret_clean = *ret_clean && !get_bit(c->dirty, i);
+        bool dirty = get_bit(c->dirty, i);
+
+        kept -= dirty;
+        *ret_clean = *ret_clean && !dirty;
         c->first[i] = (uint8_t)at;
     }
     set_bits(c->taken, at, n, true);
@@ -108,8 +112,11 @@ void run_free(struct span *s)
     struct chunk *c = chunk_of(s);
     size_t at = (size_t)(s - c->spans), n = s->pages;
 
-    if (n >= GIVE_BACK && madvise(run_start(s), n * PAGE, MADV_DONTNEED) == 0)
+    kept += n;
+    if (kept > KEEP_FREED / PAGE && madvise(run_start(s), n * PAGE, MADV_DONTNEED) == 0) {
         set_bits(c->dirty, at, n, false);
+        kept -= n;
+    }
     set_bits(c->taken, at, n, false);
     s->kind = RUN_NONE;
     for (size_t i = at; i < at + n; i++)

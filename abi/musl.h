@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sched.h>
 #include <linux/stat.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -61,6 +62,17 @@
 static inline int close_range(unsigned first, unsigned last, int flags)
 {
     return (int)syscall(SYS_close_range, first, last, flags);
+}
+
+/* The cpu only; by the vDSO. */
+static inline int getcpu(unsigned *cpu, unsigned *node)
+{
+    int c = sched_getcpu();
+
+    if (node || c < 0)
+        return (int)syscall(SYS_getcpu, cpu, node, NULL);
+    *cpu = (unsigned)c;
+    return 0;
 }
 
 static inline int statx(int dir, const char *path, int flags, unsigned mask, struct statx *st)
