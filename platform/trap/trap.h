@@ -186,7 +186,8 @@ extern struct trap {
     struct tlist unborn; /* ctxs awaited, by nonce */
     pthread_cond_t pool_cond, spare_cond;
     struct ctx *pool[8];
-    unsigned npool, npending, pool_want;
+    unsigned npool, npending;
+    bool forks; /* the guest has forked, and may exec at any time */
     uint64_t pending[8];      /* nonces whose listener has not come yet */
     struct listener *promote; /* waits for a spare worker */
     unsigned nspare, nworkers;
@@ -205,6 +206,8 @@ void zygote_request_locked(void);   /* one more blank; trap.lock held */
 void zygote_listener_arrived(void); /* zygote_sock is readable */
 int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as);
 void pool_put(struct ctx *c);
+/* The guest forks: an exec may follow. */
+void pool_expect_exec(void);
 
 /* channel.c */
 struct aspace *aspace_new(void);      /* a ready one, where there is one */

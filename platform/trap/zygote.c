@@ -5,7 +5,8 @@
  * where there is one, so that all of them die with it, and it dies with the sentry.
  *
  * A blank stub: request (with a nonce) -> its listener arrives on the socket -> its first bell shows
- * the nonce -> it waits, held, in the pool. Two are kept ready; the path of an exec only takes one.
+ * the nonce -> it waits, held, in the pool. Once the guest has forked two are kept ready, so that the
+ * path of an exec only takes one; before it there is the one for the first program.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -322,6 +323,23 @@ void pool_put(struct ctx *c)
     pthread_mutex_unlock(&trap.lock);
 }
 
+/* At least so many; more once the guest forks: most programs never exec another. */
+static void fill_pool_locked(unsigned least)
+{
+    if (trap.npool + trap.npending < (trap.forks ? POOL_READY : least))
+        zygote_request_locked();
+}
+
+void pool_expect_exec(void)
+{
+    if (__atomic_load_n(&trap.forks, __ATOMIC_RELAXED))
+        return;
+    pthread_mutex_lock(&trap.lock);
+    __atomic_store_n(&trap.forks, true, __ATOMIC_RELAXED);
+    fill_pool_locked(0);
+    pthread_mutex_unlock(&trap.lock);
+}
+
 int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as)
 {
     struct timespec until;
@@ -339,8 +357,7 @@ int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as)
             if (c->stub->dead) /* somebody killed it in the pool */
                 c = NULL;
         }
-        if (trap.npool + trap.npending < POOL_READY)
-            zygote_request_locked();
+        fill_pool_locked(c ? 0 : 1);
         if (!c && trap.npool == 0) {
             pthread_mutex_unlock(&trap.lock);
             worker_block_begin();
