@@ -492,7 +492,7 @@ struct dentry *vfs_lookup(struct task *t, struct dentry *parent, const char *nam
     struct dentry *d = dentry_cached(parent, name, len);
     int r = 1;
 
-    if (d && d->sb->ops->revalidate)
+    if (d && d->sb->ops->revalidate && !d->nmounts)
         r = d->sb->ops->revalidate(t, d);
     if (d && r > 0)
         return d;

@@ -179,6 +179,14 @@ struct inode *inode_enter(struct inode *i)
     return o;
 }
 
+void inode_leave(struct inode *i)
+{
+    LOCK_SCOPE(&vfs.dcache_lock);
+
+    if (i->hashed)
+        unhash_locked(i);
+}
+
 /* The last reference of an inode in the table goes under the table's lock, or one could be found. */
 static bool put_was_last(struct inode *i)
 {

@@ -30,7 +30,11 @@ static inline struct gname *gname_of(const struct inode *i)
     return i->priv;
 }
 
-#define FRESH_FOR 1000000000ll /* what was told of a tree that the host changes under us */
+/*
+ * What was told of a tree that the host changes under us is believed so long, in nanoseconds: a
+ * path that is asked for all the time costs a trip in 5,000 look-ups.
+ */
+#define FRESH_FOR 100000000ll
 
 /* Around every trip: the worker may be needed elsewhere meanwhile. */
 void gofer_trip_begin(void);

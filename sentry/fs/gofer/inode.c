@@ -24,6 +24,12 @@ bool gname_fresh_locked(const struct gofer_fs *fs, const struct gname *n)
     return n->attr && (fs->stable || ktime_now() - n->stamp < FRESH_FOR);
 }
 
+/* Was it told, not too long ago, that n is not there? */
+static bool absent_locked(const struct gofer_fs *fs, const struct gname *n)
+{
+    return n->gone && n->stamp && (fs->stable || ktime_now() - n->stamp < FRESH_FOR);
+}
+
 /* Copies what is known into the inode. */
 static void fill_locked(struct gofer_fs *fs, struct gname *n, struct inode *i)
 {
@@ -43,6 +49,7 @@ static void fill_locked(struct gofer_fs *fs, struct gname *n, struct inode *i)
     i->btime = (struct timespec){ a->btime_s, a->btime_ns };
 }
 
+/* Asked for by its name, not by its node: another directory may have the name by now. */
 int gofer_refresh(struct gofer_fs *fs, struct gname *n)
 {
     struct gaddr addr;
@@ -50,21 +57,26 @@ int gofer_refresh(struct gofer_fs *fs, struct gname *n)
     int r = 0;
 
     lock(&fs->lock);
-    bool fresh = gname_fresh_locked(fs, n);
-    if (!fresh)
-        r = gname_addr_locked(fs, n, NULL, &addr);
+    bool fresh = n->gone ? absent_locked(fs, n) : gname_fresh_locked(fs, n);
+    if (fresh && n->gone)
+        r = -ENOENT;
+    else if (!fresh)
+        r = gname_addr_locked(fs, n->parent ? n->parent : n, n->parent ? n->name : NULL, &addr);
     unlock(&fs->lock);
     if (fresh || r < 0)
         return r;
     gofer_trip_begin();
     r = gofer_getattr(fs->g, addr.node, addr.path, &attr);
     gofer_trip_end();
+    LOCK_SCOPE(&fs->lock);
+    if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP) { /* or what leads to it is gone */
+        n->gone = true;
+        n->stamp = ktime_now();
+        return -ENOENT;
+    }
     if (r < 0)
         return r;
-    LOCK_SCOPE(&fs->lock);
-    if (n->attr && ((attr.mode ^ n->mode) & S_IFMT))
-        return -ESTALE; /* the host put something else there */
-    gname_attr_locked(fs, n, &attr);
+    gname_told_locked(fs, n, &attr);
     return n->attr ? 0 : -ENOMEM;
 }
 
@@ -162,12 +174,6 @@ static struct gname *note_absent_locked(struct gofer_fs *fs, struct gname *dir, 
     n->gone = true;
     n->stamp = ktime_now();
     return n;
-}
-
-/* Was it told, not too long ago, that n is not there? */
-static bool absent_locked(const struct gofer_fs *fs, const struct gname *n)
-{
-    return n->gone && n->stamp && (fs->stable || ktime_now() - n->stamp < FRESH_FOR);
 }
 
 /* Notes what a walk from dir reached. The last may be a link with its target. */
@@ -328,12 +334,12 @@ static int gofer_getattr_op(struct task *t, struct inode *i, struct kstat *ret)
 
     (void)t;
     int r = gofer_refresh(fs, n);
-    if (r < 0)
+    if (r < 0 && r != -ENOENT)
         return r;
     lock(&i->lock);
     lock(&fs->lock);
-    if (n->attr)
-        fill_locked(fs, n, i);
+    if (r == 0 && n->attr && n->inode == i)
+        fill_locked(fs, n, i); /* else it has lost its name, and keeps what was known last */
     unlock(&fs->lock);
     unlock(&i->lock);
     inode_fill_stat(i, ret);

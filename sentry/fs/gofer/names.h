@@ -79,6 +79,8 @@ struct gname *gname_find_locked(struct gofer_fs *fs, struct gname *dir, const ch
 struct gname *gname_note_locked(struct gofer_fs *fs, struct gname *dir, const char *name,
                                 size_t len, const struct gofer_node_reply *r, bool has_attr);
 void gname_attr_locked(struct gofer_fs *fs, struct gname *n, const struct gofer_attr *a);
+/* The host says so of the name now: when it is another object, what was known of it is dropped. */
+void gname_told_locked(struct gofer_fs *fs, struct gname *n, const struct gofer_attr *a);
 /* 0, or -ENAMETOOLONG. extra (may be NULL) is added behind. */
 int gname_addr_locked(struct gofer_fs *fs, const struct gname *n, const char *extra,
                       struct gaddr *ret);
