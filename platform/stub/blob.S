@@ -31,6 +31,7 @@ blob_start:
     .long light_exit - blob_start
     .long light_end - blob_start
     .long light_framed - blob_start
+    .long light_class - blob_start
 
     .text
     /* Signal handler: the C part, on this thread's alternate stack. */

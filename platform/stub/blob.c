@@ -24,9 +24,8 @@ HIDDEN void blob_nurse(struct block *b) __attribute__((noreturn));
 HIDDEN void blob_spare(struct block *b);
 HIDDEN void zygote_main(struct zygote_data *z) __attribute__((noreturn));
 
-/* Offset of rip in the kernel's ucontext: flags, link, stack (24), then r8.. in sigcontext order. */
-#define UC_RIP (40 + 16 * 8)
-#define UC_RCX (40 + 14 * 8)
+/* Offset of the registers in the kernel's ucontext: behind flags, link, stack (24). */
+#define UC_GREGS 40
 
 static __attribute__((noreturn)) void die(void)
 {
@@ -115,7 +114,7 @@ long blob_serve(struct block *b, long ans, long kind)
             return ans;
         if (ans == ANS_OPS) {
             run_ops(b);
-            ans = sys6(NR_BELL, BELL_OPS, b->index, b->seq, 0, 0, 0);
+            ans = sys6(NR_BELL, BELL_OPS, b->index, ++b->seq, 0, 0, 0);
             continue;
         } else if (ans == ANS_GO) {
             run_ops(b);
@@ -138,14 +137,14 @@ long blob_serve(struct block *b, long ans, long kind)
         } else if (ans != ANS_RING) {
             die();
         }
-        ans = sys6(NR_BELL, (uint64_t)kind, b->index, b->seq, 0, 0, 0);
+        ans = sys6(NR_BELL, (uint64_t)kind, b->index, ++b->seq, 0, 0, 0);
     }
 }
 
 void blob_handler(int sig, void *info, void *uc)
 {
     struct block *b = my_block();
-    uint64_t *rip = (uint64_t *)((char *)uc + UC_RIP);
+    uint64_t *g = (uint64_t *)((char *)uc + UC_GREGS), *rip = &g[G_RIP];
 
     (void)info;
     if (*rip >= (uint64_t)blob_start && *rip < (uint64_t)blob_end) {
@@ -153,7 +152,7 @@ void blob_handler(int sig, void *info, void *uc)
             *rip = (uint64_t)blob_store32_fault;
             return;
         }
-        if (!light_signal(b, sig, rip, *(uint64_t *)((char *)uc + UC_RCX)))
+        if (!light_signal(b, sig, g))
             return;
     }
     b->sig = (uint32_t)sig;

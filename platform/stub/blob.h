@@ -76,7 +76,8 @@
 #define BLOCK_SELF_OFF 32
 #define BLOCK_KICKED_OFF 40
 #define BLOCK_LOCAL_OFF 48
-#define BLOCK_FACTS_OFF 64
+#define BLOCK_MAGIC_OFF 56
+#define BLOCK_CLASSES_OFF 64 /* and of what would be the fact 0 */
 #define BLOCK_LIGHT_OFF 128
 
 /* Calls that the blob answers alone, by number in block.facts. 0: the call is the sentry's. */
@@ -86,7 +87,7 @@
 #define FACT_EUID 4
 #define FACT_GID 5
 #define FACT_EGID 6
-#define FACTS 8
+#define FACTS 7
 
 /* Classes of calls on the light path: 0 is the host's or wants a frame, FACT_*, the sentry's. */
 #define LIGHT_SENTRY 7
@@ -110,6 +111,7 @@ struct blob_header {
     uint32_t light_entry, light_plain;        /* where patched call sites go; and where not */
     uint32_t light_exit, light_end;           /* here all registers stand in block.light */
     uint32_t light_framed;                    /* here too: behind the call that makes a frame */
+    uint32_t light_class;                     /* the table of classes */
 };
 
 /* A host call to be made by the blob, its result in ret. */
@@ -154,7 +156,7 @@ static inline uint32_t out_off(uint32_t in_len)
 }
 
 struct block {
-    uint32_t seq;   /* counts events, by the blob */
+    uint32_t seq;   /* counts bells, by the blob: one that is rung again has the number of before */
     uint32_t sig;   /* the host signal of this event */
     uint32_t uc;    /* offset of the frame's ucontext in the block; BLOCK_UC_OFF */
     uint32_t park;  /* futex: 0 sleep, else answer + 1 */
@@ -162,12 +164,13 @@ struct block {
     uint32_t nops;
     int32_t listener; /* futex: ANS_LISTEN's descriptor or -errno; LISTENER_NONE before */
     uint32_t cpu;     /* on which the thread rang last */
-    uint64_t self;    /* address of this block in the stub; gs points here */
+    uint64_t self;    /* address of this block in the stub; gs points here, */
     uint32_t kicked;  /* a kick came during a light call */
     uint32_t pad2;
-    uint64_t local; /* calls that the blob answered alone */
-    uint64_t pad3;
-    uint64_t facts[FACTS]; /* by FACT_*: 1 << 32 | value, or 0 */
+    uint64_t local;        /* calls that the blob answered alone */
+    uint64_t magic;        /* so long as this is there */
+    uint64_t classes;      /* address of the table of classes in the stub */
+    uint64_t facts[FACTS]; /* by FACT_* - 1: 1 << 32 | value, or 0 */
     struct light_regs light;
     struct light_call call __attribute__((aligned(64)));
     struct light_answer answer __attribute__((aligned(64)));
@@ -189,7 +192,9 @@ _Static_assert(__builtin_offsetof(struct block, uc) == BLOCK_UC_OFF, "blob.S use
 _Static_assert(__builtin_offsetof(struct block, self) == BLOCK_SELF_OFF, "light.S uses it");
 _Static_assert(__builtin_offsetof(struct block, kicked) == BLOCK_KICKED_OFF, "light.S uses it");
 _Static_assert(__builtin_offsetof(struct block, local) == BLOCK_LOCAL_OFF, "light.S uses it");
-_Static_assert(__builtin_offsetof(struct block, facts) == BLOCK_FACTS_OFF, "light.S uses it");
+_Static_assert(__builtin_offsetof(struct block, magic) == BLOCK_MAGIC_OFF, "light.S uses it");
+_Static_assert(__builtin_offsetof(struct block, classes) == BLOCK_CLASSES_OFF, "light.S uses it");
+_Static_assert(__builtin_offsetof(struct block, facts) == BLOCK_CLASSES_OFF + 8, "light.S uses it");
 _Static_assert(__builtin_offsetof(struct block, light) == BLOCK_LIGHT_OFF, "light.S uses it");
 
 struct bpf_insn { /* struct sock_filter */

@@ -47,6 +47,8 @@ static inline uint32_t cpu_now(void)
 /* Does what the sentry answers until it says RESUME or FRAME, which it returns (blob.c). */
 HIDDEN long blob_serve(struct block *b, long ans, long kind);
 
+enum { G_R11 = 3, G_RAX = 13, G_RCX = 14, G_RIP = 16, G_EFL = 17 }; /* in a frame's registers */
+
 /* A signal frame whose rip lies in the blob: true when it is to be told to the sentry (light.c). */
-HIDDEN int light_signal(struct block *b, int sig, uint64_t *rip, uint64_t rcx);
+HIDDEN int light_signal(struct block *b, int sig, uint64_t *g);
 HIDDEN long light_call(struct block *b);

@@ -2,15 +2,18 @@
 /*
  * The light path: where a patched call site arrives, by a jump, with nothing but rcx and r11 changed
  * (the two that `syscall` itself destroys): rcx is the address behind the site's syscall instruction,
- * rax the number, the rest is as the guest has it. No signal frame is made; the registers go to the
- * thread's block and come back from it.
+ * rax the number, the rest, flags included, is as the guest has it. No signal frame is made; the
+ * registers go to the thread's block and come back from it.
  *
- * What a kick (or a fault) finds by its rip, and what blob_handler does:
+ * What a kick (or a fault) finds by its rip, and what light_signal (light.c) does:
  *
- *   light_entry .. light_commit     nothing has happened yet: back to the syscall instruction
+ *   light_entry .. light_commit     nothing has happened yet: back to the syscall instruction. Until
+ *                                   light_swapped its end is in rcx, then in r11; from light_number
+ *                                   on rax is in the block; from light_saved on flags are in ax
+ *   light_local .. light_handing    the call has been answered here: an event, behind the site
  *   light_commit .. light_exit      a call is under way: noted in block.kicked, the call goes on
  *   light_exit .. light_end         the call is over: an event, with the registers of block.light
- *   light_plain .. its end          as before light_commit
+ *   light_undo .. light_plain_end   as before light_commit; at light_plain the end is in rcx
  */
 #include "platform/stub/blob.h"
 
@@ -33,31 +36,46 @@
 #define R_RSP R(15)
 
     .text
-    .globl light_entry, light_probe, light_plain, light_plain_end
+    .globl light_entry, light_swapped, light_number, light_saved, light_local, light_handing
     .globl light_commit, light_exit, light_end, light_framed
+    .globl light_undo, light_undone, light_plain, light_jump, light_plain_end
 
     .balign 64
-light_entry:
-    rdgsbase %r11
-light_probe:                        /* faults where the guest has a gs of its own */
-    cmpq %r11, %gs:BLOCK_SELF_OFF
-    jne light_plain
-    cmpl $LIGHT_CLASSES, %eax
-    jae light_plain
-    movl %eax, %eax
-    leaq light_class(%rip), %r11
-    movzbl (%r11, %rax), %r11d
-    testl %r11d, %r11d
-    jz light_plain
-    cmpl $LIGHT_SENTRY, %r11d
-    je 1f
-    movq %gs:BLOCK_FACTS_OFF(, %r11, 8), %r11
-    btq $32, %r11
-    jnc 1f
+light_entry:                        /* faults where the guest has a gs of its own */
+    movq %gs:BLOCK_MAGIC_OFF, %r11
+    leaq -BLOB_MAGIC(%r11), %r11    /* until flags are saved nothing may change them */
+    xchgq %r11, %rcx
+light_swapped:
+    jrcxz 1f
+    jmp light_undone
+1:  movl %eax, %ecx
+    movq %rcx, %gs:R_RAX
+    lahf
+light_number:
+    seto %al
+light_saved:
+    cmpl $LIGHT_CLASSES, %ecx
+    jae light_undo
+    addq %gs:BLOCK_CLASSES_OFF, %rcx
+    movzbl (%rcx), %ecx
+    testl %ecx, %ecx
+    jz light_undo
+    cmpl $LIGHT_SENTRY, %ecx
+    je light_handing
+    movq %gs:BLOCK_CLASSES_OFF(, %rcx, 8), %rcx
+    btq $32, %rcx
+    jnc light_handing
     incq %gs:BLOCK_LOCAL_OFF
-    movl %r11d, %eax
-    jmp *%rcx
-1:  movq %r15, %gs:R_R15
+    addb $0x7f, %al                 /* OF */
+    sahf
+    movl %ecx, %eax
+light_local:
+    movq %r11, %rcx
+    jmp *%r11
+light_handing:
+    addb $0x7f, %al
+    sahf
+    movq %r15, %gs:R_R15
     movq %r14, %gs:R_R14
     movq %r13, %gs:R_R13
     movq %r12, %gs:R_R12
@@ -66,11 +84,10 @@ light_probe:                        /* faults where the guest has a gs of its ow
     movq %r10, %gs:R_R10
     movq %r9, %gs:R_R9
     movq %r8, %gs:R_R8
-    movq %rax, %gs:R_RAX
     movq %rdx, %gs:R_RDX
     movq %rsi, %gs:R_RSI
     movq %rdi, %gs:R_RDI
-    movq %rcx, %gs:R_RIP
+    movq %r11, %gs:R_RIP
     movq %rsp, %gs:R_RSP
 light_commit:
     rdgsbase %rdi
@@ -112,8 +129,15 @@ light_frame:
 light_framed:
     hlt
 
+light_undo:
+    addb $0x7f, %al
+    sahf
+    movq %gs:R_RAX, %rax
+light_undone:
+    movq %r11, %rcx
 light_plain:
     leaq -2(%rcx), %r11
+light_jump:
     jmp *%r11
 light_plain_end:
     hlt

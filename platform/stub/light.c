@@ -10,7 +10,9 @@
 #define NR_BELL_WAIT 0  /* futex operation: FUTEX_WAIT, on a word shared with the sentry */
 #define TAKEN_ROUNDS 16 /* times spin_tsc that an answer is waited for before the thread sleeps */
 
-extern HIDDEN char light_entry[], light_probe[], light_plain[], light_plain_end[];
+extern HIDDEN char light_entry[], light_swapped[], light_number[], light_saved[], light_local[];
+extern HIDDEN char light_handing[], light_undo[], light_undone[], light_plain[], light_jump[],
+    light_plain_end[];
 extern HIDDEN char light_commit[], light_exit[], light_end[], light_framed[];
 extern HIDDEN char blob_copy_insn[], blob_copy_fault[], blob_string_insn[], blob_string_fault[];
 extern HIDDEN char blob_touch_insn[], blob_touch_fault[];
@@ -167,6 +169,40 @@ long light_call(struct block *b)
     return 0;
 }
 
+/* ah and al as lahf and seto have left them, al possibly as addb $0x7f has */
+static uint64_t flags_in(uint64_t rax)
+{
+    uint64_t of = (uint8_t)rax == 1 || (uint8_t)rax == 0x80;
+
+    return (rax >> 8 & 0xd5) | of << 11;
+}
+
+/*
+ * A thread that has not committed its call: back to what it was before, at the syscall instruction;
+ * or behind it, where the call has been answered. See light.S for what lies where.
+ */
+static int undo(const struct block *b, uint64_t *g)
+{
+    const char *at = (const char *)g[G_RIP];
+    uint64_t rax = g[G_RAX];
+
+    if (at < light_entry || at >= light_plain_end || (at >= light_commit && at < light_undo))
+        return 0;
+    if (at >= light_local && at < light_handing) {
+        g[G_RIP] = g[G_R11];
+        return 1;
+    }
+    if (at >= light_number && at < light_undone)
+        g[G_RAX] = b->light.rax;
+    if (at >= light_saved && at < light_undone)
+        g[G_EFL] = (g[G_EFL] & ~0x8d5ull) | flags_in(rax);
+    if (at < light_swapped || at == light_plain)
+        g[G_RIP] = g[G_RCX] - 2;
+    else
+        g[G_RIP] = at >= light_jump ? g[G_R11] : g[G_R11] - 2;
+    return 1;
+}
+
 static int fix(uint64_t *rip, const char *from, const char *to)
 {
     if (*rip != (uint64_t)from)
@@ -175,26 +211,19 @@ static int fix(uint64_t *rip, const char *from, const char *to)
     return 1;
 }
 
-int light_signal(struct block *b, int sig, uint64_t *rip, uint64_t rcx)
+int light_signal(struct block *b, int sig, uint64_t *g)
 {
+    uint64_t *rip = &g[G_RIP];
+
     if (sig == SIG_KICK) {
-        if ((*rip >= (uint64_t)light_entry && *rip < (uint64_t)light_commit) ||
-            (*rip >= (uint64_t)light_plain && *rip < (uint64_t)light_plain_end)) {
-            *rip = rcx - 2;
-            return 1;
-        }
-        if (*rip >= (uint64_t)light_exit && *rip < (uint64_t)light_end)
+        if (undo(b, g) || (*rip >= (uint64_t)light_exit && *rip < (uint64_t)light_end))
             return 1;
         b->kicked = 1;
         return 0;
     }
     if (*rip == (uint64_t)light_framed)
         b->kicked = 0;
-    if (*rip == (uint64_t)light_probe) {
-        *rip = rcx - 2;
-        return 0;
-    }
-    return !fix(rip, blob_copy_insn, blob_copy_fault) &&
+    return !fix(rip, light_entry, light_plain) && !fix(rip, blob_copy_insn, blob_copy_fault) &&
            !fix(rip, blob_string_insn, blob_string_fault) &&
            !fix(rip, blob_touch_insn, blob_touch_fault);
 }

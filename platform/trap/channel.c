@@ -62,7 +62,7 @@ void aspace_free(struct aspace *as)
         close(as->mem_fd);
     munmap(as->chan, CHANNEL_SIZE);
     close(as->chan_fd);
-    free(atomic_load(&as->patches));
+    patches_free(atomic_load(&as->patches));
     free(as);
 }
 

@@ -3,7 +3,7 @@
  * Copying a frozen address space. The host forks the stub, so memory is shared copy-on-write; what
  * a fork does not give is made again:
  *
- *   1  each context tells its fs base
+ *   1  each context that came by a light call comes again with a whole frame, and tells its fs base
  *   2  the first one forks; the child is held in its first bell, by the old listener still
  *   3  all are parked: no notification is left; the old listener is closed
  *   4  stub and child install a listener each (a process can have one only, so not before); ready
@@ -111,8 +111,7 @@ static int new_listener(struct job *j, struct ctx *c, bool all_threads, struct l
         c, all_threads ? SECCOMP_FILTER_FLAG_TSYNC | SECCOMP_FILTER_FLAG_TSYNC_ESRCH : 0u);
     if (r < 0)
         return r;
-    atomic_store(&c->state, CTX_RELISTEN);
-    ctx_unpark(c, ANS_LISTEN);
+    ctx_unpark(c, CTX_RELISTEN, ANS_LISTEN);
     theirs = await_listener(c);
     if (theirs < 0)
         return theirs;
@@ -176,6 +175,15 @@ static int relisten(struct job *j, struct ctx *const *all, unsigned n, unsigned 
     return r;
 }
 
+/* What the others are cloned from: c's whole state, which a light call has left in the stub. */
+static int whole_state(struct job *j, struct ctx *c)
+{
+    if (!c->light)
+        return 0;
+    ctx_want_frame(c);
+    return job_wait(j, 1);
+}
+
 /* Another thread in the copy, as its original is. */
 static int copy_thread(struct job *j, struct ctx *in, const struct ctx *original, uint64_t fs,
                        struct ctx **ret)
@@ -225,7 +233,9 @@ static int copy(struct job *j, struct ctx *const *all, unsigned n, unsigned firs
     for (unsigned i = 0; i < n && r == 0; i++) {
         struct as_op op = { .kind = AS_GET_FS, .fd = -1 };
 
-        r = ops_sync(j, all[i], &op, 1);
+        r = whole_state(j, all[i]);
+        if (r == 0)
+            r = ops_sync(j, all[i], &op, 1);
         fs[i] = (uint64_t)op.ret;
     }
     if (r == 0)

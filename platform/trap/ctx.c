@@ -135,6 +135,8 @@ struct ctx *ctx_new(struct aspace *as, struct stub *s, struct listener *l, int w
     c->block->index = c->index;
     c->block->seq = 0;
     c->block->self = block_addr(c->index);
+    c->block->magic = BLOB_MAGIC;
+    c->block->classes = trap.slot + trap.light_class;
     c->stub = s;
     atomic_fetch_add(&s->refs, 1);
     c->refs = 2;

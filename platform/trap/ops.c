@@ -272,8 +272,7 @@ void ctx_want_frame(struct ctx *c)
     c->framing = true;
     ctx_stop_waiting(c);
     if (atomic_load(&c->state) == CTX_PARKED) {
-        atomic_store(&c->state, CTX_OPS);
-        ctx_unpark(c, ANS_FRAME);
+        ctx_unpark(c, CTX_OPS, ANS_FRAME);
     } else {
         answer(c, CTX_OPS, ANS_FRAME);
     }
@@ -288,8 +287,7 @@ void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n)
     ctx_stop_waiting(c);
     /* a descriptor can be lent to a caller only */
     if (atomic_load(&c->state) == CTX_PARKED) {
-        atomic_store(&c->state, CTX_RERING);
-        ctx_unpark(c, ANS_RING);
+        ctx_unpark(c, CTX_RERING, ANS_RING);
         return;
     }
     if (c->posted) {

@@ -29,8 +29,7 @@ static void all_cpus(struct ctx *c, bool first)
     if (first)
         c->own_ops[n++] = (struct as_op){ .kind = AS_MEMBARRIER, .fd = -1, .a = { REGISTER } };
     c->own_ops[n++] = (struct as_op){ .kind = AS_MEMBARRIER, .fd = -1, .a = { SYNC_CORE } };
-    c->internal = true;
-    ctx_run_ops(c, c->own_ops, n);
+    c->own_n = n;
 }
 
 bool poke_begin_locked(struct ctx *c, struct patches *p, gaddr_t at, const void *code, unsigned n)
@@ -72,14 +71,18 @@ bool poke_go_on_locked(struct ctx *c, struct patches *p)
     return false;
 }
 
-/* Is it the breakpoint of a change, under way or just over? */
-static bool is_ours(const struct patches *p, gaddr_t at)
+/* Is it the breakpoint of a change, under way or just over? One that stays is the guest's. */
+static bool is_ours(struct aspace *as, const struct patches *p, gaddr_t at)
 {
+    uint8_t now;
+
     if (p->poke.at == at)
         return true;
+    if (as_read(as, at, &now, 1) != 1 || now == BREAKPOINT)
+        return false;
     for (unsigned i = 0; i < p->nareas; i++) {
-        for (unsigned j = 1; j <= p->area[i].used; j++) {
-            if (p->area[i].site[j] == at)
+        for (unsigned j = 1; j <= p->area[i]->used; j++) {
+            if (area_start(p->area[i], j) == at)
                 return true;
         }
     }
@@ -96,7 +99,7 @@ bool poke_hit(struct ctx *c)
     if (!p || c->fault.signo != SIGTRAP)
         return false;
     pthread_mutex_lock(&p->lock);
-    ours = is_ours(p, at);
+    ours = is_ours(as, p, at);
     if (ours && p->poke.alone && p->poke.at == at) {
         (void)patch_write(as, at, p->poke.old, p->poke.n);
         p->poke.at = 0;

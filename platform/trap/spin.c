@@ -147,26 +147,28 @@ static bool answer_bell(struct worker *w, struct listener *l, struct ctx *c)
     return same;
 }
 
-/* Calls taken until the bet was over. */
+/* Calls taken until the bet was over. However fast c posts, the others are looked after too. */
 static unsigned look(struct worker *w, struct listener *l, struct ctx *c)
 {
     const uint64_t us = atomic_load(&spin.per_us);
     uint64_t heard = cycles(), checked = heard;
     unsigned n = 0, bells = 0;
 
-    while (w->l == l && !atomic_load(&l->dead) && !atomic_load(&c->gone)) {
+    while (w->l == l && !atomic_load(&l->dead) && !atomic_load(&c->gone) &&
+           !atomic_load_explicit(&trap.stopping, memory_order_relaxed)) {
+        bool taken = take(c);
         uint64_t now, back;
 
-        if (take(c)) {
+        if (taken) {
             trap.client->drain();
             n++;
-            heard = cycles();
             if (atomic_load(&c->state) != CTX_RUNNING)
                 break; /* it waits for something */
-            continue;
         }
         now = cycles();
-        if (now - heard > SILENCE_US * us)
+        if (taken)
+            heard = now;
+        else if (now - heard > SILENCE_US * us)
             break;
         if (now - checked > CHECK_US * us) {
             if (has_rung(l) && (++bells > BELLS || !answer_bell(w, l, c)))
@@ -177,7 +179,8 @@ static unsigned look(struct worker *w, struct listener *l, struct ctx *c)
                 break;
             checked = back;
         }
-        __builtin_ia32_pause();
+        if (!taken)
+            __builtin_ia32_pause();
     }
     return n;
 }

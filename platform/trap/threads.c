@@ -154,8 +154,10 @@ static int relisten(struct ctx *c)
     r = receive_bell(fd, &n);
     if (r == 0 && (pid_t)n.pid != c->tid)
         r = -EPROTO;
-    if (r == 0)
+    if (r == 0) {
         c->notif = n.id;
+        c->seq = (uint32_t)n.data.args[2];
+    }
     return r;
 }
 
@@ -397,7 +399,7 @@ bool threads_rest(struct ctx *c)
     if (ctx_leave(c)) /* it was the last one after all: all of it is killed */
         ;
     else if (parked)
-        ctx_unpark(c, ANS_REST);
+        ctx_unpark(c, CTX_HELD, ANS_REST);
     else
         answer(c, CTX_HELD, ANS_REST);
     ctx_free(c);

@@ -123,7 +123,7 @@ static void facts(struct ctx *c, const struct ctx_facts *f)
     _Static_assert(sizeof *f == 6 * sizeof *v && FACT_PID == 1 && FACT_EGID == 6, "same order");
 
     for (unsigned i = 0; i < 6; i++)
-        __atomic_store_n(&c->block->facts[FACT_PID + i], known | v[i], __ATOMIC_RELAXED);
+        __atomic_store_n(&c->block->facts[FACT_PID - 1 + i], known | v[i], __ATOMIC_RELAXED);
 }
 
 static gaddr_t vdso(struct aspace *as)

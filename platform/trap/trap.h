@@ -131,12 +131,13 @@ struct ctx {
     _Atomic bool waiting;   /* is it on it? */
     bool leaving;           /* trap.lock; told to exit, its block is in use until it has */
     _Atomic int refs;
-    uint64_t notif;    /* id of the notification it is held by */
-    uint32_t seq, uc;  /* of the last event; offset of its frame */
-    bool blank;        /* made for the pool, not by a clone */
-    uint64_t answered; /* tsc of its last resume */
-    bool apart;        /* this event is answered where it came from, see worker.c */
-    bool born_event;   /* the frame is one that we made: answer is not looked at twice */
+    _Atomic uint64_t notif; /* id of the notification it is held by; 0: that is answered, */
+    int64_t last_ans;       /* with this */
+    uint32_t seq, uc;       /* of the last bell; offset of its frame */
+    bool blank;             /* made for the pool, not by a clone */
+    uint64_t answered;      /* tsc of its last resume */
+    bool apart;             /* this event is answered where it came from, see worker.c */
+    bool born_event;        /* the frame is one that we made: answer is not looked at twice */
     struct regs regs;
     uint64_t segs; /* cs, gs, fs, ss as the frame has them */
     struct fault fault;
@@ -147,7 +148,8 @@ struct ctx {
     bool posted;             /* held by block.post, not by a notification */
     bool framing;            /* CTX_OPS: its frame is awaited, not operations */
     bool internal;           /* CTX_OPS: for the platform itself (patch.c) */
-    struct as_op own_ops[2]; /* the internal ones */
+    struct as_op own_ops[2]; /* the internal ones, */
+    unsigned own_n;          /* how many */
     bool lent_str;           /* what is lent is a string: it ends where the range ends */
     gaddr_t lent_in, lent_out;
     uint32_t lent_in_len, lent_out_cap, lent_out_off; /* off: in the block */
@@ -178,7 +180,8 @@ extern struct trap {
     unsigned max_workers;
     bool use_sync, use_killable;
     uint64_t slot;
-    uint32_t handler, restorer, light_entry, light_plain, light_exit, light_end, light_framed;
+    uint32_t handler, restorer, light_entry, light_plain, light_exit, light_end, light_framed,
+        light_class;
     bool use_gs; /* gs bases can be set without a call: call sites may be patched */
     uint64_t vdso;
     pthread_mutex_t lock;
@@ -278,11 +281,12 @@ ssize_t ctx_write(struct ctx *c, gaddr_t to, const void *from, size_t n);
 
 /* patch.c */
 struct patches;
-struct patches *patches_copy(const struct patches *p); /* for a forked child; NULL stays NULL */
+struct patches *patches_copy(struct patches *p); /* for a forked child; NULL stays NULL */
+void patches_free(struct patches *p);
 bool patch_site(struct ctx *c);   /* c, held, has trapped; true: its event waits for patch_go_on */
 bool patch_go_on(struct ctx *c);  /* the internal operations are done; true: there are more */
 bool poke_hit(struct ctx *c);     /* has it met a breakpoint of ours? Then it just goes on */
-void patch_unwind(struct ctx *c); /* out of a trampoline, to its site */
+bool patch_unwind(struct ctx *c); /* out of a trampoline, to its site; true: it goes on */
 bool patch_owns(struct aspace *as, gaddr_t at);
 void patch_disable(struct aspace *as);
 
@@ -302,7 +306,7 @@ void deliver(struct ctx *c, enum platform_event ev);
 bool worker_leads(const struct listener *l); /* the calling one */
 struct ctx *listener_receive(struct listener *l, bool *ret_over);
 void listener_start(struct listener *l);
-void ctx_unpark(struct ctx *c, uint32_t ans);
+void ctx_unpark(struct ctx *c, enum ctx_state next, uint32_t ans);
 void ctx_park_now(struct ctx *c);
 void worker_block_begin(void);
 void worker_block_end(void);

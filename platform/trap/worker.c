@@ -44,9 +44,11 @@ int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint
 void answer(struct ctx *c, enum ctx_state next, int64_t val)
 {
     struct listener *l = c->l;
-    uint64_t id = c->notif;
     bool apart = c->apart;
+    uint64_t id;
 
+    c->last_ans = val;
+    id = atomic_exchange(&c->notif, 0);
     if (c->posted) {
         c->posted = false;
         c->apart = false;
@@ -64,8 +66,10 @@ void answer(struct ctx *c, enum ctx_state next, int64_t val)
         listener_sync(l, true);
 }
 
-void ctx_unpark(struct ctx *c, uint32_t ans)
+void ctx_unpark(struct ctx *c, enum ctx_state next, uint32_t ans)
 {
+    c->last_ans = ans;
+    atomic_store(&c->state, next);
     __atomic_store_n(&c->block->park, ans + 1, __ATOMIC_RELEASE);
     syscall(SYS_futex, &c->block->park, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
@@ -105,12 +109,10 @@ void ctx_resume(struct ctx *c)
         ops_deferred(c);
         go = ANS_GO;
     }
-    if (parked) {
-        atomic_store(&c->state, CTX_RUNNING);
-        ctx_unpark(c, go);
-    } else {
+    if (parked)
+        ctx_unpark(c, CTX_RUNNING, go);
+    else
         answer(c, CTX_RUNNING, go);
-    }
     if (atomic_load(&c->gone) && owner)
         trap.client->event(owner, c, EV_GONE);
 }
@@ -165,7 +167,7 @@ void ctx_exit(struct ctx *c)
     if (ctx_leave(c))
         ; /* killed, and all of its stub */
     else if (parked)
-        ctx_unpark(c, ANS_EXIT);
+        ctx_unpark(c, CTX_HELD, ANS_EXIT);
     else
         answer(c, CTX_HELD, ANS_EXIT);
     ctx_free(c);
@@ -206,36 +208,38 @@ static void violated(struct ctx *c)
 }
 
 /*
- * The same event a second time: a host signal ended its notification before or after our answer
- * (kernels without WAIT_KILLABLE_RECV, or before 6.17). Nothing is run again: what was answered is
- * answered, what is not yet will go to the new notification.
+ * The same bell a second time: a host signal (a kick in a light call, say) ended its notification
+ * before or after our answer, on kernels without WAIT_KILLABLE_RECV or before 6.17. Nothing is run
+ * again: what is not answered yet will go to the new notification, the last answer is repeated.
+ *
+ *      answer                           rang_again
+ *      ------                           ----------
+ *      last_ans = val
+ *      swaps 0 into notif       (A)     swaps its id into notif      (B)
+ *      sends to what was there          it was 0: sends last_ans
+ *
+ * A before B: B finds 0. B before A: A finds the new id.
  */
 static bool rang_again(struct ctx *c, const struct seccomp_notif *n)
 {
-    int st = atomic_load(&c->state);
-
-    if (st == CTX_RUNNING)
-        (void)notif_send(c->l, n->id, ANS_RESUME, 0, 0);
-    else if (st == CTX_HELD)
-        c->notif = n->id;
-    else
+    if ((uint32_t)n->data.args[2] != c->seq)
         return false;
+    if (atomic_exchange(&c->notif, n->id) == 0) {
+        atomic_store(&c->notif, 0);
+        (void)notif_send(c->l, n->id, c->last_ans, 0, 0);
+    }
     return true;
 }
 
 static void on_event(struct ctx *c, const struct seccomp_notif *n)
 {
-    uint32_t seq = (uint32_t)n->data.args[2];
     enum platform_event ev;
 
-    if (seq == c->seq && rang_again(c, n))
-        return;
     if (atomic_load(&c->state) != CTX_RUNNING || atomic_load(&c->freed)) {
         violated(c);
         return;
     }
-    c->notif = n->id;
-    c->seq = seq;
+    atomic_store(&c->notif, n->id);
     c->born_event = false;
     c->apart = listener_apart(c);
     if (n->data.args[0] == BELL_CALL) {
@@ -257,23 +261,17 @@ static void on_event(struct ctx *c, const struct seccomp_notif *n)
         ctx_resume(c);
         return;
     }
-    if (ev != EV_SYSCALL)
-        patch_unwind(c);
-    else if (!c->light && patch_site(c))
-        return;
-    deliver(c, ev);
+    if (ev != EV_SYSCALL && patch_unwind(c))
+        ctx_resume(c);
+    else if (ev != EV_SYSCALL || c->light || !patch_site(c))
+        deliver(c, ev);
 }
 
 /* The frame that ctx_want_frame has asked for. */
 static void on_frame(struct ctx *c, const struct seccomp_notif *n)
 {
-    if (n->data.args[0] == BELL_CALL && (uint32_t)n->data.args[2] == c->seq) {
-        (void)notif_send(c->l, n->id, ANS_FRAME, 0, 0); /* its own bell again */
-        return;
-    }
     c->framing = false;
-    c->notif = n->id;
-    c->seq = (uint32_t)n->data.args[2];
+    atomic_store(&c->notif, n->id);
     if (n->data.args[0] != BELL_EVENT || frame_take_rest(c) < 0) {
         violated(c);
         return;
@@ -286,17 +284,20 @@ static void on_bell(struct ctx *c, const struct seccomp_notif *n)
 {
     int st = atomic_load(&c->state);
 
+    if (rang_again(c, n))
+        return;
+    c->seq = (uint32_t)n->data.args[2];
     if (st == CTX_RERING) { /* it was parked; now it can be lent things again */
-        c->notif = n->id;
+        atomic_store(&c->notif, n->id);
         ops_send(c);
     } else if (st == CTX_RELISTEN) {
-        c->notif = n->id;
+        atomic_store(&c->notif, n->id);
         atomic_store(&c->state, CTX_HELD);
         deliver(c, EV_OPS);
     } else if (st == CTX_OPS && c->framing) {
         on_frame(c, n);
     } else if (n->data.args[0] == BELL_OPS && st == CTX_OPS) {
-        c->notif = n->id;
+        atomic_store(&c->notif, n->id);
         ops_done(c);
         atomic_store(&c->state, CTX_HELD);
         if (!c->internal)

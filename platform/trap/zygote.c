@@ -203,6 +203,7 @@ int zygote_start(const struct platform_config *cfg)
     trap.light_exit = h.light_exit;
     trap.light_end = h.light_end;
     trap.light_framed = h.light_framed;
+    trap.light_class = h.light_class;
     trap.use_gs = getauxval(AT_HWCAP2) & 2 /* FSGSBASE */;
     trap.vdso = getauxval(AT_SYSINFO_EHDR);
     trap.slot = choose_slot();

@@ -19,6 +19,8 @@
 #endif
 #define RWF_ALL (RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND | RWF_NOAPPEND)
 
+#define USER_END 0x7ffffffff000ul
+
 enum direction { READ, WRITE };
 
 static long run(struct task *t, struct file *f, struct iter *it, loff_t *off, enum direction dir)
@@ -37,6 +39,9 @@ static long rw_flat(struct task *t, int fd, gaddr_t buf, size_t count, loff_t *o
         return PTR_ERR(f);
     if (off && *off < 0)
         return -EINVAL;
+    if ((count > USER_END || buf > USER_END - count) &&
+        f->mode & (dir == READ ? FMODE_READ : FMODE_WRITE))
+        return -EFAULT; /* before anything is looked at, as any range that no program can have */
     iter_guest(&it, t, buf, MIN(count, MAX_RW_COUNT));
     return run(t, f, &it, off, dir);
 }
