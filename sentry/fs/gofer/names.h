@@ -19,6 +19,15 @@
 
 #define GNAMES_MAX 50000 /* beyond, what nothing needs is freed when an inode goes */
 
+/* Which files of a directory are read, as far as it costs trips: ahead.c. */
+struct gahead {
+    uint32_t place, name; /* + 1, of the last in the listing's order, and in that of the names */
+    uint8_t by_place, by_name; /* so many followed each other in that order */
+    uint8_t window;            /* files brought beside one that is asked for */
+    uint8_t given, used;       /* the last time: so many came, and so many were asked for since */
+    uint8_t pause;             /* trips without, since it did not pay */
+};
+
 struct gdir {
     struct gname **kids; /* in the order they were heard of; NULL: pruned; positions of readdir */
     uint32_t n, cap;
@@ -26,7 +35,11 @@ struct gdir {
     uint32_t hcap;
     bool complete;
     ktime_t stamp;    /* when it was listed */
-    unsigned lookups; /* trips for single names; many of them make a listing worth while */
+    unsigned lookups; /* trips for single names; some of them make a listing worth while */
+    unsigned misses;  /* of them, for names that were not there */
+    unsigned list_at; /* not before so many, since there are many entries */
+    struct gahead ahead;
+    uint32_t last; /* the place of the name that the last was made for */
 };
 
 struct gname {
@@ -60,6 +73,7 @@ struct gofer_fs {
     struct list idle; /* handles nobody uses, oldest first */
     unsigned nidle;
     size_t idle_bytes;
+    unsigned ahead; /* the window that paid last, in any directory */
 };
 
 /* Where on the host: a node and a path beneath it. */
