@@ -265,8 +265,11 @@ static void loop_once(struct monitor *m)
     };
 
     proxy_poll(&m->proxy, fds + PROXY);
-    if (poll(fds, COUNT, timeout_ms(m)) < 0)
+    if (poll(fds, COUNT, timeout_ms(m)) < 0) {
+        if (errno != EINTR) /* would go on for ever */
+            end(m, fail(EXIT_SBX, "cannot wait for the sandbox: %s", strerror(errno)));
         return;
+    }
     proxy_run(&m->proxy, fds + PROXY); /* output before the end */
     if (fds[SIDE].revents)
         on_side(m);

@@ -292,6 +292,8 @@ void proxy_drain(struct proxy *p, int ms)
 
         if (from_guest(p))
             continue;
+        if (p->sock < 0)
+            return;
         proxy_poll(p, fds);
         fds[0].events &= POLLOUT;
         if (poll(fds, 2, ms < 0 ? -1 : left > 0 ? (int)left : 0) <= 0)

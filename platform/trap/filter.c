@@ -2,8 +2,9 @@
 /*
  * The stub's filters (design: docs/ARCHITECTURE.md, "The trap platform").
  *
- * The base filter is made once, in the zygote, and inherited by every stub. It loads the instruction
- * pointer first: this makes it cheap to install (the kernel cannot build its bitmap from it).
+ * The base filter is made once, in the zygote, and inherited by every stub. But for sched_yield it
+ * loads the instruction pointer first: this makes it cheap to install (the kernel, which tries it for
+ * each number to know which always pass, stops there).
  *
  *   from the blob      what the blob needs passes, its doorbell and clone are notified
  *   from elsewhere     the native calls pass under argument checks, all else is SIGSYS to the blob
@@ -142,8 +143,7 @@ static void from_guest(struct bpf_asm *a, uint32_t slot_hi, int allow, int trap)
     bpf_jeq(a, SYS_mmap, map, BPF_NEXT);
     bpf_jeq(a, SYS_munmap, unmap, BPF_NEXT);
     bpf_jeq(a, SYS_mprotect, protect, BPF_NEXT);
-    bpf_jeq(a, SYS_madvise, advise, BPF_NEXT);
-    bpf_jeq(a, SYS_sched_yield, allow, trap);
+    bpf_jeq(a, SYS_madvise, advise, trap);
 
     bpf_here(a, map); /* not fixed, private, anonymous, not executable, below 4 GiB */
     bpf_load(a, ARG_LO(0));
@@ -196,8 +196,18 @@ static void from_guest(struct bpf_asm *a, uint32_t slot_hi, int allow, int trap)
 int filter_base(struct bpf_asm *a, uint32_t slot_hi, uint32_t blob_size, uint64_t secret)
 {
     int inside = bpf_label(a), outside = bpf_label(a), maybe = bpf_label(a);
+    int other = bpf_label(a), yield = bpf_label(a);
     int allow1, notify1, trap1, allow2, trap2;
 
+    /*
+     * Decided by the number alone, before anything else is looked at: the kernel then remembers it,
+     * and runs no filter for it.
+     */
+    bpf_load(a, OFF_ARCH);
+    bpf_jeq(a, AUDIT_ARCH_X86_64, BPF_NEXT, other);
+    bpf_load(a, OFF_NR);
+    bpf_jeq(a, SYS_sched_yield, yield, BPF_NEXT);
+    bpf_here(a, other);
     bpf_load(a, OFF_IP + 4);
     bpf_jeq(a, slot_hi, maybe, outside);
     bpf_here(a, maybe);
@@ -221,6 +231,8 @@ int filter_base(struct bpf_asm *a, uint32_t slot_hi, uint32_t blob_size, uint64_
     bpf_ret(a, SECCOMP_RET_ALLOW);
     bpf_here(a, trap2);
     bpf_ret(a, SECCOMP_RET_TRAP);
+    bpf_here(a, yield);
+    bpf_ret(a, SECCOMP_RET_ALLOW);
     return bpf_finish(a);
 }
 

@@ -11,7 +11,8 @@
  * The syscall instruction stays, so a thread that is just before it still traps, and the light path
  * has somewhere to go back to when it cannot take a call. Sites of native calls are left alone.
  *
- * A site is changed only while no other thread can run in its address space. Everything here is the
+ * Where no other thread can run in the address space the site is simply written. Otherwise (poke.c)
+ * its first byte is a breakpoint while the others change. Everything here is the
  * guest's own memory, changed in the way it could change it itself: nothing is at stake but its own
  * state. What is displaced does not depend on where it runs, and can be run twice: a kick inside a
  * trampoline goes back to the site (patch_unwind).
@@ -24,44 +25,14 @@
 #include <sys/syscall.h>
 
 #include "abi/types.h"
-#include "platform/trap/trap.h"
-
-#define SITES 256 /* a hash without chains: a site that finds its place taken takes it over */
-#define AREAS 4
-#define AREA_SIZE 0x4000u
-#define SLOT_SIZE 32u
-#define AREA_SLOTS (AREA_SIZE / SLOT_SIZE - 1) /* the first holds the entry's address */
-#define REACH 0x7ff00000ull
-#define TRAPS_FIRST 32 /* of a process, before it is worth an area */
-#define TRAPS_SITE 3   /* of a site */
-#define BEFORE 8       /* bytes looked at before a syscall instruction, and behind it: */
-#define BEHIND 20
-
-enum site_state { SITE_NEW, SITE_DONE, SITE_NEVER };
-
-struct area {
-    gaddr_t base;
-    unsigned used;
-    gaddr_t site[AREA_SLOTS + 1]; /* where the trampoline of a slot belongs */
-};
-
-struct patches {
-    pthread_mutex_t lock;
-    unsigned traps;
-    bool off;
-    struct {
-        gaddr_t behind; /* the address behind the instruction */
-        uint8_t traps, state;
-    } site[SITES];
-    struct area area[AREAS];
-    unsigned nareas;
-};
+#include "platform/trap/patch.h"
 
 /* How a site is changed. */
 struct change {
     gaddr_t at;           /* what is displaced */
     uint8_t displaced[8]; /* from there */
     unsigned n;
+    bool single; /* it is one instruction: no thread stands in the middle of it */
     gaddr_t pad; /* not 0: a short jump leads here, and from here the long one */
 };
 
@@ -77,6 +48,7 @@ struct patches *patches_copy(const struct patches *p)
     if (q) {
         memcpy(q, p, sizeof *q);
         pthread_mutex_init(&q->lock, NULL);
+        q->poke.alone = q->poke.at != 0;
     }
     return q;
 }
@@ -128,6 +100,7 @@ static bool recognise(const uint8_t *code, gaddr_t at, struct change *ret)
     uint32_t nr;
 
     ret->pad = 0;
+    ret->single = true;
     if (end[0] != 0x0f || end[1] != 0x05)
         return false;
     if (end[-5] == 0xb8) { /* mov $nr, %eax */
@@ -144,6 +117,7 @@ static bool recognise(const uint8_t *code, gaddr_t at, struct change *ret)
         ret->n = 5;
     } else if (is_move(end - 3) && is_move(end - 6)) {
         ret->n = 6;
+        ret->single = false;
     } else if (end[-2] == 0x31 && end[-1] == 0xc0 && behind[0] == 0x48 && behind[1] == 0x3d &&
                behind[6] == 0x77 && behind[8] == 0xc3 && is_filling(behind + 9)) {
         /* xor %eax, %eax; syscall; cmp $, %rax; ja; ret; filling */
@@ -164,19 +138,23 @@ static void put32(uint8_t *p, uint64_t v)
     memcpy(p, &w, 4);
 }
 
-static bool write_code(struct aspace *as, gaddr_t at, const void *code, size_t n)
+bool patch_write(struct aspace *as, gaddr_t at, const void *code, size_t n)
 {
     return as_write(as, at, code, n, true) == (ssize_t)n;
 }
 
-/* The trampoline first, then what leads to it. */
-static bool apply(struct aspace *as, struct area *a, const struct change *ch, gaddr_t behind)
+/*
+ * The trampoline first, then what leads to it. *ret_busy: the last step is under way; it is given to
+ * poke.c when other threads may run there.
+ */
+static bool apply(struct ctx *c, struct patches *p, struct area *a, const struct change *ch,
+                  gaddr_t behind, bool *ret_busy)
 {
-    unsigned slot = a->used + 1;
+    struct aspace *as = c->stub->as;
+    unsigned slot = a->used + 1, n = ch->n;
     gaddr_t at = a->base + (uint64_t)slot * SLOT_SIZE;
     gaddr_t from = ch->pad ? ch->pad : ch->at;
     uint8_t code[SLOT_SIZE], jump[5] = { 0xe9 }, hop[2] = { 0xeb, (uint8_t)(ch->pad - ch->at - 2) };
-    unsigned n = ch->n;
 
     memcpy(code, ch->displaced, n);
     memcpy(code + n, "\x48\x8d\x0d", 3); /* lea behind(%rip), %rcx */
@@ -184,13 +162,16 @@ static bool apply(struct aspace *as, struct area *a, const struct change *ch, ga
     memcpy(code + n + 7, "\xff\x25", 2); /* jmp *entry(%rip) */
     put32(code + n + 9, a->base - (at + n + 13));
     put32(jump + 1, at - (from + 5));
-    if (!write_code(as, at, code, n + 13) || !write_code(as, from, jump, 5) ||
-        (ch->pad && !write_code(as, ch->at, hop, 2)))
+    if (!patch_write(as, at, code, n + 13) || (ch->pad && !patch_write(as, from, jump, 5)))
         return false;
     a->site[slot] = ch->at;
     a->used++;
     atomic_fetch_add_explicit(&trap.st.patches, 1, memory_order_relaxed);
-    return true;
+    if (!alone(as)) {
+        *ret_busy = poke_begin_locked(c, p, ch->at, ch->pad ? hop : jump, ch->pad ? 2 : 5);
+        return *ret_busy;
+    }
+    return ch->pad ? patch_write(as, ch->at, hop, 2) : patch_write(as, ch->at, jump, 5);
 }
 
 static struct area *area_near(struct patches *p, gaddr_t at)
@@ -212,12 +193,12 @@ static void want_area(struct ctx *c, gaddr_t at)
 
     if (at < 0x50000000)
         where = (at & ~0xffffull) + 0x40000000;
-    c->own_op = (struct as_op){ .kind = AS_MMAP,
-                                .fd = -1,
-                                .a = { where, AREA_SIZE, PROT_READ | PROT_EXEC,
-                                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE } };
+    c->own_ops[0] = (struct as_op){ .kind = AS_MMAP,
+                                    .fd = -1,
+                                    .a = { where, AREA_SIZE, PROT_READ | PROT_EXEC,
+                                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE } };
     c->internal = true;
-    ctx_run_ops(c, &c->own_op, 1);
+    ctx_run_ops(c, c->own_ops, 1);
 }
 
 static struct patches *patches_of(struct aspace *as)
@@ -264,14 +245,17 @@ static bool try_locked(struct ctx *c, struct patches *p, uint8_t *state)
     uint8_t code[BEFORE + 2 + BEHIND];
     struct change ch;
     struct area *a;
+    bool busy = false;
 
-    if (!alone(as))
+    if (p->poke.at)
         return false;
     if (as_read(as, at - BEFORE, code, sizeof code) != (ssize_t)sizeof code ||
         !recognise(code, at, &ch)) {
         *state = SITE_NEVER;
         return false;
     }
+    if (ch.single ? p->no_poke && !alone(as) : !alone(as))
+        return false;
     a = area_near(p, ch.at);
     if (!a) {
         if (p->nareas == AREAS)
@@ -281,9 +265,9 @@ static bool try_locked(struct ctx *c, struct patches *p, uint8_t *state)
         return !p->off;
     }
     *state = SITE_DONE;
-    if (!apply(as, a, &ch, behind))
+    if (!apply(c, p, a, &ch, behind, &busy))
         p->off = true;
-    return false;
+    return busy;
 }
 
 bool patch_site(struct ctx *c)
@@ -306,22 +290,34 @@ bool patch_site(struct ctx *c)
     return busy;
 }
 
-void patch_mapped(struct ctx *c)
+static void mapped_locked(struct ctx *c, struct patches *p)
 {
-    struct aspace *as = c->stub->as;
-    struct patches *p = atomic_load(&as->patches);
     uint64_t entry = entry_address();
-    gaddr_t base = (gaddr_t)c->own_op.ret;
+    const struct as_op *op = &c->own_ops[0];
+    gaddr_t base = (gaddr_t)op->ret;
 
-    pthread_mutex_lock(&p->lock);
-    if (c->own_op.ret == (int64_t)c->own_op.a[0] && p->nareas < AREAS &&
-        write_code(as, base, &entry, sizeof entry)) {
+    if (op->ret == (int64_t)op->a[0] && p->nareas < AREAS &&
+        patch_write(c->stub->as, base, &entry, sizeof entry)) {
         p->area[p->nareas].base = base;
         p->area[p->nareas++].used = 0;
     } else {
         p->off = true;
     }
+}
+
+bool patch_go_on(struct ctx *c)
+{
+    struct patches *p = atomic_load(&c->stub->as->patches);
+    bool busy = false;
+
+    pthread_mutex_lock(&p->lock);
+    c->internal = false;
+    if (c->own_ops[0].kind == AS_MMAP)
+        mapped_locked(c, p);
+    else
+        busy = poke_go_on_locked(c, p);
     pthread_mutex_unlock(&p->lock);
+    return busy;
 }
 
 static struct area *area_of(struct patches *p, gaddr_t at)
@@ -363,6 +359,6 @@ void patch_disable(struct aspace *as)
     pthread_mutex_lock(&p->lock);
     p->off = true;
     for (unsigned i = 0; i < p->nareas; i++)
-        (void)write_code(as, p->area[i].base, &plain, sizeof plain);
+        (void)patch_write(as, p->area[i].base, &plain, sizeof plain);
     pthread_mutex_unlock(&p->lock);
 }

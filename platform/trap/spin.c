@@ -23,8 +23,8 @@
 #include "platform/trap/trap.h"
 
 #define QUICK_CALLS 16
-#define QUICK_US 25 /* between two calls */
-#define SILENCE_US 60
+#define QUICK_US 12 /* between two calls */
+#define SILENCE_US 40
 #define CHECK_US 5
 #define AWAY_US 40    /* off the cpu for so long: somebody else wants it */
 #define PATIENCE_US 3 /* what a stub waits for its call to be taken */

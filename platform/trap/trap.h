@@ -146,12 +146,12 @@ struct ctx {
     bool light; /* held by a light call: there is no frame, c->uc is an old one's */
     bool
         partial; /* of the registers only orig_rax, rax and the arguments are there: light_complete */
-    uint32_t posted_n;   /* the stub's count of posted calls */
-    bool posted;         /* held by block.post, not by a notification */
-    bool framing;        /* CTX_OPS: its frame is awaited, not operations */
-    bool internal;       /* CTX_OPS: for the platform itself (patch.c) */
-    struct as_op own_op; /* the internal one */
-    bool lent_str;       /* what is lent is a string: it ends where the range ends */
+    uint32_t posted_n;       /* the stub's count of posted calls */
+    bool posted;             /* held by block.post, not by a notification */
+    bool framing;            /* CTX_OPS: its frame is awaited, not operations */
+    bool internal;           /* CTX_OPS: for the platform itself (patch.c) */
+    struct as_op own_ops[2]; /* the internal ones */
+    bool lent_str;           /* what is lent is a string: it ends where the range ends */
     gaddr_t lent_in, lent_out;
     uint32_t lent_in_len, lent_out_cap, lent_out_off; /* off: in the block */
     uint32_t out_at, out_n;                           /* collected of lent_out */
@@ -279,9 +279,9 @@ ssize_t ctx_write(struct ctx *c, gaddr_t to, const void *from, size_t n);
 /* patch.c */
 struct patches;
 struct patches *patches_copy(const struct patches *p); /* for a forked child; NULL stays NULL */
-bool patch_site(
-    struct ctx *c); /* c, held, has trapped; true: patch_mapped goes on with its event */
-void patch_mapped(struct ctx *c);
+bool patch_site(struct ctx *c);   /* c, held, has trapped; true: its event waits for patch_go_on */
+bool patch_go_on(struct ctx *c);  /* the internal operations are done; true: there are more */
+bool poke_hit(struct ctx *c);     /* has it met a breakpoint of ours? Then it just goes on */
 void patch_unwind(struct ctx *c); /* out of a trampoline, to its site */
 bool patch_owns(struct aspace *as, gaddr_t at);
 void patch_disable(struct aspace *as);

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "platform/trap/trap.h"
@@ -192,6 +193,11 @@ static void on_event(struct ctx *c, const struct seccomp_notif *n)
     } else {
         ev = c->regs.orig_rax == (uint64_t)-1 ? EV_KICK : EV_SYSCALL;
     }
+    if (ev == EV_FAULT && poke_hit(c)) {
+        nanosleep(&(struct timespec){ .tv_nsec = 20000 }, NULL); /* until it is taken out */
+        ctx_resume(c);
+        return;
+    }
     if (ev != EV_SYSCALL)
         patch_unwind(c);
     else if (!c->light && patch_site(c))
@@ -234,13 +240,10 @@ static void on_bell(struct ctx *c, const struct seccomp_notif *n)
         c->notif = n->id;
         ops_done(c);
         atomic_store(&c->state, CTX_HELD);
-        if (c->internal) {
-            c->internal = false;
-            patch_mapped(c);
-            deliver(c, EV_SYSCALL);
-        } else {
+        if (!c->internal)
             deliver(c, EV_OPS);
-        }
+        else if (!patch_go_on(c))
+            deliver(c, EV_SYSCALL);
     } else if (n->data.args[0] == BELL_EVENT || n->data.args[0] == BELL_CALL) {
         on_event(c, n);
     } else {

@@ -67,9 +67,17 @@ static void *charge_block(void *p)
     return p;
 }
 
+/* The allocator's thread caches hold blocks up to this; its calloc passes them by. */
+#define CACHED_MAX 1024
+
 void *kzalloc(size_t n)
 {
-    return charge_block(calloc(1, n ? n : 1));
+    void *p;
+
+    if (n > CACHED_MAX)
+        return charge_block(calloc(1, n));
+    p = charge_block(malloc(n ? n : 1));
+    return p ? memset(p, 0, n) : NULL;
 }
 
 void *krealloc(void *p, size_t n)

@@ -330,6 +330,18 @@ struct dentry *dentry_new_anon(struct inode *inode)
     return d;
 }
 
+struct dentry *dentry_find_locked(struct dentry *parent, const char *name, size_t len)
+{
+    assert_locked(&vfs.dcache_lock);
+    return find_locked(parent, name, len, hash_name(parent, name, len));
+}
+
+void dentry_get_locked(struct dentry *d)
+{
+    assert_locked(&vfs.dcache_lock);
+    get_locked(d);
+}
+
 struct dentry *dentry_cached(struct dentry *parent, const char *name, size_t len)
 {
     uint64_t h = hash_name(parent, name, len);

@@ -15,7 +15,24 @@ struct dentry *dentry_new_unhashed(struct dentry *parent, const char *name, size
  * Takes the inode's reference over. */
 struct dentry *dentry_new_anon(struct inode *inode);
 
+/* The cached child, without a reference; NULL. dcache_lock held. */
+struct dentry *dentry_find_locked(struct dentry *parent, const char *name, size_t len);
+void dentry_get_locked(struct dentry *d);
+
+/* Where a walk goes on that the cache could not end. */
+struct walk_rest {
+    struct path cur, root; /* references */
+    const char *s;         /* what is to be walked still; NULL: all of it, and no references */
+};
+/* walk_cached.c: walk_path and walk_parent where the cache knows all; -EAGAIN: *rest is left. */
+int walk_cached(struct task *t, int dfd, const char *path, unsigned flags, struct path *ret,
+                struct walk_rest *rest);
+int walk_cached_parent(struct task *t, int dfd, const char *path, unsigned flags,
+                       struct nameidata_last *ret, struct walk_rest *rest);
+
 /* mount.c */
+/* What is mounted there, topmost in parent; NULL. mounts_lock held, no reference. */
+struct mount *mount_find_locked(const struct mount *parent, const struct dentry *at);
 /* From the root of a mount to where it is mounted; false at the top. Takes mounts_lock. */
 bool path_ascend_mount(struct path *p);
 

@@ -4,8 +4,7 @@
  *
  * A mount holds its superblock, its root dentry, its parent mount and its mountpoint. The tree holds
  * each attached mount; paths (open files, cwd) hold those they stand in, so a detached one lives as
- * long as it is used. There are few, so they are found by looking through the list of all; only
- * dentries with nmounts are looked up at all.
+ * long as it is used. Only dentries with nmounts are looked up at all, in a hash table.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 struct vfs vfs;
 
 static struct list mounts = LIST_INIT(mounts); /* all attached, in order; LOCK_MOUNTS */
+static struct mount *table[1024];              /* the same, hashed; newest first */
 static int next_id = 20;
 
 void vfs_init(void)
@@ -49,12 +49,19 @@ void mount_put(struct mount *m)
     }
 }
 
-static struct mount *find_locked(const struct mount *parent, const struct dentry *at)
+static struct mount **bucket(const struct mount *parent, const struct dentry *at)
+{
+    uint64_t h = ((uintptr_t)parent ^ ((uintptr_t)at >> 4)) * 0x9e3779b97f4a7c15ull;
+
+    return &table[h >> 54];
+}
+
+struct mount *mount_find_locked(const struct mount *parent, const struct dentry *at)
 {
     struct mount *m;
 
     assert_locked(&vfs.mounts_lock);
-    list_for_each(m, &mounts, link)
+    for (m = *bucket(parent, at); m; m = m->hash_next)
         if (m->parent == parent && m->mountpoint == at)
             return m;
     return NULL;
@@ -67,7 +74,7 @@ void path_descend(struct path *p)
         struct mount *m;
 
         lock(&vfs.mounts_lock);
-        m = find_locked(p->mnt, p->dentry);
+        m = mount_find_locked(p->mnt, p->dentry);
         if (m)
             into = (struct path){ mount_ref(m), dentry_ref(m->root) };
         unlock(&vfs.mounts_lock);
@@ -125,6 +132,8 @@ static int attach(struct mount *m, const struct path *at)
         m->parent = mount_ref(at->mnt);
         m->mountpoint = dentry_ref(at->dentry);
         list_add_tail(&at->mnt->children, &m->sibling);
+        m->hash_next = *bucket(m->parent, m->mountpoint);
+        *bucket(m->parent, m->mountpoint) = m;
         __atomic_fetch_add(&at->dentry->nmounts, 1, __ATOMIC_RELAXED);
     } else {
         vfs.root = m;
@@ -173,6 +182,11 @@ int vfs_bind(const struct path *from, const struct path *at, unsigned flags)
 /* Takes m off the tree; its reference is the caller's. */
 static void detach_locked(struct mount *m)
 {
+    struct mount **p = bucket(m->parent, m->mountpoint);
+
+    while (*p != m)
+        p = &(*p)->hash_next;
+    *p = m->hash_next;
     list_del(&m->link);
     list_del(&m->sibling);
     __atomic_fetch_sub(&m->mountpoint->nmounts, 1, __ATOMIC_RELAXED);

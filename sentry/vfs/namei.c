@@ -366,14 +366,29 @@ static void walk_done(struct walk *w)
     path_put(&w->root);
 }
 
+/* From where the cache left off, or from the start. */
+static int start_from(struct walk *w, int dfd, const char *path, const struct walk_rest *rest)
+{
+    if (!rest->s)
+        return start_at(w, dfd, path);
+    w->cur = rest->cur;
+    w->root = rest->root;
+    w->s = rest->s;
+    return 0;
+}
+
 int walk_path(struct task *t, int dfd, const char *path, unsigned flags, struct path *ret)
 {
     struct walk w = { .t = t, .flags = flags, .s = path };
+    struct walk_rest rest = {};
     int r;
 
     if (!*path && !(flags & WALK_EMPTY))
         return -ENOENT;
-    r = start_at(&w, dfd, path);
+    r = *path ? walk_cached(t, dfd, path, flags, ret, &rest) : -EAGAIN;
+    if (r != -EAGAIN)
+        return r;
+    r = start_from(&w, dfd, path, &rest);
     if (r == 0 && *path) {
         r = walk_to_last(&w);
         if (r == 0)
@@ -443,11 +458,15 @@ int walk_parent(struct task *t, int dfd, const char *path, unsigned flags,
                 struct nameidata_last *ret)
 {
     struct walk w = { .t = t, .flags = flags | WALK_PARENT, .s = path, .last = path };
+    struct walk_rest rest;
     int r;
 
     if (!*path)
         return -ENOENT;
-    r = start_at(&w, dfd, path);
+    r = walk_cached_parent(t, dfd, path, flags, ret, &rest);
+    if (r != -EAGAIN)
+        return r;
+    r = start_from(&w, dfd, path, &rest);
     if (r == 0)
         r = walk_to_last(&w);
     if (r == 0 && flags & WALK_LINKS)

@@ -25,6 +25,10 @@ int inode_permission_generic(struct task *t, struct inode *i, int mask)
 
     if (!c)
         return 0;
+    mode = i->mode;
+    bits = (uint32_t)mask * 0111;
+    if ((mode & bits) == bits)
+        return 0; /* anybody may, whoever owns it */
     lock(&i->lock);
     mode = i->mode;
     uid = i->uid;

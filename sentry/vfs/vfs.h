@@ -127,6 +127,8 @@ struct super {
     struct dentry *root;
     _Atomic uint64_t next_ino;
     bool readonly;
+    /* What revalidate would say yes to without looking: nothing, names that are there, all. [I] */
+    enum { TRUST_NONE, TRUST_FOUND, TRUST_ALL } trust;
     void *priv;
 };
 
@@ -182,6 +184,7 @@ struct mount {
     unsigned flags; /* MS_RDONLY, MS_NODEV, MS_NOSUID, MS_NOEXEC, ... */
     char *source;
     struct list link, children, sibling;
+    struct mount *hash_next; /* of attached ones, by parent and mountpoint */
 };
 
 /* cwd, root, umask; CLONE_FS shares it. */

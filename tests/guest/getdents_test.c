@@ -139,6 +139,64 @@ static void gone(void)
     close(fd);
 }
 
+#define READERS 6
+#define NAMES 300
+
+/* One small buffer of fd's: counts the names in it, and says the number of the last one. */
+static int read_some(int fd, unsigned char *seen, int *ret_last)
+{
+    char buf[120], *p;
+    int n = (int)syscall(SYS_getdents64, fd, buf, sizeof buf);
+
+    for (p = buf; p < buf + n;) {
+        unsigned short len;
+
+        memcpy(&len, p + 16, sizeof len);
+        if (p[19] == 'n') {
+            *ret_last = atoi(p + 20);
+            seen[*ret_last]++;
+        }
+        p += len;
+    }
+    return n;
+}
+
+/* Several read at their own pace while names behind, before and at where they stand go away. */
+static void readers(void)
+{
+    static unsigned char seen[READERS][NAMES];
+    int fds[READERS], left = READERS, last = 0;
+    char name[32];
+
+    CHECK_EQ(mkdir("r", 0755), 0);
+    for (int i = 0; i < NAMES; i++) {
+        snprintf(name, sizeof name, "r/n%d", i);
+        put_text(name, "");
+    }
+    for (int i = 0; i < READERS; i++)
+        fds[i] = open("r", O_RDONLY | O_DIRECTORY);
+    for (int round = 0; left; round++) {
+        left = 0;
+        for (int i = 0; i < READERS; i++) {
+            if (round % (i + 1) == 0 && read_some(fds[i], seen[i], &last) > 0)
+                left++;
+            else if (round % (i + 1))
+                left++;
+        }
+        for (int i = last - 4; i < last + 5; i++) {
+            snprintf(name, sizeof name, "r/n%d", i);
+            if (i > 0 && i % 3 == 0)
+                unlink(name);
+        }
+    }
+    for (int i = 0; i < READERS; i++) {
+        for (int k = 0; k < NAMES; k++)
+            if (seen[i][k] > 1 || (k % 3 && seen[i][k] != 1))
+                CHECK_EQ(k, -1);
+        close(fds[i]);
+    }
+}
+
 int main(void)
 {
     scratch_begin();
@@ -147,6 +205,7 @@ int main(void)
     RUN(removing_all);
     RUN(buffers);
     RUN(gone);
+    RUN(readers);
     scratch_end();
     DONE();
 }

@@ -79,7 +79,8 @@ static ssize_t read_large(struct gofer_fs *fs, struct ghandle *h, struct iter *i
     ssize_t n;
     int fd;
 
-    if (!it->task || !ghandle_map(fs, h, pos, 0))
+    if (!it->task || h->file.attr.size < (uint64_t)pos + GHANDLE_MAP_WORTH ||
+        !ghandle_map(fs, h, pos, 0))
         return 0;
     fd = ghandle_map_fd(fs, h); /* has been asked for */
     if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= pos)

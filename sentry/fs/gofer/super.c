@@ -110,6 +110,7 @@ struct super *gofer_fs_new(unsigned export_id)
     fs->g = kernel.gofer;
     fs->sb = sb;
     fs->stable = stable;
+    fs->sb->trust = stable ? TRUST_ALL : TRUST_FOUND;
     lock_init(&fs->lock, LOCK_LEAF);
     list_init(&fs->idle);
     fs->root = gname_new_root(fs, &root);

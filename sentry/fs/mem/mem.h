@@ -30,8 +30,12 @@ struct mem_name {
     char name[];
 };
 
+#define NAMES_MARKS 4 /* so many readers of one directory go on where they left off */
+
 struct names {
     struct list all;
+    struct mem_name *marks[NAMES_MARKS]; /* the first that a reader has not got; NULL */
+    unsigned next_mark;
     struct mem_name **buckets; /* NULL: none yet */
     unsigned nbuckets, count, whiteouts;
     uint64_t next_pos;
@@ -108,6 +112,12 @@ void mem_name_free(struct mem_name *e);
 /* Enters e after names_reserve. There is none of that name. */
 void names_enter(struct names *n, struct mem_name *e);
 void names_remove(struct names *n, struct mem_name *e);
+/* The first name of at least that position, without looking at all before where a mark helps. */
+struct mem_name *names_from(struct names *n, uint64_t pos);
+/* A reader has stopped before e, and will be back. */
+void names_mark(struct names *n, struct mem_name *e);
+/* The one behind e; NULL. */
+struct mem_name *names_next(struct names *n, struct mem_name *e);
 
 /* Buckets for one more name. */
 int names_reserve(struct names *n);

@@ -110,6 +110,36 @@ void names_enter(struct names *n, struct mem_name *e)
         n->whiteouts++;
 }
 
+struct mem_name *names_next(struct names *n, struct mem_name *e)
+{
+    return e->order.next == &n->all ? NULL : list_entry(e->order.next, struct mem_name, order);
+}
+
+void names_mark(struct names *n, struct mem_name *e)
+{
+    n->marks[n->next_mark++ % NAMES_MARKS] = e;
+}
+
+struct mem_name *names_from(struct names *n, uint64_t pos)
+{
+    struct mem_name *e;
+
+    for (unsigned i = 0; i < NAMES_MARKS; i++) {
+        e = n->marks[i];
+        if (!e || e->pos < pos)
+            continue;
+        if (e->order.prev == &n->all ||
+            list_entry(e->order.prev, struct mem_name, order)->pos < pos) {
+            n->marks[i] = NULL; /* it comes back with a new one */
+            return e;
+        }
+    }
+    list_for_each(e, &n->all, order)
+        if (e->pos >= pos)
+            return e;
+    return NULL;
+}
+
 void names_remove(struct names *n, struct mem_name *e)
 {
     struct mem_name **p = &n->buckets[e->hash & (n->nbuckets - 1)];
@@ -117,6 +147,9 @@ void names_remove(struct names *n, struct mem_name *e)
     while (*p != e)
         p = &(*p)->next;
     *p = e->next;
+    for (unsigned i = 0; i < NAMES_MARKS; i++)
+        if (n->marks[i] == e)
+            n->marks[i] = names_next(n, e);
     list_del(&e->order);
     n->count--;
     if (!e->inode)

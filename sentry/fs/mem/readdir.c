@@ -44,13 +44,15 @@ static bool emit_names(struct file *f, struct dirent_sink *s)
     struct mem_name *e;
 
     LOCK_SCOPE(&f->inode->lock);
-    list_for_each(e, &n->all, order) {
+    for (e = names_from(n, (uint64_t)f->pos); e; e = names_next(n, e)) {
         loff_t next = (loff_t)e->pos + 1;
 
-        if ((loff_t)e->pos < f->pos || !e->inode)
+        if (!e->inode)
             continue;
-        if (!s->emit(s, e->name, e->len, e->inode->ino, dtype(e->inode), next))
+        if (!s->emit(s, e->name, e->len, e->inode->ino, dtype(e->inode), next)) {
+            names_mark(n, e);
             return false;
+        }
         f->pos = next;
     }
     return true;
@@ -60,17 +62,21 @@ static int emit_lower(struct file *f, struct dirent_sink *s)
 {
     struct lower_list *l = f->priv;
     struct lower_name *n;
-    size_t at = 0;
-    loff_t pos = LOWER_POS;
-
     LOCK_SCOPE(&f->inode->lock);
-    while ((n = lower_next(l, &at))) {
+    bool marked = l->mark && l->mark_pos == f->pos;
+    size_t at = marked ? l->mark : 0, before = at;
+    loff_t pos = marked ? f->pos : LOWER_POS;
+
+    for (; (n = lower_next(l, &at)); before = at) {
         loff_t here = pos++;
 
         if (here < f->pos || names_find(&mem_node(f->inode)->names, n->name, n->len))
             continue;
-        if (!s->emit(s, n->name, n->len, n->ino, n->dtype, pos))
+        if (!s->emit(s, n->name, n->len, n->ino, n->dtype, pos)) {
+            l->mark = before;
+            l->mark_pos = f->pos = here;
             return 0;
+        }
         f->pos = pos;
     }
     return 0;

@@ -263,6 +263,7 @@ struct super *mem_super_new(const char *type, uint64_t magic, uint32_t mode, uin
     ms->sb = sb;
     ms->quota.max = max_bytes;
     ms->lower = lower;
+    sb->trust = !lower || !lower->ops->revalidate ? TRUST_ALL : lower->trust;
     lock_init(&ms->lock, LOCK_LEAF);
     list_init(&ms->changed);
     sb->priv = ms;

@@ -40,7 +40,9 @@ struct file *overlay_lower_file(struct task *t, struct file *f);
 struct lower_list {
     unsigned count;
     size_t used, cap;
-    char *buf; /* struct lower_name, packed */
+    char *buf;       /* struct lower_name, packed */
+    size_t mark;     /* where a reader left off, in buf; */
+    loff_t mark_pos; /* and its position in the directory */
 };
 struct lower_name {
     uint64_t ino;
