@@ -16,6 +16,9 @@
  * A ctx is HELD by a notification with a frame in its block, by one of a light call (light.c), or by
  * the word `post` of its block (spin.c); ctx_want_frame takes it from the latter two to the first.
  *
+ * A ready thread (threads.c) is HELD by its first bell until ctx_start and the resume behind it; at
+ * its end its thread rings again as UNBORN, under another ctx.
+ *
  * Locks: trap.lock guards the tables (tids, nonces, pool, stubs' lists); a held ctx belongs to the
  * one worker that handles it. Nothing is called upwards under a lock.
  */
@@ -306,16 +309,12 @@ void deliver(struct ctx *c, enum platform_event ev);
 bool worker_leads(const struct listener *l); /* the calling one */
 struct ctx *listener_receive(struct listener *l, bool *ret_over);
 void listener_start(struct listener *l);
-void ctx_unpark(struct ctx *c, enum ctx_state next, uint32_t ans);
-void ctx_park_now(struct ctx *c);
 void worker_block_begin(void);
 void worker_block_end(void);
 int workers_start(void);
 void workers_stop(void);
 void answer(struct ctx *c, enum ctx_state next, int64_t val); /* c is in that state then */
 void ctx_resume(struct ctx *c);
-void ctx_park(struct ctx *c);
-void ctx_stop_waiting(struct ctx *c);
 void ctx_exit(struct ctx *c);
 void ctx_kick(struct ctx *c);
 
@@ -339,6 +338,12 @@ void threads_back(struct ctx *c);
 void threads_write_end(struct ctx *c, bool rests);
 int write_listen_prog(struct ctx *c, uint32_t more_flags);
 int await_listener(struct ctx *c);
+
+/* park.c */
+void ctx_unpark(struct ctx *c, enum ctx_state next, uint32_t ans);
+void ctx_park_now(struct ctx *c);
+void ctx_park(struct ctx *c);
+void ctx_stop_waiting(struct ctx *c); /* nobody parks it from here on */
 
 /* listener.c */
 struct listener *listener_new(int fd);
