@@ -3,7 +3,6 @@
  * Memory that a call from a hot site names and that is not, or only partly, there: what is read and
  * written, and what the call says, is as from any other site.
  */
-#define _GNU_SOURCE
 #include "callsite.h"
 
 #include <fcntl.h>

@@ -3,7 +3,6 @@
  * Processes and threads made by a program whose call sites are hot: what each is told of itself, and
  * a gs base of the program's own.
  */
-#define _GNU_SOURCE
 #include "callsite.h"
 
 #include <pthread.h>

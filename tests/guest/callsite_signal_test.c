@@ -3,7 +3,6 @@
  * Signals that come at any moment of calls from hot sites: what they interrupt goes on as if nothing
  * had been, or as the handler says; and a handler sees nothing but the program's own state.
  */
-#define _GNU_SOURCE
 #include "callsite.h"
 
 #include <immintrin.h>

@@ -3,7 +3,6 @@
  * Calls from hot sites of every form: results, registers, flags, the stack; code that looks like a
  * site and is none; and code that is changed, moved, unmapped or stepped through after it was hot.
  */
-#define _GNU_SOURCE
 #include "callsite.h"
 
 #include <fcntl.h>

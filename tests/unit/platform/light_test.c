@@ -96,7 +96,7 @@ GUEST static void guest_main(struct script *s)
         s->done++;
     }
     while (s->posts)
-        *(volatile uint32_t *)(s->self + offsetof(struct block, post)) = POST_CALL;
+        *(volatile uint32_t *)(s->self + offsetof(struct block, call.post)) = POST_CALL;
     for (;;)
         (void)guest_call(0, 0, 0);
 }
@@ -532,18 +532,18 @@ static uint64_t value(unsigned *seed)
 static struct step random_step(unsigned *seed)
 {
     static const uint32_t words[] = {
-        offsetof(struct block, seq),     offsetof(struct block, sig),
-        offsetof(struct block, uc),      offsetof(struct block, park),
-        offsetof(struct block, index),   offsetof(struct block, nops),
-        offsetof(struct block, kicked),  offsetof(struct block, in_len),
-        offsetof(struct block, out_off), offsetof(struct block, out_cap),
-        offsetof(struct block, post),    offsetof(struct block, post),
-        offsetof(struct block, spin_cpu)
+        offsetof(struct block, seq),       offsetof(struct block, sig),
+        offsetof(struct block, uc),        offsetof(struct block, park),
+        offsetof(struct block, index),     offsetof(struct block, nops),
+        offsetof(struct block, kicked),    offsetof(struct block, call.in_len),
+        offsetof(struct block, call.post), offsetof(struct block, call.post),
+        offsetof(struct block, spin_cpu),  offsetof(struct block, cpu),
+        offsetof(struct block, cpu0),      offsetof(struct block, classes)
     };
     uint64_t light = offsetof(struct block, light) + (unsigned)rand_r(seed) % 16 * 8;
-    uint64_t nr = offsetof(struct block, light) + offsetof(struct light_regs, rax);
+    uint64_t arg = offsetof(struct block, call.args) + (unsigned)rand_r(seed) % 6 * 8;
 
-    switch (rand_r(seed) % 8) {
+    switch (rand_r(seed) % 9) {
     case 0:
     case 1:
         return (struct step){ DO_STORE32, words[(unsigned)rand_r(seed) % (sizeof words / 4)],
@@ -551,11 +551,14 @@ static struct step random_step(unsigned *seed)
     case 2:
         return (struct step){ DO_STORE64, light, value(seed), 0 };
     case 3:
-        return (struct step){ DO_STORE64, nr, (unsigned)rand_r(seed) % 340, 0 };
+        return (struct step){ DO_STORE64, offsetof(struct block, call.nr),
+                              (unsigned)rand_r(seed) % 340, 0 };
     case 4:
         return (struct step){ DO_CALL, value(seed), value(seed), value(seed) };
     case 5:
         return (struct step){ DO_STORE64, BLOCK_STACK_OFF + value(seed) % 0x7ff8, value(seed), 0 };
+    case 6:
+        return (struct step){ DO_STORE64, arg, value(seed), 0 };
     default:
         return (struct step){ DO_BELL, (unsigned)rand_r(seed) % 6 ? BELL_CALL : value(seed) % 5, 0,
                               (unsigned)rand_r(seed) % 40 };
