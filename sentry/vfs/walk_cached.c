@@ -104,7 +104,7 @@ static void enter(struct cached *w, struct dentry *c)
 static int to_last(struct cached *w)
 {
     for (;;) {
-        struct dentry *c;
+        struct dentry *c = NULL;
         int r = next(w);
 
         if (r < 0 || !*w->s)
