@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 
+#include "sentry/kernel/call.h"
 #include "sentry/vfs/dcache.h"
 
 static struct dentry *lookup_slow(struct task *t, struct dentry *parent, const char *name,
