@@ -64,6 +64,17 @@ char *xasprintf(const char *fmt, ...)
     return need(s);
 }
 
+char *xjoin(const char *dir, const char *name)
+{
+    size_t n = strlen(dir), m = strlen(name);
+    char *path = xcalloc(n + m + 2, 1);
+
+    memcpy(path, dir, n);
+    path[n] = '/';
+    memcpy(path + n + 1, name, m);
+    return path;
+}
+
 void *xcalloc(size_t n, size_t size)
 {
     return need(calloc(n ? n : 1, size));

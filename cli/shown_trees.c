@@ -19,7 +19,7 @@ static const char *const stores[] = { ".local/share/uv/python", ".pyenv/versions
 
 static bool exists(const char *dir, const char *rest)
 {
-    char *path = xasprintf("%s/%s", dir, rest);
+    char *path = xjoin(dir, rest);
     bool ok = access(path, F_OK) == 0;
 
     free(path);
@@ -103,13 +103,13 @@ static void show_base(struct shown *s, const struct user *u, const char *dir)
     char real[PATH_MAX];
 
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-        char *link = xasprintf("%s/%s", dir, names[i]);
+        char *link = xjoin(dir, names[i]);
 
         for (int depth = 0; link && depth < 8; depth++) { /* each step may go by another name */
             show_store_entry(s, u, link);
             link = follow(link);
         }
-        char *full = xasprintf("%s/%s", dir, names[i]);
+        char *full = xjoin(dir, names[i]);
 
         if (realpath(full, real))
             show_store_entry(s, u, real);

@@ -49,14 +49,7 @@ static int early(const struct platform_config *cfg)
 
 static int start(void)
 {
-    int r = workers_start();
-
-    if (r < 0)
-        return r;
-    pthread_mutex_lock(&trap.lock);
-    zygote_request_locked();
-    pthread_mutex_unlock(&trap.lock);
-    return 0;
+    return workers_start();
 }
 
 static void stop(void)

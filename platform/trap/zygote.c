@@ -185,6 +185,19 @@ static int make_blob_fd(void)
     return fd;
 }
 
+void zygote_request_locked(void)
+{
+    struct zygote_request rq;
+
+    if (trap.npending == ARRAY_SIZE(trap.pending))
+        return;
+    while (getrandom(&rq.nonce, sizeof rq.nonce, 0) != sizeof rq.nonce || rq.nonce == 0)
+        ;
+    trap.pending[trap.npending++] = rq.nonce;
+    (void)!send(trap.zygote_sock, &rq, sizeof rq, MSG_NOSIGNAL);
+    atomic_fetch_add(&trap.st.blanks, 1);
+}
+
 int zygote_start(const struct platform_config *cfg)
 {
     struct bpf_asm base, listen;
@@ -221,6 +234,8 @@ int zygote_start(const struct platform_config *cfg)
         close(blob_fd);
         return -errno;
     }
+    trap.zygote_sock = sv[0];
+    zygote_request_locked(); /* there before it is born: the first blank is its first act */
     pid = -1;
     if (!(cfg->without & SBX_WITHOUT_PIDNS))
         pid = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
@@ -233,24 +248,10 @@ int zygote_start(const struct platform_config *cfg)
     close(blob_fd);
     explicit_bzero(&secret, sizeof secret);
     explicit_bzero(&base, sizeof base);
-    trap.zygote_sock = sv[0];
     return r;
 }
 
 /* ---- the pool ---- */
-
-void zygote_request_locked(void)
-{
-    struct zygote_request rq;
-
-    if (trap.npending == ARRAY_SIZE(trap.pending))
-        return;
-    while (getrandom(&rq.nonce, sizeof rq.nonce, 0) != sizeof rq.nonce || rq.nonce == 0)
-        ;
-    trap.pending[trap.npending++] = rq.nonce;
-    (void)!send(trap.zygote_sock, &rq, sizeof rq, MSG_NOSIGNAL);
-    atomic_fetch_add(&trap.st.blanks, 1);
-}
 
 static int receive_fd(int sock, uint64_t *ret_nonce)
 {

@@ -191,7 +191,8 @@ static int lookup_child(struct walk *w, struct path *ret)
             return -EAGAIN;
         dentry_put(d);
     }
-    vfs_walk_rest = w->s;
+    /* Behind the body of a link, what followed the link. */
+    vfs_walk_rest = *w->s || !w->depth ? w->s : w->stack[w->depth - 1].at;
     d = vfs_lookup(w->t, w->cur.dentry, w->last, w->len);
     vfs_walk_rest = NULL;
     if (IS_ERR(d))
