@@ -278,7 +278,8 @@ ssize_t ctx_write(struct ctx *c, gaddr_t to, const void *from, size_t n);
 
 /* patch.c */
 struct patches;
-struct patches *patches_copy(struct patches *p); /* for a forked child; NULL stays NULL */
+struct patches *patches_fork(struct aspace *as); /* for a child that is about to be forked, */
+void patches_forked(struct aspace *as);          /* and now it is */
 void patches_free(struct patches *p);
 bool patch_site(struct ctx *c);   /* c, held, has trapped; true: its event waits for patch_go_on */
 bool patch_go_on(struct ctx *c);  /* the internal operations are done; true: there are more */
@@ -303,18 +304,20 @@ void deliver(struct ctx *c, enum platform_event ev);
 bool worker_leads(const struct listener *l); /* the calling one */
 struct ctx *listener_receive(struct listener *l, bool *ret_over);
 void listener_start(struct listener *l);
-void ctx_unpark(struct ctx *c, enum ctx_state next, uint32_t ans);
-void ctx_park_now(struct ctx *c);
 void worker_block_begin(void);
 void worker_block_end(void);
 int workers_start(void);
 void workers_stop(void);
 void answer(struct ctx *c, enum ctx_state next, int64_t val); /* c is in that state then */
 void ctx_resume(struct ctx *c);
-void ctx_park(struct ctx *c);
-void ctx_stop_waiting(struct ctx *c);
 void ctx_exit(struct ctx *c);
 void ctx_kick(struct ctx *c);
+
+/* park.c */
+void ctx_unpark(struct ctx *c, enum ctx_state next, uint32_t ans);
+void ctx_park_now(struct ctx *c); /* c is held by a notification, or posted */
+void ctx_park(struct ctx *c);
+void ctx_stop_waiting(struct ctx *c);
 
 /* reaper.c */
 int reaper_start(const pthread_attr_t *attr);
