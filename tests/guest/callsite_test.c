@@ -425,7 +425,7 @@ static void maps(void)
 /* Whatever has been put in the way: everything below the program is the program's to map. */
 static void mapped_over(void)
 {
-    uintptr_t text = (uintptr_t)eax_getppid & ~0xfffful;
+    uintptr_t text = (uintptr_t)eax_getppid & ~0xfffful, heap = (uintptr_t)sbrk(0);
     long ppid = getppid();
     int st = -1;
     long pid;
