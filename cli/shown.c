@@ -69,6 +69,18 @@ bool shown_covers(const struct shown *s, const char *path)
     return best && best->kind != SM_TMPFS && best->kind != SM_DIR;
 }
 
+/* home/name; not by printf, which is ten times as slow, and this is asked often. */
+static char *beneath(const char *home, const char *name)
+{
+    size_t n = strlen(home);
+    char *path = xcalloc(n + strlen(name) + 2, 1);
+
+    memcpy(path, home, n);
+    path[n] = '/';
+    strcpy(path + n + 1, name);
+    return path;
+}
+
 bool shown_forbidden(const struct user *u, const char *path)
 {
     if (strcmp(path, "/") == 0)
@@ -80,8 +92,10 @@ bool shown_forbidden(const struct user *u, const char *path)
             continue;
         if (path_within(home, path))
             return true;
+        if (!path_within(path, home))
+            continue;
         for (unsigned k = 0; k < visible_credentials_count; k++) {
-            char *secret = xasprintf("%s/%s", home, visible_credentials[k]);
+            char *secret = beneath(home, visible_credentials[k]);
             bool hit = path_within(path, secret) || path_within(secret, path);
             /* A folder above secrets that is no home is the user's own project: only a tree that
              * holds one that exists is refused. */

@@ -223,15 +223,20 @@ static int list_decode(const struct gmsg *m, int (*fn)(void *arg, const struct g
             return -EIO;
         memcpy(&w, m->data + at, sizeof(w));
         at += (uint32_t)sizeof(w);
-        if (!w.namelen || w.namelen > GW_NAME_MAX || m->rep.len - at < GW_PAD8(w.namelen))
+        uint32_t tail = GW_PAD8((uint32_t)w.namelen + w.linklen);
+        if (!w.namelen || w.namelen > GW_NAME_MAX || w.linklen > GW_LINK_MAX ||
+            m->rep.len - at < tail)
             return -EIO;
         e.name = (const char *)m->data + at;
         e.namelen = w.namelen;
+        e.link = e.name + w.namelen;
+        e.linklen = w.linklen;
         e.has_attr = w.has_attr;
         memcpy(&e.entry, &w.entry, sizeof(e.entry));
-        if (memchr(e.name, '/', e.namelen) || memchr(e.name, 0, e.namelen))
+        if (memchr(e.name, '/', e.namelen) || memchr(e.name, 0, e.namelen) ||
+            memchr(e.link, 0, e.linklen))
             return -EIO;
-        at += GW_PAD8(w.namelen);
+        at += tail;
         int r = fn(arg, &e);
         if (r)
             return r;
@@ -239,7 +244,7 @@ static int list_decode(const struct gmsg *m, int (*fn)(void *arg, const struct g
     return at == m->rep.len ? 0 : -EIO;
 }
 
-int gofer_list(struct gofer *g, uint64_t node, const char *path, bool attrs,
+int gofer_list(struct gofer *g, uint64_t node, const char *path, bool attrs, unsigned max,
                int (*fn)(void *arg, const struct gofer_dirent *e), void *arg)
 {
     struct gslot *s;
@@ -247,6 +252,7 @@ int gofer_list(struct gofer *g, uint64_t node, const char *path, bool attrs,
     bool more = true;
 
     c.flags = attrs ? GW_WANT_ATTR : 0;
+    c.arg = max;
     int r = channel_begin(g, &c, &s);
     if (r < 0)
         return r;

@@ -75,9 +75,14 @@ struct gofer_dirent {
     bool has_attr;
     const char *name; /* valid during the callback only; no NUL behind it */
     size_t namelen;
+    const char *link; /* the same; linklen is 0 when a link's target was not told */
+    size_t linklen;
 };
-/* Whole directory, without "." and ".."; fn returns non-zero to get no more (given back). */
-int gofer_list(struct gofer *g, uint64_t node, const char *path, bool attrs,
+/*
+ * Whole directory, without "." and ".."; fn returns non-zero to get no more (given back). -E2BIG
+ * where it has more than max entries (0: any number), perhaps after some were given to fn.
+ */
+int gofer_list(struct gofer *g, uint64_t node, const char *path, bool attrs, unsigned max,
                int (*fn)(void *arg, const struct gofer_dirent *e), void *arg);
 
 /*
@@ -89,6 +94,21 @@ int gofer_open(struct gofer *g, uint64_t node, const char *path, void *first, si
 void gofer_file_close(struct gofer_file *f); /* no round trip */
 /* pread, through the ring or the descriptor. -EBADF when the file has neither (whole). */
 ssize_t gofer_file_read(struct gofer_file *f, void *buf, size_t n, off_t off);
+/*
+ * Small regular files, whole: the one at path, and siblings of it by the names behind path's NUL,
+ * each with a NUL of its own; len is of all, the last NUL left out. fn gets them in this order, with
+ * error set (and no bytes) where it is none or is not small, and not all: as many as one answer
+ * holds. path must have a component, at most GOFER_FILES_MAX files are asked for.
+ */
+#define GOFER_FILES_MAX 64u
+#define GOFER_SMALL_MAX 32768u
+struct gofer_small {
+    int error;
+    struct gofer_attr attr;
+    const void *bytes; /* attr.size; valid during the callback only */
+};
+int gofer_files(struct gofer *g, uint64_t node, const char *path, size_t len,
+                void (*fn)(void *arg, unsigned i, const struct gofer_small *f), void *arg);
 /* A read-only descriptor to map, the caller's. A round trip. */
 int gofer_map_fd(struct gofer *g, uint64_t node, const char *path, struct gofer_attr *ret_attr);
 

@@ -75,6 +75,59 @@ int gofer_open(struct gofer *g, uint64_t node, const char *path, void *first, si
                      ret);
 }
 
+_Static_assert(GOFER_FILES_MAX == GW_FILES_MAX && GOFER_SMALL_MAX == GW_SMALL_MAX, "as told");
+
+/* The next file at data, of n bytes. How many it takes, or -EIO. */
+static ssize_t small_decode(const unsigned char *data, size_t n, struct gofer_small *ret)
+{
+    struct gw_small w;
+
+    if (n < sizeof(w))
+        return -EIO;
+    memcpy(&w, data, sizeof(w));
+    memcpy(&ret->attr, &w.attr, sizeof(ret->attr));
+    ret->error = w.error;
+    ret->bytes = data + sizeof(w);
+    if (w.len > GW_SMALL_MAX || GW_PAD8(w.len) > n - sizeof(w) || w.error > 0 || w.error < -4095 ||
+        w.len != (w.error ? 0 : w.attr.size))
+        return -EIO;
+    return (ssize_t)(sizeof(w) + GW_PAD8(w.len));
+}
+
+int gofer_files(struct gofer *g, uint64_t node, const char *path, size_t len,
+                void (*fn)(void *arg, unsigned i, const struct gofer_small *f), void *arg)
+{
+    struct gofer_small f;
+    struct gmsg *m;
+    struct gcall c = { .op = GW_FILES,
+                       .node = node,
+                       .arg = (uint32_t)strlen(path),
+                       .in = { path },
+                       .inlen = { len } };
+    size_t at = 0;
+    unsigned asked = 1;
+
+    for (size_t i = 0; i < len; i++)
+        asked += !path[i];
+    int r = channel_call(g, &c, false, &m);
+    if (r < 0)
+        return r;
+    if (m->rep.count > asked)
+        r = -EIO;
+    for (unsigned i = 0; r == 0 && i < m->rep.count; i++) {
+        ssize_t n = small_decode(m->data + at, m->rep.len - at, &f);
+        if (n < 0)
+            r = -EIO;
+        else
+            fn(arg, i, &f);
+        at += n < 0 ? 0 : (size_t)n;
+    }
+    if (r == 0 && at != m->rep.len)
+        r = -EIO;
+    channel_msg_free(g, m);
+    return r;
+}
+
 int gofer_map_fd(struct gofer *g, uint64_t node, const char *path, struct gofer_attr *ret_attr)
 {
     struct gofer_file f;

@@ -54,6 +54,8 @@ static const struct fence_rule fence_rules[] = {
     ALLOW(close, "descriptors it is done with"),
     ALLOW_IF(fcntl, "a second descriptor for a node", FENCE_ARG(1, ~0ull, F_DUPFD_CLOEXEC)),
     ALLOW_IF(fcntl, "is it open for reading or O_PATH", FENCE_ARG(1, ~0ull, F_GETFL)),
+    ALLOW_IF(fcntl, "and that it is close-on-exec, which musl says twice",
+             FENCE_ARG(1, ~0ull, F_SETFD)),
     ALLOW_IF(io_uring_register, "files into the sentry's ring",
              FENCE_ARG(1, ~0ull, IORING_REGISTER_FILES_UPDATE)),
 

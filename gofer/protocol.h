@@ -9,11 +9,12 @@
 
 #include <stdint.h>
 
-#define GW_VERSION 1
+#define GW_VERSION 2
 #define GW_MAX 65536u
 #define GW_PATH_MAX 4095u /* bytes of a path in a request */
 #define GW_NAME_MAX 255u
-#define GW_DEPTH_MAX 32u /* components of one path */
+#define GW_LINK_MAX 1023u /* bytes of a link's target in a listing; longer ones are asked for */
+#define GW_DEPTH_MAX 32u  /* components of one path */
 #define GW_XATTR_MAX 61440u
 
 enum gw_op {
@@ -22,13 +23,16 @@ enum gw_op {
     GW_WALK,      /* path; arg, flags; reply: count gw_entry, then a link's target or first bytes */
     GW_GETATTR,   /* path; reply: one gw_entry */
     GW_READLINK,  /* path; reply: the target */
-    GW_LIST,      /* path; flags; replies: count gw_dirent each, GW_MORE on all but the last */
+    GW_LIST,      /* path; flags; arg: no more than so many entries, or -E2BIG (0: any number);
+                     replies: count gw_dirent each, GW_MORE on all but the last */
     GW_OPEN,      /* path; arg: first bytes wanted; flags; reply: gw_entry, then bytes */
     GW_GETXATTR,  /* path, name; arg: length of path; reply: the value */
     GW_LISTXATTR, /* path; reply: names, each with a NUL */
     GW_STATFS,    /* path; reply: one gw_statfs */
     GW_FORGET,    /* array of uint64_t node numbers; no reply */
     GW_CLOSE,     /* array of uint32_t ring slots; no reply */
+    GW_FILES,     /* path, then a NUL and a name, up to GW_FILES_MAX times; arg: length of path;
+                     reply: count gw_small, for the path and for its siblings of these names */
     GW_NOPS,
 };
 
@@ -97,9 +101,18 @@ struct gw_root {
 
 struct gw_dirent {
     struct gw_entry entry; /* without attributes only ino and the type bits of mode are set */
-    uint16_t namelen;      /* the name follows, filled up with zeros to a multiple of 8 */
+    uint16_t namelen;      /* the name follows, */
+    uint16_t linklen;      /* then a link's target where it is told; zeros to a multiple of 8 */
     uint8_t has_attr;
-    uint8_t zero[5];
+    uint8_t zero[3];
+};
+
+#define GW_FILES_MAX 64u    /* names in one request */
+#define GW_SMALL_MAX 32768u /* bytes of one file; what is larger is opened */
+struct gw_small {
+    int32_t error; /* 0 or a negative errno: this file is not told */
+    uint32_t len;  /* attr.size bytes follow, all of the file; zeros to a multiple of 8 */
+    struct gw_attr attr;
 };
 
 struct gw_statfs {
@@ -110,3 +123,4 @@ struct gw_statfs {
 
 _Static_assert(sizeof(struct gw_request) == 32 && sizeof(struct gw_reply) == 32, "headers");
 _Static_assert(sizeof(struct gw_entry) == 120 && sizeof(struct gw_dirent) == 128, "entries");
+_Static_assert(sizeof(struct gw_small) == 120, "entries");

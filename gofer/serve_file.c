@@ -28,9 +28,9 @@ static int first_bytes(struct job *job, int fd, const struct gw_attr *attr)
         ssize_t n = pread(fd, job->out + job->rep.len + got, want - got, (off_t)got);
         if (n < 0)
             return -errno;
-        if (n == 0)
-            break;
         got += (uint32_t)n;
+        if (n == 0 || got == attr->size)
+            break;
     }
     job->rep.len += got;
     /* Whole only when it ended where its size says: what grows meanwhile, or /proc, is not. */

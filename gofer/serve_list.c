@@ -29,10 +29,11 @@ struct listing {
     bool at_root; /* the names of the export count */
 };
 
-static int emit(struct listing *l, const struct gw_dirent *e, const char *name)
+static int emit(struct listing *l, const struct gw_dirent *e, const char *name, const char *link)
 {
     struct job *job = l->job;
-    uint32_t padded = GW_PAD8((uint32_t)e->namelen), need = (uint32_t)sizeof(*e) + padded;
+    uint32_t padded = GW_PAD8((uint32_t)e->namelen + e->linklen);
+    uint32_t need = (uint32_t)sizeof(*e) + padded;
 
     if (job->rep.len + need > JOB_OUT_MAX) {
         job->rep.flags |= GW_MORE;
@@ -46,6 +47,7 @@ static int emit(struct listing *l, const struct gw_dirent *e, const char *name)
     memset(p + sizeof(*e), 0, padded);
     memcpy(p, e, sizeof(*e));
     memcpy(p + sizeof(*e), name, e->namelen);
+    memcpy(p + sizeof(*e) + e->namelen, link, e->linklen);
     job->rep.len += need;
     job->rep.count++;
     return 0;
@@ -55,6 +57,7 @@ static int one(struct listing *l, const struct kernel_dirent *d, size_t len)
 {
     const struct gofer_export *exp = l->t->node->export;
     struct gw_dirent e = { .namelen = (uint16_t)len };
+    char link[GW_LINK_MAX + 1];
 
     if (name_check(d->name, len) < 0 || (l->at_root && !export_names(exp, d->name, len)))
         return 0; /* "." and ".." too */
@@ -66,17 +69,40 @@ static int one(struct listing *l, const struct kernel_dirent *d, size_t len)
             return 0; /* gone since, or not to be seen */
         e.has_attr = 1;
     }
-    return emit(l, &e, d->name);
+    if (e.has_attr && S_ISLNK(e.entry.attr.mode)) {
+        ssize_t n = readlinkat(l->fd, d->name, link, sizeof(link));
+        if (n > 0 && n < (ssize_t)sizeof(link)) /* else it is asked for when it is wanted */
+            e.linklen = (uint16_t)n;
+    }
+    return emit(l, &e, d->name, link);
+}
+
+/* How many there are in n bytes of entries. */
+static uint32_t count(const char *buf, long n)
+{
+    uint32_t k = 0;
+
+    for (long at = 0; at < n; k++) {
+        uint16_t len = ((const struct kernel_dirent *)(const void *)(buf + at))->reclen;
+        if (!len)
+            break;
+        at += len;
+    }
+    return k;
 }
 
 static int all(struct listing *l)
 {
     _Alignas(struct kernel_dirent) char buf[32768];
+    uint32_t seen = 0;
 
     for (;;) {
         long n = syscall(SYS_getdents64, l->fd, buf, sizeof(buf));
         if (n <= 0)
             return n < 0 ? -errno : 0;
+        seen += count(buf, n);
+        if (l->job->req.arg && seen > l->job->req.arg + 2) /* "." and ".." do not count */
+            return -E2BIG;
         for (long at = 0; at < n;) {
             const struct kernel_dirent *d = (const void *)(buf + at);
             const size_t head = offsetof(struct kernel_dirent, name);

@@ -127,6 +127,7 @@ static int (*const ops[GW_NOPS])(struct job *job) = {
     [GW_GETATTR] = serve_getattr, [GW_READLINK] = serve_readlink, [GW_LIST] = serve_list,
     [GW_OPEN] = serve_open,       [GW_GETXATTR] = serve_getxattr, [GW_LISTXATTR] = serve_listxattr,
     [GW_STATFS] = serve_statfs,   [GW_FORGET] = serve_forget,     [GW_CLOSE] = serve_close,
+    [GW_FILES] = serve_files,
 };
 
 static int answer(struct job *job, size_t n)

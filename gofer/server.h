@@ -58,6 +58,7 @@ int serve_list(struct job *job); /* serve_list.c */
 int serve_open(struct job *job); /* serve_file.c */
 /* The regular file t, with its first bytes behind what job->out has; *ret_attr of what was opened. */
 int open_for(struct job *job, struct target *t, struct gw_attr *ret_attr);
+int serve_files(struct job *job);    /* serve_files.c */
 int serve_getxattr(struct job *job); /* serve_xattr.c */
 int serve_listxattr(struct job *job);
 int serve_statfs(struct job *job);

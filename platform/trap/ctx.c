@@ -186,6 +186,7 @@ struct ctx *ctx_new_child(struct ctx *parent, unsigned flags)
         atomic_fetch_add(&s->refs, 1);
         atomic_store(&s->threaded, true);
     } else {
+        pool_expect_exec();
         s = stub_new(as, parent->l);
     }
     c = s ? ctx_new(as, s, parent->l, flags & AS_CLONE_VM ? -1 : (int)parent->index) : NULL;

@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Contexts that wait long are parked: their notification is answered, because each that is kept makes
- * every other call of the listener dearer, and they sleep on a word of their block. What they are told
- * there is what a notification could be answered with (blob_serve, stub/blob.c).
- */
+/* Contexts that wait: kept notified at first, parked when there are many on a listener. */
 #include <linux/futex.h>
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -16,6 +16,9 @@
  * A ctx is HELD by a notification with a frame in its block, by one of a light call (light.c), or by
  * the word `post` of its block (spin.c); ctx_want_frame takes it from the latter two to the first.
  *
+ * A ready thread (threads.c) is HELD by its first bell until ctx_start and the resume behind it; at
+ * its end its thread rings again as UNBORN, under another ctx.
+ *
  * Locks: trap.lock guards the tables (tids, nonces, pool, stubs' lists); a held ctx belongs to the
  * one worker that handles it. Nothing is called upwards under a lock.
  */
@@ -189,7 +192,8 @@ extern struct trap {
     struct tlist unborn; /* ctxs awaited, by nonce */
     pthread_cond_t pool_cond, spare_cond;
     struct ctx *pool[8];
-    unsigned npool, npending, pool_want;
+    unsigned npool, npending;
+    bool forks; /* the guest has forked, and may exec at any time */
     uint64_t pending[8];      /* nonces whose listener has not come yet */
     struct listener *promote; /* waits for a spare worker */
     unsigned nspare, nworkers;
@@ -208,6 +212,8 @@ void zygote_request_locked(void);   /* one more blank; trap.lock held */
 void zygote_listener_arrived(void); /* zygote_sock is readable */
 int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as);
 void pool_put(struct ctx *c);
+/* The guest forks: an exec may follow. */
+void pool_expect_exec(void);
 
 /* channel.c */
 struct aspace *aspace_new(void);      /* a ready one, where there is one */
@@ -313,12 +319,6 @@ void ctx_resume(struct ctx *c);
 void ctx_exit(struct ctx *c);
 void ctx_kick(struct ctx *c);
 
-/* park.c */
-void ctx_unpark(struct ctx *c, enum ctx_state next, uint32_t ans);
-void ctx_park_now(struct ctx *c); /* c is held by a notification, or posted */
-void ctx_park(struct ctx *c);
-void ctx_stop_waiting(struct ctx *c);
-
 /* reaper.c */
 int reaper_start(const pthread_attr_t *attr);
 void stub_died(struct stub *s); /* takes a reference over */
@@ -339,6 +339,12 @@ void threads_back(struct ctx *c);
 void threads_write_end(struct ctx *c, bool rests);
 int write_listen_prog(struct ctx *c, uint32_t more_flags);
 int await_listener(struct ctx *c);
+
+/* park.c */
+void ctx_unpark(struct ctx *c, enum ctx_state next, uint32_t ans);
+void ctx_park_now(struct ctx *c);
+void ctx_park(struct ctx *c);
+void ctx_stop_waiting(struct ctx *c); /* nobody parks it from here on */
 
 /* listener.c */
 struct listener *listener_new(int fd);

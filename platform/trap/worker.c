@@ -9,7 +9,6 @@
  * frame, and the state of the ctx says whether it may. Whoever breaks this is killed.
  */
 #include <errno.h>
-#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>

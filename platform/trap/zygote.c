@@ -5,7 +5,8 @@
  * where there is one, so that all of them die with it, and it dies with the sentry.
  *
  * A blank stub: request (with a nonce) -> its listener arrives on the socket -> its first bell shows
- * the nonce -> it waits, held, in the pool. Two are kept ready; the path of an exec only takes one.
+ * the nonce -> it waits, held, in the pool. Once the guest has forked two are kept ready, so that the
+ * path of an exec only takes one; before it there is the one for the first program.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,11 +21,13 @@
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
-#include <sys/rseq.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+#if __has_include(<sys/rseq.h>)
+#include <sys/rseq.h>
+#endif
 
 #include "abi/without.h"
 #include "platform/trap/bpf.h"
@@ -102,14 +105,16 @@ static void fill(struct zygote_data *z, int sock, const struct bpf_asm *base,
 }
 
 /*
- * libc registered a restartable-sequence area, which the host writes at every preemption and which is
+ * glibc registers a restartable-sequence area, which the host writes at every preemption and which is
  * about to be unmapped.
  */
 static void drop_rseq(void)
 {
+#ifdef RSEQ_SIG
     if (__rseq_size)
         syscall(SYS_rseq, (char *)__builtin_thread_pointer() + __rseq_offset, 32,
                 1 /* RSEQ_FLAG_UNREGISTER */, RSEQ_SIG);
+#endif
 }
 
 /* Stubs hold none; and a sentry without any could not read one that held some. */
@@ -319,6 +324,23 @@ void pool_put(struct ctx *c)
     pthread_mutex_unlock(&trap.lock);
 }
 
+/* At least so many; more once the guest forks: most programs never exec another. */
+static void fill_pool_locked(unsigned least)
+{
+    if (trap.npool + trap.npending < (trap.forks ? POOL_READY : least))
+        zygote_request_locked();
+}
+
+void pool_expect_exec(void)
+{
+    if (__atomic_load_n(&trap.forks, __ATOMIC_RELAXED))
+        return;
+    pthread_mutex_lock(&trap.lock);
+    __atomic_store_n(&trap.forks, true, __ATOMIC_RELAXED);
+    fill_pool_locked(0);
+    pthread_mutex_unlock(&trap.lock);
+}
+
 int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as)
 {
     struct timespec until;
@@ -336,8 +358,7 @@ int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as)
             if (c->stub->dead) /* somebody killed it in the pool */
                 c = NULL;
         }
-        if (trap.npool + trap.npending < POOL_READY)
-            zygote_request_locked();
+        fill_pool_locked(c ? 0 : 1);
         if (!c && trap.npool == 0) {
             pthread_mutex_unlock(&trap.lock);
             worker_block_begin();

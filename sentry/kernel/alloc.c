@@ -27,8 +27,10 @@ static _Atomic size_t limit = SIZE_MAX;
 
 void kalloc_init(void)
 {
+#ifdef M_TRIM_THRESHOLD /* our own allocator (abi/heap.h) is like that anyway */
     mallopt(M_TRIM_THRESHOLD, KEEP_FREED);
     mallopt(M_MMAP_THRESHOLD, MAP_BEYOND);
+#endif
 }
 
 int kcharge(size_t n)

@@ -28,6 +28,7 @@
 
 /* ready records that one drain runs before it leaves the rest to the runner */
 #define RUN_AT_ONCE 8
+#define RUNNER_STACK (1024 * 1024)
 
 static _Thread_local struct list *my_ready;
 static _Thread_local struct list ready_store;
@@ -68,13 +69,17 @@ static void *runner_main(void *arg)
 /* Hands a list of ready tasks to the runner thread. */
 static void leave_to_runner(struct list *l)
 {
+    pthread_attr_t attr;
     pthread_t th;
 
     pthread_mutex_lock(&overflow.lock);
     list_splice_tail(&overflow.list, l);
-    if (!overflow.started && pthread_create(&th, NULL, runner_main, NULL) == 0) {
-        pthread_detach(th);
-        overflow.started = true;
+    if (!overflow.started) {
+        pthread_attr_init(&attr);
+        pthread_attr_setstacksize(&attr, RUNNER_STACK);
+        pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+        overflow.started = pthread_create(&th, &attr, runner_main, NULL) == 0;
+        pthread_attr_destroy(&attr);
     }
     pthread_cond_signal(&overflow.cond);
     pthread_mutex_unlock(&overflow.lock);

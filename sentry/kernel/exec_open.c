@@ -43,7 +43,9 @@ static struct file *open_image(struct task *t, int dfd, const char *path, int fl
 
     if (flags & AT_EMPTY_PATH)
         walk |= WALK_EMPTY;
+    vfs_walk_opens = true;
     r = walk_path(t, dfd, path, walk, &p);
+    vfs_walk_opens = false;
     if (r < 0)
         return ERR_PTR(r);
     if (S_ISLNK(p.dentry->inode->mode))

@@ -21,10 +21,10 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/proc.h"
 
-#define LIMIT_NS 5000000000ll
 #define KICK_AGAIN 64 /* looks */
 
 _Atomic bool freeze_wanted;
+ktime_t freeze_patience = 5000000000ll;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* LOCK_READY */
 static struct list parked = LIST_INIT(parked);
@@ -44,13 +44,17 @@ bool freeze_park(struct task *t)
     return keep;
 }
 
-static bool is_quiet(struct task *t, bool kick)
+enum press { LOOK, KICK, KILL };
+
+static bool is_quiet(struct task *t, enum press press)
 {
     if (t->dead || !t->ctx)
         return true;
     if (atomic_load(&t->where) == IN_GUEST) {
-        if (kick)
+        if (press == KICK)
             kernel.platform->ctx_kick(t->ctx);
+        else if (press == KILL)
+            kernel.platform->ctx_kill(t->ctx);
         return false;
     }
     pthread_mutex_lock(&mutex);
@@ -60,7 +64,7 @@ static bool is_quiet(struct task *t, bool kick)
 }
 
 struct look {
-    bool kick;
+    enum press press;
     unsigned busy;
 };
 
@@ -69,13 +73,13 @@ static int look_at(struct tgroup *g, void *arg)
     struct look *l = arg;
     struct task *t;
     list_for_each(t, &g->tasks, group_link)
-        l->busy += !is_quiet(t, l->kick);
+        l->busy += !is_quiet(t, l->press);
     return 0;
 }
 
-static unsigned busy(bool kick)
+static unsigned busy(enum press press)
 {
-    struct look l = { .kick = kick };
+    struct look l = { .press = press };
     LOCK_SCOPE(&kernel.tasks_lock);
     tgroup_each_locked(look_at, &l);
     return l.busy;
@@ -85,12 +89,18 @@ int kernel_freeze(void)
 {
     if (atomic_exchange(&freeze_wanted, true))
         return -EBUSY;
-    ktime_t limit = ktime_now() + LIMIT_NS;
+    ktime_t limit = ktime_now() + freeze_patience;
     struct timespec nap = { 0, 50000 };
-    for (unsigned i = 0; busy(i % KICK_AGAIN == 0); i++) {
-        if (ktime_now() > limit) {
+    bool killed = false;
+    for (unsigned i = 0; busy(i % KICK_AGAIN == 0 ? KICK : LOOK); i++) {
+        if (ktime_now() > limit && killed) {
             kernel_thaw();
             return -ETIMEDOUT;
+        }
+        if (ktime_now() > limit) {
+            (void)busy(KILL); /* the last word */
+            killed = true;
+            limit = ktime_now() + freeze_patience;
         }
         nanosleep(&nap, NULL);
     }

@@ -5,13 +5,17 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "abi/types.h"
+
 struct task;
 
 /*
  * When kernel_freeze returns 0, no guest code and no handler runs: every task is held and stands in
  * its record, either waiting, or parked where it would have gone on. Timers and host events still
- * come; what they wake is parked too. -ETIMEDOUT when something does not come to rest (then nothing
- * is frozen), -EBUSY when it is frozen already. Not from a worker or the event thread.
+ * come; what they wake is parked too. Guest code that does not come to rest within freeze_patience
+ * (a hostile stub can block the kick) is killed with its process. -ETIMEDOUT when host I/O of ours
+ * takes that long (then nothing is frozen), -EBUSY when it is frozen already. Not from a worker or
+ * the event thread.
  */
 int kernel_freeze(void);
 void kernel_thaw(void);
@@ -20,3 +24,4 @@ void kernel_thaw(void);
 bool freeze_park(struct task *t);
 
 extern _Atomic bool freeze_wanted;
+extern ktime_t freeze_patience; /* 5 s; changed by tests only */

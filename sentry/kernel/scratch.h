@@ -10,6 +10,7 @@ struct scratch {
     char mem[65536];   /* fs/mem */
     char gofer[65536]; /* fs/gofer/file.c */
     char first[16384]; /* fs/gofer/inode.c */
+    char names[20480]; /* fs/gofer/ahead.c */
     char host[65536];  /* vfs/hostfile.c */
 };
 

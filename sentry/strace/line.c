@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "abi/names.h"
 #include "sentry/mm/copy.h"
 #include "sentry/strace/xlat.h"
 
@@ -151,7 +152,7 @@ void sx_flags(struct sx *s, const struct xset *set, uint64_t v)
 
 void sx_signame(struct sx *s, int sig)
 {
-    const char *name = sig > 0 && sig < 32 ? sigabbrev_np(sig) : NULL;
+    const char *name = signal_name(sig);
 
     if (name)
         sx_printf(s, "SIG%s", name);
@@ -165,12 +166,10 @@ void sx_signame(struct sx *s, int sig)
 
 void sx_errno(struct sx *s, int err)
 {
-    const char *name = strerrorname_np(err), *text = strerrordesc_np(err);
+    const char *name = errno_name(err);
 
-    if (err == EOPNOTSUPP)
-        name = "EOPNOTSUPP";
     if (name)
-        sx_printf(s, "%s (%s)", name, text);
+        sx_printf(s, "%s (%s)", name, errno_text(err));
     else
         sx_printf(s, "E%d", err);
 }

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "abi/fs.h"
+#include "abi/names.h"
 #include "sentry/mm/copy.h"
 #include "sentry/strace/xlat.h"
 #include "sentry/syscalls/table.h"
@@ -359,7 +360,7 @@ void p_sockval(struct sx *s, unsigned i)
             return;
         sx_puts(s, "[");
         if (s->a[1] == SOL_SOCKET && s->a[2] == SO_ERROR && v > 0)
-            sx_puts(s, strerrorname_np(v) ? strerrorname_np(v) : "?");
+            sx_puts(s, errno_name(v) ? errno_name(v) : "?");
         else
             sx_printf(s, "%d", v);
         sx_puts(s, "]");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Printers of signals and wait statuses. See line.h. */
+#include "abi/names.h"
 #include "abi/signal.h"
 
 #include <signal.h>
@@ -19,7 +20,7 @@ static void set_print(struct sx *s, sigset64 set)
     for (int sig = 1; sig <= LX_NSIG; sig++) {
         if (!(v >> (sig - 1) & 1))
             continue;
-        const char *name = sig < 32 ? sigabbrev_np(sig) : NULL;
+        const char *name = signal_name(sig);
         if (name)
             sx_printf(s, "%s%s", sep, name);
         else

@@ -111,7 +111,7 @@ static void spread_locked(void)
 {
     unsigned old = nbuckets;
 
-    nbuckets *= 4;
+    nbuckets *= 2;
     for (unsigned i = 0; i < old; i++) {
         struct dentry *d = table[i];
 
@@ -492,7 +492,7 @@ struct dentry *vfs_lookup(struct task *t, struct dentry *parent, const char *nam
     struct dentry *d = dentry_cached(parent, name, len);
     int r = 1;
 
-    if (d && d->sb->ops->revalidate)
+    if (d && d->sb->ops->revalidate && !d->nmounts)
         r = d->sb->ops->revalidate(t, d);
     if (d && r > 0)
         return d;

@@ -128,7 +128,7 @@ static void spread_locked(void)
     unsigned old = nbuckets;
 
     assert_locked(&vfs.dcache_lock);
-    nbuckets *= 4;
+    nbuckets *= 2;
     for (unsigned n = 0; n < old; n++) {
         struct inode *i = table[n];
 
@@ -177,6 +177,14 @@ struct inode *inode_enter(struct inode *i)
         return i;
     inode_put(i);
     return o;
+}
+
+void inode_leave(struct inode *i)
+{
+    LOCK_SCOPE(&vfs.dcache_lock);
+
+    if (i->hashed)
+        unhash_locked(i);
 }
 
 /* The last reference of an inode in the table goes under the table's lock, or one could be found. */

@@ -247,6 +247,8 @@ struct dentry *vfs_lookup(struct task *t, struct dentry *parent, const char *nam
 struct inode *inode_find(struct super *sb, uint64_t ino); /* a reference or NULL */
 /* Enters i; where another of that number is there already: puts i and returns that one. */
 struct inode *inode_enter(struct inode *i);
+/* Its number is another one's from now on. */
+void inode_leave(struct inode *i);
 struct super *super_ref(struct super *sb);
 
 /* ---- walking ---- */

@@ -77,6 +77,13 @@ EOF
     names visible_etc
     cat <<'EOF'
 
+## What the host changes meanwhile
+
+System trees (of which only what any user may read is shown) are taken not to change while a program
+runs. Of all others, what the host makes, removes, replaces or writes is seen a tenth of a second
+later at the latest; reads and maps of open files at once. A name that the program has changed itself
+stays as the program left it.
+
 ## Interpreters that live in a home
 
 A directory of the caller's PATH is recognised by what lies beside it, and that tree is shown:

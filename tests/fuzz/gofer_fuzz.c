@@ -114,6 +114,12 @@ size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
                               .node = 1,
                               .len = (uint32_t)strlen(path),
                               .arg = 64 };
+    static const char more[] = "\0f\0none\0e";
+
+    if (req.op == GW_FILES) { /* siblings behind the path */
+        req.arg = req.len;
+        req.len += (uint32_t)sizeof(more) - 1;
+    }
     size_t n = sizeof(req) + req.len;
 
     if (cap < n + 2)
@@ -121,6 +127,8 @@ size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
     buf[0] = (uint8_t)n;
     buf[1] = (uint8_t)(n >> 8);
     memcpy(buf + 2, &req, sizeof(req));
-    memcpy(buf + 2 + sizeof(req), path, req.len);
+    memcpy(buf + 2 + sizeof(req), path, strlen(path));
+    if (req.op == GW_FILES)
+        memcpy(buf + 2 + sizeof(req) + strlen(path), more, sizeof(more) - 1);
     return n + 2;
 }

@@ -437,8 +437,8 @@ static void mapped_over(void)
         for (int64_t d = -0x80000000ll; d <= 0x80000000ll; d += 0x100000) {
             uintptr_t at = text + (uintptr_t)d;
 
-            if ((d < 0 && at > text) || (d > -0x4000000 && d < 0x8000000) || at > 0x7ff000000000 ||
-                at < 0x10000)
+            if ((d < 0 && at > text) || (d > -0x4000000 && d < 0x8000000) || at < 0x10000 ||
+                at > 0x7ff000000000 || (at > heap - 0x4000000 && at < heap + 0x4000000))
                 continue;
             if (d % 0x200000)
                 (void)munmap((void *)at, 0x100000);

@@ -192,6 +192,38 @@ static void cwd(void)
     CHECK_ERR(fchdir(99), EBADF);
 }
 
+#define MANY 36000 /* more than any table of ours has buckets, or had */
+#define MANY_FILES 18000
+
+/* Names beyond what tables begin with: each still leads where it should. */
+static void many(void)
+{
+    char name[32];
+    struct stat st;
+    ino_t ino;
+
+    CHECK_EQ(mkdir("many", 0755), 0);
+    put_text("many/n0", "x");
+    CHECK_EQ(stat("many/n0", &st), 0);
+    ino = st.st_ino;
+    for (int i = 1; i < MANY; i++) {
+        snprintf(name, sizeof name, "many/n%d", i);
+        if (i < MANY_FILES)
+            close(open(name, O_CREAT | O_WRONLY, 0644));
+        else
+            CHECK_EQ(link("many/n0", name), 0);
+    }
+    for (int i = 1; i < MANY; i++) {
+        snprintf(name, sizeof name, "many/n%d", i);
+        if (stat(name, &st) < 0 || (st.st_ino == ino) != (i >= MANY_FILES))
+            CHECK_EQ(i, -1);
+        if (unlink(name) < 0)
+            CHECK_EQ(i, -1);
+    }
+    CHECK_EQ(stat("many/n0", &st), 0);
+    CHECK_EQ(st.st_nlink, 1);
+}
+
 int main(void)
 {
     scratch_begin();
@@ -201,6 +233,7 @@ int main(void)
     RUN(forty);
     RUN(fences);
     RUN(cwd);
+    RUN(many);
     scratch_end();
     DONE();
 }

@@ -78,9 +78,8 @@ void ghandle_drop_locked(struct gofer_fs *fs, struct gname *n)
         detach_locked(fs, n->handle);
 }
 
-void ghandle_put(struct gofer_fs *fs, struct ghandle *h)
+static void put_locked(struct gofer_fs *fs, struct ghandle *h)
 {
-    LOCK_SCOPE(&fs->lock);
     if (--h->users)
         return;
     if (!h->name) {
@@ -92,6 +91,12 @@ void ghandle_put(struct gofer_fs *fs, struct ghandle *h)
     fs->idle_bytes += h->file.nfirst;
     while (fs->nidle > IDLE_MAX || fs->idle_bytes > IDLE_BYTES)
         detach_locked(fs, list_first(&fs->idle, struct ghandle, idle_link));
+}
+
+void ghandle_put(struct gofer_fs *fs, struct ghandle *h)
+{
+    LOCK_SCOPE(&fs->lock);
+    put_locked(fs, h);
 }
 
 /* Is what h has open the file that n was told to be, last time it was asked for? */
@@ -111,6 +116,8 @@ static struct ghandle *use_locked(struct gofer_fs *fs, struct gname *n)
 
     if (!h || !gname_fresh_locked(fs, n) || !same_file_locked(fs, h, n))
         return NULL;
+    if (h->ahead && !ghandle_use_ahead_locked(fs, h))
+        return NULL;
     if (!h->users++)
         idle_del_locked(fs, h);
     return h;
@@ -123,6 +130,11 @@ static int open_trip(struct gofer_fs *fs, struct gname *n, struct ghandle **ret)
     size_t cap = HEAD;
     int r = h && addr ? 0 : -ENOMEM;
 
+    if (r == 0 && ghandle_read_ahead(fs, n, addr, ret)) {
+        kfree(addr);
+        kfree(h);
+        return 0;
+    }
     if (r == 0) {
         lock(&fs->lock);
         r = gname_addr_locked(fs, n, NULL, addr);
@@ -153,11 +165,9 @@ static int open_trip(struct gofer_fs *fs, struct gname *n, struct ghandle **ret)
     return 0;
 }
 
-void ghandle_give(struct gofer_fs *fs, struct gname *n, const struct gofer_file *file,
-                  const void *first)
+struct ghandle *ghandle_new(const struct gofer_file *file, const void *first)
 {
     struct ghandle *h = kzalloc(sizeof *h);
-    bool kept = false;
 
     if (h)
         h->first = kmemdup(first, file->nfirst + !file->nfirst);
@@ -165,26 +175,26 @@ void ghandle_give(struct gofer_fs *fs, struct gname *n, const struct gofer_file 
         struct gofer_file f = *file;
         gofer_file_close(&f);
         kfree(h);
-        return;
+        return NULL;
     }
     h->file = *file;
     atomic_init(&h->map_fd, -1);
     list_init(&h->idle_link);
     h->stamp = ktime_now();
     h->users = 1;
-    lock(&fs->lock);
-    if (n->handle && !same_file_locked(fs, n->handle, n))
+    return h;
+}
+
+void ghandle_keep_locked(struct gofer_fs *fs, struct gname *n, struct ghandle *h)
+{
+    assert_locked(&fs->lock);
+    if (n && n->handle && !same_file_locked(fs, n->handle, n))
         ghandle_drop_locked(fs, n);
-    if (!n->handle) {
+    if (n && !n->handle) {
         h->name = n;
         n->handle = h;
-        kept = true;
     }
-    unlock(&fs->lock);
-    if (kept)
-        ghandle_put(fs, h);
-    else
-        handle_free(h);
+    put_locked(fs, h);
 }
 
 int ghandle_get(struct gofer_fs *fs, struct gname *n, struct ghandle **ret)

@@ -3,9 +3,10 @@
  * Inodes of the gofer file system: look-ups, attributes, links.
  *
  * A look-up that the known names cannot answer costs a trip; it asks for the whole rest of the path
- * that is being walked. When a directory has cost several, its names are listed whole: a listing is
- * about as dear as one trip and 2 us for each entry with attributes (a fifth of that without), so it
- * pays when as much has been spent on single ones.
+ * that is being walked. When a directory has cost some, its names are listed whole, with attributes:
+ * that is as dear as one trip and 0.5 to 1 us for each entry, so it pays when as much has been spent
+ * on single ones. How many entries there are is not known before: the gofer is told how many would
+ * pay, and lists nothing where there are more.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,12 +17,19 @@
 #include "sentry/kernel/timer.h"
 #include "sentry/vfs/dcache.h"
 
-#define TRIPS_BEFORE_LIST 3
-#define ENTRIES_A_TRIP 16 /* so many entries are listed in the time of a trip */
+#define TRIPS_BEFORE_LIST 2
+#define ENTRIES_A_TRIP 32 /* so many entries are listed in the time of a trip or two */
+#define IN_ORDER 8        /* times as many where names are taken in the order of a listing */
 
 bool gname_fresh_locked(const struct gofer_fs *fs, const struct gname *n)
 {
     return n->attr && (fs->stable || ktime_now() - n->stamp < FRESH_FOR);
+}
+
+/* Was it told, not too long ago, that n is not there? */
+static bool absent_locked(const struct gofer_fs *fs, const struct gname *n)
+{
+    return n->gone && n->stamp && (fs->stable || ktime_now() - n->stamp < FRESH_FOR);
 }
 
 /* Copies what is known into the inode. */
@@ -43,28 +51,75 @@ static void fill_locked(struct gofer_fs *fs, struct gname *n, struct inode *i)
     i->btime = (struct timespec){ a->btime_s, a->btime_ns };
 }
 
+/*
+ * For how many entries a listing of dir with attributes pays by now; 0: not yet. n, if it is known,
+ * is the name that a trip is about to be made for.
+ */
+static unsigned list_max_locked(struct gname *dir, const struct gname *n)
+{
+    struct gdir *d = dir->dir;
+    unsigned max;
+
+    if (!d)
+        d = dir->dir = kzalloc(sizeof *d);
+    if (!d)
+        return 0;
+    max = ++d->lookups * ENTRIES_A_TRIP;
+    if (n && d->complete && n->index == d->last + 1)
+        max *= IN_ORDER;
+    d->last = n ? n->index : UINT32_MAX;
+    if (d->lookups < MAX(d->list_at, TRIPS_BEFORE_LIST) || (d->complete && d->n > max))
+        return 0;
+    return max;
+}
+
+/* Lists dir with attributes. False: it is too large for that to pay, or cannot be listed. */
+static bool list_all(struct gofer_fs *fs, struct gname *dir, unsigned max)
+{
+    int r = max ? gofer_fill_dir(fs, dir, /* attrs= */ true, max) : -E2BIG;
+
+    if (r == 0 || !max)
+        return r == 0;
+    LOCK_SCOPE(&fs->lock);
+    if (dir->dir)
+        dir->dir->list_at = dir->dir->lookups * 2;
+    return false;
+}
+
+/* Asked for by its name, not by its node: another directory may have the name by now. */
 int gofer_refresh(struct gofer_fs *fs, struct gname *n)
 {
     struct gaddr addr;
     struct gofer_attr attr;
+    uint32_t type = n->mode & S_IFMT;
     int r = 0;
 
     lock(&fs->lock);
-    bool fresh = gname_fresh_locked(fs, n);
+    bool fresh = n->gone ? absent_locked(fs, n) : gname_fresh_locked(fs, n);
+    unsigned max = fresh || !n->parent ? 0 : list_max_locked(n->parent, n);
+    unlock(&fs->lock);
+    if (fresh)
+        return n->gone ? -ENOENT : 0;
+    bool listed = list_all(fs, n->parent, max);
+    lock(&fs->lock);
+    fresh = listed && !n->gone && gname_fresh_locked(fs, n) && (n->mode & S_IFMT) == type;
     if (!fresh)
-        r = gname_addr_locked(fs, n, NULL, &addr);
+        r = gname_addr_locked(fs, n->parent ? n->parent : n, n->parent ? n->name : NULL, &addr);
     unlock(&fs->lock);
     if (fresh || r < 0)
         return r;
     gofer_trip_begin();
     r = gofer_getattr(fs->g, addr.node, addr.path, &attr);
     gofer_trip_end();
+    LOCK_SCOPE(&fs->lock);
+    if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP) { /* or what leads to it is gone */
+        n->gone = true;
+        n->stamp = ktime_now();
+        return -ENOENT;
+    }
     if (r < 0)
         return r;
-    LOCK_SCOPE(&fs->lock);
-    if (n->attr && ((attr.mode ^ n->mode) & S_IFMT))
-        return -ESTALE; /* the host put something else there */
-    gname_attr_locked(fs, n, &attr);
+    gname_told_locked(fs, n, &attr);
     return n->attr ? 0 : -ENOMEM;
 }
 
@@ -135,17 +190,6 @@ static bool complete_locked(struct gofer_fs *fs, const struct gname *dir)
     return d && d->complete && (fs->stable || ktime_now() - d->stamp < FRESH_FOR);
 }
 
-/* Is a listing worth while for dir, by now? Counts a trip. */
-static bool list_now_locked(struct gname *dir)
-{
-    struct gdir *d = dir->dir;
-    uint64_t entries = d && d->complete ? d->n : dir->attr ? dir->attr->size / 32 : 0;
-
-    if (!d)
-        d = dir->dir = kzalloc(sizeof *d);
-    return d && ++d->lookups > TRIPS_BEFORE_LIST + entries / ENTRIES_A_TRIP;
-}
-
 /* dir has no such name. NULL: no memory. */
 static struct gname *note_absent_locked(struct gofer_fs *fs, struct gname *dir, const char *name,
                                         size_t len)
@@ -162,12 +206,6 @@ static struct gname *note_absent_locked(struct gofer_fs *fs, struct gname *dir, 
     n->gone = true;
     n->stamp = ktime_now();
     return n;
-}
-
-/* Was it told, not too long ago, that n is not there? */
-static bool absent_locked(const struct gofer_fs *fs, const struct gname *n)
-{
-    return n->gone && n->stamp && (fs->stable || ktime_now() - n->stamp < FRESH_FOR);
 }
 
 /* Notes what a walk from dir reached. The last may be a link with its target. */
@@ -277,9 +315,11 @@ static int walk_trip(struct gofer_fs *fs, struct gname *dir, const char *name, s
     } else if (r == 0) {
         r = -ENOENT;
     }
-    if (end.opened && r == 0)
-        ghandle_give(fs, last, &end.file, first);
-    else if (end.opened)
+    struct ghandle *h = end.opened && r == 0 ? ghandle_new(&end.file, first) : NULL;
+    if (h) {
+        LOCK_SCOPE(&fs->lock);
+        ghandle_keep_locked(fs, last, h);
+    } else if (end.opened && r < 0)
         gofer_file_close(&end.file);
     kfree(addr);
     return r;
@@ -298,19 +338,20 @@ static int gofer_lookup(struct task *t, struct inode *dir, const char *name, siz
     bool complete = complete_locked(fs, d);
     bool known = n && !n->gone && (n->attr || complete);
     bool ask = !known && !(complete && (!n || n->gone)) && !(n && absent_locked(fs, n));
-    /* A name without attributes costs a trip too. */
-    bool list = (ask || (known && !n->attr)) && list_now_locked(d);
+    /* A trip that opens as well is made after a listing too. */
+    bool opens = vfs_walk_opens && !(vfs_walk_rest && *vfs_walk_rest);
+    unsigned max = ask && (!opens || (d->dir && d->dir->misses)) ? list_max_locked(d, n) : 0;
     unlock(&fs->lock);
     if (!ask && !known)
         return -ENOENT;
-    if (list)
-        r = gofer_fill_dir(fs, d, /* attrs= */ true);
-    if (r == 0 && ask && !list)
+    if (ask && !list_all(fs, d, max))
         r = walk_trip(fs, d, name, len);
     if (r == -ENOENT && ask) { /* a miss is a sign of probing: more will come */
         lock(&fs->lock);
-        if (d->dir)
+        if (d->dir) {
             d->dir->lookups += 2;
+            d->dir->misses++;
+        }
         unlock(&fs->lock);
     }
     if (r < 0)
@@ -328,12 +369,12 @@ static int gofer_getattr_op(struct task *t, struct inode *i, struct kstat *ret)
 
     (void)t;
     int r = gofer_refresh(fs, n);
-    if (r < 0)
+    if (r < 0 && r != -ENOENT)
         return r;
     lock(&i->lock);
     lock(&fs->lock);
-    if (n->attr)
-        fill_locked(fs, n, i);
+    if (r == 0 && n->attr && n->inode == i)
+        fill_locked(fs, n, i); /* else it has lost its name, and keeps what was known last */
     unlock(&fs->lock);
     unlock(&i->lock);
     inode_fill_stat(i, ret);

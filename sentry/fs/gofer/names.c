@@ -123,26 +123,43 @@ static void replaced_locked(struct gofer_fs *fs, struct gname *n)
     }
 }
 
+/* Numbers are used again: the time of birth, where the host keeps one, tells one from the next. */
+static bool same_object_locked(struct gofer_fs *fs, const struct gname *n,
+                               const struct gofer_attr *a)
+{
+    if (n->gone || n->ino != gname_ino_locked(fs, a) || ((n->mode ^ a->mode) & S_IFMT))
+        return false;
+    return !n->attr || (n->attr->btime_s == a->btime_s && n->attr->btime_ns == a->btime_ns);
+}
+
+void gname_told_locked(struct gofer_fs *fs, struct gname *n, const struct gofer_attr *a)
+{
+    if (!same_object_locked(fs, n, a))
+        replaced_locked(fs, n);
+    n->gone = false;
+    gname_attr_locked(fs, n, a);
+}
+
 struct gname *gname_note_locked(struct gofer_fs *fs, struct gname *dir, const char *name,
                                 size_t len, const struct gofer_node_reply *r, bool has_attr)
 {
     struct gname *n = gname_find_locked(fs, dir, name, len);
-    uint64_t ino = gname_ino_locked(fs, &r->attr);
 
-    if (n && (n->ino != ino || ((n->mode ^ r->attr.mode) & S_IFMT)) && has_attr)
-        replaced_locked(fs, n);
     if (!n)
         n = add_locked(fs, dir, name, len);
     if (!n)
         return NULL;
-    n->gone = false;
     if (has_attr) {
-        gname_attr_locked(fs, n, &r->attr);
+        gname_told_locked(fs, n, &r->attr);
     } else if (!n->attr) {
-        n->ino =
-            ino; /* of the directory's entry: good for readdir, not for stat of a mount point */
+        /* of the directory's entry: good for readdir, not for stat of a mount point */
+        n->ino = gname_ino_locked(fs, &r->attr);
         n->mode = r->attr.mode;
+    } else if (n->gone || n->ino != gname_ino_locked(fs, &r->attr)) {
+        n->stamp = 0; /* whether it is the same one is to be asked */
     }
+    if (!has_attr)
+        n->gone = false;
     if (r->node && n->node)
         gofer_forget(fs->g, r->node);
     else if (r->node)

@@ -19,6 +19,15 @@
 
 #define GNAMES_MAX 50000 /* beyond, what nothing needs is freed when an inode goes */
 
+/* Which files of a directory are read, as far as it costs trips: ahead.c. */
+struct gahead {
+    uint32_t place, name; /* + 1, of the last in the listing's order, and in that of the names */
+    uint8_t by_place, by_name; /* so many followed each other in that order */
+    uint8_t window;            /* files brought beside one that is asked for */
+    uint8_t given, used;       /* the last time: so many came, and so many were asked for since */
+    uint8_t pause;             /* trips without, since it did not pay */
+};
+
 struct gdir {
     struct gname **kids; /* in the order they were heard of; NULL: pruned; positions of readdir */
     uint32_t n, cap;
@@ -26,7 +35,11 @@ struct gdir {
     uint32_t hcap;
     bool complete;
     ktime_t stamp;    /* when it was listed */
-    unsigned lookups; /* trips for single names; many of them make a listing worth while */
+    unsigned lookups; /* trips for single names; some of them make a listing worth while */
+    unsigned misses;  /* of them, for names that were not there */
+    unsigned list_at; /* not before so many, since there are many entries */
+    struct gahead ahead;
+    uint32_t last; /* the place of the name that the last was made for */
 };
 
 struct gname {
@@ -60,6 +73,7 @@ struct gofer_fs {
     struct list idle; /* handles nobody uses, oldest first */
     unsigned nidle;
     size_t idle_bytes;
+    unsigned ahead; /* the window that paid last, in any directory */
 };
 
 /* Where on the host: a node and a path beneath it. */
@@ -79,6 +93,8 @@ struct gname *gname_find_locked(struct gofer_fs *fs, struct gname *dir, const ch
 struct gname *gname_note_locked(struct gofer_fs *fs, struct gname *dir, const char *name,
                                 size_t len, const struct gofer_node_reply *r, bool has_attr);
 void gname_attr_locked(struct gofer_fs *fs, struct gname *n, const struct gofer_attr *a);
+/* The host says so of the name now: when it is another object, what was known of it is dropped. */
+void gname_told_locked(struct gofer_fs *fs, struct gname *n, const struct gofer_attr *a);
 /* 0, or -ENAMETOOLONG. extra (may be NULL) is added behind. */
 int gname_addr_locked(struct gofer_fs *fs, const struct gname *n, const char *extra,
                       struct gaddr *ret);

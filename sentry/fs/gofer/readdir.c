@@ -31,6 +31,11 @@ static int fill_one(void *arg, const struct gofer_dirent *e)
         return -ENOMEM;
     if (n->index < f->nseen)
         f->seen[n->index] = true;
+    if (e->linklen && S_ISLNK(n->mode) && !n->target) {
+        n->target = kzalloc(e->linklen + 1);
+        if (n->target)
+            memcpy(n->target, e->link, e->linklen);
+    }
     return 0;
 }
 
@@ -44,7 +49,7 @@ static void forget_unseen_locked(struct fill *f)
         }
 }
 
-int gofer_fill_dir(struct gofer_fs *fs, struct gname *dir, bool attrs)
+int gofer_fill_dir(struct gofer_fs *fs, struct gname *dir, bool attrs, unsigned max)
 {
     struct gaddr *addr = kzalloc(sizeof *addr);
     struct fill f = { .fs = fs, .dir = dir };
@@ -65,7 +70,7 @@ int gofer_fill_dir(struct gofer_fs *fs, struct gname *dir, bool attrs)
         r = -ENOMEM;
     if (r == 0) {
         gofer_trip_begin();
-        r = gofer_list(fs->g, addr->node, addr->path, attrs, fill_one, &f);
+        r = gofer_list(fs->g, addr->node, addr->path, attrs, max, fill_one, &f);
         gofer_trip_end();
     }
     if (r == 0) {
@@ -73,7 +78,7 @@ int gofer_fill_dir(struct gofer_fs *fs, struct gname *dir, bool attrs)
         forget_unseen_locked(&f);
         dir->dir->complete = true;
         dir->dir->stamp = ktime_now();
-        dir->dir->lookups = 0;
+        dir->dir->lookups = dir->dir->misses = 0;
     }
     kfree(f.seen);
     kfree(addr);
@@ -104,7 +109,7 @@ static int gofer_readdir(struct task *t, struct file *f, struct dirent_sink *s)
     bool known = dir->dir && dir->dir->complete && (fs->stable || f->pos > 2);
     unlock(&fs->lock);
     if (!known)
-        r = gofer_fill_dir(fs, dir, /* attrs= */ false);
+        r = gofer_fill_dir(fs, dir, /* attrs= */ false, 0);
     if (r < 0)
         return r;
     if (f->pos == 0) {

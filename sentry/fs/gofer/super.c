@@ -75,13 +75,25 @@ static void gofer_put_super(struct super *sb)
     kfree(fs);
 }
 
-/* Missing names are looked up again where the host may have made them since. */
+/*
+ * Where the host may have changed names since: missing ones are looked up again, of others it is asked
+ * whether they are what they were, at most once in FRESH_FOR each.
+ */
 static int gofer_revalidate(struct task *t, struct dentry *d)
 {
     struct gofer_fs *fs = d->sb->priv;
+    struct inode *i = dentry_inode(d);
 
     (void)t;
-    return fs->stable || dentry_inode(d);
+    if (fs->stable || !i)
+        return fs->stable;
+    if (!gname_of(i)->parent)
+        return 1;
+    int r = gofer_refresh(fs, gname_of(i));
+    if (r < 0)
+        return r == -ENOENT ? 0 : r;
+    LOCK_SCOPE(&fs->lock);
+    return gname_of(i)->inode == i;
 }
 
 static const struct super_ops gofer_super_ops = {

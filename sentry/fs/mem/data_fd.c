@@ -223,7 +223,7 @@ static int reopen_readonly(int fd)
         r = openat(kernel.proc_fd, path, O_RDONLY | O_CLOEXEC);
     } else {
         snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-        r = open(path, O_RDONLY | O_CLOEXEC);
+        r = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC); /* the fence knows no open(2) */
     }
     return r < 0 ? -errno : r;
 }

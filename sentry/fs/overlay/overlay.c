@@ -75,21 +75,36 @@ int overlay_shows(struct task *t, struct inode *dir, const char *name, size_t le
     return r;
 }
 
+/*
+ * Does i, which has the number of low, show another object? That one is gone then, and its number in
+ * use again. Other names of the same object are no reason: they are still there.
+ */
+static bool shows_another(struct task *t, const struct inode *i, const struct dentry *low)
+{
+    struct dentry *had = mem_node(i)->lower;
+    const struct super_ops *ops = low->sb->ops;
+
+    if ((i->mode ^ dentry_inode(low)->mode) & S_IFMT)
+        return true;
+    return had && had != low && ops->revalidate && ops->revalidate(t, had) == 0;
+}
+
 /* The inode that shows low; takes over low. */
 static int wrap(struct task *t, struct super *sb, struct inode *dir, struct dentry *low,
                 struct inode **ret)
 {
     struct inode *li = dentry_inode(low), *i = inode_find(sb, li->ino);
-    bool reused = i && ((i->mode ^ li->mode) & S_IFMT);
     int r;
 
-    if (i && !reused) {
+    if (i && !shows_another(t, i, low)) {
         dentry_put(low);
         *ret = i;
         return 0;
     }
-    if (i)
-        inode_put(i); /* the number was used again below: it has to do without the table */
+    if (i) {
+        inode_leave(i);
+        inode_put(i);
+    }
     r = mem_inode_wrap(sb, low, li->ino, li->mode, &i);
     if (r < 0)
         return r;
@@ -100,7 +115,7 @@ static int wrap(struct task *t, struct super *sb, struct inode *dir, struct dent
         inode_put(i);
         return r;
     }
-    *ret = reused ? i : inode_enter(i);
+    *ret = inode_enter(i);
     return 0;
 }
 

@@ -201,7 +201,7 @@ START_TEST(a_descriptor_to_map_is_read_only)
 END_TEST
 
 struct seen {
-    unsigned n, attrs;
+    unsigned n, attrs, links;
     bool name[3000];
 };
 
@@ -215,6 +215,12 @@ static int count(void *arg, const struct gofer_dirent *e)
     name[e->namelen] = 0;
     s->n++;
     s->attrs += e->has_attr;
+    if (e->linklen) {
+        s->links++;
+        ck_assert_str_eq(name, "link");
+        ck_assert_uint_eq(e->linklen, 3);
+        ck_assert_int_eq(memcmp(e->link, "a/b", 3), 0);
+    }
     ck_assert_uint_eq(e->entry.node, 0);
     if (sscanf(name, "a-file-with-a-rather-long-name-%u", &k) == 1 && k < 3000) {
         ck_assert_msg(!s->name[k], "%s twice, entry %u", name, s->n);
@@ -246,18 +252,31 @@ START_TEST(lists_a_large_directory_whole)
     }
     for (int attrs = 0; attrs < 2; attrs++) {
         memset(&s, 0, sizeof(s));
-        ck_assert_int_eq(gofer_list(fx, fx_root(), "many", attrs, count, &s), 0);
+        ck_assert_int_eq(gofer_list(fx, fx_root(), "many", attrs, 0, count, &s), 0);
         ck_assert_uint_eq(s.n, 3000);
         ck_assert(attrs ? s.attrs == 3000 : s.attrs == 0);
     }
-    ck_assert_int_eq(gofer_list(fx, fx_root(), "many", true, stop_at_5, &n), 77);
+    ck_assert_int_eq(gofer_list(fx, fx_root(), "many", true, 0, stop_at_5, &n), 77);
     ck_assert_uint_eq(n, 5);
     ck_assert_int_eq(gofer_getattr(fx, fx_root(), "", &a), 0); /* the channel is still in step */
-    ck_assert_int_eq(gofer_list(fx, fx_root(), "big", false, count, &s), -ENOTDIR);
-    ck_assert_int_eq(gofer_list(fx, fx_root(), "none", false, count, &s), -ENOENT);
+    ck_assert_int_eq(gofer_list(fx, fx_root(), "big", false, 0, count, &s), -ENOTDIR);
+    ck_assert_int_eq(gofer_list(fx, fx_root(), "none", false, 0, count, &s), -ENOENT);
     memset(&s, 0, sizeof(s));
-    ck_assert_int_eq(gofer_list(fx, fx_root(), "", true, count, &s), 0);
+    ck_assert_int_eq(gofer_list(fx, fx_root(), "", true, 0, count, &s), 0);
     ck_assert_uint_eq(s.n, 6);
+}
+END_TEST
+
+START_TEST(a_listing_has_a_bound_and_tells_links)
+{
+    struct seen s = { .n = 0 };
+
+    ck_assert_int_eq(gofer_list(fx, fx_root(), "", true, 5, count, &s), 0);
+    ck_assert_uint_eq(s.n, 5);
+    ck_assert_int_eq(s.links, 1);
+    memset(&s, 0, sizeof(s));
+    ck_assert_int_eq(gofer_list(fx, fx_root(), "", true, 4, count, &s), -E2BIG);
+    ck_assert_uint_eq(s.n, 0);
 }
 END_TEST
 
@@ -399,6 +418,7 @@ int main(void)
     tcase_add_test(c, opens_read);
     tcase_add_test(c, a_descriptor_to_map_is_read_only);
     tcase_add_test(c, lists_a_large_directory_whole);
+    tcase_add_test(c, a_listing_has_a_bound_and_tells_links);
     tcase_add_test(c, forgotten_nodes_are_stale);
     tcase_add_test(c, xattrs_and_statfs);
     tcase_add_test(c, many_threads);

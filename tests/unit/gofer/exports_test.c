@@ -70,7 +70,7 @@ static bool lists(uint64_t node, const char *path, const char *name)
 {
     char names[4096] = ",", want[300];
 
-    ck_assert_int_eq(gofer_list(fx, node, path, false, collect, names), 0);
+    ck_assert_int_eq(gofer_list(fx, node, path, false, 0, collect, names), 0);
     snprintf(want, sizeof(want), ",%s,", name);
     return strstr(names, want);
 }
@@ -132,7 +132,7 @@ START_TEST(a_single_file)
         ck_assert_int_ge(fd, 0);
         close(fd);
         ck_assert_int_eq(gofer_getattr(fx, r.node, "x", &a), -ENOTDIR);
-        ck_assert_int_eq(gofer_list(fx, r.node, "", false, collect, buf), -ENOTDIR);
+        ck_assert_int_eq(gofer_list(fx, r.node, "", false, 0, collect, buf), -ENOTDIR);
     }
     ck_assert_int_eq(gofer_root(fx, 4, &r, NULL), -ENOENT);
 }

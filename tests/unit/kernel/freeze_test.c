@@ -7,6 +7,7 @@
 
 #include <check.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -37,8 +38,9 @@ static const unsigned char waits[] = { 0xb8, 35,   0,    0,    0, 0xbf, 0x80, 0,
                                        0x31, 0xf6, 0x0f, 0x05, /* nanosleep({0, 20000}, NULL) */
                                        0x48, 0xff, 0x04, 0x25, 0, 0,    0x60, 0, 0xeb, 0xe8 };
 
-static struct task *guests[GUESTS];
-static struct as_op ops[GUESTS][2];
+static struct task *guests[GUESTS + 1]; /* the last: in one test only */
+static struct as_op ops[GUESTS + 1][2];
+static struct task *init;
 
 static int image(const void *code, size_t n)
 {
@@ -51,7 +53,7 @@ static int image(const void *code, size_t n)
 }
 
 /* The dispatcher takes the end of its first operations for the way back to guest code. */
-static void start(struct task *init, unsigned i, const void *code, size_t n)
+static void start(unsigned i, const void *code, size_t n)
 {
     struct task *t;
     struct aspace *as;
@@ -90,7 +92,6 @@ static void begin(void)
                                   .proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
                                   .without = SBX_WITHOUT_PIDNS,
                                   .max_workers = 16 };
-    struct task *init;
     kernel.platform = P;
     kernel.max_tasks = 100;
     kernel.proc_fd = -1;
@@ -105,11 +106,11 @@ static void begin(void)
     init->group->is_sentry = true;
     kernel.init = init->group;
     ck_assert_int_eq(task_publish(init), 0);
-    start(init, 0, computes, sizeof computes);
-    start(init, 1, calls, sizeof calls);
-    start(init, 2, asks, sizeof asks);
-    start(init, 3, waits, sizeof waits);
-    start(init, 4, waits, sizeof waits);
+    start(0, computes, sizeof computes);
+    start(1, calls, sizeof calls);
+    start(2, asks, sizeof asks);
+    start(3, waits, sizeof waits);
+    start(4, waits, sizeof waits);
 }
 
 static bool all_moved(const uint64_t from[GUESTS])
@@ -161,12 +162,40 @@ START_TEST(a_thousand_times)
 }
 END_TEST
 
+/* One that does not listen (a stopped stub plays it) is killed; the others are frozen and go on. */
+START_TEST(deaf_one_is_killed)
+{
+    uint64_t a[GUESTS] = { 0 }, b[GUESTS];
+    begin();
+    start(GUESTS, computes, sizeof computes);
+    struct task *deaf = task_ref(guests[GUESTS]);
+    wait_until_moved(a);
+    usleep(50000);
+    freeze_patience = 300000000;
+    pid_t pid = P->ctx_host_tid(deaf->ctx);
+    ck_assert_int_gt(pid, 1);
+    ck_assert_int_eq(kill(pid, SIGSTOP), 0);
+    usleep(1000);
+    ck_assert_int_eq(kernel_freeze(), 0);
+    ck_assert(deaf->dead);
+    counters(a);
+    usleep(2000);
+    counters(b);
+    for (int i = 0; i < GUESTS; i++)
+        ck_assert_uint_eq(a[i], b[i]);
+    kernel_thaw();
+    wait_until_moved(b);
+    task_put(deaf);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("freeze");
     TCase *t = tcase_create("freeze");
     tcase_set_timeout(t, 50);
     tcase_add_test(t, a_thousand_times);
+    tcase_add_test(t, deaf_one_is_killed);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
