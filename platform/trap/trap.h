@@ -193,7 +193,7 @@ extern struct trap {
     pthread_cond_t pool_cond, spare_cond;
     struct ctx *pool[8];
     unsigned npool, npending;
-    bool forks; /* the guest has forked, and may exec at any time */
+    bool forks;               /* the guest has forked, and may exec at any time */
     uint64_t pending[8];      /* nonces whose listener has not come yet */
     struct listener *promote; /* waits for a spare worker */
     unsigned nspare, nworkers;
