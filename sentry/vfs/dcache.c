@@ -354,12 +354,8 @@ struct dentry *dentry_cached(struct dentry *parent, const char *name, size_t len
     return d;
 }
 
-/*
- * Adds a child unless one is there. With check, the result of a look-up begun when parent had made
- * seq changes: NULL with *ret_stale when there were more since. Takes over inode.
- */
-static struct dentry *add(struct dentry *parent, const char *name, size_t len, struct inode *inode,
-                          const uint32_t *seq, bool *ret_stale)
+struct dentry *dentry_add_checked(struct dentry *parent, const char *name, size_t len,
+                                  struct inode *inode, const uint32_t *seq, bool *ret_stale)
 {
     struct dentry *d = dentry_new_unhashed(parent, name, len), *there;
 
@@ -391,7 +387,7 @@ static struct dentry *add(struct dentry *parent, const char *name, size_t len, s
 
 struct dentry *dentry_add(struct dentry *parent, const char *name, size_t len, struct inode *inode)
 {
-    return add(parent, name, len, inode, NULL, NULL);
+    return dentry_add_checked(parent, name, len, inode, NULL, NULL);
 }
 
 void dentry_drop(struct dentry *d)
@@ -461,52 +457,4 @@ int dentry_move(struct dentry *d, struct dentry *nd, bool exchange)
         rename_locked(nd, dp, dname, dlen);
     unlock(&vfs.dcache_lock);
     return 0;
-}
-
-static struct dentry *lookup_slow(struct task *t, struct dentry *parent, const char *name,
-                                  size_t len)
-{
-    struct inode *dir = dentry_inode(parent), *found;
-    struct dentry *d;
-    bool stale;
-
-    do {
-        uint32_t seq = atomic_load(&dir->changes);
-        int r = dir->ops->lookup ? dir->ops->lookup(t, dir, name, len, &found) : -ENOTDIR;
-
-        if (r == -ENOENT)
-            found = NULL;
-        else if (r < 0)
-            return ERR_PTR(r);
-        if (!found && parent->sb->ops->no_negative_cache) {
-            d = dentry_new_unhashed(parent, name, len);
-            return d ? d : ERR_PTR(-ENOMEM);
-        }
-        d = add(parent, name, len, found, &seq, &stale);
-    } while (!d && stale);
-    return d ? d : ERR_PTR(-ENOMEM);
-}
-
-struct dentry *vfs_lookup(struct task *t, struct dentry *parent, const char *name, size_t len)
-{
-    struct dentry *d = dentry_cached(parent, name, len);
-    int r = 1;
-
-    if (d && d->sb->ops->revalidate && !d->nmounts)
-        r = d->sb->ops->revalidate(t, d);
-    if (d && r > 0)
-        return d;
-    if (d) {
-        if (r == 0) {
-            dentry_drop(d);
-            parent->complete = false;
-        }
-        dentry_put(d);
-        if (r < 0)
-            return ERR_PTR(r);
-    } else if (parent->complete) {
-        d = dentry_add(parent, name, len, NULL);
-        return d ? d : ERR_PTR(-ENOMEM);
-    }
-    return lookup_slow(t, parent, name, len);
 }

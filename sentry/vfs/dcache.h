@@ -11,6 +11,13 @@ void dcache_shrink_super(struct super *sb);
 /* A negative dentry that is not hashed (and so never found). */
 struct dentry *dentry_new_unhashed(struct dentry *parent, const char *name, size_t len);
 
+/*
+ * Adds a child unless one is there. With check, the result of a look-up begun when parent had made
+ * seq changes: NULL with *ret_stale when there were more since. Takes over inode.
+ */
+struct dentry *dentry_add_checked(struct dentry *parent, const char *name, size_t len,
+                                  struct inode *inode, const uint32_t *seq, bool *ret_stale);
+
 /* A dentry in no tree, for a walk that ends at an inode without a name (a pipe behind /proc/PID/fd).
  * Takes the inode's reference over. */
 struct dentry *dentry_new_anon(struct inode *inode);

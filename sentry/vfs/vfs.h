@@ -114,6 +114,11 @@ struct super_ops {
     void (*put_super)(struct super *sb);
     /* A cached dentry is about to be used: 1 still good, 0 look it up again. NULL: always good. */
     int (*revalidate)(struct task *t, struct dentry *d);
+    /*
+     * Would it say yes now, without waiting for anything? Optional; under vfs.dcache_lock. May say no
+     * at any time.
+     */
+    bool (*is_fresh)(const struct dentry *d);
     bool no_negative_cache; /* /proc and the like: nothing is cached */
 };
 

@@ -80,7 +80,8 @@ static int child(const struct cached *w, struct dentry **ret)
     if (!c)
         return -EAGAIN;
     sb = c->sb;
-    if (sb->ops->revalidate && sb->trust < (dentry_inode(c) ? TRUST_FOUND : TRUST_ALL))
+    if (sb->ops->revalidate && sb->trust < (dentry_inode(c) ? TRUST_FOUND : TRUST_ALL) &&
+        !(sb->ops->is_fresh && sb->ops->is_fresh(c)))
         return -EAGAIN;
     *ret = c;
     return dentry_inode(c) ? 0 : -ENOENT;
@@ -103,7 +104,7 @@ static void enter(struct cached *w, struct dentry *c)
 static int to_last(struct cached *w)
 {
     for (;;) {
-        struct dentry *c;
+        struct dentry *c = NULL;
         int r = next(w);
 
         if (r < 0 || !*w->s)

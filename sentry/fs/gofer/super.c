@@ -96,8 +96,21 @@ static int gofer_revalidate(struct task *t, struct dentry *d)
     return gname_of(i)->inode == i;
 }
 
+static bool gofer_is_fresh(const struct dentry *d)
+{
+    struct gofer_fs *fs = d->sb->priv;
+    struct inode *i = dentry_inode(d);
+    const struct gname *n = i ? gname_of(i) : NULL;
+
+    if (!n || !n->parent)
+        return n != NULL;
+    LOCK_SCOPE(&fs->lock);
+    return !n->gone && n->inode == i && gname_fresh_locked(fs, n);
+}
+
 static const struct super_ops gofer_super_ops = {
     .revalidate = gofer_revalidate,
+    .is_fresh = gofer_is_fresh,
     .statfs = gofer_statfs_op,
     .evict = gofer_evict,
     .put_super = gofer_put_super,
@@ -122,7 +135,7 @@ struct super *gofer_fs_new(unsigned export_id)
     fs->g = kernel.gofer;
     fs->sb = sb;
     fs->stable = stable;
-    fs->sb->trust = stable ? TRUST_ALL : TRUST_FOUND;
+    fs->sb->trust = stable ? TRUST_ALL : TRUST_NONE;
     lock_init(&fs->lock, LOCK_LEAF);
     list_init(&fs->idle);
     fs->root = gname_new_root(fs, &root);

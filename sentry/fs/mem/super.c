@@ -162,6 +162,19 @@ static int mem_revalidate(struct task *t, struct dentry *d)
     return lsb->ops->revalidate(t, mem_node(i)->lower);
 }
 
+static bool mem_is_fresh(const struct dentry *d)
+{
+    struct super *lsb = mem_super(d->sb)->lower;
+    struct inode *i = dentry_inode(d);
+    const struct dentry *low = i ? mem_node(i)->lower : NULL;
+
+    if (!i)
+        return false;
+    if (!low || mem_node(i)->changed)
+        return true;
+    return dentry_inode(low) && lsb->ops->is_fresh && lsb->ops->is_fresh(low);
+}
+
 static const struct super_ops tmpfs_super_ops = {
     .statfs = mem_statfs,
     .evict = mem_evict,
@@ -175,6 +188,7 @@ static const struct super_ops overlay_super_ops = {
     .put_super = mem_put_super,
     .shutdown = mem_shutdown,
     .revalidate = mem_revalidate,
+    .is_fresh = mem_is_fresh,
 };
 
 static int node_new(struct super *sb, uint32_t mode, uint64_t ino, struct inode **ret)
