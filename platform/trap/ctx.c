@@ -181,7 +181,6 @@ struct ctx *ctx_new_child(struct ctx *parent, unsigned flags)
         if (!as)
             return NULL;
         as->own_gs = parent->stub->as->own_gs;
-        atomic_store(&as->patches, patches_copy(atomic_load(&parent->stub->as->patches)));
     }
     if (flags & AS_CLONE_THREAD) {
         atomic_fetch_add(&s->refs, 1);

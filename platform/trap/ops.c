@@ -96,6 +96,8 @@ static void put_clone(struct ctx *c, struct as_op *op, struct block_op *b, struc
     if (trap.use_gs)
         kind |= BORN_OUR_GS;
 
+    if (!(flags & AS_CLONE_VM))
+        atomic_store(&child->stub->as->patches, patches_fork(c->stub->as));
     frame_clone(child, c);
     c->clone_child = child;
     c->clone_host = clone_flags_of(flags);
@@ -223,6 +225,8 @@ void ops_done(struct ctx *c)
         op->ret = __atomic_load_n(&b[c->op_slot[i]].ret, __ATOMIC_RELAXED);
         if (op->kind == AS_CLONE && op->ret > 0)
             op->ret = 0;
+        if (op->kind == AS_CLONE && !(op->a[0] & AS_CLONE_VM))
+            patches_forked(c->stub->as);
         if (op->kind == AS_RSEQ && op->ret == 0)
             note_rseq(c, op);
         if ((op->kind == AS_GET_FS || op->kind == AS_GET_GS) && op->ret == 0)

@@ -59,6 +59,7 @@ struct patches {
     struct area *area[AREAS];
     unsigned nareas;
     struct poke poke;
+    unsigned forks; /* under way: memory is not to change without what is known of it */
 };
 
 bool patch_write(struct aspace *as, gaddr_t at, const void *code, size_t n);

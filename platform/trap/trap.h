@@ -284,7 +284,8 @@ ssize_t ctx_write(struct ctx *c, gaddr_t to, const void *from, size_t n);
 
 /* patch.c */
 struct patches;
-struct patches *patches_copy(struct patches *p); /* for a forked child; NULL stays NULL */
+struct patches *patches_fork(struct aspace *as); /* for a child that is about to be forked, */
+void patches_forked(struct aspace *as);          /* and now it is */
 void patches_free(struct patches *p);
 bool patch_site(struct ctx *c);   /* c, held, has trapped; true: its event waits for patch_go_on */
 bool patch_go_on(struct ctx *c);  /* the internal operations are done; true: there are more */

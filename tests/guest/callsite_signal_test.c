@@ -166,8 +166,8 @@ static void stream(int flags)
     if (pid == 0) {
         close(p[0]);
         for (int i = 0; i < 100000; i++, c++) {
-            if (i % 40 == 0)
-                usleep(300);
+            if (i % 20 == 0)
+                usleep(2000);
             if (write(p[1], &c, 1) != 1)
                 _exit(i == 0);
         }

@@ -425,7 +425,7 @@ static void maps(void)
 /* Whatever has been put in the way: everything below the program is the program's to map. */
 static void mapped_over(void)
 {
-    uintptr_t text = (uintptr_t)eax_getppid & ~0xfffful;
+    uintptr_t text = (uintptr_t)eax_getppid & ~0xfffful, heap = (uintptr_t)sbrk(0);
     long ppid = getppid();
     int st = -1;
     long pid;
@@ -437,8 +437,8 @@ static void mapped_over(void)
         for (int64_t d = -0x80000000ll; d <= 0x80000000ll; d += 0x100000) {
             uintptr_t at = text + (uintptr_t)d;
 
-            if ((d < 0 && at > text) || (d > -0x4000000 && d < 0x8000000) || at > 0x7ff000000000 ||
-                at < 0x10000)
+            if ((d < 0 && at > text) || (d > -0x4000000 && d < 0x8000000) || at < 0x10000 ||
+                at > 0x7ff000000000 || (at > heap - 0x4000000 && at < heap + 0x4000000))
                 continue;
             if (d % 0x200000)
                 (void)munmap((void *)at, 0x100000);
