@@ -166,8 +166,8 @@ static void stream(int flags)
     if (pid == 0) {
         close(p[0]);
         for (int i = 0; i < 100000; i++, c++) {
-            if (i % 20 == 0)
-                usleep(2000);
+            if (i % 10 == 0)
+                usleep(20000);
             if (write(p[1], &c, 1) != 1)
                 _exit(i == 0);
         }
@@ -245,9 +245,10 @@ static void jumps(void)
     int p[2];
 
     CHECK_EQ(pipe(p), 0);
-    storm(jump, 0);
     if (sigsetjmp(back, 1))
         landed++;
+    else
+        storm(jump, 0);
     while (!enough() && !bad) {
         for (int i = 0; i < 10; i++) {
             bad += eax_getppid(0) != ppid;
@@ -331,7 +332,7 @@ static void leaves(void)
     CHECK_EQ(left, counted);
 }
 
-/* Handlers that call as well, one within the other. */
+/* Handlers that call as well, one within the other (each once: they may come faster than they end). */
 static volatile long wrong;
 static long my_pid, my_ppid;
 
@@ -346,7 +347,7 @@ static void call(int sig, siginfo_t *si, void *v)
 
 static void nested(void)
 {
-    struct sigaction sa = { .sa_sigaction = call, .sa_flags = SA_SIGINFO | SA_NODEFER };
+    struct sigaction sa = { .sa_sigaction = call, .sa_flags = SA_SIGINFO };
     struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
     struct itimerspec it = { { 0, 70000 }, { 0, 70000 } };
     timer_t tm;

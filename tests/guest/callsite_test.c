@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -402,6 +403,7 @@ static void stepped(void)
 /* Each mapping is one that this program can account for: its own, or named. */
 static void maps(void)
 {
+    unsigned long long vdso = getauxval(AT_SYSINFO_EHDR);
     char line[512];
     FILE *f = fopen("/proc/self/maps", "re");
     int strange = 0;
@@ -412,7 +414,10 @@ static void maps(void)
         unsigned long long a, b;
 
         CHECK(sscanf(line, "%llx-%llx %7s %*s %*s %*s %255s", &a, &b, perm, name) >= 3);
-        if (perm[2] == 'x' && !name[0] && a < 1ull << 47) { /* the host's own page is above */
+        if (perm[2] != 'x' || name[0] || a >= 1ull << 47)
+            continue;
+        if (a > vdso + 0x10000 ||
+            b + 0x10000 < vdso) { /* what the host has around it is the host's */
             strange++;
             printf("%s", line);
         }

@@ -109,8 +109,8 @@ struct guest {
     struct aspace *as;
     _Atomic unsigned calls, lights, ops, faults;
     _Atomic bool gone, born;
-    bool wild; /* calls are answered in all ways there are */
-    bool hold; /* the next call is kept */
+    _Atomic bool wild; /* calls are answered in all ways there are */
+    _Atomic bool hold; /* the next call is kept */
     _Atomic bool held;
     struct as_op op;
     unsigned seed;
