@@ -3,8 +3,8 @@
  * Path walks. One struct walk goes from component to component; a symbolic link in the middle is
  * walked by putting the rest of the path on a stack, one at the end by going on with its body.
  *
- * Short locks are taken for single steps only, so a walk sees each name as it is when it gets there,
- * as on Linux. Operations of file systems may make gofer trips; no lock is held then.
+ * Short locks are taken for single steps only, so a walk sees each name as it is when it gets there.
+ * Operations of file systems may make gofer trips; no lock is held then.
  *
  * openat2's RESOLVE_BENEATH and RESOLVE_IN_ROOT hold because '..' never goes above w->root and
  * absolute paths (of links too) start there; a rename at the same moment can move a directory out
@@ -491,11 +491,4 @@ int walk_user(struct task *t, int dfd, gaddr_t upath, unsigned flags, struct pat
     if (upath || !(flags & WALK_EMPTY))
         n = copy_in_str(t, path, upath, sizeof path);
     return n < 0 ? n : walk_path(t, dfd, path, flags, ret);
-}
-
-ssize_t vfs_readlink(struct task *t, struct inode *i, char *buf, size_t cap)
-{
-    if (!S_ISLNK(i->mode))
-        return -EINVAL;
-    return i->ops->readlink ? i->ops->readlink(t, i, buf, cap) : -EINVAL;
 }
