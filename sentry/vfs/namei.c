@@ -25,7 +25,7 @@
 
 #define MAX_LINKS 40
 
-_Thread_local const char *vfs_walk_rest;
+_Thread_local const char *vfs_walk_rest; /* behind the body of a link: what followed the link */
 _Thread_local bool vfs_walk_opens;
 
 struct rest {   /* of a path that led through a link */
@@ -191,7 +191,6 @@ static int lookup_child(struct walk *w, struct path *ret)
             return -EAGAIN;
         dentry_put(d);
     }
-    /* Behind the body of a link, what followed the link. */
     vfs_walk_rest = *w->s || !w->depth ? w->s : w->stack[w->depth - 1].at;
     d = vfs_lookup(w->t, w->cur.dentry, w->last, w->len);
     vfs_walk_rest = NULL;
