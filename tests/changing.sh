@@ -33,7 +33,7 @@ for line in sys.stdin:
     print("held", os.fstat(held.fileno()).st_size, held.read(), flush=True)
 EOP
 
-# The steps; between them the program looks.
+# The steps; after each the program looks, and is waited for. $1: its output.
 host() {
     step=0
     while [ "$step" -le 8 ]; do
@@ -49,22 +49,29 @@ host() {
         esac
         sleep 0.4
         echo "step $step"
-        sleep 0.2
         step=$((step + 1))
+        tries=0
+        while [ "$(grep -c '^held' "$1")" -lt "$step" ] && [ $tries -lt 300 ]; do
+            sleep 0.1
+            tries=$((tries + 1))
+        done
     done
 }
 
-# what RUN...: the program's output while the same is done to the same tree
+# look OUTPUT RUN...: what the program sees while the same is done to the same tree
 look() {
+    out=$top/$1
+    shift
     rm -rf tree && mkdir -p tree/sub tree/deep/er && cp look.py tree/
+    : >"$out"
     (
         cd tree && echo first >old && echo kept >sub/old && echo file >deep/er/file && ln -s old link
-        host | "$@" python3 look.py 2>&1
+        host "$out" | "$@" python3 look.py >"$out" 2>&1
     )
 }
 
-look env >native
-look "$sbx" run >inside
+look native env
+look inside "$sbx" run
 if ! diff native inside; then
     echo "FAILED: < natively, > inside"
     exit 1

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # ways.sh SBX GUESTS WAY: the ways in which a sandbox is started (docs/ARCHITECTURE.md, "Fallbacks").
-# WAY is user or root, then the host features switched off, joined by '-': user-userns-iouring.
+# WAY is user or root, then the host features switched off, joined by '-': user-userns-iouring. Or
+# `container` is among them: then it all happens behind the filter of tests/container.py.
 # GUESTS is the folder of the guest tests.
 set -u
 sbx=$(realpath "$1") guests=$(realpath "$2") way=$3
@@ -10,7 +11,15 @@ top=$(mktemp -d)
 trap 'rm -rf "$top"' EXIT
 chmod 755 "$top"
 who=${way%%-*}
-without=$(printf '%s' "${way#"$who"}" | sed 's/^-//; s/-/,/g')
+without=$(printf '%s' "${way#"$who"}" | sed 's/^-//; s/-/,/g; s/container,*//')
+container=
+case $way in
+*-container*)
+    [ -x /usr/bin/python3 ] || { echo "python3 is missing" && exit 77; }
+    cp "$(dirname "$(realpath "$0")")/container.py" "$top/.container.py"
+    container="/usr/bin/python3 .container.py"
+    ;;
+esac
 
 # An ordinary user may not reach the build: what is run is copied, which any user may read.
 cp "$sbx" "$top/sbx"
@@ -42,7 +51,7 @@ failed=0
 
 # shellcheck disable=SC2086 # words of a command
 run() {
-    $as env -i PATH=/usr/bin:/bin HOME=/home/nobody54321 SBX_WITHOUT="$without" \
+    $as $container env -i PATH=/usr/bin:/bin HOME=/home/nobody54321 SBX_WITHOUT="$without" \
         ./sbx run --timeout=30 "$@" >"$top.out" 2>&1 </dev/null
     status=$?
     if [ "$status" -ne 0 ] && [ "$status" -ne 77 ]; then

@@ -31,15 +31,19 @@
 #define BLOCK_DATA_OFF 0x2000 /* what a light call lends: bytes in, then room for bytes out */
 #define BLOCK_DATA_SIZE (BLOCK_STACK_OFF - BLOCK_DATA_OFF)
 
-/* The doorbell: a number no kernel uses. rdi kind, rsi block index or nonce, rdx sequence. */
-#define NR_BELL 500
+/*
+ * The doorbell: rdi kind, rsi block index or nonce, rdx sequence. The number is getppid's, which the
+ * blob has no use for: a filter that we are started under (a container's) has to let it pass, and none
+ * lets a number pass that it does not know, whose refusal outranks a notification.
+ */
+#define NR_BELL 110
 #define BELL_EVENT 1 /* a signal frame lies in the block */
 #define BELL_OPS 2   /* operations are done */
 #define BELL_BORN 3 /* a new thread or process, rsi: its nonce, rdx: 1 once its channel is mapped */
 #define BELL_CALL 4 /* a light call: registers lie in block.light, without a frame */
 
-/* Traps inside the blob: a light call is turned into an event with a whole frame. */
-#define NR_FRAME 501
+/* Traps inside the blob (getpid's number): a light call is turned into an event with a whole frame. */
+#define NR_FRAME 39
 
 /* What a bell is answered with. */
 #define ANS_RESUME 0

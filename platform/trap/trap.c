@@ -35,6 +35,7 @@ static int early(const struct platform_config *cfg)
     trap.client = cfg->client;
     trap.proc_fd = cfg->proc_fd;
     trap.max_workers = cfg->max_workers;
+    sched_getaffinity(0, sizeof trap.cpus, &trap.cpus);
     trap.use_sync = !(cfg->without & SBX_WITHOUT_SYNC);
     trap.use_killable = !(cfg->without & SBX_WITHOUT_WAITKILLABLE);
     for (unsigned i = 0; i < TID_HASH; i++)

@@ -26,6 +26,7 @@
 
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -192,6 +193,7 @@ extern struct trap {
     struct tlist unborn; /* ctxs awaited, by nonce */
     pthread_cond_t pool_cond, spare_cond;
     struct ctx *pool[8];
+    cpu_set_t cpus; /* those of the sandbox */
     unsigned npool, npending;
     bool forks;               /* the guest has forked, and may exec at any time */
     uint64_t pending[8];      /* nonces whose listener has not come yet */

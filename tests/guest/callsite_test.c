@@ -339,7 +339,6 @@ static void shared_code(void)
 /* ---- single steps ---- */
 
 static volatile unsigned steps;
-static volatile uint64_t step_end;
 
 static void on_step(int sig, siginfo_t *si, void *v)
 {

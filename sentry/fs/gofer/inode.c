@@ -78,12 +78,17 @@ static bool list_all(struct gofer_fs *fs, struct gname *dir, unsigned max)
 {
     int r = max ? gofer_fill_dir(fs, dir, /* attrs= */ true, max) : -E2BIG;
 
-    if (r == 0 || !max)
-        return r == 0;
+    if (!max)
+        return false;
     LOCK_SCOPE(&fs->lock);
-    if (dir->dir)
+    if (r < 0 && dir->dir)
         dir->dir->list_at = dir->dir->lookups * 2;
-    return false;
+    if (r == 0 && dir->dir && dir->dir->bare) {
+        dir->dir->bare = false;
+        fs->guess_paid = true;
+        fs->wanted++;
+    }
+    return r == 0;
 }
 
 /* Asked for by its name, not by its node: another directory may have the name by now. */
@@ -337,6 +342,8 @@ static int gofer_lookup(struct task *t, struct inode *dir, const char *name, siz
     n = gname_find_locked(fs, d, name, len);
     bool complete = complete_locked(fs, d);
     bool known = n && !n->gone && (n->attr || complete);
+    if (known && d->dir->guessed)
+        fs->guess_paid = true;
     bool ask = !known && !(complete && (!n || n->gone)) && !(n && absent_locked(fs, n));
     /* A trip that opens as well is made after a listing too. */
     bool opens = vfs_walk_opens && !(vfs_walk_rest && *vfs_walk_rest);

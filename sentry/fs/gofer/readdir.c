@@ -98,6 +98,34 @@ static int emit_names_locked(struct file *f, struct gname *dir, struct dirent_si
     return 0;
 }
 
+#define WANTED_OFTEN 2
+#define GUESS_MAX 1024 /* entries; the attributes of more are not told unasked */
+
+/*
+ * Who walks a tree and looks at all of it (tar, du, ls -lR) wants the attributes of each directory
+ * that it lists: after the second one they come with the names, until nobody looks at them.
+ */
+static int fill_from_start(struct gofer_fs *fs, struct gname *dir)
+{
+    lock(&fs->lock);
+    if (!fs->guess_paid)
+        fs->wanted = 0;
+    bool guess = fs->wanted >= WANTED_OFTEN;
+    if (guess)
+        fs->guess_paid = false;
+    unlock(&fs->lock);
+    int r = guess ? gofer_fill_dir(fs, dir, /* attrs= */ true, GUESS_MAX) : -E2BIG;
+    bool bare = r == -E2BIG;
+    if (bare)
+        r = gofer_fill_dir(fs, dir, /* attrs= */ false, 0);
+    LOCK_SCOPE(&fs->lock);
+    if (dir->dir) {
+        dir->dir->bare = bare;
+        dir->dir->guessed = !bare;
+    }
+    return r;
+}
+
 static int gofer_readdir(struct task *t, struct file *f, struct dirent_sink *s)
 {
     struct gofer_fs *fs = gofer_fs_of(f->inode);
@@ -109,7 +137,7 @@ static int gofer_readdir(struct task *t, struct file *f, struct dirent_sink *s)
     bool known = dir->dir && dir->dir->complete && (fs->stable || f->pos > 2);
     unlock(&fs->lock);
     if (!known)
-        r = gofer_fill_dir(fs, dir, /* attrs= */ false, 0);
+        r = fill_from_start(fs, dir);
     if (r < 0)
         return r;
     if (f->pos == 0) {

@@ -36,8 +36,8 @@ extern const char sbx_blob[], sbx_blob_end[];
 /* ---- guests: this code is copied into them ---- */
 
 #define GUEST                                                                                      \
-    __attribute__((section("guest_code"), noinline, used, no_sanitize_address, no_sanitize_thread, \
-                   no_sanitize_undefined))
+    __attribute__((section("guest_code"), noinline, used,                                          \
+                   no_sanitize("address", "thread", "undefined")))
 
 enum { DO_STORE32, DO_STORE64, DO_BELL, DO_CALL };
 
