@@ -52,6 +52,11 @@ char *xstrdup(const char *s)
     return need(strdup(s));
 }
 
+char *xstrndup(const char *s, size_t n)
+{
+    return need(strndup(s, n));
+}
+
 char *xasprintf(const char *fmt, ...)
 {
     va_list ap;

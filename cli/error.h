@@ -25,6 +25,7 @@ int fail(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void note(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 char *xstrdup(const char *s);
+char *xstrndup(const char *s, size_t n);
 char *xasprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
 char *xjoin(const char *dir,
             const char *name); /* dir/name: a start does it often, and printf is slow */

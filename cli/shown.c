@@ -257,17 +257,23 @@ static void add_rootfs(struct shown *s, const struct view *v)
 /* PATH inside: the caller's, less what cannot be seen there. */
 static char *visible_path(const struct shown *s, const char *path)
 {
-    char *out = xstrdup("");
+    char *out = xcalloc(strlen(path) + 2, 1), *end = out;
 
     while (*path) {
         size_t n = strcspn(path, ":");
-        char *dir = xasprintf("%.*s", (int)n, path);
 
-        if (*dir == '/' && shown_covers(s, dir))
-            out = xasprintf("%s%s%s", out, *out ? ":" : "", dir);
+        memcpy(end, path, n);
+        end[n] = 0;
+        if (*end == '/' && shown_covers(s, end)) {
+            end += n;
+            *end++ = ':';
+        }
         path += n + (path[n] == ':');
     }
-    return *out ? out : xstrdup(VIEW_PATH);
+    if (end == out)
+        return xstrdup(VIEW_PATH);
+    end[-1] = 0;
+    return out;
 }
 
 int shown_build(const struct run_options *o, const struct view *v, const struct user *u,

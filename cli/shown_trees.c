@@ -75,7 +75,7 @@ static bool show_store_entry(struct shown *s, const struct user *u, const char *
             size_t n = strlen(store), entry = strcspn(path + MIN(n, strlen(path)), "/");
 
             if (strncmp(path, store, n) == 0 && entry > 0 && path[n] != '.') {
-                show_tree(s, u, xasprintf("%.*s", (int)(n + entry), path));
+                show_tree(s, u, xstrndup(path, n + entry));
                 return true;
             }
         }
@@ -121,7 +121,7 @@ void shown_trees(struct shown *s, const struct user *u, const char *path)
 {
     while (*path) {
         size_t n = strcspn(path, ":");
-        char *dir = xasprintf("%.*s", (int)n, path);
+        char *dir = xstrndup(path, n);
 
         path += n + (path[n] == ':');
         while (n > 1 && dir[n - 1] == '/')

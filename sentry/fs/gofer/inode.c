@@ -345,9 +345,12 @@ static int gofer_lookup(struct task *t, struct inode *dir, const char *name, siz
     if (known && d->dir->guessed)
         fs->guess_paid = true;
     bool ask = !known && !(complete && (!n || n->gone)) && !(n && absent_locked(fs, n));
-    /* A trip that opens as well is made after a listing too. */
-    bool opens = vfs_walk_opens && !(vfs_walk_rest && *vfs_walk_rest);
-    unsigned max = ask && (!opens || (d->dir && d->dir->misses)) ? list_max_locked(d, n) : 0;
+    /*
+     * A trip that opens as well is made after a listing too, however many names are on its way. One
+     * miss is no probing yet: each dynamic program looks for /etc/ld.so.preload.
+     */
+    bool opens = vfs_walk_opens;
+    unsigned max = ask && (!opens || (d->dir && d->dir->misses > 1)) ? list_max_locked(d, n) : 0;
     unlock(&fs->lock);
     if (!ask && !known)
         return -ENOENT;
