@@ -62,7 +62,7 @@ struct tlist { /* a list node of this folder; the sentry's list.h lies above us 
 };
 
 struct listener {
-    int fd;
+    _Atomic int fd;   /* changes once (threads.c) while who has answered may still look at it */
     _Atomic int refs; /* stubs, and the leader */
     _Atomic int nctx; /* contexts whose calls come here */
     _Atomic int nstubs;
