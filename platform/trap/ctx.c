@@ -198,6 +198,17 @@ struct ctx *ctx_new_child(struct ctx *parent, unsigned flags)
     return c;
 }
 
+/* Its maker has done with c: whoever shows this has it. Its stub's death takes it back. */
+uint64_t ctx_nonce(struct ctx *c)
+{
+    uint64_t nonce;
+
+    pthread_mutex_lock(&trap.lock);
+    nonce = c->nonce;
+    pthread_mutex_unlock(&trap.lock);
+    return nonce;
+}
+
 void ctx_get(struct ctx *c)
 {
     atomic_fetch_add(&c->refs, 1);

@@ -122,8 +122,8 @@ static void put_clone(struct ctx *c, struct as_op *op, struct block_op *b, struc
     c->clone_host = clone_flags_of(flags);
     c->clone_seen = false;
     *b = (struct block_op){ .nr = OP_CLONE,
-                            .a = { c->clone_host, block_addr(child->index), child->nonce, op->a[1],
-                                   op->a[2], kind } };
+                            .a = { c->clone_host, block_addr(child->index), ctx_nonce(child),
+                                   op->a[1], op->a[2], kind } };
     atomic_fetch_add(&trap.st.forks, 1);
 }
 

@@ -45,7 +45,8 @@ static struct area *area_own_locked(struct area **at)
     own = malloc(sizeof *own);
     if (!own)
         return NULL;
-    memcpy(own, a, sizeof *own);
+    /* not refs: another that shares it may give it up at this moment */
+    memcpy((char *)own + AREA_CONTENT, (const char *)a + AREA_CONTENT, sizeof *own - AREA_CONTENT);
     own->refs = 1;
     area_put(a);
     return *at = own;

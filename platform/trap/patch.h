@@ -29,6 +29,8 @@ struct area {
     } slot[AREA_SLOTS + 1]; /* from 1 on */
 };
 
+#define AREA_CONTENT offsetof(struct area, base) /* from here on it does not change while shared */
+
 static inline gaddr_t area_behind(const struct area *a, unsigned slot)
 {
     return a->base + (uint64_t)(int64_t)a->slot[slot].behind;

@@ -62,7 +62,7 @@ struct tlist { /* a list node of this folder; the sentry's list.h lies above us 
 };
 
 struct listener {
-    int fd;
+    _Atomic int fd;   /* changes once (threads.c) while who has answered may still look at it */
     _Atomic int refs; /* stubs, and the leader */
     _Atomic int nctx; /* contexts whose calls come here */
     _Atomic int nstubs;
@@ -158,7 +158,7 @@ struct ctx {
     gaddr_t lent_in, lent_out;
     uint32_t lent_in_len, lent_out_cap, lent_out_off; /* off: in the block */
     uint32_t out_at, out_n;                           /* collected of lent_out */
-    uint64_t nonce;                                   /* 0: not awaited */
+    uint64_t nonce;                                   /* trap.lock; 0: not awaited */
     unsigned clone_flags;                             /* how it was made */
     struct ctx *clone_child;                          /* AS_CLONE under way */
     uint64_t clone_host;                              /* flags that the clone must have */
@@ -242,6 +242,7 @@ static inline uint64_t block_addr(unsigned index)
 struct ctx *ctx_new(struct aspace *as, struct stub *s, struct listener *l, int index);
 void ctx_own_listener(struct ctx *c, struct listener *l);
 struct ctx *ctx_new_child(struct ctx *parent, unsigned flags);
+uint64_t ctx_nonce(struct ctx *c);
 void ctx_get(struct ctx *c);
 void ctx_drop(struct ctx *c);
 struct ctx *ctx_by_tid(pid_t tid); /* a reference, or NULL */

@@ -165,7 +165,7 @@ static void on_event(void *owner, struct ctx *c, enum platform_event ev)
         return;
     case EV_OPS:
         atomic_fetch_add(&g->ops, 1);
-        if (g->wild)
+        if (atomic_load(&g->wild))
             P->ctx_resume(c);
         return;
     default:
@@ -173,9 +173,9 @@ static void on_event(void *owner, struct ctx *c, enum platform_event ev)
         if (P->ctx_is_light(c))
             atomic_fetch_add(&g->lights, 1);
         P->ctx_regs(c)->rax = 77;
-        if (g->wild && ev == EV_SYSCALL)
+        if (atomic_load(&g->wild) && ev == EV_SYSCALL)
             serve_wild(g, c);
-        else if (g->hold && P->ctx_is_light(c))
+        else if (atomic_load(&g->hold) && P->ctx_is_light(c))
             atomic_store(&g->held, true);
         else
             P->ctx_resume(c);
@@ -272,9 +272,8 @@ static void make(struct guest *g)
     struct as_op last = { .kind = AS_MPROTECT,
                           .fd = -1,
                           .a = { CODE, 8192, PROT_READ | PROT_EXEC } };
-    bool wild = g->wild;
+    bool wild = atomic_exchange(&g->wild, false);
 
-    g->wild = false;
     ck_assert_int_eq(P->blank(&g->c, &g->as), 0);
     P->ctx_set_owner(g->c, g);
     P->ctx_run_ops(g->c, ops, 2);
@@ -284,7 +283,7 @@ static void make(struct guest *g)
     P->ctx_run_ops(g->c, &last, 1);
     AWAIT(atomic_load(&g->ops) == 2);
     ck_assert_int_eq(last.ret, 0);
-    g->wild = wild;
+    atomic_store(&g->wild, wild);
 }
 
 static void finish(struct guest *g)
@@ -327,6 +326,6 @@ static void add_thread(struct guest *of, struct guest *g, unsigned i, struct scr
 
 static void hold(struct guest *g)
 {
-    g->hold = true;
+    atomic_store(&g->hold, true);
     AWAIT(atomic_load(&g->held));
 }

@@ -24,7 +24,7 @@ START_TEST(posts_for_ever)
         unsigned heard;
 
         /* many calls at a high rate, so that somebody looks at the word */
-        g[0].hold = false;
+        atomic_store(&g[0].hold, false);
         if (i == 0) {
             P->ctx_resume(g[1].c);
             P->ctx_resume(g[0].c);
@@ -117,7 +117,7 @@ START_TEST(lies)
         struct script s = { .n = 64, .rounds = 3 };
         unsigned at = seed;
 
-        g->wild = true;
+        atomic_store(&g->wild, true);
         g->seed = seed;
         make(g);
         for (unsigned i = 0; i < s.n; i++)

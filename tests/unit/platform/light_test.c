@@ -38,7 +38,7 @@ START_TEST(frames_are_fetched)
         ck_assert(!P->ctx_is_light(g.c));
         ck_assert_int_eq(memcmp(&before, P->ctx_regs(g.c), sizeof before), 0);
         ck_assert_uint_ge(P->ctx_fpu_size(g.c), 512);
-        g.hold = false;
+        atomic_store(&g.hold, false);
         atomic_store(&g.held, false);
         P->ctx_resume(g.c);
     }
@@ -91,7 +91,7 @@ START_TEST(light_contexts_are_copied)
         copy[i].as = P->ctx_aspace(ret[i]);
         P->ctx_set_owner(ret[i], &copy[i]);
         check_state(&copy[i], i, all[i]);
-        g[i].hold = false;
+        atomic_store(&g[i].hold, false);
     }
     for (unsigned i = 0; i < N; i++) {
         atomic_store(&g[i].lights, 0);
