@@ -35,6 +35,10 @@ struct gdir {
     uint32_t hcap;
     bool complete;
     ktime_t stamp;    /* when it was listed */
+    /* Its times of change right before that; dated: they were asked for, and lay back long enough. */
+    int64_t mtime_s, ctime_s;
+    uint32_t mtime_ns, ctime_ns;
+    bool dated;
     unsigned lookups; /* trips for single names; some of them make a listing worth while */
     bool bare;        /* it was listed by names alone */
     bool guessed;     /* it was listed with attributes because others before had been wanted so */

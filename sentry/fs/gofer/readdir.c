@@ -14,6 +14,8 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/timer.h"
 
+#define TICKS 50000000ll /* ns; longer than any host's clock stands still */
+
 struct fill {
     struct gofer_fs *fs;
     struct gname *dir;
@@ -49,10 +51,56 @@ static void forget_unseen_locked(struct fill *f)
         }
 }
 
+/* The directory as the host has it now. */
+static int ask_dir(struct gofer_fs *fs, const struct gaddr *addr, struct gofer_attr *ret)
+{
+    gofer_trip_begin();
+    int r = gofer_getattr(fs->g, addr->node, addr->path, ret);
+    gofer_trip_end();
+    return r;
+}
+
+/*
+ * A change within the same tick of the host's clock as another one leaves the times as they are: a
+ * listing can be told to be good only if the last change before it lay well back.
+ */
+static void date_locked(struct gdir *d, const struct gofer_attr *a)
+{
+    d->dated = a && ktime_real() - (a->ctime_s * 1000000000ll + a->ctime_ns) > TICKS;
+    if (!d->dated)
+        return;
+    d->mtime_s = a->mtime_s, d->mtime_ns = a->mtime_ns;
+    d->ctime_s = a->ctime_s, d->ctime_ns = a->ctime_ns;
+}
+
+/* Has the host left the directory alone since it was listed? One trip, cheaper than a listing. */
+static bool listing_stands(struct gofer_fs *fs, struct gname *dir)
+{
+    struct gaddr *addr = kzalloc(sizeof *addr);
+    struct gofer_attr a;
+    bool stands = false;
+
+    if (!addr)
+        return false;
+    lock(&fs->lock);
+    bool ask = dir->dir->dated && gname_addr_locked(fs, dir, NULL, addr) == 0;
+    unlock(&fs->lock);
+    if (ask && ask_dir(fs, addr, &a) == 0) {
+        LOCK_SCOPE(&fs->lock);
+        const struct gdir *d = dir->dir;
+        stands = d->dated && d->mtime_s == a.mtime_s && d->mtime_ns == a.mtime_ns &&
+                 d->ctime_s == a.ctime_s && d->ctime_ns == a.ctime_ns;
+    }
+    kfree(addr);
+    return stands;
+}
+
 int gofer_fill_dir(struct gofer_fs *fs, struct gname *dir, bool attrs, unsigned max)
 {
     struct gaddr *addr = kzalloc(sizeof *addr);
     struct fill f = { .fs = fs, .dir = dir };
+    struct gofer_attr a;
+    bool again, dated = false;
     int r;
 
     if (!addr)
@@ -62,12 +110,15 @@ int gofer_fill_dir(struct gofer_fs *fs, struct gname *dir, bool attrs, unsigned 
     if (!dir->dir)
         dir->dir = kzalloc(sizeof *dir->dir);
     f.nseen = dir->dir ? dir->dir->n : 0;
+    again = !fs->stable && dir->dir && dir->dir->complete;
     unlock(&fs->lock);
     if (r == 0)
         r = dir->dir ? 0 : -ENOMEM;
     f.seen = r == 0 && f.nseen ? kzalloc(f.nseen) : NULL;
     if (r == 0 && f.nseen && !f.seen)
         r = -ENOMEM;
+    if (r == 0 && again) /* and so perhaps a third time */
+        dated = ask_dir(fs, addr, &a) == 0;
     if (r == 0) {
         gofer_trip_begin();
         r = gofer_list(fs->g, addr->node, addr->path, attrs, max, fill_one, &f);
@@ -78,6 +129,7 @@ int gofer_fill_dir(struct gofer_fs *fs, struct gname *dir, bool attrs, unsigned 
         forget_unseen_locked(&f);
         dir->dir->complete = true;
         dir->dir->stamp = ktime_now();
+        date_locked(dir->dir, dated ? &a : NULL);
         dir->dir->lookups = dir->dir->misses = 0;
     }
     kfree(f.seen);
@@ -135,8 +187,9 @@ static int gofer_readdir(struct task *t, struct file *f, struct dirent_sink *s)
     (void)t;
     lock(&fs->lock);
     bool known = dir->dir && dir->dir->complete && (fs->stable || f->pos > 2);
+    bool complete = dir->dir && dir->dir->complete;
     unlock(&fs->lock);
-    if (!known)
+    if (!known && !(complete && listing_stands(fs, dir)))
         r = fill_from_start(fs, dir);
     if (r < 0)
         return r;
