@@ -96,15 +96,15 @@ int gofer_refresh(struct gofer_fs *fs, struct gname *n)
 {
     struct gaddr addr;
     struct gofer_attr attr;
-    uint32_t type = n->mode & S_IFMT;
     int r = 0;
 
     lock(&fs->lock);
-    bool fresh = n->gone ? absent_locked(fs, n) : gname_fresh_locked(fs, n);
+    uint32_t type = n->mode & S_IFMT;
+    bool gone = n->gone, fresh = gone ? absent_locked(fs, n) : gname_fresh_locked(fs, n);
     unsigned max = fresh || !n->parent ? 0 : list_max_locked(n->parent, n);
     unlock(&fs->lock);
     if (fresh)
-        return n->gone ? -ENOENT : 0;
+        return gone ? -ENOENT : 0;
     bool listed = list_all(fs, n->parent, max);
     lock(&fs->lock);
     fresh = listed && !n->gone && gname_fresh_locked(fs, n) && (n->mode & S_IFMT) == type;
@@ -368,8 +368,9 @@ static int gofer_lookup(struct task *t, struct inode *dir, const char *name, siz
         return r;
     lock(&fs->lock);
     n = gname_find_locked(fs, d, name, len);
+    known = n && !n->gone;
     unlock(&fs->lock);
-    return n && !n->gone ? gofer_inode_get(fs, n, ret) : -ENOENT;
+    return known ? gofer_inode_get(fs, n, ret) : -ENOENT;
 }
 
 static int gofer_getattr_op(struct task *t, struct inode *i, struct kstat *ret)

@@ -111,9 +111,9 @@ int gofer_fill_dir(struct gofer_fs *fs, struct gname *dir, bool attrs, unsigned 
         dir->dir = kzalloc(sizeof *dir->dir);
     f.nseen = dir->dir ? dir->dir->n : 0;
     again = !fs->stable && dir->dir && dir->dir->complete;
+    if (r == 0 && !dir->dir)
+        r = -ENOMEM;
     unlock(&fs->lock);
-    if (r == 0)
-        r = dir->dir ? 0 : -ENOMEM;
     f.seen = r == 0 && f.nseen ? kzalloc(f.nseen) : NULL;
     if (r == 0 && f.nseen && !f.seen)
         r = -ENOMEM;
@@ -188,18 +188,19 @@ static int gofer_readdir(struct task *t, struct file *f, struct dirent_sink *s)
     lock(&fs->lock);
     bool known = dir->dir && dir->dir->complete && (fs->stable || f->pos > 2);
     bool complete = dir->dir && dir->dir->complete;
+    uint64_t ino = dir->ino, above = dir->parent ? dir->parent->ino : ino;
     unlock(&fs->lock);
     if (!known && !(complete && listing_stands(fs, dir)))
         r = fill_from_start(fs, dir);
     if (r < 0)
         return r;
     if (f->pos == 0) {
-        if (!s->emit(s, ".", 1, dir->ino, DT_DIR, 1))
+        if (!s->emit(s, ".", 1, ino, DT_DIR, 1))
             return 0;
         f->pos = 1;
     }
     if (f->pos == 1) {
-        if (!s->emit(s, "..", 2, dir->parent ? dir->parent->ino : dir->ino, DT_DIR, 2))
+        if (!s->emit(s, "..", 2, above, DT_DIR, 2))
             return 0;
         f->pos = 2;
     }
