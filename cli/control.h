@@ -11,14 +11,13 @@ enum control_type {
     CTL_KILL,       /* end everything now (timeout) */
     CTL_CONT,       /* the front end was continued; value: enum term_place */
     /* sentry to front end */
-    CTL_STARTED = 64, /* the program runs */
-    CTL_EXIT,         /* value: wait status of the program; everything is over */
-    CTL_STOPPED,      /* value: signal: the program was stopped (job control); stop too */
-    CTL_ERROR,        /* value: exit status for the front end; text: one line */
-    CTL_NOTE,    /* text: one line for the user at the end (a path that was not visible, ...) */
-    CTL_STATS,   /* a piece of the statistics: cli/stats.h */
-    CTL_CHANGED, /* value: files that the program changed beneath shown directories, discarded */
-    CTL_MISSING, /* text: a path that the program looked for and that is not there inside */
+    CTL_EXIT = 64, /* value: wait status of the program; everything is over */
+    CTL_STOPPED,   /* value: signal: the program was stopped (job control); stop too */
+    CTL_ERROR,     /* value: exit status for the front end; text: one line */
+    CTL_NOTE,      /* text: one line for the user at the end (a path that was not visible, ...) */
+    CTL_STATS,     /* a piece of the statistics: cli/stats.h */
+    CTL_CHANGED,   /* value: files that the program changed beneath shown directories, discarded */
+    CTL_MISSING,   /* text: a path that the program looked for and that is not there inside */
 };
 
 #define CTL_SIGNAL_KEY 0x100u

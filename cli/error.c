@@ -52,6 +52,11 @@ char *xstrdup(const char *s)
     return need(strdup(s));
 }
 
+char *xstrndup(const char *s, size_t n)
+{
+    return need(strndup(s, n));
+}
+
 char *xasprintf(const char *fmt, ...)
 {
     va_list ap;
@@ -62,6 +67,17 @@ char *xasprintf(const char *fmt, ...)
         s = NULL;
     va_end(ap);
     return need(s);
+}
+
+char *xjoin(const char *dir, const char *name)
+{
+    size_t n = strlen(dir), m = strlen(name);
+    char *path = xcalloc(n + m + 2, 1);
+
+    memcpy(path, dir, n);
+    path[n] = '/';
+    memcpy(path + n + 1, name, m);
+    return path;
 }
 
 void *xcalloc(size_t n, size_t size)

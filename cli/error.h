@@ -25,7 +25,10 @@ int fail(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void note(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 char *xstrdup(const char *s);
+char *xstrndup(const char *s, size_t n);
 char *xasprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
+char *xjoin(const char *dir,
+            const char *name); /* dir/name: a start does it often, and printf is slow */
 void *xcalloc(size_t n, size_t size);
 void *xreallocarray(void *p, size_t n, size_t size);
 

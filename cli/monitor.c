@@ -252,12 +252,23 @@ static int timeout_ms(const struct monitor *m)
     return (int)MIN((m->deadline - now) / 1000000 + 1, 1000000ull);
 }
 
+/*
+ * What the gofer said when it could not start is what the sentry's end comes from. It is not waited
+ * for beside the rest: that it starts well, and closes its end, would wake us in the middle of it.
+ */
+static void ask_gofer(struct monitor *m)
+{
+    if (m->launch->gofer_status >= 0 && !on_control(m, m->launch->gofer_status)) {
+        close(m->launch->gofer_status);
+        m->launch->gofer_status = -1;
+    }
+}
+
 static void loop_once(struct monitor *m)
 {
-    enum { CONTROL, GOFER, SENTRY, SIGNALS, SIDE, BROKER, PROXY, COUNT = PROXY + 2 };
+    enum { CONTROL, SENTRY, SIGNALS, SIDE, BROKER, PROXY, COUNT = PROXY + 2 };
     struct pollfd fds[COUNT] = {
         [CONTROL] = { .fd = m->launch->control, .events = POLLIN },
-        [GOFER] = { .fd = m->launch->gofer_status, .events = POLLIN },
         [SENTRY] = { .fd = m->launch->sentry_pidfd, .events = POLLIN },
         [SIGNALS] = { .fd = m->signals, .events = POLLIN },
         [SIDE] = { .fd = m->side, .events = POLLIN },
@@ -275,10 +286,8 @@ static void loop_once(struct monitor *m)
         on_side(m);
     if (fds[SIGNALS].revents)
         on_signals(m);
-    if (fds[GOFER].revents && !on_control(m, m->launch->gofer_status)) {
-        close(m->launch->gofer_status);
-        m->launch->gofer_status = -1;
-    }
+    if (fds[CONTROL].revents || fds[SENTRY].revents || fds[BROKER].revents)
+        ask_gofer(m);
     if (!m->ended && fds[CONTROL].revents)
         on_control(m, m->launch->control);
     if (!m->ended && fds[SENTRY].revents)

@@ -19,7 +19,7 @@
 
 static char *clean(const char *text, size_t n)
 {
-    char *s = xasprintf("%.*s", (int)n, text);
+    char *s = xstrndup(text, n);
 
     for (char *p = s; *p; p++) {
         if ((unsigned char)*p < ' ' || *p == 127)

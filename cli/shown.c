@@ -69,16 +69,30 @@ bool shown_covers(const struct shown *s, const char *path)
     return best && best->kind != SM_TMPFS && best->kind != SM_DIR;
 }
 
-/* home/name; not by printf, which is ten times as slow, and this is asked often. */
-static char *beneath(const char *home, const char *name)
+/* path lies beneath home. Is it, or is it beneath or above, one of the secrets there? */
+static bool holds_secret(const char *home, const char *path)
 {
-    size_t n = strlen(home);
-    char *path = xcalloc(n + strlen(name) + 2, 1);
+    const char *below = path + strlen(home);
 
-    memcpy(path, home, n);
-    path[n] = '/';
-    strcpy(path + n + 1, name);
-    return path;
+    while (*below == '/')
+        below++;
+    for (unsigned k = 0; k < visible_credentials_count; k++) {
+        const char *name = visible_credentials[k];
+
+        if (path_within(below, name))
+            return true;
+        if (path_within(name, below)) {
+            /* A folder above secrets that is no home is the user's own project: only a tree that
+             * holds one that exists is refused. */
+            char *secret = xjoin(home, name);
+            bool real = access(secret, F_OK) == 0;
+
+            free(secret);
+            if (real)
+                return true;
+        }
+    }
+    return false;
 }
 
 bool shown_forbidden(const struct user *u, const char *path)
@@ -92,19 +106,8 @@ bool shown_forbidden(const struct user *u, const char *path)
             continue;
         if (path_within(home, path))
             return true;
-        if (!path_within(path, home))
-            continue;
-        for (unsigned k = 0; k < visible_credentials_count; k++) {
-            char *secret = beneath(home, visible_credentials[k]);
-            bool hit = path_within(path, secret) || path_within(secret, path);
-            /* A folder above secrets that is no home is the user's own project: only a tree that
-             * holds one that exists is refused. */
-            bool real = hit && (path_within(path, secret) || access(secret, F_OK) == 0);
-
-            free(secret);
-            if (real)
-                return true;
-        }
+        if (path_within(path, home) && holds_secret(home, path))
+            return true;
     }
     return false;
 }
@@ -254,17 +257,23 @@ static void add_rootfs(struct shown *s, const struct view *v)
 /* PATH inside: the caller's, less what cannot be seen there. */
 static char *visible_path(const struct shown *s, const char *path)
 {
-    char *out = xstrdup("");
+    char *out = xcalloc(strlen(path) + 2, 1), *end = out;
 
     while (*path) {
         size_t n = strcspn(path, ":");
-        char *dir = xasprintf("%.*s", (int)n, path);
 
-        if (*dir == '/' && shown_covers(s, dir))
-            out = xasprintf("%s%s%s", out, *out ? ":" : "", dir);
+        memcpy(end, path, n);
+        end[n] = 0;
+        if (*end == '/' && shown_covers(s, end)) {
+            end += n;
+            *end++ = ':';
+        }
         path += n + (path[n] == ':');
     }
-    return *out ? out : xstrdup(VIEW_PATH);
+    if (end == out)
+        return xstrdup(VIEW_PATH);
+    end[-1] = 0;
+    return out;
 }
 
 int shown_build(const struct run_options *o, const struct view *v, const struct user *u,

@@ -19,7 +19,7 @@ static const char *const stores[] = { ".local/share/uv/python", ".pyenv/versions
 
 static bool exists(const char *dir, const char *rest)
 {
-    char *path = xasprintf("%s/%s", dir, rest);
+    char *path = xjoin(dir, rest);
     bool ok = access(path, F_OK) == 0;
 
     free(path);
@@ -75,7 +75,7 @@ static bool show_store_entry(struct shown *s, const struct user *u, const char *
             size_t n = strlen(store), entry = strcspn(path + MIN(n, strlen(path)), "/");
 
             if (strncmp(path, store, n) == 0 && entry > 0 && path[n] != '.') {
-                show_tree(s, u, xasprintf("%.*s", (int)(n + entry), path));
+                show_tree(s, u, xstrndup(path, n + entry));
                 return true;
             }
         }
@@ -103,13 +103,13 @@ static void show_base(struct shown *s, const struct user *u, const char *dir)
     char real[PATH_MAX];
 
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-        char *link = xasprintf("%s/%s", dir, names[i]);
+        char *link = xjoin(dir, names[i]);
 
         for (int depth = 0; link && depth < 8; depth++) { /* each step may go by another name */
             show_store_entry(s, u, link);
             link = follow(link);
         }
-        char *full = xasprintf("%s/%s", dir, names[i]);
+        char *full = xjoin(dir, names[i]);
 
         if (realpath(full, real))
             show_store_entry(s, u, real);
@@ -121,7 +121,7 @@ void shown_trees(struct shown *s, const struct user *u, const char *path)
 {
     while (*path) {
         size_t n = strcspn(path, ":");
-        char *dir = xasprintf("%.*s", (int)n, path);
+        char *dir = xstrndup(path, n);
 
         path += n + (path[n] == ':');
         while (n > 1 && dir[n - 1] == '/')

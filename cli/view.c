@@ -22,7 +22,7 @@ bool path_within(const char *path, const char *dir)
 
 char *view_absolute(const struct view *v, const char *path)
 {
-    char *full = *path == '/' ? xstrdup(path) : xasprintf("%s/%s", v->cwd, path);
+    char *full = *path == '/' ? xstrdup(path) : xjoin(v->cwd, path);
     char *out = full, *in = full;
 
     /* Components move down in place. ".." stays: what it means depends on links. */

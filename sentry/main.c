@@ -298,7 +298,6 @@ void sentry_main(const struct sentry_config *cfg)
     if (r < 0)
         start_error("the first program", r);
     start_step("program");
-    control_send(CTL_STARTED, 0, NULL);
     task_make_ready(first);
     event_run();
 }

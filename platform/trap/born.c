@@ -54,7 +54,7 @@ static int first_bell(struct listener *l, struct ctx *c, const struct seccomp_no
 {
     bool process = !(c->clone_flags & AS_CLONE_THREAD);
 
-    if (process ? stub_born(c->stub, (pid_t)n->pid) < 0 : c->stub->dead)
+    if (process && stub_born(c->stub, (pid_t)n->pid) < 0)
         return -ENOSYS;
     c->tid = (pid_t)n->pid;
     if (!wants_channel(c))
@@ -70,7 +70,7 @@ static bool now_held(struct ctx *c, const struct seccomp_notif *n)
     bool wanted;
 
     pthread_mutex_lock(&trap.lock);
-    wanted = !atomic_load(&c->freed) && !atomic_load(&c->gone);
+    wanted = !atomic_load(&c->freed) && !atomic_load(&c->gone) && !c->stub->dead;
     if (wanted) {
         ctx_hash_locked(c, (pid_t)n->pid);
         c->nonce = 0;

@@ -181,7 +181,6 @@ struct ctx *ctx_new_child(struct ctx *parent, unsigned flags)
         if (!as)
             return NULL;
         as->own_gs = parent->stub->as->own_gs;
-        atomic_store(&as->patches, patches_copy(atomic_load(&parent->stub->as->patches)));
     }
     if (flags & AS_CLONE_THREAD) {
         atomic_fetch_add(&s->refs, 1);
@@ -197,6 +196,17 @@ struct ctx *ctx_new_child(struct ctx *parent, unsigned flags)
         stub_put(s);
     aspace_put(as);
     return c;
+}
+
+/* Its maker has done with c: whoever shows this has it. Its stub's death takes it back. */
+uint64_t ctx_nonce(struct ctx *c)
+{
+    uint64_t nonce;
+
+    pthread_mutex_lock(&trap.lock);
+    nonce = c->nonce;
+    pthread_mutex_unlock(&trap.lock);
+    return nonce;
 }
 
 void ctx_get(struct ctx *c)

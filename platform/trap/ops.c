@@ -36,10 +36,29 @@ static int lend(struct ctx *c, int fd)
 struct lent { /* descriptors that this batch has lent, ours and theirs */
     int ours[LENT_MAX], theirs[LENT_MAX];
     unsigned n;
+    bool drawn; /* the stub was drawn to this cpu */
 };
+
+/*
+ * Lending a descriptor waits for the stub to take it: 10 us when that is on this cpu, and up to 75 for
+ * each when it sleeps on another. A blank, which nobody has told where to run yet, comes here for it.
+ */
+static void draw_near(struct ctx *c, struct lent *l)
+{
+    cpu_set_t here;
+    int cpu = sched_getcpu();
+
+    if (!c->blank || cpu < 0 || cpu >= CPU_SETSIZE)
+        return;
+    CPU_ZERO(&here);
+    CPU_SET(cpu, &here);
+    l->drawn = sched_setaffinity(c->tid, sizeof here, &here) == 0;
+}
 
 static int lend_once(struct ctx *c, struct lent *l, int fd)
 {
+    if (l->n == 0)
+        draw_near(c, l);
     for (unsigned i = 0; i < l->n; i++) {
         if (l->ours[i] == fd)
             return l->theirs[i];
@@ -96,13 +115,15 @@ static void put_clone(struct ctx *c, struct as_op *op, struct block_op *b, struc
     if (trap.use_gs)
         kind |= BORN_OUR_GS;
 
+    if (!(flags & AS_CLONE_VM))
+        atomic_store(&child->stub->as->patches, patches_fork(c->stub->as));
     frame_clone(child, c);
     c->clone_child = child;
     c->clone_host = clone_flags_of(flags);
     c->clone_seen = false;
     *b = (struct block_op){ .nr = OP_CLONE,
-                            .a = { c->clone_host, block_addr(child->index), child->nonce, op->a[1],
-                                   op->a[2], kind } };
+                            .a = { c->clone_host, block_addr(child->index), ctx_nonce(child),
+                                   op->a[1], op->a[2], kind } };
     atomic_fetch_add(&trap.st.forks, 1);
 }
 
@@ -199,6 +220,8 @@ void ops_send(struct ctx *c)
         b[nb++] = (struct block_op){ .nr = SYS_close, .always = 1, .a = { (uint64_t)l.theirs[i] } };
     __atomic_store_n(&c->block->nops, nb, __ATOMIC_RELAXED);
     atomic_fetch_add(&trap.st.ops, nb);
+    if (l.drawn)
+        sched_setaffinity(c->tid, sizeof trap.cpus, &trap.cpus);
     answer(c, CTX_OPS, ANS_OPS);
 }
 
@@ -223,6 +246,8 @@ void ops_done(struct ctx *c)
         op->ret = __atomic_load_n(&b[c->op_slot[i]].ret, __ATOMIC_RELAXED);
         if (op->kind == AS_CLONE && op->ret > 0)
             op->ret = 0;
+        if (op->kind == AS_CLONE && !(op->a[0] & AS_CLONE_VM))
+            patches_forked(c->stub->as);
         if (op->kind == AS_RSEQ && op->ret == 0)
             note_rseq(c, op);
         if ((op->kind == AS_GET_FS || op->kind == AS_GET_GS) && op->ret == 0)

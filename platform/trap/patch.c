@@ -45,7 +45,8 @@ static struct area *area_own_locked(struct area **at)
     own = malloc(sizeof *own);
     if (!own)
         return NULL;
-    memcpy(own, a, sizeof *own);
+    /* not refs: another that shares it may give it up at this moment */
+    memcpy((char *)own + AREA_CONTENT, (const char *)a + AREA_CONTENT, sizeof *own - AREA_CONTENT);
     own->refs = 1;
     area_put(a);
     return *at = own;
@@ -58,27 +59,16 @@ void patches_free(struct patches *p)
     free(p);
 }
 
-struct patches *patches_copy(struct patches *p)
+/* The one context of its address space? Then no thread runs there but ours, which is held. */
+static bool alone(const struct aspace *as)
 {
-    struct patches *q = p ? calloc(1, sizeof *q) : NULL;
+    int live = 0;
 
-    if (!q)
-        return NULL;
-    pthread_mutex_init(&q->lock, NULL);
-    pthread_mutex_lock(&p->lock);
-    q->traps = p->traps;
-    q->tries = p->tries;
-    q->off = p->off;
-    q->no_poke = p->no_poke;
-    q->poke = p->poke;
-    q->poke.alone = q->poke.at != 0;
-    q->nareas = p->nareas;
-    for (unsigned i = 0; i < p->nareas; i++) {
-        q->area[i] = p->area[i];
-        atomic_fetch_add(&q->area[i]->refs, 1);
-    }
-    pthread_mutex_unlock(&p->lock);
-    return q;
+    pthread_mutex_lock(&trap.lock);
+    for (struct tlist *n = as->stubs.next; n != &as->stubs; n = n->next)
+        live += atomic_load(&tlist_entry(n, struct stub, as_link)->nlive);
+    pthread_mutex_unlock(&trap.lock);
+    return live == 1;
 }
 
 static struct patches *patches_of(struct aspace *as)
@@ -98,19 +88,53 @@ static struct patches *patches_of(struct aspace *as)
     return p;
 }
 
-/* ---- changing a site ---- */
-
-/* The one context of its address space? Then no thread runs there but ours, which is held. */
-static bool alone(const struct aspace *as)
+/*
+ * The child's memory is what it is at the clone itself: until that is over (patches_forked) no site is
+ * begun. A change that is under way (poke.c) is gone on with.
+ */
+struct patches *patches_fork(struct aspace *as)
 {
-    int live = 0;
+    /* with nobody else to begin it there is none until then */
+    struct patches *p = alone(as) ? atomic_load(&as->patches) : patches_of(as);
+    struct patches *q = p ? calloc(1, sizeof *q) : NULL;
 
-    pthread_mutex_lock(&trap.lock);
-    for (struct tlist *n = as->stubs.next; n != &as->stubs; n = n->next)
-        live += atomic_load(&tlist_entry(n, struct stub, as_link)->nlive);
-    pthread_mutex_unlock(&trap.lock);
-    return live == 1;
+    if (!p)
+        return NULL;
+    pthread_mutex_lock(&p->lock);
+    p->forks++;
+    if (!q) { /* its trampolines work, without our knowing of them */
+        pthread_mutex_unlock(&p->lock);
+        return NULL;
+    }
+    pthread_mutex_init(&q->lock, NULL);
+    q->traps = p->traps;
+    q->tries = p->tries;
+    q->off = p->off;
+    q->no_poke = p->no_poke;
+    q->poke = p->poke;
+    q->poke.alone = q->poke.at != 0;
+    q->nareas = p->nareas;
+    for (unsigned i = 0; i < p->nareas; i++) {
+        q->area[i] = p->area[i];
+        atomic_fetch_add(&q->area[i]->refs, 1);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return q;
 }
+
+void patches_forked(struct aspace *as)
+{
+    struct patches *p = atomic_load(&as->patches);
+
+    if (!p)
+        return;
+    pthread_mutex_lock(&p->lock);
+    if (p->forks > 0)
+        p->forks--;
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* ---- changing a site ---- */
 
 static bool native(uint32_t nr)
 {
@@ -262,7 +286,7 @@ static bool try_locked(struct ctx *c, struct patches *p, uint8_t *state)
     struct area **a;
     bool busy = false;
 
-    if (p->poke.at)
+    if (p->poke.at || p->forks > 0)
         return false;
     *state = SITE_NEVER;
     if (!read_around(as, at, &code) || !site_recognise(&code, (uint32_t)c->regs.orig_rax, &s) ||

@@ -29,6 +29,8 @@ struct area {
     } slot[AREA_SLOTS + 1]; /* from 1 on */
 };
 
+#define AREA_CONTENT offsetof(struct area, base) /* from here on it does not change while shared */
+
 static inline gaddr_t area_behind(const struct area *a, unsigned slot)
 {
     return a->base + (uint64_t)(int64_t)a->slot[slot].behind;
@@ -59,6 +61,7 @@ struct patches {
     struct area *area[AREAS];
     unsigned nareas;
     struct poke poke;
+    unsigned forks; /* under way: memory is not to change without what is known of it */
 };
 
 bool patch_write(struct aspace *as, gaddr_t at, const void *code, size_t n);

@@ -55,7 +55,7 @@ static bool is_jumped_to(const uint8_t *w, size_t n, size_t target)
 {
     for (size_t i = 0; i + 6 <= n; i++) {
         size_t far = w[i] == 0x0f && (w[i + 1] & 0xf0) == 0x80 ? 2 : w[i] == 0xe9 ? 1 : 0;
-        int32_t by = (int8_t)w[i + 1];
+        int32_t by = (w[i + 1] ^ 0x80) - 0x80; /* sign-extended */
 
         if (((w[i] & 0xf0) == 0x70 || w[i] == 0xeb || (w[i] & 0xfc) == 0xe0) &&
             i + 2 + (size_t)by == target)

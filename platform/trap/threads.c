@@ -189,14 +189,14 @@ static bool nurse_make(struct ctx *c)
 /* ---- spares ---- */
 
 /* Its first bell, which nobody leads yet: c is held by it. */
-static int spare_born(struct ctx *c)
+static int spare_born(struct ctx *c, uint64_t nonce)
 {
     struct seccomp_notif n;
     int r = receive_bell(c->l->fd, &n);
 
     if (r < 0)
         return r;
-    if (n.data.args[0] != BELL_BORN || n.data.args[1] != c->nonce ||
+    if (n.data.args[0] != BELL_BORN || n.data.args[1] != nonce ||
         syscall(SYS_tgkill, c->stub->pid, (pid_t)n.pid, 0) < 0)
         return -EPROTO;
     pthread_mutex_lock(&trap.lock);
@@ -209,7 +209,7 @@ static int spare_born(struct ctx *c)
     return 0;
 }
 
-static int spare_listen(struct ctx *c)
+static int spare_listen(struct ctx *c, uint64_t nonce)
 {
     int fd = fetch_listener(c->stub, await_listener(c));
     struct listener *l;
@@ -224,24 +224,26 @@ static int spare_listen(struct ctx *c)
     ctx_own_listener(c, l);
     listener_put(l);
     wake_word(&c->block->park, 1);
-    return spare_born(c);
+    return spare_born(c, nonce);
 }
 
 static struct ctx *spare_make(struct stub *s)
 {
     struct ctx *c = ctx_new(s->as, s, NULL, -1);
+    uint64_t nonce;
     int r;
 
     if (!c)
         return NULL;
     c->clone_flags = AS_CLONE_VM | AS_CLONE_THREAD;
     c->spare = true;
+    nonce = ctx_nonce(c);
     r = write_listen_prog(c, 0);
     __atomic_store_n(&c->block->park, 0, __ATOMIC_RELEASE);
-    write_clone(s->nurse, c->index, c->nonce, BORN_SPARE | born_gs(s->as));
+    write_clone(s->nurse, c->index, nonce, BORN_SPARE | born_gs(s->as));
     wake_word(&s->nurse->park, 1);
     if (r == 0)
-        r = spare_listen(c);
+        r = spare_listen(c, nonce);
     if (r < 0) {
         c->spare = false;
         ctx_free(c);
@@ -323,15 +325,19 @@ bool ctx_start(struct ctx *parent, const struct as_op *op)
     return true;
 }
 
-/* c's thread under a new ctx, which waits for its bell. c keeps nothing of the host's. */
-static struct ctx *succeed(struct ctx *c)
+/*
+ * c's thread under a new ctx, which waits for its bell: with this nonce. c keeps nothing of the
+ * host's. 0: it does not. Both references of the new one are the stub's, whose death ends it.
+ */
+static uint64_t succeed(struct ctx *c)
 {
     struct ctx *n = calloc(1, sizeof *n);
     struct stub *s = c->stub;
+    uint64_t nonce;
     bool alive;
 
     if (!n)
-        return NULL;
+        return 0;
     n->index = c->index;
     n->block = c->block;
     n->stub = s;
@@ -342,6 +348,7 @@ static struct ctx *succeed(struct ctx *c)
     tlist_init(&n->pool_link);
     while (getrandom(&n->nonce, sizeof n->nonce, 0) != sizeof n->nonce || n->nonce == 0)
         ;
+    nonce = n->nonce;
     pthread_mutex_lock(&trap.lock);
     alive = !s->dead;
     if (alive) {
@@ -356,9 +363,9 @@ static struct ctx *succeed(struct ctx *c)
     }
     pthread_mutex_unlock(&trap.lock);
     if (alive)
-        return n;
+        return nonce;
     free(n);
-    return NULL;
+    return 0;
 }
 
 /*
@@ -382,19 +389,19 @@ void threads_write_end(struct ctx *c, bool rests)
 bool threads_rest(struct ctx *c)
 {
     bool parked = atomic_load(&c->state) == CTX_PARKED;
-    struct ctx *n;
+    uint64_t nonce;
 
     if (!c->own || c->affinity || c->start || c->ndeferred || c->light || c->posted ||
         c->stub->as->own_gs || atomic_load(&c->stub->as->killed) ||
         atomic_load(&c->stub->nlive) <= 1)
         return false;
-    n = succeed(c);
-    if (!n)
+    nonce = succeed(c);
+    if (!nonce)
         return false;
     threads_write_end(c, true);
     __atomic_store_n(&c->block->seq, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&c->block->kind, born_gs(c->stub->as), __ATOMIC_RELAXED);
-    __atomic_store_n(&c->block->nonce, n->nonce, __ATOMIC_RELEASE);
+    __atomic_store_n(&c->block->nonce, nonce, __ATOMIC_RELEASE);
     memset(c->block->facts, 0, sizeof c->block->facts);
     if (ctx_leave(c)) /* it was the last one after all: all of it is killed */
         ;

@@ -56,6 +56,7 @@ static int early(const struct platform_config *cfg)
     trap.client = cfg->client;
     trap.proc_fd = cfg->proc_fd;
     trap.max_workers = cfg->max_workers;
+    sched_getaffinity(0, sizeof trap.cpus, &trap.cpus);
     trap.use_sync = !(cfg->without & SBX_WITHOUT_SYNC);
     trap.use_killable = !(cfg->without & SBX_WITHOUT_WAITKILLABLE);
     trap.use_vm = !(cfg->without & SBX_WITHOUT_PROCESSVM) && vm_allowed();
@@ -72,14 +73,7 @@ static int early(const struct platform_config *cfg)
 
 static int start(void)
 {
-    int r = workers_start();
-
-    if (r < 0)
-        return r;
-    pthread_mutex_lock(&trap.lock);
-    zygote_request_locked();
-    pthread_mutex_unlock(&trap.lock);
-    return 0;
+    return workers_start();
 }
 
 static void stop(void)

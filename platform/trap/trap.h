@@ -26,6 +26,7 @@
 
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/types.h>
@@ -61,7 +62,7 @@ struct tlist { /* a list node of this folder; the sentry's list.h lies above us 
 };
 
 struct listener {
-    int fd;
+    _Atomic int fd;   /* changes once (threads.c) while who has answered may still look at it */
     _Atomic int refs; /* stubs, and the leader */
     _Atomic int nctx; /* contexts whose calls come here */
     _Atomic int nstubs;
@@ -157,7 +158,7 @@ struct ctx {
     gaddr_t lent_in, lent_out;
     uint32_t lent_in_len, lent_out_cap, lent_out_off; /* off: in the block */
     uint32_t out_at, out_n;                           /* collected of lent_out */
-    uint64_t nonce;                                   /* 0: not awaited */
+    uint64_t nonce;                                   /* trap.lock; 0: not awaited */
     unsigned clone_flags;                             /* how it was made */
     struct ctx *clone_child;                          /* AS_CLONE under way */
     uint64_t clone_host;                              /* flags that the clone must have */
@@ -194,6 +195,7 @@ extern struct trap {
     struct tlist unborn; /* ctxs awaited, by nonce */
     pthread_cond_t pool_cond, spare_cond;
     struct ctx *pool[8];
+    cpu_set_t cpus; /* those of the sandbox */
     unsigned npool, npending;
     bool forks;               /* the guest has forked, and may exec at any time */
     uint64_t pending[8];      /* nonces whose listener has not come yet */
@@ -242,6 +244,7 @@ static inline uint64_t block_addr(unsigned index)
 struct ctx *ctx_new(struct aspace *as, struct stub *s, struct listener *l, int index);
 void ctx_own_listener(struct ctx *c, struct listener *l);
 struct ctx *ctx_new_child(struct ctx *parent, unsigned flags);
+uint64_t ctx_nonce(struct ctx *c);
 void ctx_get(struct ctx *c);
 void ctx_drop(struct ctx *c);
 struct ctx *ctx_by_tid(pid_t tid); /* a reference, or NULL */
@@ -286,7 +289,8 @@ ssize_t ctx_write(struct ctx *c, gaddr_t to, const void *from, size_t n);
 
 /* patch.c */
 struct patches;
-struct patches *patches_copy(struct patches *p); /* for a forked child; NULL stays NULL */
+struct patches *patches_fork(struct aspace *as); /* for a child that is about to be forked, */
+void patches_forked(struct aspace *as);          /* and now it is */
 void patches_free(struct patches *p);
 bool patch_site(struct ctx *c);   /* c, held, has trapped; true: its event waits for patch_go_on */
 bool patch_go_on(struct ctx *c);  /* the internal operations are done; true: there are more */

@@ -82,6 +82,12 @@ static int set_handlers(uint64_t slot)
     return syscall(SYS_rt_sigaction, SIGCHLD, &ign, NULL, 8) < 0 ? -errno : 0;
 }
 
+/* Is this page a mapping of the kernel's making? Those are not dumped, whatever is asked for. */
+static bool is_kernels(uint64_t page)
+{
+    return madvise((void *)page, PAGE_SIZE_4K, MADV_DODUMP) < 0 && errno == EINVAL;
+}
+
 static void fill(struct zygote_data *z, int sock, const struct bpf_asm *base,
                  const struct bpf_asm *listen, uint64_t secret)
 {
@@ -95,11 +101,15 @@ static void fill(struct zygote_data *z, int sock, const struct bpf_asm *base,
     z->use_gs = trap.use_gs;
     memcpy(z->base, base->insn, base->n * sizeof base->insn[0]);
     memcpy(z->listen, listen->insn, listen->n * sizeof listen->insn[0]);
-    if (trap.vdso) { /* with the data pages before it, but nothing of the stack that may adjoin */
-        uint64_t lo = trap.vdso - VDSO_AROUND, end = stack_end();
+    if (trap.vdso) { /* with the data pages before it, but nothing of ours that may adjoin */
+        uint64_t lo = trap.vdso, hi = trap.vdso + PAGE_SIZE_4K;
 
-        z->keep[0][0] = end > lo && end <= trap.vdso ? end : lo;
-        z->keep[0][1] = trap.vdso + VDSO_AROUND;
+        while (trap.vdso - lo < VDSO_AROUND && is_kernels(lo - PAGE_SIZE_4K))
+            lo -= PAGE_SIZE_4K;
+        while (hi - trap.vdso < VDSO_AROUND && is_kernels(hi))
+            hi += PAGE_SIZE_4K;
+        z->keep[0][0] = lo;
+        z->keep[0][1] = hi;
         z->nkeep = 1;
     }
 }
@@ -185,6 +195,19 @@ static int make_blob_fd(void)
     return fd;
 }
 
+void zygote_request_locked(void)
+{
+    struct zygote_request rq;
+
+    if (trap.npending == ARRAY_SIZE(trap.pending))
+        return;
+    while (getrandom(&rq.nonce, sizeof rq.nonce, 0) != sizeof rq.nonce || rq.nonce == 0)
+        ;
+    trap.pending[trap.npending++] = rq.nonce;
+    (void)!send(trap.zygote_sock, &rq, sizeof rq, MSG_NOSIGNAL);
+    atomic_fetch_add(&trap.st.blanks, 1);
+}
+
 int zygote_start(const struct platform_config *cfg)
 {
     struct bpf_asm base, listen;
@@ -221,6 +244,8 @@ int zygote_start(const struct platform_config *cfg)
         close(blob_fd);
         return -errno;
     }
+    trap.zygote_sock = sv[0];
+    zygote_request_locked(); /* there before it is born: the first blank is its first act */
     pid = -1;
     if (!(cfg->without & SBX_WITHOUT_PIDNS))
         pid = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
@@ -233,24 +258,10 @@ int zygote_start(const struct platform_config *cfg)
     close(blob_fd);
     explicit_bzero(&secret, sizeof secret);
     explicit_bzero(&base, sizeof base);
-    trap.zygote_sock = sv[0];
     return r;
 }
 
 /* ---- the pool ---- */
-
-void zygote_request_locked(void)
-{
-    struct zygote_request rq;
-
-    if (trap.npending == ARRAY_SIZE(trap.pending))
-        return;
-    while (getrandom(&rq.nonce, sizeof rq.nonce, 0) != sizeof rq.nonce || rq.nonce == 0)
-        ;
-    trap.pending[trap.npending++] = rq.nonce;
-    (void)!send(trap.zygote_sock, &rq, sizeof rq, MSG_NOSIGNAL);
-    atomic_fetch_add(&trap.st.blanks, 1);
-}
 
 static int receive_fd(int sock, uint64_t *ret_nonce)
 {

@@ -43,7 +43,7 @@ static struct file *open_image(struct task *t, int dfd, const char *path, int fl
 
     if (flags & AT_EMPTY_PATH)
         walk |= WALK_EMPTY;
-    vfs_walk_opens = true;
+    vfs_walk_opens = true; /* what is found is mapped: let the walk bring it along */
     r = walk_path(t, dfd, path, walk, &p);
     vfs_walk_opens = false;
     if (r < 0)

@@ -192,3 +192,10 @@ void inode_remove_privs(struct task *t, struct inode *i)
     LOCK_SCOPE(&i->lock);
     i->mode = mode_without_privs(c, i);
 }
+
+ssize_t vfs_readlink(struct task *t, struct inode *i, char *buf, size_t cap)
+{
+    if (!S_ISLNK(i->mode))
+        return -EINVAL;
+    return i->ops->readlink ? i->ops->readlink(t, i, buf, cap) : -EINVAL;
+}

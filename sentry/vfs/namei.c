@@ -3,8 +3,8 @@
  * Path walks. One struct walk goes from component to component; a symbolic link in the middle is
  * walked by putting the rest of the path on a stack, one at the end by going on with its body.
  *
- * Short locks are taken for single steps only, so a walk sees each name as it is when it gets there,
- * as on Linux. Operations of file systems may make gofer trips; no lock is held then.
+ * Short locks are taken for single steps only, so a walk sees each name as it is when it gets there.
+ * Operations of file systems may make gofer trips; no lock is held then.
  *
  * openat2's RESOLVE_BENEATH and RESOLVE_IN_ROOT hold because '..' never goes above w->root and
  * absolute paths (of links too) start there; a rename at the same moment can move a directory out
@@ -25,7 +25,7 @@
 
 #define MAX_LINKS 40
 
-_Thread_local const char *vfs_walk_rest;
+_Thread_local const char *vfs_walk_rest; /* behind the body of a link: what followed the link */
 _Thread_local bool vfs_walk_opens;
 
 struct rest {   /* of a path that led through a link */
@@ -191,7 +191,7 @@ static int lookup_child(struct walk *w, struct path *ret)
             return -EAGAIN;
         dentry_put(d);
     }
-    vfs_walk_rest = w->s;
+    vfs_walk_rest = *w->s || !w->depth ? w->s : w->stack[w->depth - 1].at;
     d = vfs_lookup(w->t, w->cur.dentry, w->last, w->len);
     vfs_walk_rest = NULL;
     if (IS_ERR(d))
@@ -215,7 +215,7 @@ static int lookup_child(struct walk *w, struct path *ret)
 /* Does the component w->last. *ret_body: it was a link whose body is to be walked now. */
 static int walk_component(struct walk *w, bool follow, char **ret_body)
 {
-    struct path p;
+    struct path p = { NULL };
     int r = walk_dir_ok(w);
 
     *ret_body = NULL;
@@ -490,11 +490,4 @@ int walk_user(struct task *t, int dfd, gaddr_t upath, unsigned flags, struct pat
     if (upath || !(flags & WALK_EMPTY))
         n = copy_in_str(t, path, upath, sizeof path);
     return n < 0 ? n : walk_path(t, dfd, path, flags, ret);
-}
-
-ssize_t vfs_readlink(struct task *t, struct inode *i, char *buf, size_t cap)
-{
-    if (!S_ISLNK(i->mode))
-        return -EINVAL;
-    return i->ops->readlink ? i->ops->readlink(t, i, buf, cap) : -EINVAL;
 }

@@ -114,11 +114,8 @@ struct super_ops {
     void (*put_super)(struct super *sb);
     /* A cached dentry is about to be used: 1 still good, 0 look it up again. NULL: always good. */
     int (*revalidate)(struct task *t, struct dentry *d);
-    /*
-     * Would it say yes now, without waiting for anything? Optional; under vfs.dcache_lock. May say no
-     * at any time.
-     */
-    bool (*is_fresh)(const struct dentry *d);
+    /* Would it say good without asking anybody? dcache_lock held: takes leaf locks at most. NULL: no. */
+    bool (*fresh)(const struct dentry *d);
     bool no_negative_cache; /* /proc and the like: nothing is cached */
 };
 
@@ -132,8 +129,7 @@ struct super {
     struct dentry *root;
     _Atomic uint64_t next_ino;
     bool readonly;
-    /* What revalidate would say yes to without looking: nothing, names that are there, all. [I] */
-    enum { TRUST_NONE, TRUST_FOUND, TRUST_ALL } trust;
+    bool stable; /* [I] nobody changes it behind us: revalidate says yes to all */
     void *priv;
 };
 

@@ -80,8 +80,7 @@ static int child(const struct cached *w, struct dentry **ret)
     if (!c)
         return -EAGAIN;
     sb = c->sb;
-    if (sb->ops->revalidate && sb->trust < (dentry_inode(c) ? TRUST_FOUND : TRUST_ALL) &&
-        !(sb->ops->is_fresh && sb->ops->is_fresh(c)))
+    if (sb->ops->revalidate && !sb->stable && !(sb->ops->fresh && sb->ops->fresh(c)))
         return -EAGAIN;
     *ret = c;
     return dentry_inode(c) ? 0 : -ENOENT;

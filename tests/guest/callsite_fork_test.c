@@ -209,6 +209,53 @@ static void threads(void)
     close(90);
 }
 
+/* Sites that become hot while several threads call from them, and children are forked. */
+SITE_EAX(late_getpid, 39);
+SITE_EAX(late_getppid, 110);
+SITE_RAX(late_gettid, 186);
+SITE_XOR(late_read);
+SITE_MOVES(late_moves);
+SITE_SYSCALL(late_general);
+
+static void *hurries(void *arg)
+{
+    long pid = getpid(), ppid = getppid(), tid = gettid();
+
+    (void)arg;
+    for (int i = 0; i < 2000; i++) {
+        if (late_getpid(0) != pid || late_getppid(0) != ppid || late_gettid(0) != tid ||
+            late_read(-1, NULL, 0L) != -EBADF || late_moves(SYS_getpgid, 0L) != getpgrp() ||
+            late_general(SYS_gettid) != tid)
+            thread_bad++;
+    }
+    return NULL;
+}
+
+static void hot_among_threads(void)
+{
+    enum { N = 4 };
+    pthread_t th[N];
+
+    thread_bad = 0;
+    for (int i = 0; i < N; i++)
+        CHECK_EQ(pthread_create(&th[i], NULL, hurries, NULL), 0);
+    for (int i = 0; i < 30; i++) {
+        long pid = fork();
+
+        if (pid == 0) {
+            for (int k = 0; k < 20; k++) {
+                if (late_getpid(0) != late_gettid(0) || late_read(-1, NULL, 0L) != -EBADF)
+                    _exit(1);
+            }
+            _exit(0);
+        }
+        CHECK_EQ(ended(pid), 0);
+    }
+    for (int i = 0; i < N; i++)
+        pthread_join(th[i], NULL);
+    CHECK_EQ(thread_bad, 0);
+}
+
 /* A thread that executes a program becomes the process's first one. */
 static void *executes(void *arg)
 {
@@ -388,6 +435,7 @@ int main(int argc, char **argv)
     if (argc == 4)
         return again(argv);
     RUN(none);
+    RUN(hot_among_threads);
     RUN(generations);
     RUN(shares_memory);
     RUN(credentials);

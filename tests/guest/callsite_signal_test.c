@@ -19,7 +19,8 @@
 
 #define ENOUGH 1500  /* signals; or so many */
 #define LONGEST 1200 /* milliseconds */
-#define EVERY_US 40
+#define EVERY_US 40  /* or longer, where a signal takes long: else there is time for nothing else */
+#define TIMES 3      /* what one takes */
 
 SITE_EAX(eax_getpid, 39);
 SITE_EAX(eax_getppid, 110);
@@ -38,6 +39,7 @@ extern char __executable_start[], etext[];
 
 static volatile sig_atomic_t got, outside;
 static struct timespec began;
+static long every_us;
 
 static void note(int sig, siginfo_t *si, void *v)
 {
@@ -50,10 +52,33 @@ static void note(int sig, siginfo_t *si, void *v)
         outside++;
 }
 
+static long us_since(const struct timespec *from)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (now.tv_sec - from->tv_sec) * 1000000 + (now.tv_nsec - from->tv_nsec) / 1000;
+}
+
+/* A signal, its handler and the way back. */
+static void measure(void)
+{
+    struct sigaction sa = { .sa_sigaction = note, .sa_flags = SA_SIGINFO };
+    struct timespec from;
+
+    CHECK_EQ(sigaction(SIGALRM, &sa, NULL), 0);
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    for (int i = 0; i < 100; i++)
+        raise(SIGALRM);
+    every_us = us_since(&from) * TIMES / 100;
+    if (every_us < EVERY_US)
+        every_us = EVERY_US;
+}
+
 static void storm(void (*handler)(int, siginfo_t *, void *), int flags)
 {
     struct sigaction sa = { .sa_sigaction = handler, .sa_flags = SA_SIGINFO | flags };
-    struct itimerval it = { { 0, EVERY_US }, { 0, EVERY_US } };
+    struct itimerval it = { { 0, every_us }, { 0, every_us } };
 
     got = outside = 0;
     clock_gettime(CLOCK_MONOTONIC, &began);
@@ -63,11 +88,7 @@ static void storm(void (*handler)(int, siginfo_t *, void *), int flags)
 
 static int enough(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return got >= ENOUGH ||
-           (now.tv_sec - began.tv_sec) * 1000 + (now.tv_nsec - began.tv_nsec) / 1000000 > LONGEST;
+    return got >= ENOUGH || us_since(&began) > LONGEST * 1000L;
 }
 
 static void calm(void)
@@ -166,8 +187,8 @@ static void stream(int flags)
     if (pid == 0) {
         close(p[0]);
         for (int i = 0; i < 100000; i++, c++) {
-            if (i % 40 == 0)
-                usleep(300);
+            if (i % 10 == 0)
+                usleep(20000);
             if (write(p[1], &c, 1) != 1)
                 _exit(i == 0);
         }
@@ -245,9 +266,10 @@ static void jumps(void)
     int p[2];
 
     CHECK_EQ(pipe(p), 0);
-    storm(jump, 0);
     if (sigsetjmp(back, 1))
         landed++;
+    else
+        storm(jump, 0);
     while (!enough() && !bad) {
         for (int i = 0; i < 10; i++) {
             bad += eax_getppid(0) != ppid;
@@ -331,7 +353,7 @@ static void leaves(void)
     CHECK_EQ(left, counted);
 }
 
-/* Handlers that call as well, one within the other. */
+/* Handlers that call as well, one within the other (each once: they may come faster than they end). */
 static volatile long wrong;
 static long my_pid, my_ppid;
 
@@ -346,9 +368,9 @@ static void call(int sig, siginfo_t *si, void *v)
 
 static void nested(void)
 {
-    struct sigaction sa = { .sa_sigaction = call, .sa_flags = SA_SIGINFO | SA_NODEFER };
+    struct sigaction sa = { .sa_sigaction = call, .sa_flags = SA_SIGINFO };
     struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
-    struct itimerspec it = { { 0, 70000 }, { 0, 70000 } };
+    struct itimerspec it = { { 0, every_us * 1750 }, { 0, every_us * 1750 } };
     timer_t tm;
 
     my_pid = getpid(), my_ppid = getppid();
@@ -413,6 +435,7 @@ __attribute__((target("avx"))) static void extended(void)
 
 int main(void)
 {
+    measure();
     RUN(registers);
     RUN(registers_restart);
     RUN(no_stack);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -338,7 +339,6 @@ static void shared_code(void)
 /* ---- single steps ---- */
 
 static volatile unsigned steps;
-static volatile uint64_t step_end;
 
 static void on_step(int sig, siginfo_t *si, void *v)
 {
@@ -402,6 +402,7 @@ static void stepped(void)
 /* Each mapping is one that this program can account for: its own, or named. */
 static void maps(void)
 {
+    unsigned long long vdso = getauxval(AT_SYSINFO_EHDR);
     char line[512];
     FILE *f = fopen("/proc/self/maps", "re");
     int strange = 0;
@@ -412,7 +413,10 @@ static void maps(void)
         unsigned long long a, b;
 
         CHECK(sscanf(line, "%llx-%llx %7s %*s %*s %*s %255s", &a, &b, perm, name) >= 3);
-        if (perm[2] == 'x' && !name[0] && a < 1ull << 47) { /* the host's own page is above */
+        if (perm[2] != 'x' || name[0] || a >= 1ull << 47)
+            continue;
+        if (a > vdso + 0x10000 ||
+            b + 0x10000 < vdso) { /* what the host has around it is the host's */
             strange++;
             printf("%s", line);
         }
@@ -425,7 +429,7 @@ static void maps(void)
 /* Whatever has been put in the way: everything below the program is the program's to map. */
 static void mapped_over(void)
 {
-    uintptr_t text = (uintptr_t)eax_getppid & ~0xfffful;
+    uintptr_t text = (uintptr_t)eax_getppid & ~0xfffful, heap = (uintptr_t)sbrk(0);
     long ppid = getppid();
     int st = -1;
     long pid;
@@ -437,8 +441,8 @@ static void mapped_over(void)
         for (int64_t d = -0x80000000ll; d <= 0x80000000ll; d += 0x100000) {
             uintptr_t at = text + (uintptr_t)d;
 
-            if ((d < 0 && at > text) || (d > -0x4000000 && d < 0x8000000) || at > 0x7ff000000000 ||
-                at < 0x10000)
+            if ((d < 0 && at > text) || (d > -0x4000000 && d < 0x8000000) || at < 0x10000 ||
+                at > 0x7ff000000000 || (at > heap - 0x4000000 && at < heap + 0x4000000))
                 continue;
             if (d % 0x200000)
                 (void)munmap((void *)at, 0x100000);

@@ -181,15 +181,6 @@ struct taking {
     struct ghandle *first;
 };
 
-/* Now it is known what k is, if it is still what was meant. */
-static bool take_attr_locked(struct gofer_fs *fs, struct gname *k, const struct gofer_attr *attr)
-{
-    if (!k || k->gone || k->handle || k->ino != gname_ino_locked(fs, attr))
-        return false;
-    gname_attr_locked(fs, k, attr);
-    return true;
-}
-
 static void take(void *arg, unsigned i, const struct gofer_small *s)
 {
     struct taking *t = arg;
@@ -211,7 +202,11 @@ static void take(void *arg, unsigned i, const struct gofer_small *s)
     h->ahead = true;
     LOCK_SCOPE(&t->fs->lock);
     struct gname *k = gname_find_locked(t->fs, t->n->parent, name, len);
-    ghandle_keep_locked(t->fs, take_attr_locked(t->fs, k, &s->attr) ? k : NULL, h);
+    if (k && (k->gone || k->handle))
+        k = NULL;
+    if (k)
+        gname_told_locked(t->fs, k, &s->attr);
+    ghandle_keep_locked(t->fs, k, h);
 }
 
 bool ghandle_read_ahead(struct gofer_fs *fs, struct gname *n, struct gaddr *addr,

@@ -78,12 +78,17 @@ static bool list_all(struct gofer_fs *fs, struct gname *dir, unsigned max)
 {
     int r = max ? gofer_fill_dir(fs, dir, /* attrs= */ true, max) : -E2BIG;
 
-    if (r == 0 || !max)
-        return r == 0;
+    if (!max)
+        return false;
     LOCK_SCOPE(&fs->lock);
-    if (dir->dir)
+    if (r < 0 && dir->dir)
         dir->dir->list_at = dir->dir->lookups * 2;
-    return false;
+    if (r == 0 && dir->dir && dir->dir->bare) {
+        dir->dir->bare = false;
+        fs->guess_paid = true;
+        fs->wanted++;
+    }
+    return r == 0;
 }
 
 /* Asked for by its name, not by its node: another directory may have the name by now. */
@@ -91,15 +96,15 @@ int gofer_refresh(struct gofer_fs *fs, struct gname *n)
 {
     struct gaddr addr;
     struct gofer_attr attr;
-    uint32_t type = n->mode & S_IFMT;
     int r = 0;
 
     lock(&fs->lock);
-    bool fresh = n->gone ? absent_locked(fs, n) : gname_fresh_locked(fs, n);
+    uint32_t type = n->mode & S_IFMT;
+    bool gone = n->gone, fresh = gone ? absent_locked(fs, n) : gname_fresh_locked(fs, n);
     unsigned max = fresh || !n->parent ? 0 : list_max_locked(n->parent, n);
     unlock(&fs->lock);
     if (fresh)
-        return n->gone ? -ENOENT : 0;
+        return gone ? -ENOENT : 0;
     bool listed = list_all(fs, n->parent, max);
     lock(&fs->lock);
     fresh = listed && !n->gone && gname_fresh_locked(fs, n) && (n->mode & S_IFMT) == type;
@@ -337,10 +342,15 @@ static int gofer_lookup(struct task *t, struct inode *dir, const char *name, siz
     n = gname_find_locked(fs, d, name, len);
     bool complete = complete_locked(fs, d);
     bool known = n && !n->gone && (n->attr || complete);
+    if (known && d->dir->guessed)
+        fs->guess_paid = true;
     bool ask = !known && !(complete && (!n || n->gone)) && !(n && absent_locked(fs, n));
-    /* A trip that opens as well is made after a listing too. */
-    bool opens = vfs_walk_opens && !(vfs_walk_rest && *vfs_walk_rest);
-    unsigned max = ask && (!opens || (d->dir && d->dir->misses)) ? list_max_locked(d, n) : 0;
+    /*
+     * A trip that opens as well is made after a listing too, however many names are on its way. One
+     * miss is no probing yet: each dynamic program looks for /etc/ld.so.preload.
+     */
+    bool opens = vfs_walk_opens;
+    unsigned max = ask && (!opens || (d->dir && d->dir->misses > 1)) ? list_max_locked(d, n) : 0;
     unlock(&fs->lock);
     if (!ask && !known)
         return -ENOENT;
@@ -358,8 +368,9 @@ static int gofer_lookup(struct task *t, struct inode *dir, const char *name, siz
         return r;
     lock(&fs->lock);
     n = gname_find_locked(fs, d, name, len);
+    known = n && !n->gone;
     unlock(&fs->lock);
-    return n && !n->gone ? gofer_inode_get(fs, n, ret) : -ENOENT;
+    return known ? gofer_inode_get(fs, n, ret) : -ENOENT;
 }
 
 static int gofer_getattr_op(struct task *t, struct inode *i, struct kstat *ret)

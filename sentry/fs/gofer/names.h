@@ -35,7 +35,13 @@ struct gdir {
     uint32_t hcap;
     bool complete;
     ktime_t stamp;    /* when it was listed */
+    /* Its times of change right before that; dated: they were asked for, and lay back long enough. */
+    int64_t mtime_s, ctime_s;
+    uint32_t mtime_ns, ctime_ns;
+    bool dated;
     unsigned lookups; /* trips for single names; some of them make a listing worth while */
+    bool bare;        /* it was listed by names alone */
+    bool guessed;     /* it was listed with attributes because others before had been wanted so */
     unsigned misses;  /* of them, for names that were not there */
     unsigned list_at; /* not before so many, since there are many entries */
     struct gahead ahead;
@@ -73,7 +79,10 @@ struct gofer_fs {
     struct list idle; /* handles nobody uses, oldest first */
     unsigned nidle;
     size_t idle_bytes;
-    unsigned ahead; /* the window that paid last, in any directory */
+    unsigned
+        wanted; /* so many directories listed by names alone were listed again for attributes */
+    bool guess_paid; /* attributes of the last guessed one were asked for */
+    unsigned ahead;  /* the window that paid last, in any directory */
 };
 
 /* Where on the host: a node and a path beneath it. */

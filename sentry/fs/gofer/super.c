@@ -96,21 +96,20 @@ static int gofer_revalidate(struct task *t, struct dentry *d)
     return gname_of(i)->inode == i;
 }
 
-static bool gofer_is_fresh(const struct dentry *d)
+static bool gofer_fresh(const struct dentry *d)
 {
     struct gofer_fs *fs = d->sb->priv;
     struct inode *i = dentry_inode(d);
-    const struct gname *n = i ? gname_of(i) : NULL;
 
-    if (!n || !n->parent)
-        return n != NULL;
+    if (!i || !gname_of(i)->parent)
+        return i;
     LOCK_SCOPE(&fs->lock);
-    return !n->gone && n->inode == i && gname_fresh_locked(fs, n);
+    return gname_of(i)->inode == i && !gname_of(i)->gone && gname_fresh_locked(fs, gname_of(i));
 }
 
 static const struct super_ops gofer_super_ops = {
     .revalidate = gofer_revalidate,
-    .is_fresh = gofer_is_fresh,
+    .fresh = gofer_fresh,
     .statfs = gofer_statfs_op,
     .evict = gofer_evict,
     .put_super = gofer_put_super,
@@ -134,8 +133,7 @@ struct super *gofer_fs_new(unsigned export_id)
     sb->readonly = true;
     fs->g = kernel.gofer;
     fs->sb = sb;
-    fs->stable = stable;
-    fs->sb->trust = stable ? TRUST_ALL : TRUST_NONE;
+    fs->stable = sb->stable = stable;
     lock_init(&fs->lock, LOCK_LEAF);
     list_init(&fs->idle);
     fs->root = gname_new_root(fs, &root);

@@ -162,17 +162,17 @@ static int mem_revalidate(struct task *t, struct dentry *d)
     return lsb->ops->revalidate(t, mem_node(i)->lower);
 }
 
-static bool mem_is_fresh(const struct dentry *d)
+/* Ours alone is always good, and so is what is missing in a directory of ours. */
+static bool mem_fresh(const struct dentry *d)
 {
-    struct super *lsb = mem_super(d->sb)->lower;
     struct inode *i = dentry_inode(d);
-    const struct dentry *low = i ? mem_node(i)->lower : NULL;
+    struct super *lsb = mem_super(d->sb)->lower;
+    struct mem_node *n = mem_node(i ? i : dentry_inode(d->parent));
 
-    if (!i)
-        return false;
-    if (!low || mem_node(i)->changed)
+    assert_locked(&vfs.dcache_lock);
+    if (!n->lower || (i && n->changed))
         return true;
-    return dentry_inode(low) && lsb->ops->is_fresh && lsb->ops->is_fresh(low);
+    return i && lsb->ops->fresh && lsb->ops->fresh(n->lower);
 }
 
 static const struct super_ops tmpfs_super_ops = {
@@ -188,7 +188,7 @@ static const struct super_ops overlay_super_ops = {
     .put_super = mem_put_super,
     .shutdown = mem_shutdown,
     .revalidate = mem_revalidate,
-    .is_fresh = mem_is_fresh,
+    .fresh = mem_fresh,
 };
 
 static int node_new(struct super *sb, uint32_t mode, uint64_t ino, struct inode **ret)
@@ -277,7 +277,7 @@ struct super *mem_super_new(const char *type, uint64_t magic, uint32_t mode, uin
     ms->sb = sb;
     ms->quota.max = max_bytes;
     ms->lower = lower;
-    sb->trust = !lower || !lower->ops->revalidate ? TRUST_ALL : lower->trust;
+    sb->stable = !lower || lower->stable || !lower->ops->revalidate;
     lock_init(&ms->lock, LOCK_LEAF);
     list_init(&ms->changed);
     sb->priv = ms;

@@ -22,7 +22,10 @@ static ssize_t slave_write(struct task *t, struct file *f, struct iter *it, loff
     struct tty *tty = f->priv;
     uint64_t *done = &t->call.done;
     uint8_t buf[CHUNK];
-    int r = L_FLAG(tty, TOSTOP) ? tty_job_check(t, tty, SIGTTOU) : 0;
+    lock(&tty->lock);
+    bool checks = L_FLAG(tty, TOSTOP);
+    unlock(&tty->lock);
+    int r = checks ? tty_job_check(t, tty, SIGTTOU) : 0;
     if (r)
         return *done ? (ssize_t)*done : r;
     LOCK_SCOPE(&tty->lock);

@@ -168,6 +168,17 @@ static long get_int(struct task *t, gaddr_t arg, int v)
     return put_guest(t, arg, &v);
 }
 
+static bool flag(struct tty *tty, const bool *which)
+{
+    LOCK_SCOPE(&tty->lock);
+    return *which;
+}
+
+static long get_flag(struct task *t, gaddr_t arg, struct tty *tty, const bool *which)
+{
+    return get_int(t, arg, flag(tty, which));
+}
+
 /* ---- the master's own ---- */
 
 static long master_ioctl(struct task *t, struct tty *tty, unsigned cmd, uint64_t arg)
@@ -177,9 +188,9 @@ static long master_ioctl(struct task *t, struct tty *tty, unsigned cmd, uint64_t
     case TIOCGPTN:
         return get_int(t, arg, tty->index);
     case TIOCGPTLCK:
-        return get_int(t, arg, tty->locked);
+        return get_flag(t, arg, tty, &tty->locked);
     case TIOCGPKT:
-        return get_int(t, arg, tty->pkt);
+        return get_flag(t, arg, tty, &tty->pkt);
     case TIOCGPTPEER: {
         struct file *f = devpts_open_slave(t, tty, (unsigned)arg);
         return IS_ERR(f) ? PTR_ERR(f) : fd_install(t, f, 0, arg & O_CLOEXEC);
@@ -243,7 +254,7 @@ static long common_ioctl(struct task *t, struct file *f, struct tty *tty, unsign
         unlock(&tty->lock);
         return 0;
     case TIOCGEXCL:
-        return get_int(t, arg, tty->excl);
+        return get_flag(t, arg, tty, &tty->excl);
     case TIOCSTI:
         return -EIO;
     case TIOCCONS:
@@ -258,7 +269,7 @@ long tty_ioctl(struct task *t, struct file *f, unsigned cmd, uint64_t arg)
 {
     struct tty *tty = f->priv;
     bool master = tty_is_master(f);
-    if (!master && !tty->master_open) /* hung up */
+    if (!master && !flag(tty, &tty->master_open)) /* hung up */
         return cmd == TIOCSPGRP ? -ENOTTY : -EIO;
     long r = master ? master_ioctl(t, tty, cmd, arg) : -ENOIOCTLCMD;
     if (r == -ENOIOCTLCMD)

@@ -1,123 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The gofer file system through the VFS, on a real gofer: what is shown, and what costs a trip. */
-#include "tests/unit/gofer/fixture.h"
-
-#include <dirent.h>
-#include <sys/mman.h>
-
-#include "sentry/kernel/call.h"
-#include "sentry/kernel/kernel.h"
-#include "sentry/vfs/vfs.h"
-
-static struct super *sb;
-static char big[200000];
-
-static void start(bool public_only)
-{
-    int fd = open(fx_path("tree"), O_PATH | O_DIRECTORY | O_CLOEXEC);
-    struct gofer_export e = { .fd = fd, .public_only = public_only };
-
-    fx_fork(&e, 1, -1, 0);
-    close(fd);
-    ck_assert_int_eq(gofer_client_new(fx_sock, -1, &fx), 0);
-    kernel.gofer = fx;
-    vfs_init();
-    sb = gofer_fs_new(0);
-    ck_assert_ptr_nonnull(sb);
-}
-
-static void populate(void)
-{
-    char rel[64];
-
-    fx_tree();
-    ck_assert_int_eq(mkdir(fx_path("tree/a"), 0755), 0);
-    ck_assert_int_eq(mkdir(fx_path("tree/a/b"), 0755), 0);
-    ck_assert_int_eq(mkdir(fx_path("tree/a/b/c"), 0755), 0);
-    fx_write("tree/a/b/c/file", "hello\n", 6);
-    ck_assert_int_eq(symlink("b/c", fx_path("tree/a/link")), 0);
-    ck_assert_int_eq(mkfifo(fx_path("tree/fifo"), 0644), 0);
-    for (size_t i = 0; i < sizeof(big); i++)
-        big[i] = (char)(i % 251);
-    fx_write("tree/big", big, sizeof(big));
-    fx_write("tree/hidden", "x", 1);
-    ck_assert_int_eq(chmod(fx_path("tree/hidden"), 0640), 0);
-    ck_assert_int_eq(mkdir(fx_path("tree/many"), 0755), 0);
-    for (int i = 0; i < 500; i++) {
-        snprintf(rel, sizeof(rel), "tree/many/n%d", i);
-        fx_write(rel, rel, (size_t)(i % 10));
-    }
-}
-
-static void setup_stable(void)
-{
-    populate();
-    start(true);
-}
-
-static void setup_shared(void)
-{
-    populate();
-    start(false);
-}
-
-static void teardown(void)
-{
-    super_put(sb);
-    fx_stop();
-    fx_remove();
-}
-
-static uint64_t trips(void)
-{
-    return gofer_trips(fx);
-}
-
-/* The dentry of a path from the root, links not followed; ERR_PTR. */
-static struct dentry *find(const char *path)
-{
-    struct dentry *d = dentry_ref(sb->root);
-
-    while (*path) {
-        size_t n = strcspn(path, "/");
-        const char *rest = path + n + (path[n] == '/');
-
-        vfs_walk_rest = rest;
-        struct dentry *next = vfs_lookup(NULL, d, path, n);
-        vfs_walk_rest = NULL;
-        dentry_put(d);
-        if (IS_ERR(next))
-            return next;
-        if (!dentry_inode(next)) {
-            dentry_put(next);
-            return ERR_PTR(-ENOENT);
-        }
-        d = next;
-        path = rest;
-    }
-    return d;
-}
-
-static int find_error(const char *path)
-{
-    struct dentry *d = find(path);
-
-    if (IS_ERR(d))
-        return PTR_ERR(d);
-    dentry_put(d);
-    return 0;
-}
-
-static struct file *open_path(const char *path)
-{
-    struct dentry *d = find(path);
-
-    ck_assert(!IS_ERR(d));
-    struct path p = { .dentry = d };
-    struct file *f = vfs_open_inode(NULL, &p, O_RDONLY);
-    dentry_put(d);
-    return f;
-}
+#include "tests/unit/fs/gofer_fixture.h"
 
 START_TEST(a_whole_path_costs_one_trip)
 {
@@ -286,110 +169,6 @@ START_TEST(many_lookups_become_a_listing)
 }
 END_TEST
 
-/* Reads n<i> of many; what it says depends on i alone. */
-static void read_one(int i)
-{
-    char name[64], buf[64], want[64];
-
-    snprintf(name, sizeof(name), "many/n%d", i);
-    snprintf(want, sizeof(want), "tree/many/n%d", i);
-    struct file *f = open_path(name);
-    ck_assert(!IS_ERR(f));
-    ck_assert_int_eq(vfs_read_kernel(NULL, f, buf, sizeof(buf), 0), i % 10);
-    ck_assert_int_eq(memcmp(buf, want, (size_t)(i % 10)), 0);
-    file_put(f);
-}
-
-static int cmp_names(const void *a, const void *b)
-{
-    char x[16], y[16];
-
-    snprintf(x, sizeof(x), "%d", *(const int *)a);
-    snprintf(y, sizeof(y), "%d", *(const int *)b);
-    return strcmp(x, y);
-}
-
-/* All 500, in an order; their trips. */
-static uint64_t read_all(const int *order)
-{
-    uint64_t t0;
-
-    ck_assert_int_eq(find_error("many/none"), -ENOENT);
-    for (int i = 0; i < 40; i++) /* until it is listed with attributes */
-        find_error("many/n1");
-    t0 = trips();
-    for (int i = 0; i < 500; i++)
-        read_one(order[i]);
-    return trips() - t0;
-}
-
-START_TEST(files_read_in_the_order_of_names_are_read_ahead)
-{
-    int order[500];
-
-    for (int i = 0; i < 500; i++)
-        order[i] = i;
-    qsort(order, 500, sizeof(order[0]), cmp_names);
-    ck_assert_uint_lt(read_all(order), 60);
-}
-END_TEST
-
-static int listed[500], nlisted;
-
-static bool emit_order(struct dirent_sink *s, const char *name, size_t len, uint64_t ino,
-                       unsigned dtype, loff_t next)
-{
-    (void)s;
-    (void)len;
-    (void)ino;
-    (void)dtype;
-    (void)next;
-    if (name[0] == 'n')
-        listed[nlisted++] = atoi(name + 1);
-    return true;
-}
-
-START_TEST(files_read_in_the_order_of_a_listing_are_read_ahead)
-{
-    struct dirent_sink s = { .emit = emit_order };
-    struct file *f = open_path("many");
-
-    nlisted = 0;
-    ck_assert_int_eq(f->ops->readdir(NULL, f, &s), 0);
-    ck_assert_int_eq(nlisted, 500);
-    file_put(f);
-    ck_assert_uint_lt(read_all(listed), 60);
-}
-END_TEST
-
-START_TEST(what_was_read_ahead_is_good_for_a_moment)
-{
-    struct dirent_sink s = { .emit = emit_order };
-    struct file *f = open_path("many");
-    char rel[64], buf[16];
-
-    nlisted = 0;
-    ck_assert_int_eq(f->ops->readdir(NULL, f, &s), 0);
-    file_put(f);
-    for (int i = 0; i < 100; i++)
-        find_error("many/none"); /* and the attributes */
-    for (int i = 0; i < 20; i++)
-        read_one(listed[i]);
-    for (int i = 20; i < 500; i++) {
-        snprintf(rel, sizeof(rel), "tree/many/n%d", listed[i]);
-        fx_write(rel, "changed", 7);
-    }
-    usleep(30000);
-    for (int i = 20; i < 500; i++) {
-        snprintf(rel, sizeof(rel), "many/n%d", listed[i]);
-        f = open_path(rel);
-        ck_assert_int_eq(vfs_read_kernel(NULL, f, buf, sizeof(buf), 0), 7);
-        ck_assert_int_eq(memcmp(buf, "changed", 7), 0);
-        file_put(f);
-    }
-}
-END_TEST
-
 START_TEST(public_only_hides)
 {
     ck_assert_int_eq(find_error("hidden"), -ENOENT);
@@ -461,8 +240,6 @@ int main(void)
     tcase_add_test(c, links_and_what_is_not_opened);
     tcase_add_test(c, directories_are_listed_whole_and_absence_is_known);
     tcase_add_test(c, many_lookups_become_a_listing);
-    tcase_add_test(c, files_read_in_the_order_of_names_are_read_ahead);
-    tcase_add_test(c, files_read_in_the_order_of_a_listing_are_read_ahead);
     tcase_add_test(c, public_only_hides);
     suite_add_tcase(s, c);
     tcase_add_checked_fixture(d, setup_shared, teardown);
@@ -470,8 +247,6 @@ int main(void)
     tcase_add_test(d, a_whole_path_costs_one_trip);
     tcase_add_test(d, large_reads_and_maps);
     tcase_add_test(d, changes_of_the_host_are_seen);
-    tcase_add_test(d, files_read_in_the_order_of_a_listing_are_read_ahead);
-    tcase_add_test(d, what_was_read_ahead_is_good_for_a_moment);
     suite_add_tcase(s, d);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
