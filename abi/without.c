@@ -17,6 +17,7 @@ static const struct {
     { "timens", SBX_WITHOUT_TIMENS },
     { "landlock", SBX_WITHOUT_LANDLOCK },
     { "cgroup", SBX_WITHOUT_CGROUP },
+    { "processvm", SBX_WITHOUT_PROCESSVM },
 };
 
 uint64_t without_parse(const char *list, const char **ret_bad)

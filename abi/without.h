@@ -13,6 +13,7 @@ enum {
     SBX_WITHOUT_TIMENS = 1 << 5,
     SBX_WITHOUT_LANDLOCK = 1 << 6,
     SBX_WITHOUT_CGROUP = 1 << 7,
+    SBX_WITHOUT_PROCESSVM = 1 << 8,
 };
 
 /* A comma-separated list (NULL or empty: nothing). *ret_bad: the first unknown word, or NULL. */

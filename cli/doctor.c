@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -145,6 +146,26 @@ static void find_sync(struct finding *f)
     snprintf(f->detail, sizeof f->detail, "%s", f->ok ? "" : "since Linux 6.6");
 }
 
+static void find_vm(struct finding *f)
+{
+    char from = 0, to;
+    struct iovec l = { &to, 1 }, r = { &from, 1 };
+
+    result(f, process_vm_readv(getpid(), &l, 1, &r, 1, 0) == 1 ? 0 : errno, "");
+}
+
+static void find_getfd(struct finding *f)
+{
+    int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    int fd = self < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, self, self, 0), err = fd < 0 ? errno : 0;
+
+    if (fd >= 0)
+        close(fd);
+    if (self >= 0)
+        close(self);
+    result(f, err, "");
+}
+
 static void find_landlock(struct finding *f)
 {
     long v = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -190,6 +211,10 @@ static const struct check {
     { "  killable waits", SBX_WITHOUT_WAITKILLABLE, find_killable,
       "a caught host signal may repeat a call (Linux 5.19)" },
     { "  synchronous wake-up", SBX_WITHOUT_SYNC, find_sync, "a call costs up to 10 times as much" },
+    { "process_vm_readv", SBX_WITHOUT_PROCESSVM, find_vm,
+      "a call that writes to a read-only page does so, instead of EFAULT" },
+    { "pidfd_getfd", SBX_WITHOUT_PROCESSVM, find_getfd,
+      "threads that call at the same time wait for one another" },
     { "user namespaces", SBX_WITHOUT_USERNS, find_userns,
       "ordinary users: no namespaces at all, only seccomp and Landlock fence" },
     { "pid namespaces", SBX_WITHOUT_PIDNS, find_pidns,

@@ -7,8 +7,8 @@ import ctypes, os, struct, sys
 
 LD, JEQ, JGE, JSET, RET = 0x20, 0x15, 0x35, 0x45, 0x06
 ALLOW, EPERM, ENOSYS = 0x7FFF0000, 0x50001, 0x50026
-refused = [155, 165, 166, 172, 175, 176, 246, 272, 298, 303, 304, 308, 313, 321, 323, 425, 426, 427,
-           428, 429, 430, 431, 432, 433, 442]  # pivot_root, mount, unshare, setns, bpf, io_uring_*, ...
+refused = [155, 165, 166, 172, 175, 176, 246, 272, 298, 303, 304, 308, 310, 311, 313, 321, 323, 425, 426, 427,
+           428, 429, 430, 431, 432, 433, 438, 442]  # mount, unshare, process_vm_*, pidfd_getfd, io_uring_*, ...
 code = [(LD, 0, 0, 0)]
 for nr in refused:
     code += [(JEQ, 0, 1, nr), (RET, 0, 0, EPERM)]

@@ -23,8 +23,9 @@ esac
 
 # An ordinary user may not reach the build: what is run is copied, which any user may read.
 cp "$sbx" "$top/sbx"
-for t in hello pipes epoll jobctl futex; do
-    [ ! -x "$guests/$t" ] || cp "$guests/$t" "$top/"
+list='hello pipe epoll jobctl timers thread_exit wait'
+for t in $list; do
+    cp "$guests/$t" "$top/" || exit 1
 done
 cat >"$top/script.py" <<'EOF'
 import os, subprocess, tempfile
@@ -62,8 +63,8 @@ run() {
     rm -f "$top.out"
 }
 
-for t in hello pipes epoll jobctl futex; do
-    [ ! -x "$top/$t" ] || run "./$t"
+for t in $list; do
+    run "./$t"
 done
 [ ! -x /usr/bin/python3 ] || run script.py
 run ls -l /

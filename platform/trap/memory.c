@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A stub's memory from outside. process_vm_* respects page protection as a guest expects (EFAULT on
- * a read-only page); /proc/PID/mem ignores it and is used only where that is wanted.
+ * a read-only page); /proc/PID/mem ignores it and is used only where that is wanted, or where
+ * process_vm_* is forbidden (some containers): there a call that is to fill a read-only page fills it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,6 +47,52 @@ pid_t aspace_pid(struct aspace *as)
     return pid ? pid : any;
 }
 
+static int mem_fd(struct aspace *as)
+{
+    pid_t pid = aspace_pid(as);
+    char path[32];
+    int fd = atomic_load(&as->mem_fd), none = -1;
+
+    if (fd < 0 && pid > 1 && trap.proc_fd >= 0) {
+        snprintf(path, sizeof path, "%d/mem", (int)pid);
+        fd = openat(trap.proc_fd, path, O_RDWR | O_CLOEXEC);
+        if (fd >= 0 && !atomic_compare_exchange_strong(&as->mem_fd, &none, fd)) {
+            close(fd);
+            fd = none;
+        }
+    }
+    return fd;
+}
+
+/* As process_vm_*: the bytes of one list into the room of the other, up to what cannot be had. */
+static ssize_t file_copy(struct aspace *as, bool write, const struct iovec *local, unsigned nlocal,
+                         const struct iovec *remote, unsigned nremote)
+{
+    size_t l = 0, r = 0; /* of the first of each that are done */
+    ssize_t sum = 0;
+    int fd = mem_fd(as);
+
+    while (fd >= 0 && nlocal && nremote) {
+        size_t n = MIN(local->iov_len - l, remote->iov_len - r);
+        char *ours = (char *)local->iov_base + l;
+        off_t theirs = (off_t)(uintptr_t)remote->iov_base + (off_t)r;
+        ssize_t did = n == 0 ? 0 : write ? pwrite(fd, ours, n, theirs) : pread(fd, ours, n, theirs);
+
+        if (did < 0)
+            break;
+        sum += did;
+        if ((size_t)did < n)
+            break;
+        l += n;
+        r += n;
+        if (l == local->iov_len)
+            local++, nlocal--, l = 0;
+        if (r == remote->iov_len)
+            remote++, nremote--, r = 0;
+    }
+    return sum > 0 ? sum : -EFAULT;
+}
+
 /*
  * To or from another address space, through one of its threads. That may be on its way out just
  * now: then it is not named a second time.
@@ -55,6 +102,8 @@ static ssize_t vm_copy(struct aspace *as, bool write, const struct iovec *local,
 {
     pid_t last = 0, pid;
 
+    if (!trap.use_vm)
+        return file_copy(as, write, local, nlocal, remote, nremote);
     while ((pid = aspace_pid(as)) > 1 && pid != last) {
         ssize_t r = write ? process_vm_writev(pid, local, nlocal, remote, nremote, 0)
                           : process_vm_readv(pid, local, nlocal, remote, nremote, 0);
@@ -90,22 +139,9 @@ ssize_t as_read(struct aspace *as, gaddr_t from, void *to, size_t n)
 
 static ssize_t write_forced(struct aspace *as, gaddr_t to, const void *from, size_t n)
 {
-    pid_t pid = aspace_pid(as);
-    char path[32];
-    int fd = atomic_load(&as->mem_fd), none = -1;
-    ssize_t r;
+    int fd = mem_fd(as);
+    ssize_t r = fd < 0 ? -1 : pwrite(fd, from, n, (off_t)to);
 
-    if (fd < 0 && pid > 1 && trap.proc_fd >= 0) {
-        snprintf(path, sizeof path, "%d/mem", (int)pid);
-        fd = openat(trap.proc_fd, path, O_RDWR | O_CLOEXEC);
-        if (fd >= 0 && !atomic_compare_exchange_strong(&as->mem_fd, &none, fd)) {
-            close(fd);
-            fd = none;
-        }
-    }
-    if (fd < 0)
-        return -EFAULT;
-    r = pwrite(fd, from, n, (off_t)to);
     return r > 0 ? r : -EFAULT;
 }
 

@@ -14,8 +14,8 @@
  *                rings as new: a spare again, held under a ctx of its own
  *
  * All of it is waited for by the worker that runs the clone, at most as often as there are ready
- * threads in a process (OWN_MAX); beyond, and wherever something does not fit, a thread is cloned
- * with its maker's listener.
+ * threads in a process (OWN_MAX); beyond, and wherever something does not fit (or pidfd_getfd is
+ * forbidden), a thread is cloned with its maker's listener.
  *
  * What a thread could leave to the next one: its rseq area (taken back in rest), fs (set at the
  * start), gs and a cpu affinity (such threads are cloned, and not kept), processor time (the blob
@@ -294,7 +294,7 @@ struct ctx *threads_take(struct ctx *parent, unsigned flags)
     struct stub *s = parent->stub;
     struct ctx *c;
 
-    if ((flags & need) != need || parent->job || parent->light || parent->affinity || s->as->own_gs)
+    if (!trap.use_getfd || (flags & need) != need || parent->job || parent->light || parent->affinity || s->as->own_gs)
         return NULL;
     c = pop(s);
     if (!c)

@@ -30,6 +30,27 @@ static int probe(const char **ret_why)
     return 0;
 }
 
+/* Some containers forbid both of these, on oneself too. */
+static bool vm_allowed(void)
+{
+    char from = 0, to;
+    struct iovec l = { &to, 1 }, r = { &from, 1 };
+
+    return process_vm_readv(getpid(), &l, 1, &r, 1, 0) == 1;
+}
+
+static bool getfd_allowed(void)
+{
+    int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    int fd = self < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, self, self, 0);
+
+    if (fd >= 0)
+        close(fd);
+    if (self >= 0)
+        close(self);
+    return fd >= 0;
+}
+
 static int early(const struct platform_config *cfg)
 {
     trap.client = cfg->client;
@@ -38,6 +59,8 @@ static int early(const struct platform_config *cfg)
     sched_getaffinity(0, sizeof trap.cpus, &trap.cpus);
     trap.use_sync = !(cfg->without & SBX_WITHOUT_SYNC);
     trap.use_killable = !(cfg->without & SBX_WITHOUT_WAITKILLABLE);
+    trap.use_vm = !(cfg->without & SBX_WITHOUT_PROCESSVM) && vm_allowed();
+    trap.use_getfd = !(cfg->without & SBX_WITHOUT_PROCESSVM) && getfd_allowed();
     for (unsigned i = 0; i < TID_HASH; i++)
         tlist_init(&trap.tids[i]);
     tlist_init(&trap.unborn);

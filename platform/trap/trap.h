@@ -183,6 +183,8 @@ extern struct trap {
     int proc_fd, zygote_sock, epoll_fd;
     unsigned max_workers;
     bool use_sync, use_killable;
+    bool use_vm;    /* process_vm_*; else /proc/PID/mem */
+    bool use_getfd; /* pidfd_getfd; else threads share their maker's listener */
     uint64_t slot;
     uint32_t handler, restorer, light_entry, light_plain, light_exit, light_end, light_framed,
         light_class;

@@ -9,8 +9,8 @@
  * A timer's function is called without the lock; cancel_sync waits for the end of the one that
  * `running` names.
  *
- * The monotonic clock inside is the host's; CLOCK_BOOTTIME starts at zero with the sandbox. What
- * the vDSO says of the monotonic clock comes from the host too, so both agree.
+ * The clocks inside are the host's, in the sandbox's time namespace where there is one: what the vDSO
+ * says of them comes from there too, so both agree. Uptime is counted from the sandbox's start always.
  */
 #include "sentry/kernel/timer.h"
 
@@ -205,8 +205,7 @@ int kclock_get(clockid_t id, struct timespec *ret)
         return clock_gettime(CLOCK_REALTIME, ret) < 0 ? -errno : 0;
     case CLOCK_BOOTTIME:
     case CLOCK_BOOTTIME_ALARM:
-        *ret = ktime_to_timespec(ktime_boot());
-        return 0;
+        return clock_gettime(CLOCK_BOOTTIME, ret) < 0 ? -errno : 0;
     default: /* cpu clocks belong to a task: kernel/times.c */
         return -EINVAL;
     }

@@ -30,7 +30,7 @@ bool ktimer_cancel_sync(struct ktimer *tm);
 int kclock_get(clockid_t id, struct timespec *ret);
 ktime_t ktime_now(void);  /* CLOCK_MONOTONIC */
 ktime_t ktime_real(void); /* CLOCK_REALTIME */
-ktime_t ktime_boot(void); /* CLOCK_BOOTTIME, 0 at the sandbox's start */
+ktime_t ktime_boot(void); /* uptime: 0 at the sandbox's start */
 
 /* -EINVAL for a negative or denormal timespec; values beyond the range saturate at KTIME_NEVER. */
 int timespec_to_ktime(const struct timespec *ts, ktime_t *ret);
