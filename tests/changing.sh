@@ -15,6 +15,7 @@ import os, stat, sys
 names = ["new", "sub", "sub/new", "sub/old", "old", "link", "deep/er/file", "late/a/b"]
 held = open("sub/old")
 before = {}
+print("begun", flush=True)
 for line in sys.stdin:
     print("==", line.strip())
     print(sorted(os.listdir(".")), [sorted(os.listdir(d)) for d in ("sub", "deep/er") if os.path.isdir(d)])
@@ -33,9 +34,19 @@ for line in sys.stdin:
     print("held", os.fstat(held.fileno()).st_size, held.read(), flush=True)
 EOP
 
-# The steps; after each the program looks, and is waited for. $1: its output.
+# until_there FILE N PATTERN: it has so many such lines
+until_there() {
+    tries=0
+    while [ "$(grep -c "$3" "$1")" -lt "$2" ] && [ "$tries" -lt 400 ]; do
+        sleep 0.05
+        tries=$((tries + 1))
+    done
+}
+
+# host OUT: the steps; between them the program looks.
 host() {
     step=0
+    until_there "$1" 1 ^begun
     while [ "$step" -le 8 ]; do
         case $step in
         1) echo made >new && echo made >sub/new && mkdir -p late/a && echo x >late/a/b ;;
@@ -50,20 +61,16 @@ host() {
         sleep 0.4
         echo "step $step"
         step=$((step + 1))
-        tries=0
-        while [ "$(grep -c '^held' "$1")" -lt "$step" ] && [ $tries -lt 300 ]; do
-            sleep 0.1
-            tries=$((tries + 1))
-        done
+        until_there "$1" "$step" ^held
     done
 }
 
-# look OUTPUT RUN...: what the program sees while the same is done to the same tree
+# look OUT RUN...: the program's output while the same is done to the same tree
 look() {
     out=$top/$1
     shift
-    rm -rf tree && mkdir -p tree/sub tree/deep/er && cp look.py tree/
     : >"$out"
+    rm -rf tree && mkdir -p tree/sub tree/deep/er && cp look.py tree/
     (
         cd tree && echo first >old && echo kept >sub/old && echo file >deep/er/file && ln -s old link
         host "$out" | "$@" python3 look.py >"$out" 2>&1

@@ -294,7 +294,8 @@ struct ctx *threads_take(struct ctx *parent, unsigned flags)
     struct stub *s = parent->stub;
     struct ctx *c;
 
-    if (!trap.use_getfd || (flags & need) != need || parent->job || parent->light || parent->affinity || s->as->own_gs)
+    if (!trap.use_getfd || (flags & need) != need || parent->job || parent->light ||
+        parent->affinity || s->as->own_gs)
         return NULL;
     c = pop(s);
     if (!c)

@@ -210,6 +210,7 @@ static int item_link(struct epitem *item)
         list_add_tail(&item->ep->nested, &item->nested_link);
     }
     list_add_tail(&item->file->epoll_items, &item->file_link);
+    item->file->in_epoll = true;
     return 0;
 }
 

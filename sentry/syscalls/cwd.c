@@ -77,7 +77,7 @@ long sys_getcwd(struct task *t, gaddr_t buf, size_t size)
     static const char unreachable[] = "(unreachable)";
     char text[PATH_MAX + sizeof unreachable], *s;
     struct path cwd = fs_ctx_cwd(t);
-    bool reached, gone = cwd.dentry->unhashed;
+    bool reached, gone = atomic_load(&cwd.dentry->unhashed);
     size_t n;
 
     s = path_string_flags(t, &cwd, text + sizeof unreachable, PATH_MAX, /* deleted= */ false,

@@ -182,8 +182,6 @@ static void doom_locked(struct dentry *d, struct dentry **doomed)
         struct dentry *parent = d->parent;
 
         lru_del(d);
-        if (!d->unhashed && d->inode)
-            parent->complete = false; /* its absence from the cache means nothing any more */
         unhash_locked(d);
         if (d->inode && d->inode->dir_dentry == d)
             d->inode->dir_dentry = NULL;
@@ -404,13 +402,6 @@ void dentry_instantiate(struct dentry *d, struct inode *inode)
 
     changed_locked(d->parent);
     set_inode_locked(d, inode);
-}
-
-void dentry_set_complete(struct dentry *d)
-{
-    LOCK_SCOPE(&vfs.dcache_lock);
-
-    d->complete = true;
 }
 
 struct dentry *inode_dir_dentry(struct inode *dir)

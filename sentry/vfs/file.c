@@ -99,7 +99,7 @@ struct file *file_ref(struct file *f)
 
 static void file_free(struct file *f)
 {
-    if (!list_empty(&f->epoll_items))
+    if (f->in_epoll)
         epoll_file_gone(f);
     if (f->fasync)
         fasync_gone(f);

@@ -124,7 +124,8 @@ struct file {
     struct inode *inode; /* [I] reference; NULL for a few anonymous ones */
     struct cred *cred;   /* [I] who opened it */
     void *priv;
-    struct list epoll_items; /* LOCK_EPREADY of vfs: epoll items that watch it */
+    struct list epoll_items; /* LOCK_EPREADY of vfs: epoll items that watch it; */
+    bool in_epoll;           /* there have been some: look under the lock before it goes */
     struct {                 /* F_SETOWN, F_SETSIG: kernel/fasync.c; LOCK_LEAF inside */
         int type;
         pid_t pid;

@@ -43,16 +43,11 @@ struct dentry *vfs_lookup(struct task *t, struct dentry *parent, const char *nam
     if (d && r > 0)
         return d;
     if (d) {
-        if (r == 0) {
+        if (r == 0)
             dentry_drop(d);
-            parent->complete = false;
-        }
         dentry_put(d);
         if (r < 0)
             return ERR_PTR(r);
-    } else if (parent->complete) {
-        d = dentry_add(parent, name, len, NULL);
-        return d ? d : ERR_PTR(-ENOMEM);
     }
     return lookup_slow(t, parent, name, len);
 }

@@ -134,7 +134,7 @@ char *path_string_flags(struct task *t, const struct path *p, char *buf, size_t 
 
     if (cap)
         *--at = 0;
-    if (at > buf && deleted && p->dentry->unhashed)
+    if (at > buf && deleted && atomic_load(&p->dentry->unhashed))
         at = prepend(buf, at, " (deleted)", strlen(" (deleted)"));
     if (at)
         at = build(p, &root, buf, at, ret_reached);

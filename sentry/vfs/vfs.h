@@ -169,10 +169,9 @@ struct dentry {
     struct dentry *hash_next; /* LOCK_DCACHE */
     struct list children, sibling, lru;
     struct super *sb;
-    unsigned nmounts; /* mounts on it */
-    bool unhashed;    /* deleted */
-    bool complete;    /* a directory all of whose children are cached (absence is known) */
-    uint64_t stamp;   /* of the last revalidation */
+    unsigned nmounts;      /* mounts on it */
+    _Atomic bool unhashed; /* deleted; changed under LOCK_DCACHE */
+    uint64_t stamp;        /* of the last revalidation */
 };
 
 struct mount {
@@ -232,8 +231,6 @@ void dentry_drop(struct dentry *d); /* unhash */
 void dentry_instantiate(struct dentry *d, struct inode *inode);
 /* After a rename: d takes the place of nd, which is unhashed; exchange: they change places. */
 int dentry_move(struct dentry *d, struct dentry *nd, bool exchange);
-/* All children of d are cached from now on: what is not there is known to be absent. */
-void dentry_set_complete(struct dentry *d);
 /* The dentry of a directory's inode (reference), NULL when it has none at the moment. */
 struct dentry *inode_dir_dentry(struct inode *dir);
 static inline struct inode *dentry_inode(const struct dentry *d)

@@ -34,7 +34,7 @@ struct gdir {
     uint32_t *hash; /* kids' index + 1, open addressing; hcap is a power of two */
     uint32_t hcap;
     bool complete;
-    ktime_t stamp;    /* when it was listed */
+    ktime_t stamp; /* when it was listed */
     /* Its times of change right before that; dated: they were asked for, and lay back long enough. */
     int64_t mtime_s, ctime_s;
     uint32_t mtime_ns, ctime_ns;
