@@ -215,7 +215,7 @@ static int lookup_child(struct walk *w, struct path *ret)
 /* Does the component w->last. *ret_body: it was a link whose body is to be walked now. */
 static int walk_component(struct walk *w, bool follow, char **ret_body)
 {
-    struct path p = { NULL };
+    struct path p = { NULL, NULL };
     int r = walk_dir_ok(w);
 
     *ret_body = NULL;

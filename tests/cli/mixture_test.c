@@ -262,8 +262,7 @@ static void stops(void)
     static const char *const lines[] = {
         "echo in | $RUN sh -c 'cat; read -r x </dev/tty; echo \"got $x\"'",
         "$RUN sh -c 'echo in; read -r x; echo \"got $x\"' | cat",
-        "$RUN sh -c 'echo in >/dev/tty; read -r x </dev/tty; echo \"got $x\" >/dev/tty' "
-        "</dev/null >/dev/null 2>&1",
+        "$RUN sh -c 'echo in >/dev/tty; read x </dev/tty; echo \"got $x\" >/dev/tty' <&- >&- 2>&-",
     };
 
     for (unsigned i = 0; i < sizeof lines / sizeof lines[0]; i++) {

@@ -14,7 +14,7 @@
 
 static char *area;
 static volatile long where1, where2;
-static volatile int flags1, flags2, inner_errno;
+static volatile int flags1, inner_errno;
 static volatile int set_other = 1;
 static stack_t in_frame;
 
