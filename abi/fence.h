@@ -7,9 +7,13 @@
 #pragma once
 
 #include <linux/filter.h>
+#include <stdint.h>
 
 /*
  * Sets no_new_privs and installs the filter for the calling thread and those it makes. 0 or -errno
  * (-EINVAL: the host has no seccomp filters).
  */
 int fence_apply(const struct sock_filter *filter, unsigned n);
+
+/* Of the capabilities, permitted and to be gained, none but those of the mask is left. 0 or -errno. */
+int fence_capabilities(uint64_t keep);

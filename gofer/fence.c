@@ -8,7 +8,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,30 +100,6 @@ static void open_single_files(const struct gofer_config *cfg)
     }
 }
 
-static int drop_capabilities(uint64_t keep)
-{
-    struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-    struct __user_cap_data_struct data[2] = { { 0 } };
-
-    for (int cap = 0; cap < 64; cap++)
-        if (!(keep & 1ull << cap) && prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) < 0) {
-            if (errno == EINVAL)
-                break;          /* the last one that this kernel knows */
-            if (errno != EPERM) /* an ordinary user has none to drop */
-                return -errno;
-            break;
-        }
-    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-    if (syscall(SYS_capget, &head, data) < 0)
-        return -errno;
-    for (int i = 0; i < 2; i++) {
-        data[i].permitted &= (uint32_t)(keep >> 32 * i);
-        data[i].effective = data[i].permitted;
-        data[i].inheritable = 0;
-    }
-    return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
-}
-
 static int set_limits(unsigned *ret_nodes)
 {
     static const struct {
@@ -161,7 +136,7 @@ int gofer_fence(const struct gofer_config *cfg)
         r = r == -EOPNOTSUPP ? 0 : r;
     }
     if (r == 0)
-        r = drop_capabilities(cfg->keep_caps);
+        r = fence_capabilities(cfg->keep_caps);
     if (r == 0)
         r = nodes_init(max_nodes);
     if (r == 0)

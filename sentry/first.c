@@ -10,6 +10,7 @@
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
 #include "sentry/start.h"
+#include "sentry/strace/strace.h"
 #include "sentry/vfs/hostfile.h"
 #include "sentry/vfs/vfs.h"
 
@@ -113,6 +114,8 @@ int start_first(const struct sentry_config *cfg, struct task **ret)
     if (r < 0)
         return r;
     r = task_publish(t);
+    if (r == 0)
+        strace_first(t, cfg->exec_path, cfg->argv, cfg->envp);
     if (r == 0)
         r = (int)MIN(do_setsid(t), 0L);
     if (r == 0)

@@ -4,9 +4,10 @@
 # errors.sh SBX: bad input. Each case: exactly one line on standard error that begins with "sbx: ",
 # nothing on standard output, the status, and no process or file left behind.
 set -u
-sbx=$(realpath "$1")
 top=$(mktemp -d)
-trap 'chmod -R u+rwx "$top"; rm -rf "$top"' EXIT
+trap 'chmod -R u+rwx "$top"; rm -rf "$top" "$top.sbx"' EXIT
+sbx=$top.sbx # a program of its own, so that its processes can be told from others
+cp "$1" "$sbx" || exit 1
 chmod 755 "$top"
 cd "$top" || exit 1
 failed=0
@@ -51,6 +52,7 @@ printf '\003\000' | dd of=bits bs=1 seek=18 conv=notrunc 2>/dev/null
 sed 's,/lib64/ld-linux-x86-64.so.2,/lib64/ld-nosuch-x86-64.so.9,' /bin/true >noloader && chmod +x noloader
 echo 'x = 1' >script.rb && mkfifo fifo
 
+ls -lR . >"$top.before"
 expect 125 'unknown option --nosuch' "$sbx" run --nosuch ok.py
 expect 125 'unknown option -Z' "$sbx" run -Z ok.py
 expect 125 'unknown command' "$sbx" nosuch
@@ -127,6 +129,20 @@ EOF
     expect 125 'doctor' python3 refuse.py "$sbx" run /bin/true
 fi
 
-[ "$(find "$top" -newer ok.py -name core\* | wc -l)" -eq 0 ] || { echo "core files"; failed=$((failed + 1)); }
+# Nothing is left behind: no file (the player of the host apart), and after a moment no process.
+rm -f refuse.py
+ls -lR . >"$top.after"
+if ! diff "$top.before" "$top.after"; then
+    echo "FAILED: files are left behind"
+    failed=$((failed + 1))
+fi
+rm -f "$top.before" "$top.after"
+left() { find /proc/[0-9]*/exe -maxdepth 0 -lname "$sbx*" 2>/dev/null; }
+tries=0
+while [ -n "$(left)" ] && [ $tries -lt 40 ]; do
+    sleep 0.05
+    tries=$((tries + 1))
+done
+[ -z "$(left)" ] || { echo "FAILED: processes are left behind: $(left)" && failed=$((failed + 1)); }
 echo "$count cases, $failed failed"
 [ "$failed" -eq 0 ]

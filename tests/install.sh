@@ -9,6 +9,14 @@ failed=0
 must() { "$@" >/dev/null 2>&1 || { echo "FAILED: $*" && failed=1; }; }
 must cmake --install "$build" --prefix "$top"
 must "$top/bin/sbx" --version
+[ "$(find "$top/bin" -type f | wc -l)" -eq 1 ] || { echo "FAILED: more than one program" && failed=1; }
+if command -v readelf >/dev/null && ! grep -q '^SBX_SANITIZE:[A-Z]*=..*' "$build/CMakeCache.txt"; then
+    must sh -c "readelf -h '$top/bin/sbx' | grep -q 'DYN'"
+    if readelf -l "$top/bin/sbx" | grep -q INTERP; then
+        echo "FAILED: sbx is not static"
+        failed=1
+    fi
+fi
 must grep -q 'TH SBX' "$top/share/man/man1/sbx.1"
 must bash -n "$top/share/bash-completion/completions/sbx"
 must test -f "$top/share/zsh/site-functions/_sbx" -a -f "$top/share/fish/vendor_completions.d/sbx.fish"

@@ -57,13 +57,32 @@ says 'changed inside only' "$home/proj" -- sh -c 'echo x >f; rm -r sub; mkdir g'
 says '^0$' "$home/proj" --tmpfs /empty -- sh -c 'ls /empty | wc -l'
 says '^/tmp$' "$home/proj" -w /tmp -- pwd
 says '^K=V$' "$home/proj" -e K=V -- env
-quiet HIDDEN "$home/proj" -- env
+HIDDEN=secret quiet secret "$home/proj" -- env
 says '^host$' "$home/proj" --hostname host -- uname -n
 says '^12 34$' "$home/proj" -u 12:34 -- sh -c 'echo $(id -u) $(id -g)'
 [ "$(cat "$home/proj/f")" = mine ] && [ -d "$home/proj/sub" ] && [ ! -e "$home/proj/g" ] &&
     [ "$(cat "$top/data/d")" = DATA ] || { echo "FAILED: something reached the host" && failed=1; }
 
-# Interpreters in a home: a virtual environment is shown when PATH leads to it, and only then; its
+# Interpreters in a home, by the signs that docs/visible.md has: each is run, and what lies beside its
+# tree is not shown.
+fake() { # FILE WORDS
+    mkdir -p "$(dirname "$1")" && printf '#!/bin/sh\necho %s "$@"\n' "$2" >"$1" && chmod +x "$1"
+}
+echo x >"$home/proj/p.py" && echo x >"$home/proj/p.js"
+fake "$home/.pyenv/libexec/pyenv" pyenv && fake "$home/.pyenv/versions/9.9/bin/python3" 'pyenv 9.9'
+mkdir "$home/.pyenv/shims" "$home/.pyenv/bin"
+printf '#!/bin/sh\nexec "%s/.pyenv/versions/9.9/bin/python3" "$@"\n' "$home" >"$home/.pyenv/shims/python3"
+chmod +x "$home/.pyenv/shims/python3"
+PATH=$home/.pyenv/shims:/usr/bin:/bin says 'pyenv 9.9 p.py' "$home/proj" p.py
+PATH=$home/.pyenv/shims:/usr/bin:/bin quiet private "$home/proj" -- sh -c "cat $home/other/f"
+fake "$home/conda/envs/e/bin/python3" conda && mkdir "$home/conda/envs/e/conda-meta"
+PATH=$home/conda/envs/e/bin:/usr/bin:/bin says 'conda p.py' "$home/proj" p.py
+fake "$home/.nvm/versions/node/v9/bin/node" nvm
+PATH=$home/.nvm/versions/node/v9/bin:/usr/bin:/bin says 'nvm p.js' "$home/proj" p.js
+fake "$home/.local/share/uv/python/cpython-8/bin/python3" uv
+PATH=$home/.local/share/uv/python/cpython-8/bin:/usr/bin:/bin says 'uv p.py' "$home/proj" p.py
+
+# A virtual environment is shown when PATH leads to it, and only then; its
 # link may choose an entry of a store, and nothing else.
 store=$home/.local/share/uv/python/cpython-9
 mkdir -p "$store/bin" "$home/env/bin" "$home/evil/bin"

@@ -15,6 +15,24 @@
 #define CLOCK_BIT_THREAD 4
 #define LOOK_AGAIN_NS 1000000 /* at the earliest; Linux looks once a tick */
 
+int clock_can_wait(clockid_t id)
+{
+    switch (id) {
+    case CLOCK_REALTIME:
+    case CLOCK_MONOTONIC:
+    case CLOCK_BOOTTIME:
+    case CLOCK_TAI:
+        return 0;
+    case CLOCK_REALTIME_ALARM: /* as without a clock that can wake the machine */
+    case CLOCK_BOOTTIME_ALARM:
+    case CLOCK_MONOTONIC_RAW:
+    case CLOCK_REALTIME_COARSE:
+    case CLOCK_MONOTONIC_COARSE:
+        return -EOPNOTSUPP;
+    }
+    return clock_is_cpu(id) ? 0 : -EINVAL;
+}
+
 int cpuclock_open(struct task *t, clockid_t id, struct cpuclock *ret)
 {
     struct cpuclock c = { .kind = CPU_SCHED };

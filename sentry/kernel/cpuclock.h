@@ -17,6 +17,9 @@ static inline bool clock_is_cpu(clockid_t id)
     return id < 0 || id == CLOCK_PROCESS_CPUTIME_ID || id == CLOCK_THREAD_CPUTIME_ID;
 }
 
+/* Can timers and sleeps go by it? 0, -EOPNOTSUPP, -EINVAL. */
+int clock_can_wait(clockid_t id);
+
 /* What id means to t; -EINVAL. cpuclock_done afterwards. */
 int cpuclock_open(struct task *t, clockid_t id, struct cpuclock *ret);
 void cpuclock_done(struct cpuclock *c);

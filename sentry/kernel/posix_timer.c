@@ -25,24 +25,6 @@ static struct posix_timer *find_locked(struct tgroup *g, int id)
     return NULL;
 }
 
-static int check_clock(clockid_t clock)
-{
-    switch (clock) {
-    case CLOCK_REALTIME:
-    case CLOCK_MONOTONIC:
-    case CLOCK_BOOTTIME:
-    case CLOCK_TAI:
-        return 0;
-    case CLOCK_REALTIME_ALARM: /* as without a clock that can wake the machine */
-    case CLOCK_BOOTTIME_ALARM:
-    case CLOCK_MONOTONIC_RAW:
-    case CLOCK_REALTIME_COARSE:
-    case CLOCK_MONOTONIC_COARSE:
-        return -EOPNOTSUPP;
-    }
-    return clock_is_cpu(clock) ? 0 : -EINVAL;
-}
-
 /* Fills in who gets what; st->target gets a reference. */
 static int set_event(struct task *t, struct sigtimer *st, const struct lx_sigevent *ev, int id)
 {
@@ -80,7 +62,7 @@ static int next_id_locked(struct tgroup *g)
 
 int posix_timer_create(struct task *t, clockid_t clock, const struct lx_sigevent *ev, int *ret_id)
 {
-    int r = check_clock(clock);
+    int r = clock_can_wait(clock);
     if (r)
         return r;
     struct posix_timer *p = kzalloc(sizeof *p);

@@ -135,6 +135,29 @@ ssize_t msg_deliver(struct recv_req *r, struct msg *m)
     return (r->flags & MSG_TRUNC) ? (ssize_t)m->len : (ssize_t)n;
 }
 
+ssize_t msg_recv_first(struct task *t, struct sock *sk, struct list *msgs, struct recv_req *r,
+                       struct msg **ret)
+{
+    *ret = NULL;
+    if (sk->err)
+        return sock_take_err(sk);
+    if (list_empty(msgs)) {
+        if (req_nonblock(sk, r->flags))
+            return -EAGAIN;
+        return sk->shut & SHUT_R ? 0 : sock_wait(t, &sk->rd_wq, sk->rcvtimeo);
+    }
+    *ret = list_first(msgs, struct msg, link);
+    return msg_deliver(r, *ret);
+}
+
+void msg_taken(struct sock *sk, struct list *msgs, size_t *bytes, struct msg *m)
+{
+    list_del(&m->link);
+    *bytes -= msg_cost(m);
+    if (!list_empty(msgs))
+        wq_wake(&sk->rd_wq, POLLIN | POLLRDNORM);
+}
+
 /* ---- pairs ---- */
 
 struct conn *conn_new(void)

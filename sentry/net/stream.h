@@ -53,6 +53,14 @@ struct msg *msg_new(struct iter *it, size_t n);
 void msg_free(struct msg *m); /* with its scm */
 /* Takes a whole message out to r: the length that recv returns. */
 ssize_t msg_deliver(struct recv_req *r, struct msg *m);
+/*
+ * The first of sk's messages is delivered to r and stays on the list: the length, *ret it. An error of
+ * sk, -EAGAIN, -EWAITING, or 0 for the end: *ret NULL. sk locked.
+ */
+ssize_t msg_recv_first(struct task *t, struct sock *sk, struct list *msgs, struct recv_req *r,
+                       struct msg **ret);
+/* m, which was received, leaves the list and what it counts for; the next reader is woken. */
+void msg_taken(struct sock *sk, struct list *msgs, size_t *bytes, struct msg *m);
 /* What a message counts against a buffer. */
 static inline size_t msg_cost(const struct msg *m)
 {

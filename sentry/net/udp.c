@@ -262,28 +262,15 @@ static void put_cmsgs(struct isock *s, struct recv_req *r, struct msg *m)
 
 static ssize_t recv_one(struct task *t, struct isock *s, struct recv_req *r, struct msg **ret_free)
 {
-    struct sock *sk = &s->sk;
     struct msg *m;
-    ssize_t n;
+    ssize_t n = msg_recv_first(t, &s->sk, &s->msgs, r, &m);
 
-    if (sk->err)
-        return sock_take_err(sk);
-    if (list_empty(&s->msgs)) {
-        if (sk->shut & SHUT_R)
-            return req_nonblock(sk, r->flags) ? -EAGAIN : 0;
-        return req_nonblock(sk, r->flags) ? -EAGAIN : sock_wait(t, &sk->rd_wq, sk->rcvtimeo);
-    }
-    m = list_first(&s->msgs, struct msg, link);
-    n = msg_deliver(r, m);
-    if (n >= 0)
+    if (m && n >= 0)
         put_cmsgs(s, r, m);
-    if (r->flags & MSG_PEEK)
-        return n;
-    list_del(&m->link);
-    s->msg_bytes -= msg_cost(m);
-    *ret_free = m;
-    if (!list_empty(&s->msgs))
-        wq_wake(&sk->rd_wq, POLLIN | POLLRDNORM);
+    if (m && !(r->flags & MSG_PEEK)) {
+        msg_taken(&s->sk, &s->msgs, &s->msg_bytes, m);
+        *ret_free = m;
+    }
     return n;
 }
 

@@ -194,35 +194,20 @@ static ssize_t dgram_send(struct task *t, struct sock *sk, struct send_req *r)
 
 /* ---- receiving ---- */
 
-static void took(struct usock *u, struct msg *m)
-{
-    list_del(&m->link);
-    u->nmsgs--;
-    u->msg_bytes -= msg_cost(m);
-    room_wake(u->room);
-    if (!list_empty(&u->msgs))
-        wq_wake(&u->sk.rd_wq, POLLIN | POLLRDNORM);
-}
-
 static ssize_t recv_one(struct task *t, struct usock *u, struct recv_req *r, struct msg **ret_free)
 {
     struct sock *sk = &u->sk;
     struct msg *m;
-    ssize_t n;
+    ssize_t n = msg_recv_first(t, sk, &u->msgs, r, &m);
 
-    if (sk->err)
-        return sock_take_err(sk);
-    if (list_empty(&u->msgs)) {
-        if (req_nonblock(sk, r->flags))
-            return -EAGAIN;
-        return (sk->shut & SHUT_R) ? 0 : sock_wait(t, &sk->rd_wq, sk->rcvtimeo);
-    }
-    m = list_first(&u->msgs, struct msg, link);
-    n = msg_deliver(r, m);
+    if (!m)
+        return n;
     unix_scm_take(r, &m->scm);
     sock_put_stamp(sk, r, m->stamp);
     if (!(r->flags & MSG_PEEK)) {
-        took(u, m);
+        u->nmsgs--;
+        msg_taken(sk, &u->msgs, &u->msg_bytes, m);
+        room_wake(u->room);
         *ret_free = m;
     }
     return n;

@@ -223,6 +223,38 @@ void strace_enter(struct task *t)
     }
 }
 
+static void put_quoted(struct sx *s, const char *text)
+{
+    size_t n = strlen(text);
+
+    sx_quote(s, text, MIN(n, (size_t)SX_STRING), n > SX_STRING);
+}
+
+void strace_first(struct task *t, const char *path, char *const argv[], char *const envp[])
+{
+    struct sx *s = kernel.strace ? line_new(t) : NULL;
+    unsigned n = 0;
+
+    if (!s)
+        return;
+    t->trace = s;
+    s->d = syscall_desc(59);
+    s->next = s->d->nargs;
+    sx_puts(s, "execve(");
+    put_quoted(s, path);
+    sx_puts(s, ", [");
+    for (unsigned i = 0; argv[i] && i <= SX_ELEMENTS; i++) {
+        sx_puts(s, i ? ", " : "");
+        if (i < SX_ELEMENTS)
+            put_quoted(s, argv[i]);
+        else
+            sx_puts(s, "...");
+    }
+    while (envp && envp[n])
+        n++;
+    sx_printf(s, "], [/* %u var%s */]", n, n == 1 ? "" : "s");
+}
+
 static void print_equals(struct sx *s)
 {
     sx_puts(s, ")");

@@ -18,6 +18,8 @@ void strace_init(int fd);
 
 /* The first run of a call: syscall_dispatch does this. */
 void strace_enter(struct task *t);
+/* The first program's exec, whose strings no guest holds. After task_publish. */
+void strace_first(struct task *t, const char *path, char *const argv[], char *const envp[]);
 /* The call is answered; ret as the handler gave it (restart errors too). Once a call. */
 void strace_call(struct task *t, long ret);
 /* A signal is about to be delivered to t: a handler runs, or it ends or stops the process. */

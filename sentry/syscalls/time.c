@@ -111,32 +111,13 @@ long sys_nanosleep(struct task *t, gaddr_t rqtp, gaddr_t rmtp)
     return do_nanosleep(t, CLOCK_MONOTONIC, false, value, rmtp);
 }
 
-static int can_sleep_by(clockid_t clock)
-{
-    switch (clock) {
-    case CLOCK_REALTIME:
-    case CLOCK_MONOTONIC:
-    case CLOCK_BOOTTIME:
-    case CLOCK_TAI:
-        return 0;
-    case CLOCK_REALTIME_ALARM: /* as without a clock that can wake the machine */
-    case CLOCK_BOOTTIME_ALARM:
-    case CLOCK_MONOTONIC_RAW:
-    case CLOCK_REALTIME_COARSE:
-    case CLOCK_MONOTONIC_COARSE:
-        return -EOPNOTSUPP;
-    case CLOCK_THREAD_CPUTIME_ID:
-        return -EOPNOTSUPP; /* it stands still while its thread sleeps */
-    }
-    return clock_is_cpu(clock) ? 0 : -EINVAL;
-}
-
 long sys_clock_nanosleep(struct task *t, int clockid, int flags, gaddr_t rqtp, gaddr_t rmtp)
 {
     bool absolute = flags & TIMER_ABSTIME;
     ktime_t value = 0;
     if (!t->call.phase) {
-        int r = can_sleep_by(clockid);
+        /* A thread's own clock stands still while it sleeps. */
+        int r = clockid == CLOCK_THREAD_CPUTIME_ID ? -EOPNOTSUPP : clock_can_wait(clockid);
         if (!r)
             r = get_ktime(t, rqtp, &value);
         if (r)
