@@ -50,10 +50,11 @@ struct window {
 /* The string at `at`, if it ends within the window; else NULL. */
 static const char *in_window(const struct window *w, gaddr_t at, size_t *ret_len)
 {
-    const char *p = w->bytes + (at - w->at), *end;
+    const char *p, *end;
 
     if (at < w->at || at - w->at >= w->n)
         return NULL;
+    p = w->bytes + (at - w->at);
     end = memchr(p, 0, w->n - (size_t)(at - w->at));
     if (!end)
         return NULL;

@@ -255,6 +255,14 @@ static bool unlink_task(struct task *t, int *ret_status)
     return ends;
 }
 
+/* Does all that has t's memory end? */
+static bool nobody_stays(struct task *t)
+{
+    LOCK_SCOPE(&kernel.tasks_lock);
+    const struct tgroup *g = t->group;
+    return g->exiting && t->mm && atomic_load(&t->mm->refs) <= (int)g->nlive;
+}
+
 long do_exit(struct task *t, int code)
 {
     if (t->leave_phase == LEAVE_BEGIN) {
@@ -262,8 +270,7 @@ long do_exit(struct task *t, int code)
             strace_exit(t, code);
         begin(t, code);
         t->leave_phase = LEAVE_WORDS;
-        bool alone = t->mm && atomic_load(&t->mm->refs) <= (int)t->group->nlive;
-        t->leave_ops = robust_leave(t, t->group->exiting && alone);
+        t->leave_ops = robust_leave(t, nobody_stays(t));
     }
     struct leave_ops *l = t->leave_ops;
     if (t->leave_phase == LEAVE_WORDS && l && t->ctx && !atomic_load(&t->ctx_gone) &&

@@ -111,9 +111,11 @@ static struct step random_step(unsigned *seed)
 
 START_TEST(lies)
 {
+    static struct guest all[150]; /* each its own: a late event may still look at it */
+
     begin();
     for (unsigned seed = 1; seed <= 150; seed++) {
-        struct guest *g = calloc(1, sizeof *g);
+        struct guest *g = &all[seed - 1];
         struct script s = { .n = 64, .rounds = 3 };
         unsigned at = seed;
 
