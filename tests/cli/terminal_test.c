@@ -106,9 +106,9 @@ static void job_control_inside(void)
     struct session s;
 
     start(&s, ARGS("bash", "--norc", "-i"));
-    type(&s, "PS1='$ '; sleep 60\n");
-    expect(&s, "sleep 60");
-    usleep(300000);
+    type(&s, "PS1='$ '; sh -c 'echo \"g\"o; exec sleep 60'\n");
+    expect(&s, "go\r\n"); /* the echo has quotes */
+    usleep(100000);
     type(&s, "\032");
     expect(&s, "Stopped");
     type(&s, "jobs; kill %1; wait %1; echo status $?\n");
