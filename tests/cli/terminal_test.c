@@ -106,8 +106,9 @@ static void job_control_inside(void)
     struct session s;
 
     start(&s, ARGS("bash", "--norc", "-i"));
-    type(&s, "PS1='$ '; sleep 60\n");
-    expect(&s, "sleep 60");
+    expect(&s, "bash-"); /* before, ^Z is the host's */
+    type(&s, "PS1='$ '; echo r''un; sleep 60\n");
+    expect(&s, "run");
     usleep(300000);
     type(&s, "\032");
     expect(&s, "Stopped");
