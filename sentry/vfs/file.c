@@ -152,6 +152,6 @@ int file_pos_lock(struct task *t, struct file *f)
 void file_pos_unlock(struct task *t, struct file *f)
 {
     /* Only t itself sets or clears the owner to or from t. */
-    if (__atomic_load_n(&f->pos_lock.owner, __ATOMIC_RELAXED) == t)
+    if (atomic_load_explicit(&f->pos_lock.owner, memory_order_relaxed) == t)
         tunlock(t, &f->pos_lock);
 }
