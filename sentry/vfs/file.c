@@ -109,7 +109,7 @@ static void file_free(struct file *f)
         locks_file_gone(f);
     if (f->ops && f->ops->release)
         f->ops->release(f);
-    if (f->mode & FMODE_WRITER) {
+    if (f->inode && f->mode & FMODE_WRITER) {
         LOCK_SCOPE(&f->inode->lock);
         f->inode->writers--;
     }
