@@ -362,6 +362,8 @@ long do_execve(struct task *t, int dfd, gaddr_t path, gaddr_t argv, gaddr_t envp
         s->image.map_fd = s->interp.map_fd = -1;
     }
     r = step(t, s, path, argv, envp);
+    if (r == -ERESTARTNOINTR && s->first) /* killed, and no code to go back to */
+        return do_exit_group(t, SIGKILL);
     if (r < 0 && r != -EWAITING && r != -EDETACHED && s->first)
         sandbox_start_failed((int)-r);
     return r;

@@ -225,7 +225,7 @@ void task_interrupt(struct task *t)
 void tlock_init(struct tlock *l)
 {
     lock_init(&l->lock, LOCK_OBJECT);
-    l->owner = NULL;
+    atomic_store_explicit(&l->owner, NULL, memory_order_relaxed);
     wq_init(&l->wq);
 }
 
@@ -243,7 +243,7 @@ int tlock(struct task *t, struct tlock *l)
     if (!t || l->owner == t)
         return 0;
     if (!l->owner) {
-        l->owner = t;
+        atomic_store_explicit(&l->owner, t, memory_order_relaxed);
         return 0;
     }
     return task_wait(t, &l->wq, WAIT_EXCL | WAIT_KILL);
@@ -255,6 +255,6 @@ void tunlock(struct task *t, struct tlock *l)
 
     if (!t || l->owner != t)
         return;
-    l->owner = NULL;
+    atomic_store_explicit(&l->owner, NULL, memory_order_relaxed);
     wq_wake(&l->wq, 0);
 }

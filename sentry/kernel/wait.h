@@ -104,7 +104,7 @@ bool task_wait_more(struct task *t, struct waitqueue *q, uint32_t mask);
  */
 struct tlock {
     struct lock lock; /* LOCK_LEAF is not possible: wakes; class LOCK_OBJECT by default */
-    struct task *owner;
+    struct task *_Atomic owner;
     struct waitqueue wq;
 };
 

@@ -109,7 +109,7 @@ struct file *callpath_opening(struct task *t)
 static void release(struct task *t, struct tlock *l)
 {
     /* Only t itself makes itself the owner, or ends that. */
-    if (__atomic_load_n(&l->owner, __ATOMIC_RELAXED) == t)
+    if (atomic_load_explicit(&l->owner, memory_order_relaxed) == t)
         tunlock(t, l);
 }
 

@@ -109,7 +109,7 @@ static void file_free(struct file *f)
         locks_file_gone(f);
     if (f->ops && f->ops->release)
         f->ops->release(f);
-    if (f->mode & FMODE_WRITER) {
+    if (f->inode && f->mode & FMODE_WRITER) {
         LOCK_SCOPE(&f->inode->lock);
         f->inode->writers--;
     }
@@ -152,6 +152,6 @@ int file_pos_lock(struct task *t, struct file *f)
 void file_pos_unlock(struct task *t, struct file *f)
 {
     /* Only t itself sets or clears the owner to or from t. */
-    if (__atomic_load_n(&f->pos_lock.owner, __ATOMIC_RELAXED) == t)
+    if (atomic_load_explicit(&f->pos_lock.owner, memory_order_relaxed) == t)
         tunlock(t, &f->pos_lock);
 }

@@ -247,7 +247,7 @@ static void told_alone(void)
 
     start(&s,
           "$RUN sh -c 'trap \"echo caught; exit 3\" TERM; (trap \"echo wrong\" TERM; echo ready; "
-          "sleep 0.7); echo after' & p=$!; sleep 0.4; kill -TERM $p; wait $p; echo \"s $?\"");
+          "sleep 2); echo after' & p=$!; sleep 1.3; kill -TERM $p; wait $p; echo \"s $?\"");
     expect(&s, "ready\r\n");
     expect(&s, "caught\r\ns 3\r\n");
     if (strstr(s.seen, "wrong")) {
