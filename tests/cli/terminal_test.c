@@ -107,10 +107,8 @@ static void job_control_inside(void)
 
     start(&s, ARGS("bash", "--norc", "-i"));
     expect(&s, "bash-"); /* before, ^Z is the host's */
-    type(&s, "PS1='$ '; sh -c 'echo \"g\"o; exec sleep 60'
-");
-    expect(&s, "go
-"); /* the echo has quotes */
+    type(&s, "PS1='$ '; sh -c 'echo \"g\"o; exec sleep 60'\n");
+    expect(&s, "go\r\n"); /* the echo has quotes */
     usleep(100000);
     type(&s, "\032");
     expect(&s, "Stopped");
