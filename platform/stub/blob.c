@@ -141,12 +141,17 @@ long blob_serve(struct block *b, long ans, long kind)
     }
 }
 
+/* Not int 0x80: the architecture in the siginfo of SIGSYS. */
+static int is_native(const void *info)
+{
+    return ((const uint32_t *)info)[7] == 0xc000003e;
+}
+
 void blob_handler(int sig, void *info, void *uc)
 {
     struct block *b = my_block();
     uint64_t *g = (uint64_t *)((char *)uc + UC_GREGS), *rip = &g[G_RIP];
 
-    (void)info;
     if (*rip >= (uint64_t)blob_start && *rip < (uint64_t)blob_end) {
         if (sig != SIG_KICK && *rip == (uint64_t)blob_store32_insn) {
             *rip = (uint64_t)blob_store32_fault;
@@ -154,6 +159,8 @@ void blob_handler(int sig, void *info, void *uc)
         }
         if (!light_signal(b, sig, g))
             return;
+    } else if (sig == SIGSYS && is_native(info) && kept_trap(b, g)) {
+        return;
     }
     b->sig = (uint32_t)sig;
     b->uc = (uint32_t)((char *)uc - (char *)b);

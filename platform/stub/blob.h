@@ -97,6 +97,15 @@
 #define LIGHT_SENTRY 7
 #define LIGHT_CLASSES 512
 
+/* block.words, as enum ctx_word (platform.h) */
+#define KEPT_BLOCKED 0
+#define KEPT_PENDING 1
+#define KEPT_ROBUST 2
+#define KEPT_RSEQ 3
+#define KEPT_RSEQ_LEN 4
+#define KEPT_RSEQ_SIG 5
+#define KEPT_WORDS 6
+
 /* block.call.post: a call handed over by memory alone, to a worker that looks at it. */
 #define POST_SHIFT 3
 #define POST_NONE 0
@@ -159,6 +168,12 @@ static inline uint32_t out_off(uint32_t in_len)
     return (in_len + 15) & ~15u;
 }
 
+/* A call instruction that calls about `words` have trapped at, and how often (kept.c). */
+struct kept_site {
+    uint32_t rip_low, traps;
+};
+#define KEPT_SITES 8
+
 struct block {
     uint32_t seq;   /* counts bells, by the blob: one that is rung again has the number of before */
     uint32_t sig;   /* the host signal of this event */
@@ -170,7 +185,7 @@ struct block {
     uint32_t cpu;     /* on which the thread rang last */
     uint64_t self;    /* address of this block in the stub; gs points here, */
     uint32_t kicked;  /* a kick came during a light call */
-    uint32_t pad2;
+    uint32_t keeps;   /* by the sentry: calls about `words` need not come to it */
     uint64_t local;        /* calls that the blob answered alone */
     uint64_t magic;        /* so long as this is there */
     uint64_t classes;      /* address of the table of classes in the stub */
@@ -186,6 +201,8 @@ struct block {
     uint64_t kind;     /* and BORN_* */
     uint64_t fs;       /* ANS_START: the base */
     uint64_t cpu0;     /* by the stub: the thread's processor time then, in ns */
+    uint64_t words[KEPT_WORDS] __attribute__((aligned(64))); /* what the thread keeps with itself */
+    struct kept_site sites[KEPT_SITES];                      /* by the stub */
 };
 #define LISTENER_NONE 0x7fffffff
 

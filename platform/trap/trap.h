@@ -125,7 +125,6 @@ struct ctx {
     bool left;              /* its thread has another ctx now */
     _Atomic bool affinity;  /* the guest has chosen its cpus */
     uint64_t clear_tid;     /* word that is cleared at its end; 0: none, or the host does */
-    uint64_t rseq[3];       /* area, length and signature, as registered; 0: none */
     struct tlist stub_link, hash_link;
     pid_t tid;
     void *owner;
@@ -245,6 +244,10 @@ struct ctx *ctx_new(struct aspace *as, struct stub *s, struct listener *l, int i
 void ctx_own_listener(struct ctx *c, struct listener *l);
 struct ctx *ctx_new_child(struct ctx *parent, unsigned flags);
 uint64_t ctx_nonce(struct ctx *c);
+uint64_t ctx_word(struct ctx *c, enum ctx_word w);
+void ctx_set_word(struct ctx *c, enum ctx_word w, uint64_t v);
+void ctx_words_forget(struct ctx *c);                          /* as a new thread has them */
+void ctx_words_fork(struct ctx *child, struct ctx *parent); /* what a fork inherits */
 void ctx_get(struct ctx *c);
 void ctx_drop(struct ctx *c);
 struct ctx *ctx_by_tid(pid_t tid); /* a reference, or NULL */
