@@ -93,8 +93,12 @@
 #define FACT_EGID 6
 #define FACTS 7
 
-/* Classes of calls on the light path: 0 is the host's or wants a frame, FACT_*, the sentry's. */
+/* Classes of calls on the light path: 0 is the host's or wants a frame, FACT_*, LIGHT_*. */
 #define LIGHT_SENTRY 7
+/* The sentry's, but for signals to oneself, whose handler needs a frame: like 0 for these. */
+#define LIGHT_KILL 8
+#define LIGHT_TKILL 9
+#define LIGHT_TGKILL 10
 #define LIGHT_CLASSES 512
 
 /* block.words, as enum ctx_word (platform.h) */
