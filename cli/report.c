@@ -157,7 +157,7 @@ static const struct {
     }
     COUNT(tasks), COUNT(gofer_trips), COUNT(bells),  COUNT(light),     COUNT(posts),
     COUNT(local), COUNT(patches),     COUNT(faults), COUNT(kicks),     COUNT(parks),
-    COUNT(forks), COUNT(blanks),      COUNT(ops),    COUNT(mem_reads), COUNT(mem_writes),
+    COUNT(forks), COUNT(splits), COUNT(blanks),      COUNT(ops),    COUNT(mem_reads), COUNT(mem_writes),
 };
 
 static uint64_t count(const struct report *r, unsigned i)

@@ -185,7 +185,7 @@ struct block {
     uint32_t park;  /* futex: 0 sleep, else answer + 1 */
     uint32_t index; /* of this block */
     uint32_t nops;
-    int32_t listener; /* futex: ANS_LISTEN's descriptor or -errno; LISTENER_NONE before */
+    int32_t listener; /* futex: the descriptor of a new one or -errno; LISTENER_NONE before */
     uint32_t cpu;     /* on which the thread rang last */
     uint64_t self;    /* address of this block in the stub; gs points here, */
     uint32_t kicked;  /* a kick came during a light call */
@@ -205,10 +205,13 @@ struct block {
     uint64_t kind;     /* and BORN_* */
     uint64_t fs;       /* ANS_START: the base */
     uint64_t cpu0;     /* by the stub: the thread's processor time then, in ns */
+    uint32_t relisten; /* futex: RELISTEN_* */
     uint64_t words[KEPT_WORDS] __attribute__((aligned(64))); /* what the thread keeps with itself */
     struct kept_site sites[KEPT_SITES];                      /* by the stub */
 };
 #define LISTENER_NONE 0x7fffffff
+#define RELISTEN_DO 1 /* a ring that is refused is made again, with a new listener */
+#define RELISTEN_DONE 2 /* the sentry has it */
 
 _Static_assert(sizeof(struct block_op) * BLOCK_OPS_MAX + BLOCK_OPS_OFF <= BLOCK_DATA_OFF, "fits");
 _Static_assert(sizeof(struct block) <= BLOCK_LIGHT_STACK_LOW, "fits");

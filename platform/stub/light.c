@@ -125,7 +125,7 @@ static long hand_over(struct block *b)
     b->cpu = cpu;
     if (spin && spin != cpu + 1 && hand_over_by_memory(b, &ans))
         return ans;
-    return sys6(NR_BELL, BELL_CALL, b->index, b->seq, 0, 0, 0);
+    return blob_ring(b, BELL_CALL);
 }
 
 /* What came for the guest's memory; and its result. */

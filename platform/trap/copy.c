@@ -274,6 +274,8 @@ static int choose_first(struct ctx *const *all, unsigned n, unsigned *ret)
     unsigned with = 0, others = 0;
 
     for (unsigned i = 0; i < n; i++) {
+        if (atomic_load(&all[i]->stale))
+            return -EBUSY;
         if (all[i]->l == l && with++ == 0)
             *ret = i;
         else if (all[i]->l != l && atomic_load(&all[i]->l->nstubs) != 1)

@@ -195,6 +195,8 @@ struct ctx *ctx_new_child(struct ctx *parent, unsigned flags)
         c->clone_flags = flags;
     if (c && !(flags & AS_CLONE_VM))
         ctx_words_fork(c, parent);
+    if (c)
+        c->nsplits = parent->nsplits;
     if (s)
         stub_put(s);
     aspace_put(as);
@@ -265,6 +267,8 @@ void ctx_drop(struct ctx *c)
     }
     if (c->l)
         listener_put(c->l);
+    if (c->left_l)
+        listener_put(c->left_l);
     stub_put(s);
     free(c);
 }

@@ -315,7 +315,7 @@ void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n)
         ctx_unpark(c, CTX_RERING, ANS_RING);
         return;
     }
-    if (c->posted) {
+    if (c->posted || atomic_load(&c->stale)) {
         answer(c, CTX_RERING, ANS_RING);
         return;
     }

@@ -83,7 +83,7 @@ int await_listener(struct ctx *c)
 }
 
 /* The descriptor theirs of s, if it is a listener. */
-static int fetch_listener(const struct stub *s, int theirs)
+int fetch_listener(const struct stub *s, int theirs)
 {
     uint64_t none = 0;
     int fd;

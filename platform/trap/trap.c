@@ -167,6 +167,7 @@ static void stats(struct platform_stats *ret)
                                     .parks = trap.st.parks,
                                     .forks = trap.st.forks,
                                     .threads = trap.st.threads,
+                                    .splits = trap.st.splits,
                                     .blanks = trap.st.blanks,
                                     .ops = trap.st.ops,
                                     .mem_reads = trap.st.reads,

@@ -75,6 +75,10 @@ struct listener {
     uint64_t last_call;   /* the leader's (spin.c): cycles, */
     unsigned quick, skip; /* calls at a high rate, and how many more to let pass */
     _Atomic bool spun_on; /* its leader spins: answers by the bell move nobody */
+    struct ctx *awaits;   /* the leader's (split.c): who installs it; a reference, */
+    int begin_cpu;        /* where its leader begins; -1: anywhere */
+    uint64_t window;      /* when the window began, */
+    unsigned nbusy, busy_windows; /* who was busy in it, and windows that were */
 };
 
 struct stub {
@@ -115,7 +119,12 @@ struct ctx {
     unsigned index;
     struct block *block;
     struct stub *stub;
-    struct listener *l;     /* its calls come here; a reference */
+    struct listener *_Atomic l; /* its calls come here; a reference */
+    struct listener *left_l;    /* trap.lock; the one before (split.c), a reference */
+    uint64_t window;            /* its listener's leader's: the last one it called in, */
+    int window_calls;           /* and how often */
+    unsigned nsplits;           /* trap.lock */
+    _Atomic bool stale;         /* held by a notification that is over: it will ring again */
     bool own;               /* trap.lock; l is of this thread alone (and of what it forks) */
     struct tlist pool_link; /* trap.lock */
     bool spare;             /* held and not started */
@@ -204,7 +213,7 @@ extern struct trap {
     _Atomic bool stopping;
     pthread_t reaper;
     struct {
-        _Atomic uint64_t light, posts, patches, local, faults, bells, kicks, parks, forks, threads,
+        _Atomic uint64_t splits, light, posts, patches, local, faults, bells, kicks, parks, forks, threads,
             blanks, ops, reads, writes;
     } st;
 } trap;
@@ -317,7 +326,7 @@ int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint
 void deliver(struct ctx *c, enum platform_event ev);
 bool worker_leads(const struct listener *l); /* the calling one */
 struct ctx *listener_receive(struct listener *l, bool *ret_over);
-void listener_start(struct listener *l);
+bool listener_start(struct listener *l); /* false: nobody will ever answer it */
 void worker_block_begin(void);
 void worker_block_end(void);
 int workers_start(void);
@@ -347,6 +356,16 @@ void threads_back(struct ctx *c);
 void threads_write_end(struct ctx *c, bool rests);
 int write_listen_prog(struct ctx *c, uint32_t more_flags);
 int await_listener(struct ctx *c);
+int fetch_listener(const struct stub *s, int theirs);
+
+/* split.c */
+#define SPLIT_NEVER 1000000000
+bool split_pays(struct listener *l, struct ctx *c); /* on the leader, after a light call */
+void split(struct listener *l);                     /* on the leader */
+bool listener_await(struct listener *l);            /* false: it will never be there */
+void listener_begin(struct listener *l);            /* the first calls: on its cpu, */
+void listener_begun(struct listener *l);            /* the others anywhere */
+void split_gone(struct ctx *c);
 
 /* park.c */
 void ctx_unpark(struct ctx *c, enum ctx_state next, uint32_t ans);
