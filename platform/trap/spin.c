@@ -40,7 +40,6 @@ static struct {
     uint64_t start_tsc, start_ns; /* for the rate of the cycle counter */
     _Atomic uint64_t per_us;
     cpu_set_t cpus;
-    _Atomic uint64_t called[CPU_SETSIZE]; /* cycles: when a leader was last called there */
 } spin;
 
 static uint64_t cycles(void)
@@ -81,15 +80,11 @@ bool spin_pays(struct listener *l)
 {
     uint64_t now, per_us;
     bool quick;
-    int cpu;
 
     if (!atomic_load_explicit(&spin.able, memory_order_relaxed))
         return false;
     now = cycles();
     per_us = atomic_load_explicit(&spin.per_us, memory_order_relaxed);
-    cpu = sched_getcpu();
-    if (cpu >= 0 && cpu < CPU_SETSIZE)
-        atomic_store_explicit(&spin.called[cpu], now, memory_order_relaxed);
     quick = now - l->last_call < (per_us ? per_us : 3000) * QUICK_US;
     l->last_call = now;
     l->quick = quick ? l->quick + 1 : 0;
@@ -154,16 +149,6 @@ static bool answer_bell(struct worker *w, struct listener *l, struct ctx *c)
     return same;
 }
 
-/* Has another leader been called here since then? */
-static bool is_wanted(int cpu, uint64_t since)
-{
-    uint64_t at = cpu >= 0 && cpu < CPU_SETSIZE
-                      ? atomic_load_explicit(&spin.called[cpu], memory_order_relaxed)
-                      : 0;
-
-    return (int64_t)(at - since) > 0;
-}
-
 /* Calls taken until the bet was over. However fast c posts, the others are looked after too. */
 static unsigned look(struct worker *w, struct listener *l, struct ctx *c)
 {
@@ -192,7 +177,7 @@ static unsigned look(struct worker *w, struct listener *l, struct ctx *c)
                 break;
             sched_yield();
             back = cycles();
-            if (back - now > AWAY_US * us || is_wanted(sched_getcpu(), begun))
+            if (back - now > AWAY_US * us || cpu_is_taken(sched_getcpu(), l, begun))
                 break;
             checked = back;
         }
@@ -237,14 +222,14 @@ static unsigned spin_there(struct worker *w, struct listener *l, struct ctx *c)
 }
 
 /* Where nobody else is called; cpu is where the stub is, or will be woken. */
-static bool find_others(int cpu, cpu_set_t *ret)
+static bool find_others(const struct listener *l, int cpu, cpu_set_t *ret)
 {
     uint64_t taken = cycles() - TAKEN_US * atomic_load(&spin.per_us);
 
     *ret = spin.cpus;
     CPU_CLR(cpu, ret);
     for (int i = 0; i < CPU_SETSIZE; i++) {
-        if (CPU_ISSET(i, ret) && is_wanted(i, taken))
+        if (CPU_ISSET(i, ret) && cpu_is_taken(i, l, taken))
             CPU_CLR(i, ret);
     }
     return CPU_COUNT(ret) > 0;
@@ -269,7 +254,7 @@ void spin_on(struct worker *w, struct listener *l, struct ctx *c)
 
     if (cpu < 0 || !atomic_compare_exchange_strong(&spin.busy, &idle, true))
         return;
-    if (find_others(cpu, &others) && sched_setaffinity(0, sizeof others, &others) == 0) {
+    if (find_others(l, cpu, &others) && sched_setaffinity(0, sizeof others, &others) == 0) {
         n = spin_there(w, l, c);
         if (n < PAID)
             go_back(cpu);

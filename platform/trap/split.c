@@ -34,10 +34,19 @@
 #include "platform/trap/trap.h"
 
 #define WINDOW (1u << 22) /* tsc, some 1.7 ms */
-#define WINDOWS 2         /* one after the other */
-#define BUSY_CALLS 12     /* in a window */
+#define BUSY_CALLS 6      /* in each of two windows, one after the other */
 #define SPLITS_MAX 6      /* of a context, and of those that it comes from */
 #define SHARE_MAX 16      /* contexts of a listener */
+
+/* Another window for c? Then it begins as one that was busy in the last, or as one that was not. */
+static void enter_window(const struct listener *l, struct ctx *c)
+{
+    if (c->window == l->window)
+        return;
+    c->was_busy = c->window == l->last_window && c->window_calls >= BUSY_CALLS;
+    c->window = l->window;
+    c->window_calls = 0;
+}
 
 /* c's light call was answered, or waits; by the leader. */
 bool split_pays(struct listener *l, struct ctx *c)
@@ -48,24 +57,19 @@ bool split_pays(struct listener *l, struct ctx *c)
         return false;
     now = __builtin_ia32_rdtsc();
     if (now - l->window > WINDOW) {
-        l->busy_windows = l->nbusy >= 2 ? l->busy_windows + 1 : 0;
-        if (now - l->window > 2 * WINDOW)
-            l->busy_windows = 0;
+        l->last_window = now - l->window > 2 * WINDOW ? 0 : l->window;
         l->window = now;
         l->nbusy = 0;
     }
-    if (c->window != l->window) {
-        c->window = l->window;
-        c->window_calls = 0;
-    }
+    enter_window(l, c);
     if (atomic_load(&c->state) != CTX_RUNNING) { /* it waits: not in this window */
-        if (c->window_calls >= BUSY_CALLS)
+        if (c->window_calls >= BUSY_CALLS && c->was_busy)
             l->nbusy--;
         c->window_calls = -SPLIT_NEVER;
-    } else if (++c->window_calls == BUSY_CALLS) {
+    } else if (++c->window_calls == BUSY_CALLS && c->was_busy) {
         l->nbusy++;
     }
-    return l->busy_windows >= WINDOWS && l->nbusy >= 2;
+    return l->nbusy >= 2;
 }
 
 /* In guest code, or waiting where nobody works on it. trap.lock held. */
@@ -161,32 +165,13 @@ static void choose_cpus(struct ctx *const *all, unsigned n)
         struct listener *l = all[i]->l;
 
         l->begin_cpu = -1;
-        if (at < 0 || all[i]->window_calls < BUSY_CALLS / 2)
+        if (at < 0 || !all[i]->was_busy)
             continue;
         l->begin_cpu = at;
         do {
             at = (at + 1) % CPU_SETSIZE;
         } while (!CPU_ISSET(at, &trap.cpus));
     }
-}
-
-void listener_begin(struct listener *l)
-{
-    cpu_set_t one;
-
-    if (l->begin_cpu < 0 || !trap.use_sync)
-        return;
-    CPU_ZERO(&one);
-    CPU_SET(l->begin_cpu, &one);
-    sched_setaffinity(0, sizeof one, &one);
-}
-
-void listener_begun(struct listener *l)
-{
-    if (l->begin_cpu < 0 || !trap.use_sync)
-        return;
-    l->begin_cpu = -1;
-    sched_setaffinity(0, sizeof trap.cpus, &trap.cpus);
 }
 
 void split(struct listener *l)
@@ -196,7 +181,7 @@ void split(struct listener *l)
     unsigned n = (unsigned)atomic_load(&l->nctx), keep = 0, i;
     bool ready = n <= SHARE_MAX;
 
-    l->busy_windows = 0;
+    l->nbusy = 0;
     for (i = 0; i < n && ready; i++)
         ready = (made[i] = listener_new(-1)) != NULL;
     pthread_mutex_lock(&trap.lock);
@@ -239,6 +224,9 @@ bool listener_await(struct listener *l)
     if (fd >= 0) {
         l->fd = fd;
         (void)listener_sync(l, true);
+        if (l->begin_cpu >= 0)
+            spread_begin(l, l->begin_cpu);
+        l->begin_cpu = -1;
         __atomic_store_n(&b->relisten, RELISTEN_DONE, __ATOMIC_RELEASE);
         syscall(SYS_futex, &b->relisten, FUTEX_WAKE, 1, NULL, NULL, 0);
     } else {

@@ -77,8 +77,11 @@ struct listener {
     _Atomic bool spun_on; /* its leader spins: answers by the bell move nobody */
     struct ctx *awaits;   /* the leader's (split.c): who installs it; a reference, */
     int begin_cpu;        /* where its leader begins; -1: anywhere */
+    int crowded;          /* calls where another leader was called just before (spread.c) */
+    bool begins;          /* its leader is bound to a cpu for the next call */
     uint64_t window;      /* when the window began, */
-    unsigned nbusy, busy_windows; /* who was busy in it, and windows that were */
+    uint64_t last_window; /* and the one before, 0: long ago; */
+    unsigned nbusy;       /* who is busy in it and was in the last */
 };
 
 struct stub {
@@ -122,7 +125,8 @@ struct ctx {
     struct listener *_Atomic l; /* its calls come here; a reference */
     struct listener *left_l;    /* trap.lock; the one before (split.c), a reference */
     uint64_t window;            /* its listener's leader's: the last one it called in, */
-    int window_calls;           /* and how often */
+    int window_calls;           /* how often, */
+    bool was_busy;              /* and was it often in the one before */
     unsigned nsplits;           /* trap.lock */
     _Atomic bool stale;         /* held by a notification that is over: it will ring again */
     bool own;               /* trap.lock; l is of this thread alone (and of what it forks) */
@@ -358,13 +362,17 @@ int write_listen_prog(struct ctx *c, uint32_t more_flags);
 int await_listener(struct ctx *c);
 int fetch_listener(const struct stub *s, int theirs);
 
+/* spread.c: the calling thread leads l */
+bool cpu_is_taken(int cpu, const struct listener *l, uint64_t since); /* by another one than l */
+void spread_called(struct listener *l, const struct ctx *c);          /* by a light call of c's */
+void spread_begin(struct listener *l, int cpu); /* the next call is answered there, */
+void spread_begun(struct listener *l);          /* those behind it anywhere */
+
 /* split.c */
 #define SPLIT_NEVER 1000000000
 bool split_pays(struct listener *l, struct ctx *c); /* on the leader, after a light call */
 void split(struct listener *l);                     /* on the leader */
 bool listener_await(struct listener *l);            /* false: it will never be there */
-void listener_begin(struct listener *l);            /* the first calls: on its cpu, */
-void listener_begun(struct listener *l);            /* the others anywhere */
 void split_gone(struct ctx *c);
 
 /* park.c */

@@ -317,16 +317,14 @@ static void lead(struct worker *w)
     while (!over && w->l == l && !atomic_load(&l->dead) && !atomic_load(&trap.stopping)) {
         struct ctx *caller;
 
-        if (l->awaits) {
-            if (!listener_await(l))
-                break;
-            listener_begin(l);
-        }
+        if (l->awaits && !listener_await(l))
+            break;
         caller = listener_receive(l, &over);
-        if (l->begin_cpu >= 0)
-            listener_begun(l);
+        spread_begun(l);
         if (!caller)
             continue;
+        if (w->l == l)
+            spread_called(l, caller);
         if (w->l == l && split_pays(l, caller))
             split(l);
         else if (w->l == l && atomic_load(&caller->state) == CTX_RUNNING && spin_pays(l))
