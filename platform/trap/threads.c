@@ -394,7 +394,8 @@ bool threads_rest(struct ctx *c)
     bool parked = atomic_load(&c->state) == CTX_PARKED;
     uint64_t nonce;
 
-    if (!c->own || c->affinity || c->start || c->ndeferred || c->light || c->posted ||
+    /* One that was cloned and has got its listener later (split.c) has a word that the host clears. */
+    if (!c->own || c->left_l || c->affinity || c->start || c->ndeferred || c->light || c->posted ||
         c->stub->as->own_gs || atomic_load(&c->stub->as->killed) ||
         atomic_load(&c->stub->nlive) <= 1)
         return false;
