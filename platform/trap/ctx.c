@@ -152,6 +152,9 @@ struct ctx *ctx_new(struct aspace *as, struct stub *s, struct listener *l, int w
     if (l) {
         listener_ref(l);
         atomic_fetch_add(&l->nctx, 1);
+        c->counts = l != s->l;
+        if (c->counts)
+            atomic_fetch_add(&l->nstubs, 1);
     }
     return c;
 }
@@ -261,10 +264,10 @@ void ctx_drop(struct ctx *c)
     if (!c->left)
         block_free(s->as, c->index);
     pthread_mutex_unlock(&trap.lock);
-    if (c->own) {
+    if (c->own)
         atomic_fetch_sub(&s->nown, 1);
+    if (c->own || c->counts)
         listener_lost_stub(c->l);
-    }
     if (c->l)
         listener_put(c->l);
     if (c->left_l)

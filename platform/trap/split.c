@@ -122,22 +122,29 @@ static void await_locked(struct listener *l, struct ctx *c)
     __atomic_store_n(&c->block->relisten, RELISTEN_DO, __ATOMIC_RELEASE);
 }
 
-/* From old to l, which was made for it. The stub's own count moves with its first context. */
-static void move_locked(struct ctx *c, struct listener *old, struct listener *l)
+/*
+ * From old to l, which was made for it. A stub's own count moves with the first of its contexts, unless
+ * one of them keeps old.
+ */
+static void move_locked(struct ctx *c, const struct ctx *keeps, struct listener *l)
 {
+    struct listener *old = c->l;
     struct stub *s = c->stub;
 
-    if (s->l == old && !c->own) {
+    if (s->l == old && !c->own && s != keeps->stub) {
         s->l = l;
         listener_ref(l);
         atomic_fetch_add(&l->nstubs, 1);
-        atomic_fetch_sub(&old->nstubs, 1); /* not the last: whose it stays has one */
+        atomic_fetch_sub(&old->nstubs, 1); /* never the last: that of whoever keeps it is there */
         atomic_fetch_sub(&old->refs, 1);
         atomic_fetch_add(&l->nctx, 1);
         listener_ref(l);
         c->l = l;
     } else {
         ctx_own_listener(c, l);
+        if (c->counts)
+            atomic_fetch_sub(&old->nstubs, 1);
+        c->counts = false;
     }
     atomic_fetch_sub(&old->nctx, 1);
     c->left_l = old; /* with the reference: who has just answered c may still look at it */
@@ -190,7 +197,7 @@ void split(struct listener *l)
         keep = keeper(all, n);
         for (i = 0; i < n; i++) {
             if (i != keep)
-                move_locked(all[i], l, made[i]);
+                move_locked(all[i], all[keep], made[i]);
             await_locked(i == keep ? l : made[i], all[i]);
         }
         choose_cpus(all, n);
@@ -225,7 +232,7 @@ bool listener_await(struct listener *l)
         l->fd = fd;
         (void)listener_sync(l, true);
         if (l->begin_cpu >= 0)
-            spread_begin(l, l->begin_cpu);
+            spread_begin(l->begin_cpu);
         l->begin_cpu = -1;
         __atomic_store_n(&b->relisten, RELISTEN_DONE, __ATOMIC_RELEASE);
         syscall(SYS_futex, &b->relisten, FUTEX_WAKE, 1, NULL, NULL, 0);

@@ -115,11 +115,13 @@ void spread_called(struct listener *l, const struct ctx *c)
     l->crowded = cpu < 0 ? -NOWHERE : 0;
     if (cpu >= 0) {
         take(cpu, l, now);
-        spread_begin(l, cpu);
+        spread_begin(cpu);
     }
 }
 
-void spread_begin(struct listener *l, int cpu)
+static _Thread_local bool bound;
+
+void spread_begin(int cpu)
 {
     cpu_set_t one;
 
@@ -127,13 +129,13 @@ void spread_begin(struct listener *l, int cpu)
         return;
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
-    l->begins = sched_setaffinity(0, sizeof one, &one) == 0;
+    bound = sched_setaffinity(0, sizeof one, &one) == 0;
 }
 
-void spread_begun(struct listener *l)
+void spread_begun(void)
 {
-    if (!l->begins)
+    if (!bound)
         return;
-    l->begins = false;
+    bound = false;
     sched_setaffinity(0, sizeof trap.cpus, &trap.cpus);
 }

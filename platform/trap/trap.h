@@ -65,7 +65,7 @@ struct listener {
     _Atomic int fd;   /* changes once (threads.c) while who has answered may still look at it */
     _Atomic int refs; /* stubs, and the leader */
     _Atomic int nctx; /* contexts whose calls come here */
-    _Atomic int nstubs;
+    _Atomic int nstubs; /* stubs that have it, and contexts that have it apart from theirs */
     _Atomic bool dead; /* no stub is left */
     pthread_t leader;
     _Atomic bool has_leader;
@@ -78,7 +78,6 @@ struct listener {
     struct ctx *awaits;   /* the leader's (split.c): who installs it; a reference, */
     int begin_cpu;        /* where its leader begins; -1: anywhere */
     int crowded;          /* calls where another leader was called just before (spread.c) */
-    bool begins;          /* its leader is bound to a cpu for the next call */
     uint64_t window;      /* when the window began, */
     uint64_t last_window; /* and the one before, 0: long ago; */
     unsigned nbusy;       /* who is busy in it and was in the last */
@@ -130,6 +129,7 @@ struct ctx {
     unsigned nsplits;           /* trap.lock */
     _Atomic bool stale;         /* held by a notification that is over: it will ring again */
     bool own;               /* trap.lock; l is of this thread alone (and of what it forks) */
+    bool counts;            /* trap.lock; is one of l's nstubs: l is neither its own nor its stub's */
     struct tlist pool_link; /* trap.lock */
     bool spare;             /* held and not started */
     bool pooled;            /* trap.lock; the pool's, in it or on the way there */
@@ -365,8 +365,8 @@ int fetch_listener(const struct stub *s, int theirs);
 /* spread.c: the calling thread leads l */
 bool cpu_is_taken(int cpu, const struct listener *l, uint64_t since); /* by another one than l */
 void spread_called(struct listener *l, const struct ctx *c);          /* by a light call of c's */
-void spread_begin(struct listener *l, int cpu); /* the next call is answered there, */
-void spread_begun(struct listener *l);          /* those behind it anywhere */
+void spread_begin(int cpu); /* the next call is answered there, */
+void spread_begun(void);    /* those behind it anywhere */
 
 /* split.c */
 #define SPLIT_NEVER 1000000000

@@ -320,7 +320,7 @@ static void lead(struct worker *w)
         if (l->awaits && !listener_await(l))
             break;
         caller = listener_receive(l, &over);
-        spread_begun(l);
+        spread_begun();
         if (!caller)
             continue;
         if (w->l == l)
@@ -331,6 +331,7 @@ static void lead(struct worker *w)
             spin_on(w, l, caller);
         ctx_drop(caller);
     }
+    spread_begun();
     if (w->l == l) { /* dead, or will be */
         w->l = NULL;
         atomic_store(&l->has_leader, false);
