@@ -185,11 +185,11 @@ struct block {
     uint32_t park;  /* futex: 0 sleep, else answer + 1 */
     uint32_t index; /* of this block */
     uint32_t nops;
-    int32_t listener; /* futex: the descriptor of a new one or -errno; LISTENER_NONE before */
-    uint32_t cpu;     /* on which the thread rang last */
-    uint64_t self;    /* address of this block in the stub; gs points here, */
-    uint32_t kicked;  /* a kick came during a light call */
-    uint32_t keeps;   /* by the sentry: calls about `words` need not come to it */
+    int32_t listener;      /* futex: the descriptor of a new one or -errno; LISTENER_NONE before */
+    uint32_t cpu;          /* on which the thread rang last */
+    uint64_t self;         /* address of this block in the stub; gs points here, */
+    uint32_t kicked;       /* a kick came during a light call */
+    uint32_t keeps;        /* by the sentry: calls about `words` need not come to it */
     uint64_t local;        /* calls that the blob answered alone */
     uint64_t magic;        /* so long as this is there */
     uint64_t classes;      /* address of the table of classes in the stub */
@@ -210,7 +210,7 @@ struct block {
     struct kept_site sites[KEPT_SITES];                      /* by the stub */
 };
 #define LISTENER_NONE 0x7fffffff
-#define RELISTEN_DO 1 /* a ring that is refused is made again, with a new listener */
+#define RELISTEN_DO 1   /* a ring that is refused is made again, with a new listener */
 #define RELISTEN_DONE 2 /* the sentry has it */
 
 _Static_assert(sizeof(struct block_op) * BLOCK_OPS_MAX + BLOCK_OPS_OFF <= BLOCK_DATA_OFF, "fits");

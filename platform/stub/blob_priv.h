@@ -56,7 +56,19 @@ HIDDEN long blob_ring(struct block *b, long kind);
 /* Does what the sentry answers until it says RESUME or FRAME, which it returns (blob.c). */
 HIDDEN long blob_serve(struct block *b, long ans, long kind);
 
-enum { G_R8, G_R9, G_R10, G_R11, G_RDI = 8, G_RSI = 9, G_RDX = 12, G_RAX = 13, G_RCX = 14, G_RIP = 16, G_EFL = 17 }; /* in a frame's registers */
+enum {
+    G_R8,
+    G_R9,
+    G_R10,
+    G_R11,
+    G_RDI = 8,
+    G_RSI = 9,
+    G_RDX = 12,
+    G_RAX = 13,
+    G_RCX = 14,
+    G_RIP = 16,
+    G_EFL = 17
+}; /* in a frame's registers */
 
 /* A signal frame whose rip lies in the blob: true when it is to be told to the sentry (light.c). */
 HIDDEN int light_signal(struct block *b, int sig, uint64_t *g);
@@ -68,4 +80,5 @@ HIDDEN long blob_touch(char *at);
 
 /* Does what needs nobody but the thread itself (kept.c); 0: the call is the sentry's. */
 HIDDEN int kept_call(struct block *b, uint64_t nr, const uint64_t args[6], long *ret);
-HIDDEN int kept_trap(struct block *b, uint64_t *g); /* a call that has trapped, with its frame's registers */
+HIDDEN int kept_trap(struct block *b,
+                     uint64_t *g); /* a call that has trapped, with its frame's registers */

@@ -66,8 +66,7 @@ static int sigprocmask(struct block *b, const uint64_t args[6], long *ret)
     if (args[3] != sizeof set || get(b, KEPT_PENDING) || (args[2] && !writable(args[2])))
         return 0;
     if (args[1]) {
-        if (blob_copy(&set, (const void *)args[1], sizeof set) ||
-            !combine(args[0], old, set, &new))
+        if (blob_copy(&set, (const void *)args[1], sizeof set) || !combine(args[0], old, set, &new))
             return 0;
         put(b, KEPT_BLOCKED, new);
         if (get(b, KEPT_PENDING)) {

@@ -218,7 +218,9 @@ void split(struct listener *l)
 bool listener_await(struct listener *l)
 {
     struct ctx *c = l->awaits;
-    struct timespec patience = { .tv_sec = 1 }; /* its wake-up at c's end lies in the guest's hand */
+    struct timespec patience = {
+        .tv_sec = 1
+    }; /* its wake-up at c's end lies in the guest's hand */
     struct block *b = c->block;
     int32_t v;
     int fd = -ESRCH;

@@ -62,11 +62,11 @@ struct tlist { /* a list node of this folder; the sentry's list.h lies above us 
 };
 
 struct listener {
-    _Atomic int fd;   /* changes once (threads.c) while who has answered may still look at it */
-    _Atomic int refs; /* stubs, and the leader */
-    _Atomic int nctx; /* contexts whose calls come here */
+    _Atomic int fd;     /* changes once (threads.c) while who has answered may still look at it */
+    _Atomic int refs;   /* stubs, and the leader */
+    _Atomic int nctx;   /* contexts whose calls come here */
     _Atomic int nstubs; /* stubs that have it, and contexts that have it apart from theirs */
-    _Atomic bool dead; /* no stub is left */
+    _Atomic bool dead;  /* no stub is left */
     pthread_t leader;
     _Atomic bool has_leader;
     struct tlist dying;
@@ -128,8 +128,8 @@ struct ctx {
     bool was_busy;              /* and was it often in the one before */
     unsigned nsplits;           /* trap.lock */
     _Atomic bool stale;         /* held by a notification that is over: it will ring again */
-    bool own;               /* trap.lock; l is of this thread alone (and of what it forks) */
-    bool counts;            /* trap.lock; is one of l's nstubs: l is neither its own nor its stub's */
+    bool own;                   /* trap.lock; l is of this thread alone (and of what it forks) */
+    bool counts; /* trap.lock; is one of l's nstubs: l is neither its own nor its stub's */
     struct tlist pool_link; /* trap.lock */
     bool spare;             /* held and not started */
     bool pooled;            /* trap.lock; the pool's, in it or on the way there */
@@ -217,8 +217,8 @@ extern struct trap {
     _Atomic bool stopping;
     pthread_t reaper;
     struct {
-        _Atomic uint64_t splits, light, posts, patches, local, faults, bells, kicks, parks, forks, threads,
-            blanks, ops, reads, writes;
+        _Atomic uint64_t splits, light, posts, patches, local, faults, bells, kicks, parks, forks,
+            threads, blanks, ops, reads, writes;
     } st;
 } trap;
 
@@ -259,7 +259,7 @@ struct ctx *ctx_new_child(struct ctx *parent, unsigned flags);
 uint64_t ctx_nonce(struct ctx *c);
 uint64_t ctx_word(struct ctx *c, enum ctx_word w);
 void ctx_set_word(struct ctx *c, enum ctx_word w, uint64_t v);
-void ctx_words_forget(struct ctx *c);                          /* as a new thread has them */
+void ctx_words_forget(struct ctx *c);                       /* as a new thread has them */
 void ctx_words_fork(struct ctx *child, struct ctx *parent); /* what a fork inherits */
 void ctx_get(struct ctx *c);
 void ctx_drop(struct ctx *c);

@@ -107,7 +107,7 @@ struct task {
     } last_fault;                 /* [t] as signal frames show it */
     struct waitqueue signalfd_wq; /* woken when a signal is queued for it or its group */
 
-    gaddr_t clear_child_tid; /* [t] */
+    gaddr_t clear_child_tid;     /* [t] */
     char comm[16];               /* [T] */
     int exit_signal;             /* [I] what the parent gets (leader) */
     int exit_code;               /* [T] wait status */

@@ -20,8 +20,8 @@ static bool register_later(struct task *t, gaddr_t area, unsigned len, int flags
     struct as_op op = { .kind = AS_RSEQ, .fd = -1, .a = { area, len, 0, (uint32_t)sig } };
     char now[RSEQ_SIZE];
 
-    if (kernel.platform->ctx_word(t->ctx, CW_RSEQ) || flags || len != RSEQ_SIZE || area % RSEQ_SIZE ||
-        copy_in(t, now, area, sizeof now) < 0)
+    if (kernel.platform->ctx_word(t->ctx, CW_RSEQ) || flags || len != RSEQ_SIZE ||
+        area % RSEQ_SIZE || copy_in(t, now, area, sizeof now) < 0)
         return false;
     return kernel.platform->ctx_defer(t->ctx, &op);
 }

@@ -21,7 +21,8 @@ SITE_EAX(site_robust, 273);
 SITE_EAX(site_rseq, 334);
 
 /* Something stands between the number and the call: it always traps. */
-__asm__(SITE_HEAD(cold_mask) "mov %rcx, %r10\n\tmov $14, %eax\n\tcmp %eax, %eax\n\tsyscall\n\tret\n");
+__asm__(
+    SITE_HEAD(cold_mask) "mov %rcx, %r10\n\tmov $14, %eax\n\tcmp %eax, %eax\n\tsyscall\n\tret\n");
 extern long cold_mask(long, ...);
 
 #define BIT(sig) (1ull << ((sig)-1))

@@ -104,8 +104,8 @@ enum { IN_WAIT, IN_READ, IN_FUTEX, AT_WORK, SLEEPING, HOWS };
 static void together(int how, int depth)
 {
     struct timespec nap = { .tv_nsec = 2 * WORK_MS * 1000000l };
-    pthread_barrier_t *b =
-        mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pthread_barrier_t *b = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                                0);
     pthread_barrierattr_t attr;
     pid_t pid[N];
     int fd[2];
