@@ -16,6 +16,9 @@
  * A ctx is HELD by a notification with a frame in its block, by one of a light call (light.c), or by
  * the word `post` of its block (spin.c); ctx_want_frame takes it from the latter two to the first.
  *
+ * A listener that is shared by contexts that work side by side may be closed under them: then each
+ * rings again, on one of its own (split.c).
+ *
  * A ready thread (threads.c) is HELD by its first bell until ctx_start and the resume behind it; at
  * its end its thread rings again as UNBORN, under another ctx.
  *
