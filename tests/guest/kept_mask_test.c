@@ -278,6 +278,65 @@ static void two_blink(void)
     none_is_lost(2);
 }
 
+/*
+ * One thread blinks until the signal has been sent, and keeps it blocked from then on; the other never
+ * blocks it. Whoever was to take it, it is taken.
+ */
+static _Atomic int sent;
+
+static void *blinks_until(void *arg)
+{
+    uint64_t one = BIT(SIGUSR1), none = 0;
+
+    (void)arg;
+    while (!atomic_load(&stop)) {
+        while (atomic_load(&sent) && !atomic_load(&stop))
+            sched_yield();
+        CHECK_EQ(site_mask(SIG_SETMASK, &none, NULL, 8L), 0);
+        CHECK_EQ(site_mask(SIG_SETMASK, &one, NULL, 8L), 0);
+    }
+    return NULL;
+}
+
+static void *never_blocks(void *arg)
+{
+    uint64_t none = 0;
+
+    (void)arg;
+    CHECK_EQ(site_mask(SIG_SETMASK, &none, NULL, 8L), 0);
+    while (!atomic_load(&stop))
+        sched_yield();
+    return NULL;
+}
+
+static void passed_on(void)
+{
+    struct timespec nap = { .tv_nsec = 200000 };
+    uint64_t one = BIT(SIGUSR1), none = 0;
+    pthread_t th[2];
+
+    handle(SIGUSR1);
+    atomic_store(&stop, false);
+    CHECK_EQ(site_mask(SIG_BLOCK, &one, NULL, 8L), 0);
+    CHECK_EQ(pthread_create(&th[0], NULL, blinks_until, NULL), 0);
+    CHECK_EQ(pthread_create(&th[1], NULL, never_blocks, NULL), 0);
+    for (int i = 0; i < SENT && !guest_failures; i++) {
+        int before = atomic_load(&caught);
+
+        atomic_store(&sent, 0);
+        nanosleep(&nap, NULL);
+        CHECK_EQ(kill(getpid(), SIGUSR1), 0);
+        atomic_store(&sent, 1);
+        for (int k = 0; k < 10000 && atomic_load(&caught) == before; k++)
+            nanosleep(&nap, NULL);
+        CHECK_EQ(atomic_load(&caught), before + 1);
+    }
+    atomic_store(&stop, true);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(pthread_join(th[i], NULL), 0);
+    CHECK_EQ(site_mask(SIG_SETMASK, &none, NULL, 8L), 0);
+}
+
 /* The head of the robust list and the rseq area are kept in the same way. */
 static void kept_words(void)
 {
@@ -307,5 +366,6 @@ int main(void)
     RUN(kept_words);
     RUN(one_blinks);
     RUN(two_blink);
+    RUN(passed_on);
     DONE();
 }
