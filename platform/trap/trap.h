@@ -80,7 +80,6 @@ struct listener {
     _Atomic bool spun_on; /* its leader spins: answers by the bell move nobody */
     struct ctx *awaits;   /* the leader's (split.c): who installs it; a reference, */
     int begin_cpu;        /* where its leader begins; -1: anywhere */
-    int crowded;          /* calls where another leader was called just before (spread.c) */
     uint64_t window;      /* when the window began, */
     uint64_t last_window; /* and the one before, 0: long ago; */
     unsigned nbusy;       /* who is busy in it and was in the last */
@@ -367,7 +366,7 @@ int fetch_listener(const struct stub *s, int theirs);
 
 /* spread.c: the calling thread leads l */
 bool cpu_is_taken(int cpu, const struct listener *l, uint64_t since); /* by another one than l */
-void spread_called(struct listener *l, const struct ctx *c);          /* by a light call of c's */
+void spread_called(struct listener *l);
 void spread_begin(int cpu); /* the next call is answered there, */
 void spread_begun(void);    /* those behind it anywhere */
 

@@ -324,7 +324,7 @@ static void lead(struct worker *w)
         if (!caller)
             continue;
         if (w->l == l)
-            spread_called(l, caller);
+            spread_called(l);
         if (w->l == l && split_pays(l, caller))
             split(l);
         else if (w->l == l && atomic_load(&caller->state) == CTX_RUNNING && spin_pays(l))
