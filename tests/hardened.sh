@@ -90,6 +90,8 @@ for who in gofer sentry; do
     is "$who: no mapping is writable and executable" lacks ' rwx' "/proc/$pid/maps"
 done
 is "gofer: writes no file" has '^Max file size *0 *0 ' "/proc/$gofer/limits"
+[ "$(id -u)" -ne 0 ] || is "gofer: few threads" has '^Max processes *16 *16 ' "/proc/$gofer/limits"
+is "sentry: threads and stubs are bounded" [ "$(awk '/^Max processes/ { print $4 }' "/proc/$sentry/limits")" -le 41000 ]
 is "sentry: no capabilities" has '^CapPrm:.0000000000000000' "/proc/$sentry/status"
 is "sentry: none to be gained" has '^CapBnd:.0000000000000000' "/proc/$sentry/status"
 # Of the gofer's, root's reading of what only root may read (CAP_DAC_READ_SEARCH).
