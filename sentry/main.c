@@ -258,7 +258,7 @@ void sentry_main(const struct sentry_config *cfg)
                                   .proc_fd = cfg->proc_fd,
                                   .without = cfg->without,
                                   .max_workers = 64 };
-    struct task *first;
+    struct task *first = NULL;
     int r;
 
     config = cfg;
