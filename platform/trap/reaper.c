@@ -39,6 +39,7 @@ void stub_died(struct stub *s)
             trap.client->owner_ref(owner);
         }
         pthread_mutex_unlock(&trap.lock);
+        split_gone(c);
         if (owner) {
             trap.client->event(owner, c, EV_GONE);
             trap.client->owner_put(owner);
