@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "abi/hostio.h"
 #include "platform/trap/trap.h"
 
 static struct block_op *block_ops(struct ctx *c)
@@ -46,7 +47,7 @@ struct lent { /* descriptors that this batch has lent, ours and theirs */
 static void draw_near(struct ctx *c, struct lent *l)
 {
     cpu_set_t here;
-    int cpu = sched_getcpu();
+    int cpu = (int)hostio_cpu();
 
     if (!c->blank || cpu < 0 || cpu >= CPU_SETSIZE)
         return;

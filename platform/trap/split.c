@@ -31,6 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/hostio.h"
 #include "platform/trap/trap.h"
 
 #define WINDOW (1u << 22) /* tsc, some 1.7 ms */
@@ -166,7 +167,7 @@ static unsigned keeper(struct ctx *const *all, unsigned n)
  */
 static void choose_cpus(struct ctx *const *all, unsigned n)
 {
-    int at = sched_getcpu();
+    int at = (int)hostio_cpu();
 
     for (unsigned i = 0; i < n; i++) {
         struct listener *l = all[i]->l;

@@ -6,6 +6,7 @@
  */
 #include <sched.h>
 
+#include "abi/hostio.h"
 #include "platform/trap/trap.h"
 
 #define SLOTS 8
@@ -62,7 +63,7 @@ static void take(int cpu, struct listener *l, uint64_t now)
 
 void spread_called(struct listener *l)
 {
-    int cpu = sched_getcpu();
+    int cpu = (int)hostio_cpu();
 
     if (cpu >= 0 && cpu < CPU_SETSIZE)
         take(cpu, l, __builtin_ia32_rdtsc());
