@@ -19,6 +19,7 @@
 
 #include "abi/fence.h"
 #include "abi/types.h"
+#include "abi/unfenced.h"
 #include "abi/without.h"
 #include "fence_gofer.h"
 #include "gofer/server.h"
@@ -65,7 +66,7 @@ static int close_others(int *keep, unsigned n)
 static int keep_own_descriptors(const struct gofer_config *cfg)
 {
     unsigned n = 0;
-    int *keep = malloc((cfg->nexports + 4) * sizeof(*keep));
+    int *keep = malloc((cfg->nexports + cfg->nheld + 4) * sizeof(*keep));
 
     if (!keep)
         return -ENOMEM;
@@ -74,6 +75,8 @@ static int keep_own_descriptors(const struct gofer_config *cfg)
     keep[n++] = cfg->root_fd > 0 ? cfg->root_fd : -1;
     for (unsigned i = 0; i < cfg->nexports; i++)
         keep[n++] = cfg->exports[i].fd;
+    for (unsigned i = 0; i < cfg->nheld; i++)
+        keep[n++] = cfg->held[i];
 #ifdef SBX_WIDE_FILTERS
     keep[n++] = STDERR_FILENO; /* where a sanitizer reports */
 #endif
@@ -131,7 +134,7 @@ int gofer_fence(const struct gofer_config *cfg)
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -errno;
     r = set_limits(&max_nodes);
-    if (r == 0 && !(cfg->without & SBX_WITHOUT_LANDLOCK)) {
+    if (r == 0 && !(cfg->without & SBX_WITHOUT_LANDLOCK) && !unfenced("landlock")) {
         r = gofer_landlock(cfg);
         r = r == -EOPNOTSUPP ? 0 : r;
     }
@@ -141,7 +144,7 @@ int gofer_fence(const struct gofer_config *cfg)
         r = nodes_init(max_nodes);
     if (r == 0)
         r = gofer_server_init(cfg);
-    if (r == 0)
+    if (r == 0 && !unfenced("goferfilter"))
         r = fence_apply(fence_gofer, ARRAY_SIZE(fence_gofer));
     return r;
 }

@@ -6,9 +6,24 @@
 #include <sys/prctl.h>
 
 #include "abi/fence.h"
+#include "abi/landlock.h"
 #include "abi/types.h"
 #include "abi/unfenced.h"
+#include "abi/without.h"
 #include "fence_sentry.h"
+
+int fence_early(const struct sentry_config *cfg)
+{
+    struct landlock_rule proc = {
+        .fd = cfg->proc_fd,
+        .rights = LANDLOCK_READ_FILE | LANDLOCK_WRITE_FILE /* a stub's memory */ | LANDLOCK_READ_DIR,
+    };
+
+    if ((cfg->without & SBX_WITHOUT_LANDLOCK) || unfenced("landlock"))
+        return 0;
+    int r = landlock_apply(&proc, cfg->proc_fd >= 0);
+    return r == -EOPNOTSUPP ? 0 : r;
+}
 
 int fence_put_up(const struct sentry_config *cfg)
 {

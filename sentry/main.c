@@ -267,6 +267,9 @@ void sentry_main(const struct sentry_config *cfg)
     start_step("sentry");
     prctl(PR_SET_NAME, "sbx-sentry");
     init_kernel(cfg);
+    r = fence_early(cfg);
+    if (r < 0)
+        start_error("Landlock is refused here; see sbx doctor", r);
     r = cfg->platform->early(&pc);
     if (r < 0)
         start_error("the platform's zygote", r);
