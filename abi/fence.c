@@ -4,10 +4,12 @@
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "abi/fence.h"
+#include "abi/types.h"
 
 int fence_apply(const struct sock_filter *filter, unsigned n)
 {
@@ -23,6 +25,17 @@ int fence_apply(const struct sock_filter *filter, unsigned n)
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
         return -errno;
     return 0;
+}
+
+int fence_limit(int what, uint64_t max)
+{
+    struct rlimit rl;
+
+    if (getrlimit((unsigned)what, &rl) < 0)
+        return -errno;
+    rl.rlim_max = MIN(rl.rlim_max, (rlim_t)max);
+    rl.rlim_cur = MIN(rl.rlim_cur, rl.rlim_max);
+    return setrlimit((unsigned)what, &rl) < 0 ? -errno : 0;
 }
 
 int fence_capabilities(uint64_t keep)

@@ -15,5 +15,8 @@
  */
 int fence_apply(const struct sock_filter *filter, unsigned n);
 
+/* Lowers a limit (RLIMIT_*), and for good; one that is lower already stays. 0 or -errno. */
+int fence_limit(int what, uint64_t max);
+
 /* Of the capabilities, permitted and to be gained, none but those of the mask is left. 0 or -errno. */
 int fence_capabilities(uint64_t keep);

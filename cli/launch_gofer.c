@@ -99,7 +99,7 @@ void gofer_child(const struct launch *l, const struct launch_fds *f, struct spaw
         child_fail(f->gofer_status, EXIT_SBX, "cannot start the gofer: setuid: %s", strerror(-r));
     /* Files that only the caller, root, may read are shown as to root; nothing else is left. */
     const uint64_t caps = sp->root ? 1ull << CAP_DAC_READ_SEARCH : 0;
-    child_capabilities(caps);
+    child_capabilities(caps | 1ull << CAP_SETPCAP); /* which its fence needs to drop all for good */
     keep[nkeep++] = f->gofer_sock[0];
     if (f->ring >= 0)
         keep[nkeep++] = f->ring;

@@ -25,6 +25,7 @@
 #include "gofer/server.h"
 
 #define NODES_MAX 65536u
+#define DATA_MAX (64u << 20) /* the table of nodes full, and four workers, take 6 MiB */
 #define FDS_SPARE 128u /* channel, roots, files that are being opened */
 
 static int by_number(const void *a, const void *b)
@@ -108,11 +109,17 @@ static int set_limits(unsigned *ret_nodes)
     static const struct {
         int what;
         rlim_t max;
-    } none[] = { { RLIMIT_CORE, 0 }, { RLIMIT_FSIZE, 0 }, { RLIMIT_MSGQUEUE, 0 } };
+    } limits[] = {
+        { RLIMIT_CORE, 0 },    { RLIMIT_FSIZE, 0 }, { RLIMIT_MSGQUEUE, 0 },
+        { RLIMIT_MEMLOCK, 0 }, { RLIMIT_NICE, 0 },  { RLIMIT_RTPRIO, 0 },
+#ifndef SBX_WIDE_FILTERS
+        { RLIMIT_DATA, DATA_MAX },
+#endif
+    };
     struct rlimit rl;
 
-    for (unsigned i = 0; i < ARRAY_SIZE(none); i++)
-        if (setrlimit(none[i].what, &(struct rlimit){ none[i].max, none[i].max }) < 0)
+    for (unsigned i = 0; i < ARRAY_SIZE(limits); i++)
+        if (fence_limit(limits[i].what, limits[i].max) < 0)
             return -errno;
     if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
         return -errno;

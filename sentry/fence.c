@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 
 #include "abi/fence.h"
 #include "abi/landlock.h"
@@ -11,6 +12,10 @@
 #include "abi/unfenced.h"
 #include "abi/without.h"
 #include "fence_sentry.h"
+
+/* Limits that are 0: of what it never uses. Its memory and descriptors are the guest's. */
+static const int no_use_of[] = { RLIMIT_CORE, RLIMIT_MSGQUEUE, RLIMIT_MEMLOCK, RLIMIT_NICE,
+                                 RLIMIT_RTPRIO };
 
 int fence_early(const struct sentry_config *cfg)
 {
@@ -37,6 +42,9 @@ int fence_put_up(const struct sentry_config *cfg)
         return r;
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return -errno;
+    for (unsigned i = 0; i < ARRAY_SIZE(no_use_of); i++)
+        if ((r = fence_limit(no_use_of[i], 0)) < 0)
+            return r;
     if (unfenced("sentryfilter"))
         return 0;
     return fence_apply(fence_sentry, ARRAY_SIZE(fence_sentry));

@@ -95,7 +95,11 @@ static const struct fence_rule fence_rules[] = {
     ALLOW(fsync, "standard streams that are files"),
     ALLOW(fdatasync, "standard streams that are files"),
     ALLOW(close, "what it is done with"),
-    ALLOW(fcntl, "flags of streams, seals of memory files"),
+    /* not F_SETOWN, which sends signals, nor leases, nor the sizes of pipes */
+    ALLOW_IF(fcntl, "how a stream was opened", FENCE_ARG(1, ~0ull, F_GETFL)),
+    ALLOW_IF(fcntl, "the terminal's socket does not wait", FENCE_ARG(1, ~0ull, F_SETFL)),
+    ALLOW_IF(fcntl, "seals of memory files", FENCE_ARG(1, ~0ull, F_ADD_SEALS)),
+    ALLOW_IF(fcntl, "close-on-exec, which libc says twice", FENCE_ARG(1, ~0ull, F_SETFD)),
     ALLOW(memfd_create, "mapped files, channels"),
     ALLOW(ftruncate, "memory files"),
     ALLOW(fallocate, "holes of memory files, blocks of ended threads"),

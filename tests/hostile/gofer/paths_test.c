@@ -64,6 +64,26 @@ static void paths(const struct sentry_config *cfg)
     ch_alive("paths that lead out");
 }
 
+/* ---- what an export does not show ---- */
+
+static void hidden(const struct sentry_config *cfg)
+{
+    static const char *const secrets[] = { "shadow", "gshadow", "shadow-", "sudoers", "ssl/private" };
+    static const char siblings[] = "passwd\0shadow\0gshadow";
+
+    taken_fence(cfg);
+    ch_open(cfg);
+    for (unsigned i = 0; i < ch.nexports && i < GW_ROOTS_MAX; i++) {
+        for (unsigned k = 0; k < ARRAY_SIZE(secrets); k++)
+            all_ops(ch.roots[i], secrets[k]);
+        struct gw_request r = ch_request(GW_FILES, ch.roots[i], sizeof(siblings) - 1);
+        r.arg = 6;
+        ch_ask(r, siblings, sizeof(siblings) - 1);
+        ch_path(GW_LIST, ch.roots[i], "");
+    }
+    ch_alive("names that are not shown");
+}
+
 /* ---- links ---- */
 
 static void make_links(void)
@@ -283,12 +303,13 @@ static const struct way *const all_ways[] = { &way_root, &way_user, &way_root_pl
 #define OUT "landlock,beneath,detached,emptyroot" /* all that keeps a name that leads out inside */
 
 const struct attack attacks[] = {
-    { "paths", paths, NULL, NULL, false, false, all_ways, "names," OUT, &way_user },
-    { "links", links, make_links, NULL, false, false, all_ways, "links," OUT, &way_root },
-    { "swaps", swaps, make_swap, swap_links, false, false, all_ways, OUT, &way_user },
-    { "moved", moved, NULL, move_out, false, false, all_ways, "names," OUT, &way_user },
-    { "procfs", procfs, mount_proc, NULL, true, false, all_ways, "landlock", &way_user_plain },
-    { "kinds", kinds, make_kinds, swap_kinds, false, false, all_ways, "kinds,detached,landlock",
+    { "paths", paths, NULL, NULL, NULL, false, false, all_ways, "names," OUT, &way_user },
+    { "hidden", hidden, NULL, NULL, NULL, false, false, all_ways, "shown", &way_root },
+    { "links", links, make_links, NULL, NULL, false, false, all_ways, "links," OUT, &way_root },
+    { "swaps", swaps, make_swap, swap_links, NULL, false, false, all_ways, OUT, &way_user },
+    { "moved", moved, NULL, move_out, NULL, false, false, all_ways, "names," OUT, &way_user },
+    { "procfs", procfs, mount_proc, NULL, NULL, true, false, all_ways, "landlock", &way_user_plain },
+    { "kinds", kinds, make_kinds, swap_kinds, NULL, false, false, all_ways, "kinds,detached,landlock",
       &way_root },
 };
 const unsigned nattacks = ARRAY_SIZE(attacks);

@@ -180,9 +180,9 @@ static const struct way *const all_ways[] = { &way_root, &way_user, &way_root_pl
                                                NULL };
 
 const struct attack attacks[] = {
-    { "lent", lent, open_for_all, NULL, false, false, all_ways, "landlock,detached", &way_user },
-    { "late", late, prepare_mount, mount_late, true, false, all_ways, "landlock,detached",
+    { "lent", lent, open_for_all, NULL, NULL, false, false, all_ways, "landlock,detached", &way_user },
+    { "late", late, prepare_mount, mount_late, NULL, true, false, all_ways, "landlock,detached",
       &way_user },
-    { "names", names, NULL, NULL, false, false, all_ways, "landlock,emptyroot", &way_user },
+    { "names", names, NULL, NULL, NULL, false, false, all_ways, "landlock,emptyroot", &way_user },
 };
 const unsigned nattacks = ARRAY_SIZE(attacks);

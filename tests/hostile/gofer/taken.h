@@ -21,6 +21,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "gofer/gofer.h"
 #include "gofer/protocol.h"
 #include "sentry/sentry.h"
 
@@ -60,6 +61,7 @@ struct attack {
     void (*run)(const struct sentry_config *cfg); /* in the taken sentry, before its fences */
     void (*prepare)(void);                        /* in the test program: more in the tree; or NULL */
     void (*meanwhile)(void);                      /* in a helper, until it is killed; or NULL */
+    void (*gofer)(const struct gofer_config *cfg); /* the gofer is taken instead, run is NULL */
     bool need_root;                               /* prepare mounts or makes devices */
     bool ring;                                    /* SBX_RING */
     const struct way *const *ways;                /* NULL-terminated */
@@ -78,6 +80,7 @@ extern const unsigned nattacks;
 /* ---- for attacks ---- */
 
 void taken_fence(const struct sentry_config *cfg); /* what sentry_main() fences itself with */
+void taken_gofer_fence(const struct gofer_config *cfg); /* what gofer_main() does */
 /* A child of the sentry, fenced like it, that does fn; its wait status. */
 int taken_child(const struct sentry_config *cfg, void (*fn)(const struct sentry_config *cfg));
 /* The attack has got out. */

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A taken sentry that floods: a hundred thousand requests whose answers it does not read, nodes and
+ * slots without end. What waits is bounded by the host's socket buffers, what the gofer holds by its
+ * tables: its memory and its descriptors are looked at from outside while it is flooded.
+ */
+#include "tests/hostile/gofer/channel.h"
+
+#include <errno.h>
+#include <dirent.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "abi/types.h"
+
+#define MESSAGES 100000
+#define GROWS_KB 24576 /* four workers with their buffers and stacks, a whole table of nodes */
+#define MOST_FDS (65536 + 256)
+
+/* The gofer, as the harness sees it: a child of the front end by that name. */
+static pid_t find_gofer(void)
+{
+    char path[64], comm[32] = "";
+
+    for (pid_t pid = board->front + 1; pid < board->front + 200; pid++) {
+        snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+        FILE *f = fopen(path, "r");
+        if (!f)
+            continue;
+        if (!fgets(comm, sizeof(comm), f))
+            comm[0] = 0;
+        fclose(f);
+        if (!strcmp(comm, "sbx-gofer\n"))
+            return pid;
+    }
+    return -1;
+}
+
+static long status_kb(pid_t pid, const char *key)
+{
+    char path[64], line[256];
+    long v = -1;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", pid);
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof(line), f))
+        if (!strncmp(line, key, strlen(key)))
+            v = strtol(line + strlen(key), NULL, 10);
+    if (f)
+        fclose(f);
+    return v;
+}
+
+static long count_fds(pid_t pid)
+{
+    char path[64];
+    long n = 0;
+
+    snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+    DIR *d = opendir(path);
+    if (!d)
+        return -1; /* only root may look at a gofer */
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n;
+}
+
+/* In the test program's helper: from stage 1 to stage 2 it looks. */
+static void watch(void)
+{
+    pid_t pid;
+    long before, now, fds;
+
+    while (atomic_load(&board->stage) != 1)
+        usleep(500);
+    pid = find_gofer();
+    before = status_kb(pid, "VmData:");
+    atomic_store(&board->stage, 2);
+    while (before > 0) {
+        now = status_kb(pid, "VmData:");
+        fds = count_fds(pid);
+        if (now > before + GROWS_KB)
+            reached("the gofer's data grew from %ld to %ld kB", before, now);
+        if (fds > MOST_FDS)
+            reached("the gofer holds %ld descriptors", fds);
+        usleep(2000);
+    }
+    broken("no gofer seen (%d)", pid);
+}
+
+static void begin(const struct sentry_config *cfg)
+{
+    taken_fence(cfg);
+    ch_open(cfg);
+    atomic_store(&board->stage, 1);
+    while (atomic_load(&board->stage) != 2)
+        poll(NULL, 0, 1);
+}
+
+/* Sends as much as the channel takes; how many went. Waits no longer than patience_ms for room. */
+static unsigned pour(uint16_t op, const char *path, uint32_t flags, unsigned n, int patience_ms)
+{
+    unsigned char buf[sizeof(struct gw_request) + 64];
+    struct pollfd p = { .fd = ch.sock, .events = POLLOUT };
+    struct gw_request r = ch_request(op, ch.root, strlen(path));
+    unsigned sent = 0;
+
+    r.flags = flags;
+    r.arg = op == GW_OPEN ? 4096 : 0;
+    memcpy(buf, &r, sizeof(r));
+    memcpy(buf + sizeof(r), path, r.len);
+    while (sent < n) {
+        ssize_t k = send(ch.sock, buf, sizeof(r) + r.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (k < 0 && errno == EAGAIN && poll(&p, 1, patience_ms) == 1)
+            continue;
+        if (k < 0 && errno == EAGAIN)
+            break; /* full, and nobody takes from it */
+        if (k < 0)
+            broken("the gofer is gone in a flood: %s", strerror(errno));
+        sent++;
+    }
+    atomic_fetch_add(&board->tries, sent);
+    return sent;
+}
+
+static void drain(unsigned n)
+{
+    for (unsigned i = 0; i < n;) {
+        ch_recv(&ch.ans, "an answer of a flood");
+        if (ch.ans.fd >= 0)
+            close(ch.ans.fd);
+        i += !(ch.ans.rep.flags & GW_MORE);
+    }
+}
+
+/* Nobody reads: the gofer waits, and so must we. Read at last, all are there. */
+static void unread(const struct sentry_config *cfg)
+{
+    static const struct {
+        uint16_t op;
+        const char *path;
+        uint32_t flags;
+    } floods[] = {
+        { GW_LIST, "", GW_WANT_ATTR | GW_BUSY },
+        { GW_OPEN, "dir/file", GW_ALWAYS_FD | GW_BUSY },
+        { GW_GETATTR, "dir/none", GW_BUSY },
+        { GW_WALK, "dir/sub", GW_WANT_NODES | GW_BUSY },
+    };
+
+    begin(cfg);
+    for (unsigned i = 0; i < ARRAY_SIZE(floods); i++) {
+        unsigned n = pour(floods[i].op, floods[i].path, floods[i].flags, MESSAGES, 200);
+        if (n == MESSAGES)
+            broken("%u messages went, and no answer was read: what holds them?", n);
+        drain(n);
+    }
+    /* Those without an answer are worked off, however many. */
+    if (pour(GW_FORGET, "12345678", 0, MESSAGES, 10000) != MESSAGES)
+        broken("messages without an answer get stuck");
+    ch_alive("a flood");
+}
+
+/* Nodes and slots until the tables are full: the gofer goes on. */
+static void hoard(const struct sentry_config *cfg)
+{
+    unsigned with = 0, slots = 0;
+    uint64_t node;
+
+    begin(cfg);
+    for (unsigned i = 0; i < 80000; i++) {
+        struct gw_request r = ch_request(GW_WALK, ch.root, 3);
+        r.flags = GW_WANT_NODES;
+        if (ch_ask(r, "dir", 3) != 0)
+            broken("walk %u gives %d", i, ch.ans.rep.error);
+        memcpy(&node, ch.ans.data, sizeof(node));
+        with += node != 0;
+        if (!node && i > with + 50)
+            break; /* full */
+    }
+    if (with < 100)
+        broken("only %u nodes", with);
+    for (unsigned i = 0; i < 600; i++) { /* more than there are slots */
+        struct gw_request r = ch_request(GW_OPEN, ch.root, 8);
+        r.flags = GW_WANT_SLOT;
+        if (ch_ask(r, "dir/file", 8) != 0)
+            broken("open %u with full tables gives %d", i, ch.ans.rep.error);
+        slots += !!(ch.ans.rep.flags & GW_SLOT);
+        if ((ch.ans.rep.flags & GW_SLOT) && ch.ans.rep.value >= 512)
+            broken("slot %llu", (unsigned long long)ch.ans.rep.value);
+    }
+    if (cfg->gofer_ring >= 0 && slots != 512)
+        broken("%u slots", slots);
+    ch_path(GW_LIST, ch.root, "dir");
+    if (ch.ans.rep.error)
+        broken("a listing with full tables gives %d", ch.ans.rep.error);
+    ch_alive("full tables");
+}
+
+static const struct way *const all_ways[] = { &way_root, &way_user, NULL };
+
+const struct attack attacks[] = {
+    { "unread", unread, NULL, watch, NULL, false, false, all_ways, NULL, NULL },
+    { "hoard", hoard, NULL, watch, NULL, false, false, all_ways, NULL, NULL },
+    { "hoard-ring", hoard, NULL, watch, NULL, false, true, all_ways, NULL, NULL },
+};
+const unsigned nattacks = ARRAY_SIZE(attacks);
