@@ -20,6 +20,21 @@
 
 #define MESSAGES 100000
 
+static long status_of(pid_t pid, const char *key)
+{
+    char path[64], line[256];
+    long v = -1;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", pid);
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof(line), f))
+        if (!strncmp(line, key, strlen(key)))
+            v = strtol(line + strlen(key), NULL, 10);
+    if (f)
+        fclose(f);
+    return v;
+}
+
 /* The gofer, as the harness sees it: a child of the front end by that name. */
 static pid_t find_gofer(void)
 {
@@ -33,25 +48,10 @@ static pid_t find_gofer(void)
         if (!fgets(comm, sizeof(comm), f))
             comm[0] = 0;
         fclose(f);
-        if (!strcmp(comm, "sbx-gofer\n"))
+        if (!strcmp(comm, "sbx-gofer\n") && status_of(pid, "PPid:") == board->front)
             return pid;
     }
     return -1;
-}
-
-static long status_kb(pid_t pid, const char *key)
-{
-    char path[64], line[256];
-    long v = -1;
-
-    snprintf(path, sizeof(path), "/proc/%d/status", pid);
-    FILE *f = fopen(path, "r");
-    while (f && fgets(line, sizeof(line), f))
-        if (!strncmp(line, key, strlen(key)))
-            v = strtol(line + strlen(key), NULL, 10);
-    if (f)
-        fclose(f);
-    return v;
 }
 
 static long count_fds(pid_t pid)
@@ -78,11 +78,11 @@ static void watch_for(long grows_kb, long grows_fds)
     while (atomic_load(&board->stage) != 1)
         usleep(500);
     pid = find_gofer();
-    before = status_kb(pid, "VmData:");
+    before = status_of(pid, "VmData:");
     fds_before = count_fds(pid);
     atomic_store(&board->stage, 2);
     while (before > 0) {
-        now = status_kb(pid, "VmData:");
+        now = status_of(pid, "VmData:");
         fds = count_fds(pid);
         if (now > before + grows_kb)
             reached("the gofer's data grew from %ld to %ld kB", before, now);
