@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "abi/fence.h"
-#include "abi/types.h"
 
 int fence_apply(const struct sock_filter *filter, unsigned n)
 {
@@ -27,15 +26,17 @@ int fence_apply(const struct sock_filter *filter, unsigned n)
     return 0;
 }
 
-int fence_limit(int what, uint64_t max)
+int fence_limits(const int *none, unsigned n)
 {
-    struct rlimit rl;
+    for (unsigned i = 0; i < n; i++)
+        if (setrlimit(none[i], &(struct rlimit){ 0, 0 }) < 0)
+            return -errno;
+    return 0;
+}
 
-    if (getrlimit((unsigned)what, &rl) < 0)
-        return -errno;
-    rl.rlim_max = MIN(rl.rlim_max, (rlim_t)max);
-    rl.rlim_cur = MIN(rl.rlim_cur, rl.rlim_max);
-    return setrlimit((unsigned)what, &rl) < 0 ? -errno : 0;
+void fence_no_new_code(void)
+{
+    prctl(65 /* PR_SET_MDWE */, 1 /* PR_MDWE_REFUSE_EXEC_GAIN */, 0, 0, 0);
 }
 
 int fence_capabilities(uint64_t keep)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Landlock for a process of ours: from then on it opens what its rules give and nothing else, by
- * whatever name or descriptor it comes; it traces, reads the memory of, and (as far as the host
- * knows how) signals only processes of its own domain; what it forks is in there with it.
+ * Landlock: whatever a compromised process of ours does, the kernel lets it open nothing but what
+ * lies beneath a few descriptors. What a host's Landlock knows besides is refused whole: TCP (since
+ * its ABI 4), abstract sockets and signals to processes outside (since ABI 6).
  */
 #pragma once
 
@@ -12,10 +12,15 @@
 #define LANDLOCK_READ_FILE (1ull << 2)
 #define LANDLOCK_READ_DIR (1ull << 3)
 
-struct landlock_rule {
-    int fd;          /* a directory, with all beneath it, or a file; any kind of descriptor */
-    uint64_t rights; /* LANDLOCK_*; all others are refused */
-};
+/* The ABI version of this host; 0: it has none, or not for us. */
+int landlock_abi(void);
 
-/* 0 or -errno; -EOPNOTSUPP where the host has none. */
-int landlock_apply(const struct landlock_rule *rules, unsigned n);
+/*
+ * A new ruleset, a descriptor for landlock_allow() and landlock_enter(), which closes it, also when
+ * it fails. -EOPNOTSUPP: this host has no Landlock; else -errno.
+ */
+int landlock_new(void);
+/* Beneath fd these rights are given; of a file only those that files have. 0 or -errno. */
+int landlock_allow(int ruleset, int fd, uint64_t rights);
+/* Sets no_new_privs; from here on for this thread and those it makes. 0 or -errno. */
+int landlock_enter(int ruleset);

@@ -165,8 +165,8 @@ static unsigned unfenced_namespaces(void)
            (unfenced("netns") ? CLONE_NEWNET : 0) | (unfenced("utsns") ? CLONE_NEWUTS : 0);
 }
 
-pid_t spawn(unsigned want, uint64_t without, uid_t host_uid, bool whole, struct spawn *ret,
-            int *ret_pidfd)
+pid_t spawn(unsigned want, unsigned must, uint64_t without, uid_t host_uid, bool whole,
+            struct spawn *ret, int *ret_pidfd)
 {
     bool root = geteuid() == 0;
     unsigned left_out = unfenced_namespaces();
@@ -181,7 +181,8 @@ pid_t spawn(unsigned want, uint64_t without, uid_t host_uid, bool whole, struct 
     }
     for (unsigned i = 0; i < ARRAY_SIZE(tries); i++) {
         tries[i] &= ~left_out;
-        if ((tries[i] & CLONE_NEWUSER) && (without & SBX_WITHOUT_USERNS))
+        if ((tries[i] & must) != must ||
+            ((tries[i] & CLONE_NEWUSER) && (without & SBX_WITHOUT_USERNS)))
             continue;
         if (!root && tries[i] && !(tries[i] & CLONE_NEWUSER))
             continue;

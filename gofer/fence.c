@@ -26,7 +26,7 @@
 
 #define NODES_MAX 65536u
 #define DATA_MAX (64u << 20) /* the table of nodes full, and four workers, take 6 MiB */
-#define FDS_SPARE 128u /* channel, roots, files that are being opened */
+#define FDS_SPARE 128u       /* channel, roots, files that are being opened */
 
 static int by_number(const void *a, const void *b)
 {
@@ -106,21 +106,16 @@ static void open_single_files(const struct gofer_config *cfg)
 
 static int set_limits(unsigned *ret_nodes)
 {
-    static const struct {
-        int what;
-        rlim_t max;
-    } limits[] = {
-        { RLIMIT_CORE, 0 },    { RLIMIT_FSIZE, 0 }, { RLIMIT_MSGQUEUE, 0 },
-        { RLIMIT_MEMLOCK, 0 }, { RLIMIT_NICE, 0 },  { RLIMIT_RTPRIO, 0 },
-#ifndef SBX_WIDE_FILTERS
-        { RLIMIT_DATA, DATA_MAX },
-#endif
-    };
+    static const int none[] = { RLIMIT_CORE, RLIMIT_FSIZE, RLIMIT_MSGQUEUE, RLIMIT_MEMLOCK };
     struct rlimit rl;
+    int r = fence_limits(none, ARRAY_SIZE(none));
 
-    for (unsigned i = 0; i < ARRAY_SIZE(limits); i++)
-        if (fence_limit(limits[i].what, limits[i].max) < 0)
-            return -errno;
+    if (r < 0)
+        return r;
+#ifndef SBX_WIDE_FILTERS
+    if (setrlimit(RLIMIT_DATA, &(struct rlimit){ DATA_MAX, DATA_MAX }) < 0)
+        return -errno;
+#endif
     if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
         return -errno;
     rl.rlim_cur = rl.rlim_max = MIN(rl.rlim_max, (rlim_t)(NODES_MAX + FDS_SPARE));
@@ -147,12 +142,14 @@ int gofer_fence(const struct gofer_config *cfg)
     }
     if (r == 0)
         r = fence_capabilities(cfg->keep_caps);
+    fence_no_new_code();
     if (r == 0)
         r = nodes_init(max_nodes);
     if (r == 0)
         r = gofer_server_init(cfg);
     if (r == 0 && !unfenced("goferfilter"))
-        r = fence_apply(fence_gofer, ARRAY_SIZE(fence_gofer));
+        r = cfg->ring_fd >= 0 ? fence_apply(fence_gofer_ring, ARRAY_SIZE(fence_gofer_ring))
+                              : fence_apply(fence_gofer, ARRAY_SIZE(fence_gofer));
     return r;
 }
 

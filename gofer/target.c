@@ -140,8 +140,8 @@ static int reopen(struct target *t, const struct gw_attr *seen, struct gw_attr *
     if (fd < 0)
         return fd;
     int r = beneath_stat(fd, "", ret);
-    if (r == 0 &&
-        (((ret->mode ^ seen->mode) & S_IFMT && !unfenced("kinds")) || !export_shows(t->node->export, ret)))
+    if (r == 0 && (((ret->mode ^ seen->mode) & S_IFMT && !unfenced("kinds")) ||
+                   !export_shows(t->node->export, ret)))
         r = -EACCES;
     if (r < 0) {
         close(fd);

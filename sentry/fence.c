@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "abi/fence.h"
 #include "abi/landlock.h"
@@ -13,28 +14,30 @@
 #include "abi/without.h"
 #include "fence_sentry.h"
 
-/* Limits that are 0: of what it never uses. Its memory and descriptors are the guest's. */
-static const int no_use_of[] = { RLIMIT_CORE, RLIMIT_MSGQUEUE, RLIMIT_MEMLOCK, RLIMIT_NICE,
-                                 RLIMIT_RTPRIO };
-
-int fence_early(const struct sentry_config *cfg)
+int fence_landlock(const struct sentry_config *cfg)
 {
-    struct landlock_rule proc = {
-        .fd = cfg->proc_fd,
-        .rights = LANDLOCK_READ_FILE | LANDLOCK_WRITE_FILE /* a stub's memory */ | LANDLOCK_READ_DIR,
-    };
+    int ruleset, r = 0;
 
     if ((cfg->without & SBX_WITHOUT_LANDLOCK) || unfenced("landlock"))
         return 0;
-    int r = landlock_apply(&proc, cfg->proc_fd >= 0);
-    return r == -EOPNOTSUPP ? 0 : r;
+    ruleset = landlock_new();
+    if (ruleset < 0)
+        return ruleset == -EOPNOTSUPP ? 0 : ruleset;
+    if (cfg->proc_fd >= 0) /* memory of stubs is written where process_vm_writev is refused */
+        r = landlock_allow(ruleset, cfg->proc_fd, LANDLOCK_READ_FILE | LANDLOCK_WRITE_FILE);
+    if (r == 0)
+        return landlock_enter(ruleset);
+    close(ruleset);
+    return r;
 }
 
 int fence_put_up(const struct sentry_config *cfg)
 {
-    int r;
+    static const int none[] = { RLIMIT_CORE, RLIMIT_MSGQUEUE, RLIMIT_MEMLOCK };
+    int r = fence_limits(none, ARRAY_SIZE(none));
 
-    (void)cfg;
+    if (r < 0)
+        return r;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -errno;
     r = fence_capabilities(/* keep= */ 0);
@@ -42,10 +45,9 @@ int fence_put_up(const struct sentry_config *cfg)
         return r;
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return -errno;
-    for (unsigned i = 0; i < ARRAY_SIZE(no_use_of); i++)
-        if ((r = fence_limit(no_use_of[i], 0)) < 0)
-            return r;
+    fence_no_new_code();
     if (unfenced("sentryfilter"))
         return 0;
-    return fence_apply(fence_sentry, ARRAY_SIZE(fence_sentry));
+    return cfg->gofer_ring >= 0 ? fence_apply(fence_sentry_ring, ARRAY_SIZE(fence_sentry_ring))
+                                : fence_apply(fence_sentry, ARRAY_SIZE(fence_sentry));
 }

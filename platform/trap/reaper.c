@@ -103,12 +103,8 @@ static void *reaper_main(void *arg)
 int reaper_start(const pthread_attr_t *attr)
 {
     struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL };
-    int r;
 
     if (epoll_ctl(trap.epoll_fd, EPOLL_CTL_ADD, trap.zygote_sock, &ev) < 0)
         return -errno;
-    r = house_start();
-    if (r < 0)
-        return r;
     return -pthread_create(&trap.reaper, attr, reaper_main, NULL);
 }

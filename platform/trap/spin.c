@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/hostio.h"
 #include "platform/trap/trap.h"
 
 #define QUICK_CALLS 16
@@ -57,10 +58,9 @@ void spin_init(void)
 {
     spin.start_tsc = cycles();
     spin.start_ns = now_ns();
+    spin.cpus = trap.cpus;
     /* without use_gs no call is ever light */
-    atomic_store(&spin.able, trap.use_gs &&
-                                 sched_getaffinity(0, sizeof spin.cpus, &spin.cpus) == 0 &&
-                                 CPU_COUNT(&spin.cpus) > 1);
+    atomic_store(&spin.able, trap.use_gs && CPU_COUNT(&spin.cpus) > 1);
 }
 
 static bool measure(void)
@@ -132,7 +132,7 @@ static bool has_rung(struct listener *l)
 {
     struct pollfd p = { .fd = l->fd, .events = POLLIN };
 
-    return poll(&p, 1, 0) != 0;
+    return hostio_poll(&p, 1, 0) != 0;
 }
 
 /* A call that came by the bell, as those do that were under way when the spinning began. */
@@ -207,18 +207,17 @@ void spin_on(struct worker *w, struct listener *l, struct ctx *c)
 {
     cpu_set_t others = spin.cpus;
     bool idle = false;
-    int cpu = sched_getcpu();
     unsigned n;
 
-    if (cpu < 0 || !atomic_compare_exchange_strong(&spin.busy, &idle, true))
+    if (!atomic_compare_exchange_strong(&spin.busy, &idle, true))
         return;
-    CPU_CLR(cpu, &others); /* where the stub is, or will be woken */
+    CPU_CLR(hostio_cpu(), &others); /* where the stub is, or will be woken */
     if (sched_setaffinity(0, sizeof others, &others) == 0) {
         atomic_store(&l->spun_on, true);
         (void)listener_sync(l, false);
         __atomic_store_n(&c->block->spin_tsc, (uint32_t)(PATIENCE_US * atomic_load(&spin.per_us)),
                          __ATOMIC_RELAXED);
-        __atomic_store_n(&c->block->spin_cpu, (uint32_t)sched_getcpu() + 1, __ATOMIC_RELEASE);
+        __atomic_store_n(&c->block->spin_cpu, hostio_cpu() + 1, __ATOMIC_RELEASE);
         n = look(w, l, c);
         __atomic_store_n(&c->block->spin_cpu, 0, __ATOMIC_RELEASE);
         (void)listener_sync(l, true);

@@ -33,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/hostio.h"
 #include "abi/types.h"
 #include "platform/trap/bpf.h"
 #include "platform/trap/trap.h"
@@ -105,7 +106,7 @@ static int receive_bell(int fd, struct seccomp_notif *ret)
 {
     struct pollfd p = { .fd = fd, .events = POLLIN };
 
-    if (poll(&p, 1, PATIENCE_MS) != 1 || !(p.revents & POLLIN))
+    if (hostio_poll(&p, 1, PATIENCE_MS * 1000000ull) != 1 || !(p.revents & POLLIN))
         return -EIO;
     memset(ret, 0, sizeof *ret);
     if (ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, ret) < 0)

@@ -53,6 +53,8 @@ static bool getfd_allowed(void)
 
 static int early(const struct platform_config *cfg)
 {
+    int r;
+
     trap.client = cfg->client;
     trap.proc_fd = cfg->proc_fd;
     trap.max_workers = cfg->max_workers;
@@ -68,7 +70,9 @@ static int early(const struct platform_config *cfg)
     trap.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (trap.epoll_fd < 0)
         return -errno;
-    return zygote_start(cfg);
+    workers_open();
+    r = house_open();
+    return r < 0 ? r : zygote_start(cfg);
 }
 
 static int start(void)

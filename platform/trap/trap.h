@@ -317,6 +317,7 @@ struct ctx *listener_receive(struct listener *l, bool *ret_over);
 void listener_start(struct listener *l);
 void worker_block_begin(void);
 void worker_block_end(void);
+void workers_open(void); /* before there is a fence */
 int workers_start(void);
 void workers_stop(void);
 void answer(struct ctx *c, enum ctx_state next, int64_t val); /* c is in that state then */
@@ -329,7 +330,7 @@ int reaper_start(const pthread_attr_t *attr);
 void stub_died(struct stub *s); /* takes a reference over */
 
 /* house.c */
-int house_start(void);
+int house_open(void); /* before there is a fence */
 bool house_is(const void *epoll_ptr);
 void house_round(void); /* on the reaper */
 struct aspace *house_channel(void);

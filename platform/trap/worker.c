@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/hostio.h"
 #include "platform/trap/trap.h"
 
 #define WORKER_STACK (1024 * 1024) /* thread-local buffers of some 200 KiB lie in it too */
@@ -196,7 +197,7 @@ static void on_event(struct ctx *c, const struct seccomp_notif *n)
         ev = c->regs.orig_rax == (uint64_t)-1 ? EV_KICK : EV_SYSCALL;
     }
     if (ev == EV_FAULT && poke_hit(c)) {
-        nanosleep(&(struct timespec){ .tv_nsec = 20000 }, NULL); /* until it is taken out */
+        hostio_nap(20000); /* until it is taken out */
         ctx_resume(c);
         return;
     }
@@ -288,7 +289,7 @@ static bool is_deserted(const struct listener *l)
 {
     struct pollfd p = { .fd = l->fd, .events = POLLIN };
 
-    return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP);
+    return hostio_poll(&p, 1, 0) == 1 && (p.revents & POLLHUP);
 }
 
 /* One notification, and what it made ready; as on_notif. over: there will be no other. */
@@ -432,11 +433,15 @@ static void no_op(int sig)
     (void)sig;
 }
 
-int workers_start(void)
+void workers_open(void)
 {
     struct sigaction sa = { .sa_handler = no_op };
 
     sigaction(SIG_NUDGE, &sa, NULL);
+}
+
+int workers_start(void)
+{
     spin_init();
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, WORKER_STACK);

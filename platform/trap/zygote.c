@@ -29,6 +29,7 @@
 #include <sys/rseq.h>
 #endif
 
+#include "abi/hostio.h"
 #include "abi/unfenced.h"
 #include "abi/without.h"
 #include "platform/trap/bpf.h"
@@ -207,7 +208,7 @@ void zygote_request_locked(void)
     while (getrandom(&rq.nonce, sizeof rq.nonce, 0) != sizeof rq.nonce || rq.nonce == 0)
         ;
     trap.pending[trap.npending++] = rq.nonce;
-    (void)!send(trap.zygote_sock, &rq, sizeof rq, MSG_NOSIGNAL);
+    (void)!hostio_send(trap.zygote_sock, &rq, sizeof rq, MSG_NOSIGNAL);
     atomic_fetch_add(&trap.st.blanks, 1);
 }
 

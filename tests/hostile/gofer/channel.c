@@ -36,18 +36,32 @@ uint64_t ch_random(void)
     return state;
 }
 
-static void wait_for(short what, const char *doing)
+bool ch_ready(short what, int ms)
 {
     struct pollfd p = { .fd = ch.sock, .events = what };
+    struct timespec ts = { ms / 1000, ms % 1000 * 1000000l };
 
-    if (poll(&p, 1, PATIENCE_MS) != 1)
+    return ppoll(&p, 1, &ts, NULL) == 1;
+}
+
+ssize_t ch_try(const void *p, size_t n, int flags)
+{
+    struct iovec iov = { (void *)(uintptr_t)p, n };
+    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+    return sendmsg(ch.sock, &msg, MSG_NOSIGNAL | flags);
+}
+
+static void wait_for(short what, const char *doing)
+{
+    if (!ch_ready(what, PATIENCE_MS))
         broken("the gofer hangs: %s (seed %llu)", doing, (unsigned long long)ch_seeded);
 }
 
 void ch_send(const void *p, size_t n)
 {
     wait_for(POLLOUT, "it takes no request");
-    if (send(ch.sock, p, n, MSG_NOSIGNAL) != (ssize_t)n)
+    if (ch_try(p, n, 0) != (ssize_t)n)
         broken("the gofer is gone: send: %s (seed %llu)", strerror(errno),
                (unsigned long long)ch_seeded);
     atomic_fetch_add(&board->tries, 1);

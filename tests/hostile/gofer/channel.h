@@ -12,8 +12,8 @@ struct answer {
 
 struct channel {
     int sock;
-    uint64_t root;    /* node of the shared tree */
-    uint64_t file;    /* node of the single file shared; 0: none */
+    uint64_t root; /* node of the shared tree */
+    uint64_t file; /* node of the single file shared; 0: none */
     uint32_t tag;
     unsigned nexports;
     uint64_t roots[GW_ROOTS_MAX]; /* of all exports */
@@ -28,6 +28,9 @@ int ch_ask(struct gw_request req, const void *payload, size_t n);
 /* The same for a path, with the flags and arg that make the most of the op. */
 int ch_path(uint16_t op, uint64_t node, const char *path);
 bool ch_answers(const struct gw_request *req, size_t n); /* does such a datagram get an answer? */
+/* One datagram; sendmsg and ppoll, since a sentry has no other such calls. */
+ssize_t ch_try(const void *p, size_t n, int flags);
+bool ch_ready(short what, int ms); /* POLLIN, POLLOUT; a fd of -1 in ch.sock: sleeps */
 void ch_send(const void *p, size_t n);
 void ch_recv(struct answer *a, const char *what);
 void ch_alive(const char *after); /* HELLO is answered; else broken() */

@@ -20,8 +20,8 @@
 
 #include "abi/types.h"
 
-static const uint16_t path_ops[] = { GW_WALK,   GW_GETATTR,  GW_READLINK,  GW_LIST,  GW_OPEN,
-                                     GW_FILES,  GW_GETXATTR, GW_LISTXATTR, GW_STATFS };
+static const uint16_t path_ops[] = { GW_WALK,  GW_GETATTR,  GW_READLINK,  GW_LIST,  GW_OPEN,
+                                     GW_FILES, GW_GETXATTR, GW_LISTXATTR, GW_STATFS };
 
 static void all_ops(uint64_t node, const char *path)
 {
@@ -34,9 +34,27 @@ static void all_ops(uint64_t node, const char *path)
 static void paths(const struct sentry_config *cfg)
 {
     static const char *const bad[] = {
-        "..", ".", "../out/canary", "../out/file", "dir/..", "dir/../..", "dir/../../out/canary",
-        "dir/sub/../../../out/file", "/", "/etc", "//", "dir/", "dir//file", "./dir", "dir/.",
-        "dir/./file", "/etc/passwd", "...", ".../..", "../tree/dir/file", "..\\out\\file",
+        "..",
+        ".",
+        "../out/canary",
+        "../out/file",
+        "dir/..",
+        "dir/../..",
+        "dir/../../out/canary",
+        "dir/sub/../../../out/file",
+        "/",
+        "/etc",
+        "//",
+        "dir/",
+        "dir//file",
+        "./dir",
+        "dir/.",
+        "dir/./file",
+        "/etc/passwd",
+        "...",
+        ".../..",
+        "../tree/dir/file",
+        "..\\out\\file",
     };
     char path[300];
 
@@ -68,7 +86,8 @@ static void paths(const struct sentry_config *cfg)
 
 static void hidden(const struct sentry_config *cfg)
 {
-    static const char *const secrets[] = { "shadow", "gshadow", "shadow-", "sudoers", "ssl/private" };
+    static const char *const secrets[] = { "shadow", "gshadow", "shadow-", "sudoers",
+                                           "ssl/private" };
     static const char siblings[] = "passwd\0shadow\0gshadow";
 
     taken_fence(cfg);
@@ -102,8 +121,9 @@ static void make_links(void)
 static void links(const struct sentry_config *cfg)
 {
     static const char *const ways[] = {
-        "up", "up/file", "up/canary", "upfile", "abs", "abs/file", "abs/canary", "absfile",
-        "magic", "magic/etc/passwd", "cwd", "loop", "loop/loop", "twice", "dir/absfile",
+        "up",       "up/file",    "up/canary", "upfile", "abs",
+        "abs/file", "abs/canary", "absfile",   "magic",  "magic/etc/passwd",
+        "cwd",      "loop",       "loop/loop", "twice",  "dir/absfile",
     };
     char magic[200];
 
@@ -206,10 +226,11 @@ static void mount_proc(void)
 
 static void procfs(const struct sentry_config *cfg)
 {
-    static const char *const which[] = { "root", "cwd", "exe", "fd/0", "fd/1", "fd/3", "mem",
-                                         "environ", "maps", "task", "ns/mnt", "map_files" };
-    const pid_t pids[] = { 1, board->front, board->front + 1, board->front + 2, board->victim,
-                           board->harness };
+    static const char *const which[] = { "root", "cwd",     "exe",  "fd/0", "fd/1",   "fd/3",
+                                         "mem",  "environ", "maps", "task", "ns/mnt", "map_files" };
+    const pid_t pids[] = {
+        1, board->front, board->front + 1, board->front + 2, board->victim, board->harness
+    };
     char path[300];
 
     taken_fence(cfg);
@@ -297,19 +318,20 @@ static void kinds(const struct sentry_config *cfg)
     ch_alive("what is no file");
 }
 
-static const struct way *const all_ways[] = { &way_root, &way_user, &way_root_plain, &way_user_plain,
-                                               NULL };
+static const struct way *const all_ways[] = { &way_root, &way_user, &way_root_plain,
+                                              &way_user_plain, NULL };
 
 #define OUT "landlock,beneath,detached,emptyroot" /* all that keeps a name that leads out inside */
 
-const struct attack attacks[] = {
+const struct attack taken_attacks[] = {
     { "paths", paths, NULL, NULL, NULL, false, false, all_ways, "names," OUT, &way_user },
     { "hidden", hidden, NULL, NULL, NULL, false, false, all_ways, "shown", &way_root },
     { "links", links, make_links, NULL, NULL, false, false, all_ways, "links," OUT, &way_root },
     { "swaps", swaps, make_swap, swap_links, NULL, false, false, all_ways, OUT, &way_user },
     { "moved", moved, NULL, move_out, NULL, false, false, all_ways, "names," OUT, &way_user },
-    { "procfs", procfs, mount_proc, NULL, NULL, true, false, all_ways, "landlock", &way_user_plain },
-    { "kinds", kinds, make_kinds, swap_kinds, NULL, false, false, all_ways, "kinds,detached,landlock",
-      &way_root },
+    { "procfs", procfs, mount_proc, NULL, NULL, true, false, all_ways, "landlock",
+      &way_user_plain },
+    { "kinds", kinds, make_kinds, swap_kinds, NULL, false, false, all_ways,
+      "kinds,detached,landlock", &way_root },
 };
-const unsigned nattacks = ARRAY_SIZE(attacks);
+const unsigned taken_nattacks = ARRAY_SIZE(taken_attacks);

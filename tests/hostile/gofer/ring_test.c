@@ -129,7 +129,9 @@ static void one_op(unsigned op, unsigned flags, int fd)
 
 static void operations(const struct sentry_config *cfg)
 {
-    static const unsigned flags[] = { 0, 1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33, 64, 65, 128, 129, 255 };
+    static const unsigned flags[] = {
+        0, 1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33, 64, 65, 128, 129, 255
+    };
 
     if (!begin(cfg))
         return;
@@ -141,8 +143,11 @@ static void operations(const struct sentry_config *cfg)
                 one_op(op, flags[i], fds[k]);
         }
     memset(buf, 0, sizeof(buf));
-    struct io_uring_sqe sqe = { .opcode = IORING_OP_READ, .flags = IOSQE_FIXED_FILE, .fd = slot,
-                                .addr = (uintptr_t)buf, .len = 100 };
+    struct io_uring_sqe sqe = { .opcode = IORING_OP_READ,
+                                .flags = IOSQE_FIXED_FILE,
+                                .fd = slot,
+                                .addr = (uintptr_t)buf,
+                                .len = 100 };
     int r = ring_do(&sqe);
     if (!atomic_load(&board->reached) && (r != 6 || memcmp(buf, "inside", 6) != 0))
         broken("afterwards a read gives %d", r);
@@ -174,23 +179,38 @@ static void opens(const struct sentry_config *cfg)
 /* Slots that are not ours to know, and edges of what is admitted. */
 static void slots(const struct sentry_config *cfg)
 {
-    static const uint64_t edges[] = { 0, 1, 6, 4096, 0x7ffff000, 0x7fffffff, 0x80000000, 0xffffffff,
-                                      0x7fffffffffffffff, 0x8000000000000000, ~0ull,
-                                      0xffffffff81000000, 0x00007ffffffff000 };
+    static const uint64_t edges[] = { 0,
+                                      1,
+                                      6,
+                                      4096,
+                                      0x7ffff000,
+                                      0x7fffffff,
+                                      0x80000000,
+                                      0xffffffff,
+                                      0x7fffffffffffffff,
+                                      0x8000000000000000,
+                                      ~0ull,
+                                      0xffffffff81000000,
+                                      0x00007ffffffff000 };
 
     if (!begin(cfg))
         return;
     int slot = open_slot();
     for (int s = -2; s < 1200; s++) {
-        struct io_uring_sqe sqe = { .opcode = IORING_OP_READ, .flags = IOSQE_FIXED_FILE, .fd = s,
-                                    .addr = (uintptr_t)buf, .len = sizeof(buf) };
+        struct io_uring_sqe sqe = { .opcode = IORING_OP_READ,
+                                    .flags = IOSQE_FIXED_FILE,
+                                    .fd = s,
+                                    .addr = (uintptr_t)buf,
+                                    .len = sizeof(buf) };
         int r = ring_do(&sqe);
         if (s != slot && r != -EBADF)
             reached("a read of slot %d, which nobody gave, gives %d", s, r);
     }
     for (unsigned op = 0; op < OPS; op++)
         for (unsigned i = 0; admitted(op) && i < ARRAY_SIZE(edges); i++) {
-            struct io_uring_sqe sqe = { .opcode = (uint8_t)op, .flags = IOSQE_FIXED_FILE, .fd = slot };
+            struct io_uring_sqe sqe = { .opcode = (uint8_t)op,
+                                        .flags = IOSQE_FIXED_FILE,
+                                        .fd = slot };
             sqe.addr = edges[i];
             sqe.len = 100;
             ring_do(&sqe);
@@ -208,8 +228,11 @@ static void slots(const struct sentry_config *cfg)
     uint32_t gone = (uint32_t)slot;
     ch_ask(ch_request(GW_CLOSE, 0, 4), &gone, 4);
     ch_alive("closing a slot"); /* and the closing is done */
-    struct io_uring_sqe sqe = { .opcode = IORING_OP_READ, .flags = IOSQE_FIXED_FILE, .fd = slot,
-                                .addr = (uintptr_t)buf, .len = 100 };
+    struct io_uring_sqe sqe = { .opcode = IORING_OP_READ,
+                                .flags = IOSQE_FIXED_FILE,
+                                .fd = slot,
+                                .addr = (uintptr_t)buf,
+                                .len = 100 };
     int r = ring_do(&sqe);
     if (r != -EBADF)
         broken("a slot that was closed gives %d", r);
@@ -275,7 +298,8 @@ static void trampled(const struct sentry_config *cfg)
             ring.sqes[k].len = 64;
             atomic_store(at(p->sq_off.array) + k, (uint32_t)ch_random() % (2 * p->sq_entries));
         }
-        atomic_store(at(p->sq_off.tail), atomic_load(at(p->sq_off.tail)) + (uint32_t)ch_random() % 9);
+        atomic_store(at(p->sq_off.tail),
+                     atomic_load(at(p->sq_off.tail)) + (uint32_t)ch_random() % 9);
         if (ch_random() % 8 == 0)
             atomic_store(at(p->cq_off.head), (uint32_t)ch_random());
         syscall(SYS_io_uring_enter, ring.fd, (uint32_t)ch_random() % 16, 0,
@@ -290,11 +314,12 @@ static void trampled(const struct sentry_config *cfg)
 
 static const struct way *const all_ways[] = { &way_root, &way_user, &way_user_plain, NULL };
 
-const struct attack attacks[] = {
+const struct attack taken_attacks[] = {
     { "operations", operations, NULL, NULL, NULL, false, true, all_ways, "ring", &way_root },
-    { "opens", opens, NULL, NULL, NULL, false, true, all_ways, "ring,emptyroot,landlock", &way_user },
+    { "opens", opens, NULL, NULL, NULL, false, true, all_ways, "ring,emptyroot,landlock",
+      &way_user },
     { "slots", slots, NULL, NULL, NULL, false, true, all_ways, NULL, NULL },
     { "registers", registers, NULL, NULL, NULL, false, true, all_ways, "sentryfilter", &way_root },
     { "trampled", trampled, NULL, NULL, NULL, false, true, all_ways, NULL, NULL },
 };
-const unsigned nattacks = ARRAY_SIZE(attacks);
+const unsigned taken_nattacks = ARRAY_SIZE(taken_attacks);

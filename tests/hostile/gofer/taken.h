@@ -59,12 +59,12 @@ extern const struct way way_root, way_user, way_root_plain, way_user_plain;
 struct attack {
     const char *name;
     void (*run)(const struct sentry_config *cfg); /* in the taken sentry, before its fences */
-    void (*prepare)(void);                        /* in the test program: more in the tree; or NULL */
-    void (*meanwhile)(void);                      /* in a helper, until it is killed; or NULL */
+    void (*prepare)(void);   /* in the test program: more in the tree; or NULL */
+    void (*meanwhile)(void); /* in a helper, until it is killed; or NULL */
     void (*gofer)(const struct gofer_config *cfg); /* the gofer is taken instead, run is NULL */
-    bool need_root;                               /* prepare mounts or makes devices */
-    bool ring;                                    /* SBX_RING */
-    const struct way *const *ways;                /* NULL-terminated */
+    bool need_root;                                /* prepare mounts or makes devices */
+    bool ring;                                     /* SBX_RING */
+    const struct way *const *ways;                 /* NULL-terminated */
     /*
      * Without these fences (abi/unfenced.h) it succeeds, started in this way. NULL: it is the host
      * kernel that stops it, or what is tested is that the gofer lives: docs/security/hostile-sentry.md.
@@ -73,13 +73,14 @@ struct attack {
     const struct way *bites_way;
 };
 
-/* Of each test program; taken.c has the main(). Usage: [NAME], one attack only. */
-extern const struct attack attacks[];
-extern const unsigned nattacks;
+/* Of each test program; harness.c has the main(). Usage: [NAME], one attack only. */
+extern const struct attack taken_attacks[];
+extern const unsigned taken_nattacks;
+extern const struct attack *current; /* that is run */
 
 /* ---- for attacks ---- */
 
-void taken_fence(const struct sentry_config *cfg); /* what sentry_main() fences itself with */
+void taken_fence(const struct sentry_config *cfg);      /* what sentry_main() fences itself with */
 void taken_gofer_fence(const struct gofer_config *cfg); /* what gofer_main() does */
 /* A child of the sentry, fenced like it, that does fn; its wait status. */
 int taken_child(const struct sentry_config *cfg, void (*fn)(const struct sentry_config *cfg));

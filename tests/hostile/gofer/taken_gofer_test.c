@@ -80,8 +80,12 @@ static void may_write(void)
 
 static void write_inside(const struct gofer_config *cfg)
 {
-    static const uint64_t modes[] = { O_RDWR, O_WRONLY, O_RDWR | O_TRUNC, O_WRONLY | O_APPEND,
-                                      O_RDWR | O_CREAT, O_WRONLY | O_CREAT | O_EXCL,
+    static const uint64_t modes[] = { O_RDWR,
+                                      O_WRONLY,
+                                      O_RDWR | O_TRUNC,
+                                      O_WRONLY | O_APPEND,
+                                      O_RDWR | O_CREAT,
+                                      O_WRONLY | O_CREAT | O_EXCL,
                                       O_RDWR | O_TMPFILE };
     static const char *const names[] = { "dir/file", "new", ".", "dir", "" };
 
@@ -98,13 +102,13 @@ static void write_inside(const struct gofer_config *cfg)
             }
 }
 
-static const struct way *const all_ways[] = { &way_root, &way_user, &way_root_plain, &way_user_plain,
-                                               NULL };
+static const struct way *const all_ways[] = { &way_root, &way_user, &way_root_plain,
+                                              &way_user_plain, NULL };
 
-const struct attack attacks[] = {
+const struct attack taken_attacks[] = {
     { "read-outside", NULL, NULL, NULL, read_outside, false, false, all_ways,
       "landlock,detached,emptyroot", &way_user },
     { "write-inside", NULL, may_write, NULL, write_inside, false, false, all_ways,
       "landlock,detached", &way_user },
 };
-const unsigned nattacks = ARRAY_SIZE(attacks);
+const unsigned taken_nattacks = ARRAY_SIZE(taken_attacks);
