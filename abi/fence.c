@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "abi/fence.h"
+#include "abi/types.h"
 
 int fence_apply(const struct sock_filter *filter, unsigned n)
 {
@@ -32,6 +33,16 @@ int fence_limits(const int *none, unsigned n)
         if (setrlimit(none[i], &(struct rlimit){ 0, 0 }) < 0)
             return -errno;
     return 0;
+}
+
+int fence_limit(int what, uint64_t max)
+{
+    struct rlimit rl;
+
+    if (getrlimit(what, &rl) < 0)
+        return -errno;
+    rl.rlim_cur = rl.rlim_max = MIN(rl.rlim_max, (rlim_t)max);
+    return setrlimit(what, &rl) < 0 ? -errno : 0;
 }
 
 void fence_no_new_code(void)

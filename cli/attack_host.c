@@ -237,7 +237,9 @@ const char *attack_trace(const struct bait *b)
         return "process_vm_readv";
     if (open(xasprintf("/proc/%d/mem", b->pid), O_RDONLY) >= 0)
         return "/proc/PID/mem";
-    return open("/proc/1/mem", O_RDWR) >= 0 ? "memory of process 1" : NULL;
+    int fd = open("/proc/1/mem", O_RDWR); /* inside it is the sentry, by name */
+
+    return fd >= 0 && pread(fd, &byte, 1, (off_t)(uintptr_t)&attack_trace) > 0 ? "process 1" : NULL;
 }
 
 /* ---- devices, mounts, namespaces ---- */
@@ -391,6 +393,7 @@ static bool file_holds(const char *path, const char *words)
 
 const char *attack_names(const struct bait *b)
 {
+    static const char *const disks[] = { "sda", "vda", "nvme0", "/mapper/" };
     struct utsname u;
     struct timespec up;
 
@@ -407,35 +410,33 @@ const char *attack_names(const struct bait *b)
     if (getenv(b->secret) || file_holds("/proc/self/environ", b->secret) ||
         file_holds("/proc/1/environ", b->secret))
         return "the caller's environment";
-    if (file_holds("/proc/self/mountinfo", "/dev/") || file_holds("/proc/partitions", "vda") ||
-        file_holds("/proc/partitions", "sda"))
-        return "its disks";
+    for (unsigned i = 0; i < ARRAY_SIZE(disks); i++) {
+        if (file_holds("/proc/self/mountinfo", disks[i]) ||
+            file_holds("/proc/partitions", disks[i]))
+            return "its disks";
+    }
     return file_holds("/proc/1/cmdline", "--self-test") ? "a command line" : NULL;
 }
 
 const char *attack_kernel(const struct bait *b)
 {
-    static const char *const files[] = { "/proc/kcore",         "/proc/kallsyms",
-                                         "/proc/kmsg",          "/proc/self/stack",
-                                         "/proc/1/stack",       "/sys/kernel/notes",
-                                         "/sys/kernel/debug",   "/sys/module",
-                                         "/proc/sysrq-trigger", "/proc/sys/kernel/core_pattern" };
-    char buf[64];
+    static const char *const files[] = { "/proc/kcore",        "/proc/kallsyms",
+                                         "/proc/kmsg",         "/proc/self/stack",
+                                         "/proc/1/stack",      "/sys/kernel/notes",
+                                         "/sys/kernel/debug",  "/sys/module",
+                                         "/proc/sysrq-trigger" };
+    char buf[64] = "";
 
     (void)b;
     for (unsigned i = 0; i < ARRAY_SIZE(files); i++) {
         int fd = open(files[i], O_RDONLY | O_NONBLOCK);
         ssize_t n = fd < 0 ? 0 : read(fd, buf, sizeof buf);
 
-        if (n > 0 &&
-            !(strcmp(files[i], "/proc/kallsyms") == 0 &&
-              memcmp(buf, "0000000000000000", 16) == 0) &&
-            strcmp(files[i], "/proc/sys/kernel/core_pattern") != 0)
-            return files[i];
-        fd = i >= 8 ? open(files[i], O_WRONLY) : -1;
-        if (fd >= 0)
+        if (n > 0 && memcmp(buf, "0000000000000000", 16) != 0) /* kallsyms without addresses */
             return files[i];
     }
+    if (open("/proc/sysrq-trigger", O_WRONLY) >= 0)
+        return "/proc/sysrq-trigger";
     return syscall(SYS_syslog, 3 /* READ_ALL */, buf, sizeof buf) > 0 ? "syslog" : NULL;
 }
 

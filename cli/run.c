@@ -174,9 +174,8 @@ int cmd_run(int argc, char **argv)
         return 0;
     }
     if ((r = check_words(&o, &l.without)) || (r = require_check(o.require, l.without)) ||
-        (r = find_platform(o.platform, l.without, &l.platform)) ||
-        (r = open_view(&o, &v)) || (r = user_find(&v, o.user, &u)) ||
-        (r = program_find(&v, o.args, o.nargs, o.command, &p)) ||
+        (r = find_platform(o.platform, l.without, &l.platform)) || (r = open_view(&o, &v)) ||
+        (r = user_find(&v, o.user, &u)) || (r = program_find(&v, o.args, o.nargs, o.command, &p)) ||
         (r = shown_build(&o, &v, &u, &p, &s)))
         return r;
     if (o.cwd)

@@ -20,9 +20,11 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/sendfile.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/un.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -108,6 +110,29 @@ static int lay_files(void)
     return 0;
 }
 
+/*
+ * The folder that a program lies in is shown: so that of the attacks has to lie in the folder that is
+ * shown anyway, as a copy, but where nothing may be run from there.
+ */
+static int lay_program(void)
+{
+    int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to;
+    struct statvfs fs;
+    ssize_t n = 1;
+
+    if (statvfs(st.work, &fs) == 0 && (fs.f_flag & ST_NOEXEC))
+        return 0;
+    st.exe = in_work("attack");
+    to = open(st.exe, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0700);
+    while (from >= 0 && to >= 0 && (n = sendfile(to, from, NULL, 1 << 30)) > 0)
+        ;
+    if (from >= 0)
+        close(from);
+    if (to >= 0)
+        close(to);
+    return from < 0 || to < 0 || n < 0 ? -1 : 0;
+}
+
 static int lay_process(void)
 {
     for (unsigned i = 0; i < 2 * VICTIM_LEAST; i++) {
@@ -161,7 +186,7 @@ static int lay_out(void)
         fclose(f);
     uname(&st.uts);
     st.shm_id = -1;
-    if (lay_files() < 0 || lay_sockets() < 0 || lay_process() < 0)
+    if (lay_files() < 0 || lay_program() < 0 || lay_sockets() < 0 || lay_process() < 0)
         return -1;
     lay_memory();
     return 0;
@@ -169,7 +194,8 @@ static int lay_out(void)
 
 static void clean_up(void)
 {
-    static const char *const names[] = { "sock", GIVEN, "link", "link-up", "sub/gone", "sub" };
+    static const char *const names[] = { "sock",    GIVEN,      "link", "attack",
+                                         "link-up", "sub/gone", "sub" };
 
     if (st.victim > 0) {
         kill(st.victim, SIGKILL);

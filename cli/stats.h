@@ -19,7 +19,7 @@ struct stats_totals {
     uint64_t sentry_user_ns, sentry_sys_ns; /* of the sentry: filled in by the front end, as */
     uint64_t guest_peak_rss;                /* bytes; largest sum seen, or largest process */
     uint64_t sentry_peak_rss;               /* this */
-    uint64_t tasks; /* threads and processes made */
+    uint64_t tasks;                         /* threads and processes made */
     uint64_t gofer_trips;
     /* hand-overs: by the bell, of them without a signal frame; by memory alone; sites patched for it;
        calls that the stub answered alone (of processes that have ended) */

@@ -9,6 +9,10 @@ include(CheckCCompilerFlag)
 
 # Probes each page of a large frame: it cannot jump over a guard page. Locals begin as zero: what lay on
 # the stack before is neither used nor copied to a guest.
+set(_zero -ftrivial-auto-var-init=zero)
+if(CMAKE_C_COMPILER_ID STREQUAL "Clang" AND CMAKE_C_COMPILER_VERSION VERSION_LESS 16)
+  add_compile_options(-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang ${_zero})
+endif()
 foreach(_flag -fstack-protector-strong -fstack-clash-protection -ftrivial-auto-var-init=zero)
   string(MAKE_C_IDENTIFIER "SBX_HAS${_flag}" _has)
   check_c_compiler_flag(${_flag} ${_has})

@@ -26,6 +26,7 @@
 
 #define NODES_MAX 65536u
 #define DATA_MAX (64u << 20) /* the table of nodes full, and four workers, take 6 MiB */
+#define THREADS_MAX 16       /* four workers, and room */
 #define FDS_SPARE 128u       /* channel, roots, files that are being opened */
 
 static int by_number(const void *a, const void *b)
@@ -104,17 +105,21 @@ static void open_single_files(const struct gofer_config *cfg)
     }
 }
 
-static int set_limits(unsigned *ret_nodes)
+static int set_limits(const struct gofer_config *cfg, unsigned *ret_nodes)
 {
     static const int none[] = { RLIMIT_CORE, RLIMIT_FSIZE, RLIMIT_MSGQUEUE, RLIMIT_MEMLOCK };
     struct rlimit rl;
     int r = fence_limits(none, ARRAY_SIZE(none));
 
+    if (r == 0 &&
+        cfg->keep_caps) /* then its id is nobody else's, and what counts are its threads */
+        r = fence_limit(RLIMIT_NPROC, THREADS_MAX);
     if (r < 0)
         return r;
 #ifndef SBX_WIDE_FILTERS
-    if (setrlimit(RLIMIT_DATA, &(struct rlimit){ DATA_MAX, DATA_MAX }) < 0)
-        return -errno;
+    r = fence_limit(RLIMIT_DATA, DATA_MAX);
+    if (r < 0)
+        return r;
 #endif
     if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
         return -errno;
@@ -135,7 +140,7 @@ int gofer_fence(const struct gofer_config *cfg)
     open_single_files(cfg);
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -errno;
-    r = set_limits(&max_nodes);
+    r = set_limits(cfg, &max_nodes);
     if (r == 0 && !(cfg->without & SBX_WITHOUT_LANDLOCK) && !unfenced("landlock")) {
         r = gofer_landlock(cfg);
         r = r == -EOPNOTSUPP ? 0 : r;

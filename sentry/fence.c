@@ -14,6 +14,8 @@
 #include "abi/without.h"
 #include "fence_sentry.h"
 
+#define NPROC 41000 /* its stubs count too, which have 40000 (platform/trap/zygote.c) */
+
 int fence_landlock(const struct sentry_config *cfg)
 {
     int ruleset, r = 0;
@@ -36,6 +38,8 @@ int fence_put_up(const struct sentry_config *cfg)
     static const int none[] = { RLIMIT_CORE, RLIMIT_MSGQUEUE, RLIMIT_MEMLOCK };
     int r = fence_limits(none, ARRAY_SIZE(none));
 
+    if (r == 0)
+        r = fence_limit(RLIMIT_NPROC, NPROC);
     if (r < 0)
         return r;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

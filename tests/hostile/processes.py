@@ -157,6 +157,9 @@ def look(sbx, ring, user):
     expect_limits("the sentry", sentry, none)
     expect_limits("the gofer", gofer, {**none, "file size": 0, "open files": 65536 + 128})
     expect_limits("the gofer", gofer, {"data size": 64 << 20})
+    expect_limits("the sentry", sentry, {"processes": 41000})
+    if not user:
+        expect_limits("the gofer", gofer, {"processes": 16})
     for p in [zygote] + stubs:
         expect_limits("a stub", p, {"core file size": 1, "processes": 40000})
     expect_apart("the sentry", sentry, front, ("user", "mnt", "pid", "ipc", "net", "uts", "cgroup"))
