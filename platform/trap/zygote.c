@@ -250,7 +250,7 @@ int zygote_start(const struct platform_config *cfg)
     trap.zygote_sock = sv[0];
     zygote_request_locked(); /* there before it is born: the first blank is its first act */
     pid = -1;
-    if (!(cfg->without & SBX_WITHOUT_PIDNS))
+    if (!(cfg->without & SBX_WITHOUT_PIDNS) && !unfenced("pidns"))
         pid = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
     if (pid < 0)
         pid = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);

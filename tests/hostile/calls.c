@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every number of a host call, from inside the blob and from outside, plain, with the bit of x32, by
+ * int 0x80 and by the vsyscall page, with each kind of pointer.
+ *
+ *     calls [SEED [ROUNDS]]    ROUNDS: how many mixtures of kinds besides each alone
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "crew.h"
+#include "stub.h"
+
+#define NUMBERS 601
+#define X32 0x40000000l
+#define KINDS 12
+
+enum way { BY_BLOB, BY_OWN, BY_BLOB_X32, BY_OWN_X32, BY_INT80, BY_VSYSCALL, WAYS };
+
+static uint64_t seed = 1, rounds = 2;
+static char *room, *edge;
+static volatile uint32_t *at_step; /* shared: by number */
+
+static long kind(unsigned k, uint64_t *s)
+{
+    switch (k) {
+    case 0:
+        return 0;
+    case 1:
+        return -1;
+    case 2:
+        return 1;
+    case 3:
+        return (long)room;
+    case 4:
+        return (long)(edge + 4096 - 8); /* what is longer is not there */
+    case 5:
+        return (long)stub.slot; /* cannot be written */
+    case 6:
+        return (long)stub_block();
+    case 7:
+        return (long)0xffff888000000000ull;
+    case 8:
+        return (long)0x0000800000000000ull - 8; /* into what is not an address */
+    case 9:
+        return watchdog_pid;
+    case 10:
+        return (long)(stub.slot - 4096); /* the last that it may have, on into the slot */
+    default:
+        return (long)(rnd(s) >> rnd(s) % 64);
+    }
+}
+
+static void call(enum way way, long nr, const long a[6])
+{
+    switch (way) {
+    case BY_BLOB:
+        by_blob(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+        break;
+    case BY_OWN:
+        by_own(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+        break;
+    case BY_BLOB_X32:
+        by_blob(nr | X32, a[0], a[1], a[2], a[3], a[4], a[5]);
+        break;
+    case BY_OWN_X32:
+        by_own(nr | X32, a[0], a[1], a[2], a[3], a[4], a[5]);
+        break;
+    case BY_INT80:
+        by_int80(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+        break;
+    default:
+        by_vsyscall((unsigned)nr % 4, a[0], a[1], a[2]);
+    }
+}
+
+static void nothing(int sig)
+{
+    (void)sig;
+}
+
+/* Whatever waits is interrupted soon. */
+static void tick(void)
+{
+    struct itimerval it = { { 0, 4000 }, { 0, 4000 } };
+    struct sigaction sa = { .sa_handler = nothing };
+
+    sigaction(SIGALRM, &sa, NULL);
+    setitimer(ITIMER_REAL, &it, NULL);
+}
+
+/* All that there is for a number, from where the last child of that number ended. */
+static void number(uint64_t nr)
+{
+    uint32_t steps = WAYS * (KINDS + (uint32_t)rounds), i;
+
+    tick();
+    while ((i = __atomic_fetch_add(&at_step[nr], 1, __ATOMIC_SEQ_CST)) < steps) {
+        uint64_t s = seed * 7919 + nr * 1009 + i;
+        enum way way = i % WAYS;
+        unsigned k = i / WAYS;
+        long a[6];
+
+        if (way == BY_VSYSCALL && nr >= 8)
+            continue;
+        for (unsigned n = 0; n < 6; n++)
+            a[n] = kind(k < KINDS ? k : rnd(&s) % KINDS, &s);
+        call(way, (long)nr, a);
+    }
+}
+
+static unsigned todo[NUMBERS], ntodo;
+
+static void unfinished(uint64_t i)
+{
+    number(todo[i]);
+}
+
+/* A call may have ended its child: what lay behind it is gone on with. */
+static bool go_on(void)
+{
+    const uint32_t steps = WAYS * (KINDS + (uint32_t)rounds);
+
+    ntodo = 0;
+    for (unsigned nr = 0; nr < NUMBERS; nr++) {
+        if (at_step[nr] < steps)
+            todo[ntodo++] = nr;
+    }
+    return ntodo > 0;
+}
+
+/* 64-bit code that goes to the 32-bit segment, and what of calls there is: int 0x80, sysenter, syscall. */
+static void from_32_bits(uint64_t i)
+{
+    static const unsigned char calls_of[3][2] = { { 0xcd, 0x80 }, { 0x0f, 0x34 }, { 0x0f, 0x05 } };
+    unsigned char *code = mmap(NULL, 8192, PROT_READ | PROT_WRITE | PROT_EXEC,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    struct {
+        uint32_t off;
+        uint16_t cs;
+    } __attribute__((packed)) far;
+
+    if (code == MAP_FAILED)
+        return;
+    tick();
+    /* mov $nr, %eax; the call; jmp self: whoever comes out of it is ended from outside */
+    code[0] = 0xb8;
+    *(uint32_t *)(code + 1) = (uint32_t)(i / 3);
+    memcpy(code + 5, calls_of[i % 3], 2);
+    code[7] = 0xeb, code[8] = 0xfe;
+    far.off = (uint32_t)(uintptr_t)code;
+    far.cs = 0x23;
+    alarm(1);
+    __asm__ volatile("movq %1, %%rsp\n\tmovl $3, %%ebx\n\tljmpl *%0"
+                     :
+                     : "m"(far), "r"(code + 8000), "c"(room), "d"(16l), "S"(1l)
+                     : "memory");
+}
+
+bool calls_all(int argc, char **argv)
+{
+    bool good;
+
+    seed = argc > 0 ? strtoull(argv[0], NULL, 0) : 1;
+    rounds = argc > 1 ? strtoull(argv[1], NULL, 0) : 2;
+    printf("seed %llu: numbers 0 to %d\n", (unsigned long long)seed, NUMBERS - 1);
+    room = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    edge = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    munmap(edge + 4096, 4096);
+    at_step = shared_new(NUMBERS * sizeof *at_step);
+    good = pool_run(number, NUMBERS, 400);
+    while (good && go_on())
+        good = pool_run(unfinished, ntodo, 400);
+    return good && pool_run(from_32_bits, 3 * 32, 60);
+}
