@@ -141,9 +141,17 @@ void deliver(struct ctx *c, enum platform_event ev)
     trap.client->owner_put(owner);
 }
 
-static void violated(struct ctx *c)
+/*
+ * Whoever rang has broken the protocol, and goes. It may be none of c's: where threads of c's are over
+ * their numbers are given out again, and those that share a listener (a family of forks) can make
+ * threads of their own until they have such a one.
+ */
+static void violated(struct ctx *c, const struct seccomp_notif *n)
 {
-    stub_kill(c->stub);
+    if (c->stub->pid > 1 && syscall(SYS_tgkill, c->stub->pid, (pid_t)n->pid, 0) < 0)
+        (void)notif_send(c->l, n->id, 0, -ENOSYS, 0);
+    else
+        stub_kill(c->stub);
 }
 
 /*
@@ -175,7 +183,7 @@ static void on_event(struct ctx *c, const struct seccomp_notif *n)
     enum platform_event ev;
 
     if (atomic_load(&c->state) != CTX_RUNNING || atomic_load(&c->freed)) {
-        violated(c);
+        violated(c, n);
         return;
     }
     atomic_store(&c->notif, n->id);
@@ -185,7 +193,7 @@ static void on_event(struct ctx *c, const struct seccomp_notif *n)
         light_take(c);
         atomic_fetch_add_explicit(&trap.st.light, 1, memory_order_relaxed);
     } else if (frame_take(c) < 0) {
-        violated(c);
+        violated(c, n);
         return;
     }
     atomic_store(&c->state, CTX_HELD);
@@ -212,7 +220,7 @@ static void on_frame(struct ctx *c, const struct seccomp_notif *n)
     c->framing = false;
     atomic_store(&c->notif, n->id);
     if (n->data.args[0] != BELL_EVENT || frame_take_rest(c) < 0) {
-        violated(c);
+        violated(c, n);
         return;
     }
     atomic_store(&c->state, CTX_HELD);
@@ -246,7 +254,7 @@ static void on_bell(struct ctx *c, const struct seccomp_notif *n)
     } else if (n->data.args[0] == BELL_EVENT || n->data.args[0] == BELL_CALL) {
         on_event(c, n);
     } else {
-        violated(c);
+        violated(c, n);
     }
 }
 
@@ -274,7 +282,7 @@ static struct ctx *on_notif(struct listener *l, const struct seccomp_notif *n)
     else if (n->data.nr == SYS_clone && ops_clone_seen(c, n))
         (void)notif_send(l, n->id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
     else
-        violated(c);
+        violated(c, n);
     if (n->data.nr == NR_BELL && n->data.args[0] == BELL_CALL)
         return c;
     ctx_drop(c);

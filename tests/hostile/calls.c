@@ -166,9 +166,8 @@ bool calls_all(int argc, char **argv)
 {
     bool good;
 
-    seed = argc > 0 ? strtoull(argv[0], NULL, 0) : 1;
+    seed = seed_of(argc, argv);
     rounds = argc > 1 ? strtoull(argv[1], NULL, 0) : 2;
-    printf("seed %llu: numbers 0 to %d\n", (unsigned long long)seed, NUMBERS - 1);
     room = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     edge = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     munmap(edge + 4096, 4096);

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define AT_A_TIME 6
+#define AT_A_TIME 12
 #define KILL_MS 20000 /* from SIGKILL to the end; sanitizers, and other tests, are slow */
 
 uint64_t now_ms(void)
@@ -24,6 +24,19 @@ uint64_t now_ms(void)
 
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+uint64_t seed_of(int argc, char **argv)
+{
+    uint64_t seed = argc > 0 ? strtoull(argv[0], NULL, 0) : 1;
+    struct timespec ts;
+
+    if (seed == 0) {
+        clock_gettime(CLOCK_REALTIME, &ts);
+        seed = (uint64_t)ts.tv_sec ^ (uint64_t)ts.tv_nsec;
+    }
+    printf("seed %llu\n", (unsigned long long)seed);
+    return seed;
 }
 
 void end_hard(int status)

@@ -28,6 +28,8 @@ void watchdog_start(void);
 bool watchdog_end(void);
 
 uint64_t now_ms(void);
+/* The first argument, 1 without one; 0: another each time. Printed. */
+uint64_t seed_of(int argc, char **argv);
 void end_hard(int status) __attribute__((noreturn)); /* no destructors, no flushing */
 
 /* The modes. True: as it should be. Each prints what it did. */

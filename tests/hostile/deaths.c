@@ -135,7 +135,7 @@ bool deaths_all(int argc, char **argv)
     uint64_t seconds = argc > 1 ? strtoull(argv[1], NULL, 0) : 4, end;
     bool good = true;
 
-    seed = argc > 0 ? strtoull(argv[0], NULL, 0) : 1;
+    seed = seed_of(argc, argv);
     until = now_ms() + seconds * 1000;
     while (good && now_ms() < until) {
         good = pool_run(one, 100, 300);

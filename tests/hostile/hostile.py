@@ -28,13 +28,13 @@ MORE_FDS = 64
 
 # What is left out so that WHAT is reached: all that stops it. "sentry" is reached when it breaks.
 BITES = {
-    "file": ("reach", "stubfilter,emptyroot"),
-    "unix": ("reach", "stubfilter,netns"),
-    "tcp": ("reach", "stubfilter,netns"),
-    "process": ("reach", "stubfilter,pidns,ids,userns"),
-    "others": ("reach", "stubfilter"),
-    "clone": ("reach", "stubfilter"),
-    "kernel": ("reach", "stubfilter"),
+    "file": ("reach", "stubfilter,emptyroot,landlock"),
+    "unix": ("reach", "stubfilter,netns,landlock"),
+    "tcp": ("reach", "stubfilter,netns,landlock"),
+    "process": ("reach", "stubfilter,pidns,ids,userns,landlock"),
+    "others": ("reach", "stubfilter,landlock"),
+    "clone": ("reach", "stubfilter,landlock"),
+    "kernel": ("reach", "stubfilter,landlock"),
     "lent": ("lent 1 3", "lentro"),
     "sentry": ("scribble 1 10", "framecheck"),
 }
@@ -111,7 +111,7 @@ class Sandbox:
     def __init__(self, sbx, guest, mode, env=None, text=""):
         self.guest = pathlib.Path(guest).resolve()
         self.proc = subprocess.Popen(
-            [sbx, "run", "--timeout=%s" % os.environ.get("HOSTILE_TIMEOUT", "500"), "--", str(self.guest)] + mode,
+            [sbx, "run", "--user=0:0", "--timeout=%s" % os.environ.get("HOSTILE_TIMEOUT", "500"), "--", str(self.guest)] + mode,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             cwd="/", env=dict(os.environ, **(env or {})))
         self.lines = []
@@ -305,7 +305,7 @@ def main():
     if kind == "attack":
         bad = attack(sbx, guest, rest)
     elif kind == "bite" and rest == ["hunt"]:
-        bad = hunt(sbx, guest, "stubfilter,netns,ipcns,pidns,emptyroot,ids,userns")
+        bad = hunt(sbx, guest, "stubfilter,netns,ipcns,pidns,emptyroot,ids,userns,landlock")
     elif kind == "bite" and rest == ["leaks"]:
         bad = leaks(sbx, guest, "environ")
     elif kind == "bite":

@@ -93,7 +93,7 @@ bool lent_all(int argc, char **argv)
     bool good = true;
     int fd = open(OURS, O_CREAT | O_TRUNC | O_WRONLY, 0644);
 
-    seed = argc > 0 ? strtoull(argv[0], NULL, 0) : 1;
+    seed = seed_of(argc, argv);
     seen = shared_new(4096);
     if (write(fd, CONTENT, sizeof CONTENT) != sizeof CONTENT)
         return false;

@@ -111,6 +111,36 @@ static void ring_at_random(uint64_t *s)
          rnd(s) % 4 ? (long)stub_block()->seq + (long)(rnd(s) % 3) : (long)rnd(s));
 }
 
+/* What it was shown is taken away, made unwritable, written over, put somewhere else. */
+static void remap_at_random(uint64_t *s)
+{
+    uint64_t block = (uint64_t)stub_block();
+    uint64_t at = rnd(s) % 3 == 0   ? stub.slot
+                  : rnd(s) % 2      ? block
+                                    : stub.slot + CHANNEL_OFF + rnd(s) % 8 * BLOCK_SIZE;
+    uint64_t n = 4096 << rnd(s) % 6;
+    static const int advice[] = { MADV_DONTNEED, MADV_REMOVE, MADV_DOFORK, MADV_PAGEOUT,
+                                  MADV_WIPEONFORK, MADV_COLD };
+
+    switch (rnd(s) % 6) {
+    case 0:
+        by_blob(SYS_munmap, (long)at, (long)n, 0, 0, 0, 0);
+        break;
+    case 1:
+        by_blob(SYS_mprotect, (long)at, (long)n, (long)(rnd(s) % 8), 0, 0, 0);
+        break;
+    case 2: /* it runs what it wants there, and its calls count as the blob's */
+        by_blob(SYS_mmap, (long)at, (long)n, 7, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        break;
+    case 3:
+        by_blob(SYS_mremap, (long)at, (long)n, (long)n, 3 /* MAYMOVE, FIXED */,
+                (long)(stub.slot + 0x20000000), 0);
+        break;
+    default:
+        by_blob(SYS_madvise, (long)at, (long)n, advice[rnd(s) % 6], 0, 0, 0);
+    }
+}
+
 static void *idle(void *arg)
 {
     return arg;
@@ -124,7 +154,7 @@ static void call_at_random(uint64_t *s, char *room)
     pthread_t t;
     void *p;
 
-    switch (rnd(s) % 14) {
+    switch (rnd(s) % 15) {
     case 0:
         (void)!read(0, room, rnd(s) % 20000);
         break;
@@ -167,6 +197,10 @@ static void call_at_random(uint64_t *s, char *room)
         ring_at_random(s);
         break;
     case 10:
+        if (rnd(s) % 4 == 0) /* few live on after it */
+            remap_at_random(s);
+        break;
+    case 11:
         sched_yield();
         (void)!nanosleep(&(struct timespec){ .tv_nsec = 1000 }, NULL);
         break;
@@ -220,13 +254,13 @@ bool scribble_all(int argc, char **argv)
     uint64_t seconds = argc > 1 ? strtoull(argv[1], NULL, 0) : 4, rounds = 0;
     bool good = true;
 
-    seed = argc > 0 ? strtoull(argv[0], NULL, 0) : 1;
+    seed = seed_of(argc, argv);
     until = now_ms() + seconds * 1000;
     while (good && now_ms() < until) {
         good = pool_run(one, 100, 150);
         seed += 1000;
         rounds += 100;
     }
-    printf("seed %s: %llu rounds\n", argc > 0 ? argv[0] : "1", (unsigned long long)rounds);
+    printf("%llu rounds\n", (unsigned long long)rounds);
     return good;
 }
