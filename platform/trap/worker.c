@@ -236,7 +236,10 @@ static void on_bell(struct ctx *c, const struct seccomp_notif *n)
     c->seq = (uint32_t)n->data.args[2];
     if (st == CTX_RERING) { /* it was parked; now it can be lent things again */
         atomic_store(&c->notif, n->id);
-        ops_send(c);
+        if (ops_hold(c)) {
+            ops_send(c);
+            ops_release(c);
+        }
     } else if (st == CTX_RELISTEN) {
         atomic_store(&c->notif, n->id);
         atomic_store(&c->state, CTX_HELD);
@@ -245,7 +248,10 @@ static void on_bell(struct ctx *c, const struct seccomp_notif *n)
         on_frame(c, n);
     } else if (n->data.args[0] == BELL_OPS && st == CTX_OPS) {
         atomic_store(&c->notif, n->id);
+        if (!ops_hold(c))
+            return;
         ops_done(c);
+        ops_release(c);
         atomic_store(&c->state, CTX_HELD);
         if (!c->internal)
             deliver(c, EV_OPS);

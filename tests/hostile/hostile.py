@@ -170,6 +170,29 @@ def grown(before, after):
     return what
 
 
+def unlisted(lines):
+    """Calls that passed, by what the guest saw, and that calls-stub.txt does not name."""
+    here = pathlib.Path(__file__).resolve().parent
+    numbers, listed = {}, set()
+    for line in (here / "../../abi/syscalls.def").read_text().splitlines():
+        if line.startswith("SYS") and "(" in line:
+            nr, name = line[line.index("(") + 1:].split(",")[:2]
+            numbers[int(nr)] = name.strip()
+    for line in (here / "calls-stub.txt").read_text().splitlines():
+        if not line.startswith("#"):
+            where, name = line.split(": ", 1)
+            listed.add((where, name.split()[0]))
+    bad, n = [], 0
+    for line in lines:
+        if line.startswith("passed by "):
+            where, nrs = line[len("passed by "):].split(":")
+            for nr in map(int, nrs.split()):
+                n += 1
+                if (where, numbers.get(nr, str(nr))) not in listed:
+                    bad.append("%s passes, from %s" % (numbers.get(nr, nr), where))
+    return bad if n > 10 else ["too few calls passed: this looks at nothing"]
+
+
 def attack(sbx, guest, mode):
     canaries = Canaries()
     if mode == ["reach"]:
@@ -193,6 +216,8 @@ def attack(sbx, guest, mode):
             skip(box.lines[-1] if box.lines else "no reason given")
         if status:
             bad.append("status %d" % status)
+        if mode[0] == "calls":
+            bad += unlisted(box.lines)
         bad += box.reached() + ["touched: " + t for t in canaries.touched()]
     finally:
         canaries.close()

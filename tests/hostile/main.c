@@ -19,7 +19,7 @@ static const struct {
 } modes[] = {
     { "jump", jump_all, true },     { "calls", calls_all, true },     { "reach", reach_all, true },
     { "scribble", scribble_all, true }, { "lent", lent_all, true },   { "deaths", deaths_all, true },
-    { "exhaust", exhaust_all, true }, { "leaks", leaks_all, false },  { "hunt", hunt_all, false },
+    { "liars", liars_all, true },     { "exhaust", exhaust_all, true }, { "leaks", leaks_all, false },  { "hunt", hunt_all, false },
 };
 
 static int run(unsigned i, int argc, char **argv)
