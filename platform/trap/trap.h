@@ -159,15 +159,15 @@ struct ctx {
     uint32_t lent_in_len, lent_out_cap, lent_out_off; /* off: in the block */
     uint32_t out_at, out_n;                           /* collected of lent_out */
     uint64_t nonce;                                   /* trap.lock; 0: not awaited */
-    uint64_t promised; /* trap.lock; ms, when its maker said that it exists; 0: not yet */
-    unsigned clone_flags;                             /* how it was made */
-    struct ctx *clone_child;                          /* AS_CLONE under way */
-    uint64_t clone_host;                              /* flags that the clone must have */
+    uint64_t promised;       /* trap.lock; ms, when its maker said that it exists; 0: not yet */
+    unsigned clone_flags;    /* how it was made */
+    struct ctx *clone_child; /* AS_CLONE under way */
+    uint64_t clone_host;     /* flags that the clone must have */
     bool clone_seen;
     struct job *job; /* trap.lock; NULL: events go to the client */
     struct as_op *ops;
     unsigned nops;
-    unsigned ops_held; /* trap.lock; workers that look at ops now */
+    unsigned ops_held;                      /* trap.lock; workers that look at ops now */
     uint8_t op_slot[AS_OPS_MAX];            /* block op that has the result */
     struct block_op deferred[CTX_DEFERRED]; /* done at the next resume */
     unsigned ndeferred;
@@ -283,7 +283,7 @@ void ops_send(struct ctx *c);     /* c is held by a notification */
 bool ops_hold(struct ctx *c);
 void ops_release(struct ctx *c);
 void ops_await_locked(struct ctx *c); /* gone or freed is set: until nobody holds them. trap.lock */
-void ops_done(struct ctx *c);     /* results from the block into c->ops */
+void ops_done(struct ctx *c);         /* results from the block into c->ops */
 bool ops_clone_seen(struct ctx *c, const struct seccomp_notif *n);
 
 /* light.c: calls without a frame, and the guest memory they lend; c is held by its worker */

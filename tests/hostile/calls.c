@@ -98,7 +98,8 @@ static void call(enum way way, long nr, const long a[6])
 /* hostile.py compares them with the list. */
 static void print_passed(void)
 {
-    static const char *const names[] = { "blob", "guest", "x32 blob", "x32 guest", "i386", "vsyscall" };
+    static const char *const names[] = { "blob",      "guest", "x32 blob",
+                                         "x32 guest", "i386",  "vsyscall" };
 
     for (unsigned way = 0; way < WAYS; way++) {
         printf("passed by %s:", names[way]);

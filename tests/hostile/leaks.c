@@ -104,7 +104,7 @@ static void check_status(const char *path)
     FILE *f = fopen(path, "re");
 
     while (f && fgets(line, sizeof line, f)) {
-        static const char *const names[] = { "Pid:", "PPid:", "Tgid:", "Ngid:", "TracerPid:",
+        static const char *const names[] = { "Pid:",   "PPid:",   "Tgid:",   "Ngid:", "TracerPid:",
                                              "NSpid:", "NStgid:", "NSpgid:", "NSsid:" };
 
         for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -152,7 +152,8 @@ void leaks_in_facts(void)
         if (clock_gettime(clocks[i], &ts) == 0 && ts.tv_sec > 600)
             leak("uptime", "clock %d: %ld s", (int)clocks[i], (long)ts.tv_sec);
     }
-    if (getauxval(AT_EXECFN) == 0 || looks_foreign((void *)getauxval(AT_RANDOM), 16, &(unsigned long long){ 0 }))
+    if (getauxval(AT_EXECFN) == 0 ||
+        looks_foreign((void *)getauxval(AT_RANDOM), 16, &(unsigned long long){ 0 }))
         leak("auxv", "AT_RANDOM looks like an address");
 }
 

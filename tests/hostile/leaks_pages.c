@@ -183,7 +183,10 @@ static void check_registers(void)
     pid = fork();
     if (pid == 0) {
         dup2(fds[1], 1);
-        __asm__ volatile("pcmpeqd %%xmm5, %%xmm5\n\tmovq %0, %%xmm9" : : "r"(0x1234ul) : "xmm5", "xmm9");
+        __asm__ volatile("pcmpeqd %%xmm5, %%xmm5\n\tmovq %0, %%xmm9"
+                         :
+                         : "r"(0x1234ul)
+                         : "xmm5", "xmm9");
         execl("/tmp/regs", "regs", NULL);
         end_hard(1);
     }

@@ -82,7 +82,14 @@ static void look(const char *name, long (*fn)(void *buf), size_t size, const str
         leak(name, "%llx looks like an address", v);
 }
 
-#define HOLES(...) (const struct hole[]) { __VA_ARGS__, { 0, 0 } }
+#define HOLES(...)                                                                                 \
+    (const struct hole[])                                                                          \
+    {                                                                                              \
+        __VA_ARGS__,                                                                               \
+        {                                                                                          \
+            0, 0                                                                                   \
+        }                                                                                          \
+    }
 
 static int fd_file, fd_dir, fd_pipe[2], fd_sock[2];
 
@@ -275,7 +282,8 @@ void leaks_in_results(void)
     look("fstat of a pipe", ask_fstat_pipe, 144, stat_holes);
     look("fstat of a socket", ask_fstat_sock, 144, stat_holes);
     look("newfstatat", ask_newfstatat, 144, stat_holes);
-    look("statx", ask_statx, 256, HOLES({ 30, 2 }, { 76, 4 }, { 92, 4 }, { 108, 4 }, { 124, 4 }, { 184, 72 }));
+    look("statx", ask_statx, 256,
+         HOLES({ 30, 2 }, { 76, 4 }, { 92, 4 }, { 108, 4 }, { 124, 4 }, { 184, 72 }));
     look("statfs", ask_statfs, 120, HOLES({ 88, 32 }));
     look("statfs of the host's", ask_statfs_usr, 120, HOLES({ 88, 32 }));
     look("fstatfs", ask_fstatfs, 120, HOLES({ 88, 32 }));

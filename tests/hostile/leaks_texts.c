@@ -56,8 +56,9 @@ static void look_into(const char *path)
 
 static bool dull(const char *path)
 {
-    static const char *const not_texts[] = { "/mem", "/pagemap", "/clear_refs", "/kmsg", "/random",
-                                             "/urandom", "/zero", "/full", "/dev/tty", "/kcore" };
+    static const char *const not_texts[] = { "/mem",     "/pagemap", "/clear_refs", "/kmsg",
+                                             "/random",  "/urandom", "/zero",       "/full",
+                                             "/dev/tty", "/kcore" };
 
     for (unsigned i = 0; i < sizeof not_texts / sizeof not_texts[0]; i++) {
         size_t n = strlen(not_texts[i]), len = strlen(path);

@@ -199,9 +199,9 @@ static const struct {
     bool (*try)(caller by);
     bool as_root; /* inside; the others as a user whom Linux would not let */
 } attacks[] = {
-    { "file", reach_file, true },       { "unix", reach_unix, true },
-    { "tcp", reach_tcp, true },         { "process", reach_process, true },
-    { "others", reach_others, false },  { "clone", reach_clone, false },
+    { "file", reach_file, true },      { "unix", reach_unix, true },
+    { "tcp", reach_tcp, true },        { "process", reach_process, true },
+    { "others", reach_others, false }, { "clone", reach_clone, false },
     { "kernel", reach_kernel, false },
 };
 

@@ -29,16 +29,42 @@ static uint64_t seed = 1, until;
 
 /* Words that mean something, by their place in a block. */
 #define W(field) offsetof(struct block, field)
-static const uint16_t words[] = {
-    W(seq),           W(sig),         W(uc),          W(park),        W(index),
-    W(nops),          W(listener),    W(cpu),         W(self),        W(kicked),
-    W(magic),         W(classes),     W(facts),       W(light.rax),   W(light.rip),
-    W(light.rsp),     W(call.post),   W(call.in_len), W(call.nr),     W(call.args),
-    W(call.args) + 8, W(answer.done), W(answer.ans),  W(answer.out_n), W(answer.rip),
-    W(spin_cpu),      W(spin_tsc),    W(posted),      W(nonce),       W(kind),
-    W(fs),            W(cpu0),        BLOCK_PROG_OFF, BLOCK_OPS_OFF,  BLOCK_OPS_OFF + 8,
-    BLOCK_OPS_OFF + sizeof(struct block_op) - 8
-};
+static const uint16_t words[] = { W(seq),
+                                  W(sig),
+                                  W(uc),
+                                  W(park),
+                                  W(index),
+                                  W(nops),
+                                  W(listener),
+                                  W(cpu),
+                                  W(self),
+                                  W(kicked),
+                                  W(magic),
+                                  W(classes),
+                                  W(facts),
+                                  W(light.rax),
+                                  W(light.rip),
+                                  W(light.rsp),
+                                  W(call.post),
+                                  W(call.in_len),
+                                  W(call.nr),
+                                  W(call.args),
+                                  W(call.args) + 8,
+                                  W(answer.done),
+                                  W(answer.ans),
+                                  W(answer.out_n),
+                                  W(answer.rip),
+                                  W(spin_cpu),
+                                  W(spin_tsc),
+                                  W(posted),
+                                  W(nonce),
+                                  W(kind),
+                                  W(fs),
+                                  W(cpu0),
+                                  BLOCK_PROG_OFF,
+                                  BLOCK_OPS_OFF,
+                                  BLOCK_OPS_OFF + 8,
+                                  BLOCK_OPS_OFF + sizeof(struct block_op) - 8 };
 
 static uint64_t value(uint64_t *s, const struct block *b)
 {
@@ -115,12 +141,12 @@ static void ring_at_random(uint64_t *s)
 static void remap_at_random(uint64_t *s)
 {
     uint64_t block = (uint64_t)stub_block();
-    uint64_t at = rnd(s) % 3 == 0   ? stub.slot
-                  : rnd(s) % 2      ? block
-                                    : stub.slot + CHANNEL_OFF + rnd(s) % 8 * BLOCK_SIZE;
+    uint64_t at = rnd(s) % 3 == 0 ? stub.slot
+                  : rnd(s) % 2    ? block
+                                  : stub.slot + CHANNEL_OFF + rnd(s) % 8 * BLOCK_SIZE;
     uint64_t n = 4096 << rnd(s) % 6;
-    static const int advice[] = { MADV_DONTNEED, MADV_REMOVE, MADV_DOFORK, MADV_PAGEOUT,
-                                  MADV_WIPEONFORK, MADV_COLD };
+    static const int advice[] = { MADV_DONTNEED, MADV_REMOVE,     MADV_DOFORK,
+                                  MADV_PAGEOUT,  MADV_WIPEONFORK, MADV_COLD };
 
     switch (rnd(s) % 6) {
     case 0:
@@ -235,8 +261,7 @@ static void one(uint64_t i)
     if (pthread_create(&t, NULL, idle, NULL) == 0)
         pthread_join(t, NULL);
     for (unsigned k = 0; k < 1 + i % 2; k++) {
-        me[k] = (struct scribbler){ .all = { b,
-                                             (void *)((char *)b + BLOCK_SIZE),
+        me[k] = (struct scribbler){ .all = { b, (void *)((char *)b + BLOCK_SIZE),
                                              (void *)((char *)b + 2 * BLOCK_SIZE),
                                              (void *)(stub.slot + CHANNEL_OFF) },
                                     .n = rnd(&s) % 2 ? 1 : 4,

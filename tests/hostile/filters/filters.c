@@ -46,7 +46,7 @@ static const struct {
 
 /* Of the arguments, on the way so far; what they are not is told where nothing else is. */
 struct conds {
-    char are[1024], not[1024];
+    char are[1024], not [1024];
 };
 
 struct run {
@@ -115,8 +115,8 @@ static void line(struct run *r, uint32_t action, const struct conds *conds)
     fprintf(r->out, "%s %s%s", r->label, name_of(r->nr & ~X32, buf), what);
     if (conds->are[0])
         fprintf(r->out, " if%s", conds->are);
-    else if (conds->not[0])
-        fprintf(r->out, " if%s", conds->not);
+    else if (conds->not [0])
+        fprintf(r->out, " if%s", conds->not );
     fprintf(r->out, "\n");
 }
 
@@ -158,7 +158,7 @@ static void add_cond(struct conds *to, const struct conds *from, const struct ac
     if (a->mask != ~0u)
         snprintf(mask, sizeof mask, "&%#x", a->mask);
     *to = *from;
-    dest = !yes && op == 0 ? to->not: to->are;
+    dest = !yes && op == 0 ? to->not : to->are;
     snprintf(dest + strlen(dest), sizeof to->are - strlen(dest), " a%d%s%s%s%#x", off / 8,
              off % 8 ? ".hi" : "", mask, ops[yes][op], k);
 }
@@ -232,18 +232,23 @@ static void list_stub(FILE *out)
         exit(1);
     r.insn = base.insn;
     r.n = base.n;
-    fprintf(out, "# Calls that the filter of a stub lets pass, by where the `syscall` stands. A guest has\n"
-                 "# both: it can jump into the blob. All else is SIGSYS. a0 to a5 are\n"
-                 "# its arguments; 0x1234567 and 0x89abcdef stand for the zygote's secret.\n");
+    fprintf(
+        out,
+        "# Calls that the filter of a stub lets pass, by where the `syscall` stands. A guest has\n"
+        "# both: it can jump into the blob. All else is SIGSYS. a0 to a5 are\n"
+        "# its arguments; 0x1234567 and 0x89abcdef stand for the zygote's secret.\n");
     r.ip = (uint64_t)SLOT_HI << 32 | 0x100;
     all_numbers(&r, "blob:");
     r.ip = 0x401000;
     all_numbers(&r, "guest:");
     /* nothing else is different about an address: neither is the edge of the slot */
     FILE *none = fopen("/dev/null", "w");
-    static const uint64_t edges[] = { (uint64_t)SLOT_HI << 32 | BLOB_SIZE, ((uint64_t)SLOT_HI << 32) - 1,
-                                      (SLOT_HI + 1ull) << 32, 0, ~0ull };
-    struct run guest = { .out = none, .ip_known = true, .insn = base.insn, .n = base.n, .ip = 0x401000 };
+    static const uint64_t edges[] = { (uint64_t)SLOT_HI << 32 | BLOB_SIZE,
+                                      ((uint64_t)SLOT_HI << 32) - 1, (SLOT_HI + 1ull) << 32, 0,
+                                      ~0ull };
+    struct run guest = {
+        .out = none, .ip_known = true, .insn = base.insn, .n = base.n, .ip = 0x401000
+    };
     all_numbers(&guest, "");
     for (unsigned i = 0; i < ARRAY_SIZE(edges); i++) {
         struct run e = guest;
@@ -261,7 +266,8 @@ static void list_fence(FILE *out, const char *who, const struct sock_filter *f, 
 {
     struct run r = { .out = out, .insn = (const struct bpf_insn *)(const void *)f, .n = n };
 
-    fprintf(out, "# Calls that the filter of the %s lets pass. All else ends it, or is refused.\n", who);
+    fprintf(out, "# Calls that the filter of the %s lets pass. All else ends it, or is refused.\n",
+            who);
     all_numbers(&r, who);
 }
 
@@ -299,8 +305,9 @@ static int check(const char *dir, const char *who, bool write)
 
         r = !f || fputs(text, f) < 0 || fclose(f) != 0;
     } else if (compare(path, text)) {
-        printf("the filter of the %s is not what %s says. Where that is meant: filters DIR --write\n",
-               who, path);
+        printf(
+            "the filter of the %s is not what %s says. Where that is meant: filters DIR --write\n",
+            who, path);
         r = 1;
     }
     free(text);
