@@ -50,9 +50,10 @@ struct listener *listener_new(int fd)
         return NULL;
     l->fd = fd;
     l->refs = 1;
+    l->begin_cpu = -1;
     tlist_init(&l->dying);
     tlist_init(&l->waiting);
-    if (listener_sync(l, true) < 0)
+    if (fd >= 0 && listener_sync(l, true) < 0)
         trap.use_sync = false;
     return l;
 }

@@ -254,9 +254,9 @@ static void note_rseq(struct ctx *c, const struct as_op *op)
 {
     bool gone = op->a[2] & 1; /* RSEQ_FLAG_UNREGISTER */
 
-    c->rseq[0] = gone ? 0 : op->a[0];
-    c->rseq[1] = op->a[1];
-    c->rseq[2] = op->a[3];
+    ctx_set_word(c, CW_RSEQ, gone ? 0 : op->a[0]);
+    ctx_set_word(c, CW_RSEQ_LEN, op->a[1]);
+    ctx_set_word(c, CW_RSEQ_SIG, op->a[3]);
 }
 
 void ops_done(struct ctx *c)
@@ -342,7 +342,7 @@ void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n)
         ctx_unpark(c, CTX_RERING, ANS_RING);
         return;
     }
-    if (c->posted) {
+    if (c->posted || atomic_load(&c->stale)) {
         answer(c, CTX_RERING, ANS_RING);
         return;
     }

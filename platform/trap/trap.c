@@ -142,6 +142,7 @@ static void facts(struct ctx *c, const struct ctx_facts *f)
 
     for (unsigned i = 0; i < 6; i++)
         __atomic_store_n(&c->block->facts[FACT_PID - 1 + i], known | v[i], __ATOMIC_RELAXED);
+    __atomic_store_n(&c->block->keeps, f != NULL, __ATOMIC_RELAXED);
 }
 
 static gaddr_t vdso(struct aspace *as)
@@ -167,6 +168,7 @@ static void stats(struct platform_stats *ret)
                                     .parks = trap.st.parks,
                                     .forks = trap.st.forks,
                                     .threads = trap.st.threads,
+                                    .splits = trap.st.splits,
                                     .blanks = trap.st.blanks,
                                     .ops = trap.st.ops,
                                     .mem_reads = trap.st.reads,
@@ -205,6 +207,8 @@ const struct platform platform_trap = {
     .ctx_is_light = is_light,
     .ctx_want_frame = ctx_want_frame,
     .ctx_facts = facts,
+    .ctx_word = ctx_word,
+    .ctx_set_word = ctx_set_word,
     .ctx_resume = ctx_resume,
     .ctx_park = ctx_park,
     .ctx_kick = ctx_kick,

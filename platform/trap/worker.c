@@ -175,6 +175,7 @@ static bool rang_again(struct ctx *c, const struct seccomp_notif *n)
         atomic_store(&c->notif, 0);
         (void)notif_send(c->l, n->id, c->last_ans, 0, 0);
     }
+    atomic_store(&c->stale, false);
     return true;
 }
 
@@ -328,14 +329,23 @@ static void lead(struct worker *w)
     bool over = false;
 
     while (!over && w->l == l && !atomic_load(&l->dead) && !atomic_load(&trap.stopping)) {
-        struct ctx *caller = listener_receive(l, &over);
+        struct ctx *caller;
 
+        if (l->awaits && !listener_await(l))
+            break;
+        caller = listener_receive(l, &over);
+        spread_begun();
         if (!caller)
             continue;
-        if (w->l == l && atomic_load(&caller->state) == CTX_RUNNING && spin_pays(l))
+        if (w->l == l)
+            spread_called(l);
+        if (w->l == l && split_pays(l, caller))
+            split(l);
+        else if (w->l == l && atomic_load(&caller->state) == CTX_RUNNING && spin_pays(l))
             spin_on(w, l, caller);
         ctx_drop(caller);
     }
+    spread_begun();
     if (w->l == l) { /* dead, or will be */
         w->l = NULL;
         atomic_store(&l->has_leader, false);
@@ -432,11 +442,15 @@ void worker_block_end(void)
         self->blocked--;
 }
 
-void listener_start(struct listener *l)
+bool listener_start(struct listener *l)
 {
+    bool started;
+
     listener_ref(l);
-    if (!give_lead(l))
-        listener_put(l); /* nobody ever answers it; the blank is missed, and asked for again */
+    started = give_lead(l);
+    if (!started)
+        listener_put(l);
+    return started;
 }
 
 /* ---- start and stop ---- */

@@ -328,7 +328,7 @@ void zygote_listener_arrived(void)
         pthread_mutex_unlock(&trap.lock);
         c->blank = true;
         frame_make_blank(c);
-        listener_start(l);
+        (void)listener_start(l); /* without it the blank is missed, and asked for again */
     }
     if (s)
         stub_put(s);
