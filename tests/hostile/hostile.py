@@ -78,7 +78,8 @@ class Canaries:
     def args(self):
         return [str(self.file), self.token, self.token, str(self.port), str(self.pid)]
 
-    def touched(self):
+    def touched(self, signal_within=0.3):
+        """What was; a signal is told by its handler, which may need that many seconds to run."""
         what = []
         names = sorted(p.name for p in self.top.iterdir())
         if names != ["file"]:
@@ -88,7 +89,7 @@ class Canaries:
         for name, sock in (("the Unix socket", self.unix), ("the TCP port", self.tcp)):
             if select.select([sock], [], [], 0)[0]:
                 what.append(name)
-        if select.select([self.told], [], [], 0)[0]:
+        if select.select([self.told], [], [], signal_within)[0]:
             what.append("the process: signals %s" % os.read(self.told, 100))
         if os.waitpid(self.pid, os.WNOHANG)[0]:
             what.append("the process: it is over")
@@ -238,7 +239,7 @@ def bite(sbx, guest, what):
         status = box.end()
         if status == 77:
             skip(box.lines[-1] if box.lines else "no reason given")
-        touched = canaries.touched()
+        touched = canaries.touched(20 if what == "process" else 0)
     finally:
         canaries.close()
     print("without %s: status %d, %s, touched: %s" % (words, status, box.reached(), touched))
