@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "abi/unfenced.h"
 #include "cli/error.h"
 #include "cli/visible.h"
 
@@ -29,6 +30,8 @@ static void set(struct vars *e, const char *assignment)
 
 static void pass_on(struct vars *e)
 {
+    for (char **p = environ; unfenced("environ") && *p; p++)
+        set(e, *p);
     for (unsigned i = 0; i < visible_env_count; i++) {
         const char *name = visible_env[i];
         size_t n = strcspn(name, "*");

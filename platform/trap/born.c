@@ -11,6 +11,7 @@
 #include <linux/seccomp.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
+#include <time.h>
 
 #include "platform/trap/trap.h"
 
@@ -103,4 +104,73 @@ void on_born(struct listener *l, const struct seccomp_notif *n)
         deliver(c, EV_BORN);
     if (c)
         ctx_drop(c);
+}
+
+/*
+ * A maker that lies, or a child that the host ends before its first bell (it has no memory to spare,
+ * say): nobody else would ever tell, and its task could neither run nor be ended.
+ */
+#define COMES_WITHIN_MS 10000 /* a busy host may take long to run it for the first time */
+
+static uint64_t now_ms(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+void born_promised(struct ctx *child)
+{
+    bool awaited;
+
+    pthread_mutex_lock(&trap.lock);
+    awaited = atomic_load(&child->state) == CTX_UNBORN && child->nonce && !child->spare;
+    if (awaited)
+        child->promised = now_ms();
+    pthread_mutex_unlock(&trap.lock);
+    if (awaited)
+        house_watch();
+}
+
+/* One that is overdue, with a reference, its owner pinned; from here on it is not let in any more. */
+static struct ctx *take_overdue(uint64_t now, void **ret_owner, bool *ret_more)
+{
+    struct ctx *found = NULL;
+
+    *ret_more = false;
+    pthread_mutex_lock(&trap.lock);
+    for (struct tlist *n = trap.unborn.next; n != &trap.unborn && !found; n = n->next) {
+        struct ctx *c = tlist_entry(n, struct ctx, hash_link);
+
+        if (!c->promised || atomic_load(&c->state) != CTX_UNBORN || atomic_load(&c->gone) ||
+            atomic_load(&c->freed) || !c->owner)
+            continue;
+        if (now - c->promised < COMES_WITHIN_MS) {
+            *ret_more = true;
+            continue;
+        }
+        atomic_store(&c->gone, true);
+        ctx_get(c);
+        *ret_owner = c->owner;
+        trap.client->owner_ref(*ret_owner);
+        found = c;
+    }
+    pthread_mutex_unlock(&trap.lock);
+    return found;
+}
+
+bool born_overdue(void)
+{
+    uint64_t now = now_ms();
+    void *owner = NULL;
+    struct ctx *c;
+    bool more;
+
+    while ((c = take_overdue(now, &owner, &more))) {
+        trap.client->event(owner, c, EV_GONE);
+        trap.client->owner_put(owner);
+        ctx_drop(c);
+    }
+    return more;
 }

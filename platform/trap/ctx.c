@@ -327,6 +327,7 @@ bool ctx_leave(struct ctx *c)
     pthread_mutex_lock(&trap.lock);
     again = atomic_exchange(&c->freed, true);
     c->owner = NULL;
+    ops_await_locked(c);
     pthread_mutex_unlock(&trap.lock);
     if (again)
         return false;

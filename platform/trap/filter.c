@@ -11,7 +11,7 @@
  *
  * The instruction pointer is routing, not security: a hostile guest jumps to the blob's `syscall`
  * with registers of its choice. So every call listed for the blob must be harmless with ANY
- * arguments from a process that holds no descriptors, has an empty root and no capabilities.
+ * arguments that pass, from a process that holds no descriptors, has an empty root and no capabilities.
  */
 #include <errno.h>
 #include <linux/audit.h>
@@ -38,30 +38,65 @@ static const struct {
     const char *why;
 } blob_calls[] = {
     { SYS_rt_sigreturn, "leaves the handler" },
-    { SYS_futex, "parking; wakes for the sentry" },
     { SYS_close, "descriptors lent for a map" },
     { SYS_close_range, "descriptors that a fork inherits" },
     { SYS_exit, "end of a thread" },
     { SYS_exit_group, "end of a stub" },
-    { SYS_mmap, "maps, with descriptors that were lent" },
     { SYS_munmap, "maps" },
     { SYS_mprotect, "maps" },
     { SYS_mremap, "maps" },
-    { SYS_madvise, "maps" },
     { SYS_msync, "maps of files" },
     { SYS_mincore, "residency" },
     { SYS_mlock2, "under RLIMIT_MEMLOCK of the host" },
     { SYS_munlock, "undoes it" },
     { SYS_rseq, "an area of the thread's own" },
     { SYS_membarrier, "barriers between the stub's own threads" },
-    { SYS_read, "the zygote's orders; a stub holds no descriptor" },
-    { SYS_sendmsg, "a new stub hands over its listener; a stub holds no socket" },
 };
+
+/*
+ * What the blob may call with some arguments only: arg, masked, is one of these. What is left out is
+ * not needed, and has to do with more than the stub's own memory, or with much of the host kernel.
+ */
+#define ZYGOTE_SOCK 3
+static const struct {
+    unsigned short nr;
+    unsigned char arg, n;
+    uint32_t mask, values[2];
+    const char *why;
+} blob_checked[] = {
+    { SYS_futex,
+      1,
+      2,
+      ~(uint32_t)FUTEX_PRIVATE_FLAG,
+      { FUTEX_WAIT, FUTEX_WAKE },
+      "parking; wakes for the sentry; nothing that knows of priorities or requeues" },
+    { SYS_mmap,
+      3,
+      1,
+      MAP_HUGETLB,
+      { 0 },
+      "maps, with descriptors that were lent; the host's huge pages are not a guest's to take" },
+    { SYS_read, 0, 1, ~0u, { ZYGOTE_SOCK }, "the zygote's orders" },
+    { SYS_sendmsg, 0, 1, ~0u, { ZYGOTE_SOCK }, "a new stub hands over its listener" },
+};
+
+static void check_blob(struct bpf_asm *a, unsigned i, int allow, int trap)
+{
+    int next = bpf_label(a);
+
+    bpf_jeq(a, blob_checked[i].nr, BPF_NEXT, next);
+    bpf_load(a, ARG_LO(blob_checked[i].arg));
+    if (blob_checked[i].mask != ~0u)
+        bpf_and(a, blob_checked[i].mask);
+    for (unsigned k = 0; k < blob_checked[i].n; k++)
+        bpf_jeq(a, blob_checked[i].values[k], allow, k + 1 < blob_checked[i].n ? BPF_NEXT : trap);
+    bpf_here(a, next);
+}
 
 static void from_blob(struct bpf_asm *a, uint64_t secret, int allow, int notify, int trap)
 {
     int clone = bpf_label(a), seccomp = bpf_label(a), prctl_ = bpf_label(a), arch = bpf_label(a);
-    int clock = bpf_label(a), next;
+    int clock = bpf_label(a), advise = bpf_label(a), next;
 
     bpf_load(a, OFF_ARCH);
     bpf_jeq(a, AUDIT_ARCH_X86_64, BPF_NEXT, trap);
@@ -72,6 +107,9 @@ static void from_blob(struct bpf_asm *a, uint64_t secret, int allow, int notify,
     bpf_jeq(a, SYS_clone, clone, BPF_NEXT);
     if (unfenced("stubfilter"))
         bpf_ja(a, allow);
+    for (unsigned i = 0; i < ARRAY_SIZE(blob_checked); i++)
+        check_blob(a, i, allow, trap);
+    bpf_jeq(a, SYS_madvise, advise, BPF_NEXT);
     bpf_jeq(a, SYS_arch_prctl, arch, BPF_NEXT);
     bpf_jeq(a, SYS_prctl, prctl_, BPF_NEXT);
     bpf_jeq(a, SYS_clock_gettime, clock, BPF_NEXT);
@@ -96,6 +134,11 @@ static void from_blob(struct bpf_asm *a, uint64_t secret, int allow, int notify,
     bpf_jeq(a, (uint32_t)(secret >> 32), BPF_NEXT, notify);
     bpf_load(a, ARG_LO(0));
     bpf_jeq(a, 17 /* SIGCHLD */, allow, notify);
+
+    /* Equal pages of several sandboxes, merged, tell by the time of a write what the others hold. */
+    bpf_here(a, advise);
+    bpf_load(a, ARG_LO(2));
+    bpf_jeq(a, MADV_MERGEABLE, trap, allow);
 
     bpf_here(a, arch); /* segment bases: the thread's own */
     bpf_load(a, ARG_LO(0));

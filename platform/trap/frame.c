@@ -10,6 +10,7 @@
 #include <string.h>
 #include <ucontext.h>
 
+#include "abi/unfenced.h"
 #include "platform/trap/trap.h"
 
 #define UC_SIZE 304u /* the kernel's struct ucontext: 64-bit mask, no fpregs inside */
@@ -132,7 +133,9 @@ int frame_take(struct ctx *c)
     uint64_t g[23];
     char info[32];
 
-    if (uc % 8 || uc < BLOCK_STACK_OFF || uc > BLOCK_SIZE - FRAME_SIZE)
+    if (unfenced("framecheck"))
+        uc %= 1u << 31;
+    else if (uc % 8 || uc < BLOCK_STACK_OFF || uc > BLOCK_SIZE - FRAME_SIZE)
         return -EPROTO;
     c->uc = uc;
     light_forget(c);

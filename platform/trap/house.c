@@ -6,6 +6,7 @@
  *   channels that nobody uses any more are unmapped: that interrupts other cpus
  *   ready channels are kept for forks, as many as the last rounds took
  *   stubs that the sentry itself has ended are looked after until the host has no such process
+ *   children that are said to exist, and do not come, are given up (born.c)
  *
  * Channels are not used a second time: a stub could have kept a map, or have let a child inherit it.
  */
@@ -91,6 +92,13 @@ void house_leaving(struct stub *s)
 {
     pthread_mutex_lock(&house.lock);
     tlist_add(&house.leaving, &s->leave_link);
+    arm_locked(false);
+    pthread_mutex_unlock(&house.lock);
+}
+
+void house_watch(void)
+{
+    pthread_mutex_lock(&house.lock);
     arm_locked(false);
     pthread_mutex_unlock(&house.lock);
 }
@@ -206,4 +214,6 @@ void house_round(void)
     fit_spares(used);
     reap_leavers();
     empty_trash();
+    if (born_overdue())
+        house_watch();
 }

@@ -193,6 +193,31 @@ static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct
     }
 }
 
+bool ops_hold(struct ctx *c)
+{
+    bool may;
+
+    pthread_mutex_lock(&trap.lock);
+    may = !atomic_load(&c->gone) && !atomic_load(&c->freed);
+    c->ops_held += may;
+    pthread_mutex_unlock(&trap.lock);
+    return may;
+}
+
+void ops_release(struct ctx *c)
+{
+    pthread_mutex_lock(&trap.lock);
+    if (--c->ops_held == 0 && (atomic_load(&c->gone) || atomic_load(&c->freed)))
+        pthread_cond_broadcast(&trap.ops_cond);
+    pthread_mutex_unlock(&trap.lock);
+}
+
+void ops_await_locked(struct ctx *c)
+{
+    while (c->ops_held > 0)
+        pthread_cond_wait(&trap.ops_cond, &trap.lock);
+}
+
 /* c is held by a live notification: hand them over. */
 void ops_send(struct ctx *c)
 {
@@ -247,6 +272,8 @@ void ops_done(struct ctx *c)
         op->ret = __atomic_load_n(&b[c->op_slot[i]].ret, __ATOMIC_RELAXED);
         if (op->kind == AS_CLONE && op->ret > 0)
             op->ret = 0;
+        if (op->kind == AS_CLONE && op->ret == 0)
+            born_promised(op->child);
         if (op->kind == AS_CLONE && !(op->a[0] & AS_CLONE_VM))
             patches_forked(c->stub->as);
         if (op->kind == AS_RSEQ && op->ret == 0)

@@ -38,6 +38,7 @@ void stub_died(struct stub *s)
             owner = c->owner;
             trap.client->owner_ref(owner);
         }
+        ops_await_locked(c);
         pthread_mutex_unlock(&trap.lock);
         split_gone(c);
         if (owner) {

@@ -16,7 +16,8 @@
 
 struct trap trap = { .lock = PTHREAD_MUTEX_INITIALIZER,
                      .pool_cond = PTHREAD_COND_INITIALIZER,
-                     .spare_cond = PTHREAD_COND_INITIALIZER };
+                     .spare_cond = PTHREAD_COND_INITIALIZER,
+                     .ops_cond = PTHREAD_COND_INITIALIZER };
 
 static int probe(const char **ret_why)
 {

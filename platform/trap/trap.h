@@ -173,13 +173,15 @@ struct ctx {
     uint32_t lent_in_len, lent_out_cap, lent_out_off; /* off: in the block */
     uint32_t out_at, out_n;                           /* collected of lent_out */
     uint64_t nonce;                                   /* trap.lock; 0: not awaited */
-    unsigned clone_flags;                             /* how it was made */
-    struct ctx *clone_child;                          /* AS_CLONE under way */
-    uint64_t clone_host;                              /* flags that the clone must have */
+    uint64_t promised;       /* trap.lock; ms, when its maker said that it exists; 0: not yet */
+    unsigned clone_flags;    /* how it was made */
+    struct ctx *clone_child; /* AS_CLONE under way */
+    uint64_t clone_host;     /* flags that the clone must have */
     bool clone_seen;
     struct job *job; /* trap.lock; NULL: events go to the client */
     struct as_op *ops;
     unsigned nops;
+    unsigned ops_held;                      /* trap.lock; workers that look at ops now */
     uint8_t op_slot[AS_OPS_MAX];            /* block op that has the result */
     struct block_op deferred[CTX_DEFERRED]; /* done at the next resume */
     unsigned ndeferred;
@@ -207,7 +209,7 @@ extern struct trap {
     pthread_mutex_t lock;
     struct tlist tids[TID_HASH];
     struct tlist unborn; /* ctxs awaited, by nonce */
-    pthread_cond_t pool_cond, spare_cond;
+    pthread_cond_t pool_cond, spare_cond, ops_cond;
     struct ctx *pool[8];
     cpu_set_t cpus; /* those of the sandbox */
     unsigned npool, npending;
@@ -292,7 +294,14 @@ void ctx_want_frame(struct ctx *c);
 bool ctx_defer(struct ctx *c, const struct as_op *op);
 void ops_deferred(struct ctx *c); /* what was deferred, into the block */
 void ops_send(struct ctx *c);     /* c is held by a notification */
-void ops_done(struct ctx *c);     /* results from the block into c->ops */
+/*
+ * c->ops are its owner's, who takes them back once c is gone, or given up: neither is told while they are
+ * held. False: it is so already, and they may not be looked at.
+ */
+bool ops_hold(struct ctx *c);
+void ops_release(struct ctx *c);
+void ops_await_locked(struct ctx *c); /* gone or freed is set: until nobody holds them. trap.lock */
+void ops_done(struct ctx *c);         /* results from the block into c->ops */
 bool ops_clone_seen(struct ctx *c, const struct seccomp_notif *n);
 
 /* light.c: calls without a frame, and the guest memory they lend; c is held by its worker */
@@ -326,6 +335,8 @@ void post_answer(struct ctx *c, enum ctx_state next, int64_t val);
 
 /* born.c */
 void on_born(struct listener *l, const struct seccomp_notif *n);
+void born_promised(struct ctx *child); /* its maker says that it exists: it is to ring soon */
+bool born_overdue(void);               /* on the reaper; true: some are still waited for */
 
 /* worker.c */
 int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint32_t flags);
@@ -354,6 +365,7 @@ void house_round(void); /* on the reaper */
 struct aspace *house_channel(void);
 void house_trash(struct aspace *as);
 void house_leaving(struct stub *s);
+void house_watch(void); /* born_overdue() has something to wait for */
 
 /* threads.c */
 struct ctx *threads_take(struct ctx *parent, unsigned flags);

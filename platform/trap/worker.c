@@ -142,9 +142,17 @@ void deliver(struct ctx *c, enum platform_event ev)
     trap.client->owner_put(owner);
 }
 
-static void violated(struct ctx *c)
+/*
+ * Whoever rang has broken the protocol, and goes. It may be none of c's: where threads of c's are over
+ * their numbers are given out again, and those that share a listener (a family of forks) can make
+ * threads of their own until they have such a one.
+ */
+static void violated(struct ctx *c, const struct seccomp_notif *n)
 {
-    stub_kill(c->stub);
+    if (c->stub->pid > 1 && syscall(SYS_tgkill, c->stub->pid, (pid_t)n->pid, 0) < 0)
+        (void)notif_send(c->l, n->id, 0, -ENOSYS, 0);
+    else
+        stub_kill(c->stub);
 }
 
 /*
@@ -177,7 +185,7 @@ static void on_event(struct ctx *c, const struct seccomp_notif *n)
     enum platform_event ev;
 
     if (atomic_load(&c->state) != CTX_RUNNING || atomic_load(&c->freed)) {
-        violated(c);
+        violated(c, n);
         return;
     }
     atomic_store(&c->notif, n->id);
@@ -187,7 +195,7 @@ static void on_event(struct ctx *c, const struct seccomp_notif *n)
         light_take(c);
         atomic_fetch_add_explicit(&trap.st.light, 1, memory_order_relaxed);
     } else if (frame_take(c) < 0) {
-        violated(c);
+        violated(c, n);
         return;
     }
     atomic_store(&c->state, CTX_HELD);
@@ -214,7 +222,7 @@ static void on_frame(struct ctx *c, const struct seccomp_notif *n)
     c->framing = false;
     atomic_store(&c->notif, n->id);
     if (n->data.args[0] != BELL_EVENT || frame_take_rest(c) < 0) {
-        violated(c);
+        violated(c, n);
         return;
     }
     atomic_store(&c->state, CTX_HELD);
@@ -230,7 +238,10 @@ static void on_bell(struct ctx *c, const struct seccomp_notif *n)
     c->seq = (uint32_t)n->data.args[2];
     if (st == CTX_RERING) { /* it was parked; now it can be lent things again */
         atomic_store(&c->notif, n->id);
-        ops_send(c);
+        if (ops_hold(c)) {
+            ops_send(c);
+            ops_release(c);
+        }
     } else if (st == CTX_RELISTEN) {
         atomic_store(&c->notif, n->id);
         atomic_store(&c->state, CTX_HELD);
@@ -239,7 +250,10 @@ static void on_bell(struct ctx *c, const struct seccomp_notif *n)
         on_frame(c, n);
     } else if (n->data.args[0] == BELL_OPS && st == CTX_OPS) {
         atomic_store(&c->notif, n->id);
+        if (!ops_hold(c))
+            return;
         ops_done(c);
+        ops_release(c);
         atomic_store(&c->state, CTX_HELD);
         if (!c->internal)
             deliver(c, EV_OPS);
@@ -248,7 +262,7 @@ static void on_bell(struct ctx *c, const struct seccomp_notif *n)
     } else if (n->data.args[0] == BELL_EVENT || n->data.args[0] == BELL_CALL) {
         on_event(c, n);
     } else {
-        violated(c);
+        violated(c, n);
     }
 }
 
@@ -276,7 +290,7 @@ static struct ctx *on_notif(struct listener *l, const struct seccomp_notif *n)
     else if (n->data.nr == SYS_clone && ops_clone_seen(c, n))
         (void)notif_send(l, n->id, 0, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
     else
-        violated(c);
+        violated(c, n);
     if (n->data.nr == NR_BELL && n->data.args[0] == BELL_CALL)
         return c;
     ctx_drop(c);

@@ -251,7 +251,7 @@ int zygote_start(const struct platform_config *cfg)
     trap.zygote_sock = sv[0];
     zygote_request_locked(); /* there before it is born: the first blank is its first act */
     pid = -1;
-    if (!(cfg->without & SBX_WITHOUT_PIDNS))
+    if (!(cfg->without & SBX_WITHOUT_PIDNS) && !unfenced("pidns"))
         pid = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
     if (pid < 0)
         pid = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
@@ -267,6 +267,7 @@ int zygote_start(const struct platform_config *cfg)
 
 /* ---- the pool ---- */
 
+/* -EPIPE: there is no zygote any more. */
 static int receive_fd(int sock, uint64_t *ret_nonce)
 {
     char control[CMSG_SPACE(sizeof(int))];
@@ -277,9 +278,11 @@ static int receive_fd(int sock, uint64_t *ret_nonce)
     struct cmsghdr *cm;
     int fd;
 
-    if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) != sizeof *ret_nonce || !(cm = CMSG_FIRSTHDR(&msg)) ||
-        cm->cmsg_type != SCM_RIGHTS)
-        return -EIO;
+    if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) != sizeof *ret_nonce)
+        return -EPIPE;
+    cm = CMSG_FIRSTHDR(&msg);
+    if (!cm || cm->cmsg_type != SCM_RIGHTS) /* no room for a descriptor, at this moment */
+        return -EMFILE;
     memcpy(&fd, CMSG_DATA(cm), sizeof fd);
     return fd;
 }
@@ -306,6 +309,12 @@ void zygote_listener_arrived(void)
     struct stub *s;
     struct ctx *c;
 
+    if (fd == -EMFILE) { /* who waits for it asks for another */
+        pthread_mutex_lock(&trap.lock);
+        (void)take_pending_locked(nonce);
+        pthread_mutex_unlock(&trap.lock);
+        return;
+    }
     if (fd < 0) { /* the zygote is gone, and with it every stub */
         epoll_ctl(trap.epoll_fd, EPOLL_CTL_DEL, trap.zygote_sock, NULL);
         return;

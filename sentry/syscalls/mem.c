@@ -251,8 +251,6 @@ long sys_madvise(struct task *t, gaddr_t addr, size_t len, int advice)
     case MADV_REMOVE:
     case MADV_HUGEPAGE:
     case MADV_NOHUGEPAGE:
-    case MADV_MERGEABLE:
-    case MADV_UNMERGEABLE:
     case MADV_DONTDUMP:
     case MADV_DODUMP:
     case MADV_WIPEONFORK:
@@ -264,7 +262,7 @@ long sys_madvise(struct task *t, gaddr_t addr, size_t len, int advice)
     case MADV_DONTNEED_LOCKED:
     case 25: /* MADV_COLLAPSE */
         return one_op(t, AS_MADVISE, addr, len, (uint64_t)(unsigned)advice);
-    default: /* poisoning pages, guard pages (6.13) */
+    default: /* poisoning pages; merging equal ones, which tells of others; guard pages (6.13) */
         return advice == 100 || advice == 101 ? -EPERM : -EINVAL;
     }
 }

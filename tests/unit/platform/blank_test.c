@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Blank stubs are made again once there is room for their descriptors. */
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+static void limit_descriptors(rlim_t n)
+{
+    struct rlimit rl;
+
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &rl), 0);
+    rl.rlim_cur = n;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &rl), 0);
+}
+
+static struct {
+    struct ctx *c;
+    struct aspace *as;
+    int r;
+} got;
+
+static void *wait_for_blank(void *arg)
+{
+    got.r = P->blank(&got.c, &got.as);
+    return arg;
+}
+
+static void give_back(struct ctx *c, struct aspace *as)
+{
+    P->as_kill(as);
+    P->ctx_free(c);
+    P->as_put(as);
+}
+
+/* The listener of a blank arrives when no descriptor is left: it is lost, the next one is not. */
+START_TEST(no_room_for_a_listener)
+{
+    struct rlimit before;
+    struct aspace *as;
+    struct ctx *c;
+    pthread_t t;
+
+    begin();
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    ck_assert_int_eq(P->blank(&c, &as), 0);
+    give_back(c, as);
+    limit_descriptors(4); /* all of these are taken */
+    ck_assert_int_eq(pthread_create(&t, NULL, wait_for_blank, NULL), 0);
+    usleep(300000);
+    limit_descriptors(before.rlim_cur);
+    pthread_join(t, NULL);
+    ck_assert_int_eq(got.r, 0);
+    give_back(got.c, got.as);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *s = suite_create("blank");
+    TCase *tc = tcase_create("blank");
+    SRunner *sr = srunner_create(s);
+    const char *why;
+    int failed;
+
+    (void)start_guest; /* the fixture's; none is needed here */
+    if (P->probe(&why) < 0) {
+        printf("SKIP: %s\n", why);
+        return 77;
+    }
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, no_room_for_a_listener);
+    suite_add_tcase(s, tc);
+    srunner_run_all(sr, CK_NORMAL);
+    failed = srunner_ntests_failed(sr);
+    srunner_free(sr);
+    return failed != 0;
+}
