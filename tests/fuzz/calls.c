@@ -15,6 +15,8 @@
 #define DO_FAULT 30 /* what the upper five bits of a step's first byte say; others: a call */
 #define DO_DIE 31
 
+struct take calls_rest;
+
 /* Random answers would make random runs. */
 static bool left_out(uint64_t nr)
 {
@@ -60,11 +62,12 @@ static void steps(const struct calls *k, struct args *a, struct take *t)
 void calls_run(const struct calls *k, const uint8_t *p, size_t n)
 {
     static int null = -1;
-    struct take t = { p, n };
     struct args a;
     struct ctx *c;
-    bool trace = take8(&t) & 1;
+    bool trace;
 
+    calls_rest = (struct take){ p, n };
+    trace = take8(&calls_rest) & 1;
     mock_boot();
     if (null < 0)
         strace_init(null = open("/dev/null", O_WRONLY | O_CLOEXEC));
@@ -74,7 +77,7 @@ void calls_run(const struct calls *k, const uint8_t *p, size_t n)
     if (k->setup)
         k->setup(&a, c);
     mock_ctx_put(c);
-    steps(k, &a, &t);
+    steps(k, &a, &calls_rest);
     mock_end();
     kernel.strace = false;
 }

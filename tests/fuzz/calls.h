@@ -14,6 +14,9 @@ struct calls {
     void (*setup)(struct args *a, struct ctx *c);
 };
 
+/* What is left of the input, for targets that take more of it while a call runs. */
+extern struct take calls_rest;
+
 void calls_run(const struct calls *k, const uint8_t *p, size_t n);
 /* The i-th step that is likely to mean something; its length, 0 when there is none of that number. */
 size_t calls_seed(const struct calls *k, unsigned i, uint8_t *buf, size_t cap);

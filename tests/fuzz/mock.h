@@ -9,6 +9,7 @@
 
 #include "platform/platform.h"
 
+struct super;
 struct task;
 
 /* What a new process of mock_spawn() has mapped, besides a page of code. */
@@ -35,6 +36,8 @@ long mock_call(struct ctx *c, uint64_t nr, const uint64_t args[6]);
 #define CALL(c, nr, ...) mock_call(c, nr, (const uint64_t[6]){ __VA_ARGS__ })
 /* A file with these bytes at path in the input's tree, executable; c's process makes it. */
 void mock_file(struct ctx *c, const char *path, const void *bytes, size_t n);
+/* Mounts sb (taken over; NULL: nothing) on a directory of that name, one component. */
+void mock_mount(struct ctx *c, const char *name, struct super *sb);
 /*
  * The end of an input: all processes are killed and waited for, what was mounted is unmounted. Aborts
  * when somebody outlives SIGKILL or a mount stays: both are bugs.

@@ -254,6 +254,22 @@ void mock_file(struct ctx *c, const char *path, const void *bytes, size_t n)
     CALL(c, SYS_close, (uint64_t)fd);
 }
 
+void mock_mount(struct ctx *c, const char *name, struct super *sb)
+{
+    gaddr_t at = MOCK_DATA + MOCK_DATA_SIZE - 0x1000;
+    char path[64];
+    struct path to;
+
+    if (!sb)
+        return;
+    snprintf(path, sizeof path, "/each/%s", name);
+    (void)mock_as_write(mock_aspace(c), at, name, strlen(name) + 1, false);
+    CALL(c, SYS_mkdir, at, 0755);
+    check(walk_path(NULL, AT_FDCWD, path, 0, &to), path);
+    (void)vfs_mount(sb, &to, 0, sb->type, NULL); /* -ENOTDIR: its root is none */
+    path_put(&to);
+}
+
 /* ---- the end ---- */
 
 static void kill_owner(void *owner)
