@@ -12,25 +12,100 @@
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
 static const uint64_t edges[] = {
-    0x7f,       0x80,       0xff,        0x100,       0xfff,       0x1000,     0x1001,
-    0x7fff,     0xffff,     0x10000,     0x7fffffff,  0x80000000u, 0xffffffffu, 1ull << 32,
-    INT64_MAX,  1ull << 63, UINT64_MAX,  -2ull,       -4095ull,    -4096ull,   0x7ffff000,
-    0x7fffffffe000ull, 0x7ffffffff000ull, MOCK_DATA, MOCK_CODE, MOCK_STACK, 0x20000000, 1024, 1025,
+    0x7f,
+    0x80,
+    0xff,
+    0x100,
+    0xfff,
+    0x1000,
+    0x1001,
+    0x7fff,
+    0xffff,
+    0x10000,
+    0x7fffffff,
+    0x80000000u,
+    0xffffffffu,
+    1ull << 32,
+    INT64_MAX,
+    1ull << 63,
+    UINT64_MAX,
+    -2ull,
+    -4095ull,
+    -4096ull,
+    0x7ffff000,
+    0x7fffffffe000ull,
+    0x7ffffffff000ull,
+    MOCK_DATA,
+    MOCK_CODE,
+    MOCK_STACK,
+    0x20000000,
+    1024,
+    1025,
 };
 static const uint64_t wild[] = {
-    1,         8,          0xfff,          0x1000,          END_AT,     MOCK_CODE,
-    0x7ffffffddff0ull, 0x7ffffffdfffcull, 0x800000000000ull, UINT64_MAX - 7, UINT64_MAX, 1ull << 63,
-    MOCK_STACK - 4, 0xffffffffff600000ull,
+    1,
+    8,
+    0xfff,
+    0x1000,
+    END_AT,
+    MOCK_CODE,
+    0x7ffffffddff0ull,
+    0x7ffffffdfffcull,
+    0x800000000000ull,
+    UINT64_MAX - 7,
+    UINT64_MAX,
+    1ull << 63,
+    MOCK_STACK - 4,
+    0xffffffffff600000ull,
 };
 static const char *const paths[] = {
-    "d",  "/d/f",      "l",         "/l/f",      "",           ".",         "..",  "/",
-    "/proc/self/fd/0", "/proc/self/fd/3", "/proc/self/exe", "/proc/self/cwd", "/proc/self/root",
-    "/proc/self/mem", "/proc/self/maps", "/proc/self/environ", "/proc/self/comm", "/proc/1/status",
-    "/proc/self/oom_score_adj", "/proc/sys/kernel/hostname", "/proc/mounts", "/proc/net/tcp",
-    "/proc/self/fdinfo/3", "/proc/self/task", "/dev/null", "/dev/zero", "/dev/full", "/dev/ptmx",
-    "/dev/pts/0", "/dev/tty", "/dev/urandom", "/dev/shm", "/sys/devices/system/cpu/online", "x",
-    "/x/y", "d/new", "d/../d/../d/f", "l/../../..", "f", "fifo", "sock", "/proc/self/fd/4",
-    "/proc/meminfo", "/proc/stat", "/proc/self/stat", "/proc/self/smaps", "/proc/cpuinfo",
+    "d",
+    "/d/f",
+    "l",
+    "/l/f",
+    "",
+    ".",
+    "..",
+    "/",
+    "/proc/self/fd/0",
+    "/proc/self/fd/3",
+    "/proc/self/exe",
+    "/proc/self/cwd",
+    "/proc/self/root",
+    "/proc/self/mem",
+    "/proc/self/maps",
+    "/proc/self/environ",
+    "/proc/self/comm",
+    "/proc/1/status",
+    "/proc/self/oom_score_adj",
+    "/proc/sys/kernel/hostname",
+    "/proc/mounts",
+    "/proc/net/tcp",
+    "/proc/self/fdinfo/3",
+    "/proc/self/task",
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/ptmx",
+    "/dev/pts/0",
+    "/dev/tty",
+    "/dev/urandom",
+    "/dev/shm",
+    "/sys/devices/system/cpu/online",
+    "x",
+    "/x/y",
+    "d/new",
+    "d/../d/../d/f",
+    "l/../../..",
+    "f",
+    "fifo",
+    "sock",
+    "/proc/self/fd/4",
+    "/proc/meminfo",
+    "/proc/stat",
+    "/proc/self/stat",
+    "/proc/self/smaps",
+    "/proc/cpuinfo",
 };
 
 void args_init(struct args *a)
@@ -101,8 +176,8 @@ static gaddr_t put_msg(struct args *a, struct ctx *c, struct take *t)
 
 static gaddr_t put_walk(struct args *a, struct ctx *c, struct take *t)
 {
-    static const char *const parts[] = { "a",  "b",    "c",    "l",  "m",  "..", ".",     "/",
-                                         "d",  "f",    "proc", "fd", "3",  "4",  "self",  "cwd",
+    static const char *const parts[] = { "a",   "b",    "c",    "l",  "m",  "..", ".",     "/",
+                                         "d",   "f",    "proc", "fd", "3",  "4",  "self",  "cwd",
                                          "dev", "root", "exe",  "x",  "ll", "",   "a b\n", "/../" };
     unsigned n = take8(t) % 48;
     char path[48 * 8] = "";
@@ -190,7 +265,9 @@ static void put_random(struct spell *s, unsigned n, uint32_t *seed, bool plain)
 
 static void spell_number(struct spell *s, uint32_t seed)
 {
-    static const uint8_t kinds[] = { ARG_ZERO, ARG_U8, ARG_U8, ARG_BIT, ARG_EDGE, ARG_U16, ARG_LAST };
+    static const uint8_t kinds[] = {
+        ARG_ZERO, ARG_U8, ARG_U8, ARG_BIT, ARG_EDGE, ARG_U16, ARG_LAST
+    };
     uint8_t k = kinds[seed % sizeof kinds];
 
     put(s, k);

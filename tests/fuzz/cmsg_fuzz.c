@@ -21,9 +21,10 @@ static void setup(struct args *a, struct ctx *c)
     CALL(c, SYS_socket, AF_INET, SOCK_DGRAM, 0);
 }
 
-static const uint16_t nrs[] = { SYS_sendmsg,    SYS_recvmsg,    SYS_sendmsg, SYS_recvmsg,  SYS_sendmmsg,
-                                SYS_recvmmsg,   SYS_close,      SYS_dup,     SYS_poll,     SYS_read,
-                                SYS_setsockopt, SYS_socketpair, SYS_fork,    SYS_shutdown, SYS_pipe2 };
+static const uint16_t nrs[] = { SYS_sendmsg,  SYS_recvmsg,  SYS_sendmsg,    SYS_recvmsg,
+                                SYS_sendmmsg, SYS_recvmmsg, SYS_close,      SYS_dup,
+                                SYS_poll,     SYS_read,     SYS_setsockopt, SYS_socketpair,
+                                SYS_fork,     SYS_shutdown, SYS_pipe2 };
 static const struct calls calls = { nrs, sizeof nrs / sizeof nrs[0], setup };
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)

@@ -67,9 +67,11 @@ static int check_mapping(const struct as_mapping *m, void *arg)
 /* The new image: c is its context. */
 static void look_around(struct ctx *c)
 {
-    static const char *const files[] = { "/proc/self/maps",   "/proc/self/smaps", "/proc/self/stat",
-                                         "/proc/self/cmdline", "/proc/self/environ", "/proc/self/auxv",
-                                         "/proc/self/status", "/proc/self/exe",   "/proc/self/statm" };
+    static const char *const files[] = { "/proc/self/maps",    "/proc/self/smaps",
+                                         "/proc/self/stat",    "/proc/self/cmdline",
+                                         "/proc/self/environ", "/proc/self/auxv",
+                                         "/proc/self/status",  "/proc/self/exe",
+                                         "/proc/self/statm" };
     struct as_op op = { .kind = AS_MMAP,
                         .fd = -1,
                         .a = { MOCK_DATA, MOCK_DATA_SIZE, PROT_READ | PROT_WRITE,
@@ -79,8 +81,8 @@ static void look_around(struct ctx *c)
 
     args_init(&a);
     mock_as_each(mock_aspace(c), false, check_mapping, NULL);
-    if (mock_regs(c)->rsp % 16 ||
-        mock_as_read(mock_aspace(c), mock_regs(c)->rsp, &argc, 8) != 8 || argc > 4)
+    if (mock_regs(c)->rsp % 16 || mock_as_read(mock_aspace(c), mock_regs(c)->rsp, &argc, 8) != 8 ||
+        argc > 4)
         abort();
     (void)mock_as_op(mock_aspace(c), &op);
     for (unsigned i = 0; i < sizeof files / sizeof files[0]; i++)
@@ -127,14 +129,17 @@ size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
     good.h.e_phnum = (Elf64_Half)(1 + i / 2 % 4);
     for (unsigned k = 0; k < 4; k++)
         good.p[k] = (Elf64_Phdr){ .p_type = PT_LOAD,
-                                  .p_flags = PF_R | (k == 1 ? PF_X : k ? PF_W : 0),
+                                  .p_flags = PF_R | (k == 1 ? PF_X
+                                                     : k    ? PF_W
+                                                            : 0),
                                   .p_vaddr = 0x400000 + k * 0x2000 + k * 0x10,
                                   .p_offset = k * 0x10,
                                   .p_filesz = sizeof good - k * 0x10,
                                   .p_memsz = sizeof good + k * 0x100,
                                   .p_align = 0x1000 };
     if (i & 8)
-        good.p[3] = (Elf64_Phdr){ .p_type = PT_INTERP, .p_offset = offsetof(typeof(good), interp),
+        good.p[3] = (Elf64_Phdr){ .p_type = PT_INTERP,
+                                  .p_offset = offsetof(typeof(good), interp),
                                   .p_filesz = 6 };
     if (i & 16)
         good.p[2] = (Elf64_Phdr){ .p_type = PT_GNU_STACK, .p_flags = PF_R | PF_W | PF_X };

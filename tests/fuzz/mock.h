@@ -57,7 +57,7 @@ void mock_ctx_put(struct ctx *c);
 struct ctx *mock_in_guest(unsigned n);
 bool mock_is_in_guest(const struct ctx *c);
 bool mock_is_owned(const struct ctx *c); /* somebody in the sentry will hear of it */
-unsigned mock_ncontexts(void);         /* that somebody in the sentry owns */
+unsigned mock_ncontexts(void);           /* that somebody in the sentry owns */
 void mock_each_owner(void (*fn)(void *owner));
 struct regs *mock_regs(struct ctx *c);
 struct aspace *mock_aspace(struct ctx *c);

@@ -89,12 +89,11 @@ static int highest_id(struct mount *m, void *arg)
 static void build_tree(void)
 {
     static const struct sentry_mount mounts[] = {
-        { .kind = SM_TMPFS, .path = "/" },       { .kind = SM_PROC, .path = "/proc" },
-        { .kind = SM_SYSFS, .path = "/sys" },    { .kind = SM_DEV, .path = "/dev" },
+        { .kind = SM_TMPFS, .path = "/" },    { .kind = SM_PROC, .path = "/proc" },
+        { .kind = SM_SYSFS, .path = "/sys" }, { .kind = SM_DEV, .path = "/dev" },
         { .kind = SM_DIR, .path = "/each" },
     };
-    struct sentry_config cfg = { .mounts = mounts,
-                                 .nmounts = sizeof mounts / sizeof mounts[0] };
+    struct sentry_config cfg = { .mounts = mounts, .nmounts = sizeof mounts / sizeof mounts[0] };
 
     check(vfs_build(&cfg), "vfs_build");
     vfs_each_mount(highest_id, &last_boot_id);

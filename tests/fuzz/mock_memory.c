@@ -213,8 +213,8 @@ static int64_t op_mmap(struct aspace *as, const struct as_op *op)
         return -ENOMEM;
     if (op->a[3] & MAP_FIXED_NOREPLACE && region_at(as, at) && region_at(as, at)->start < at + len)
         return -EEXIST;
-    if (!unmap(as, at, at + len) || !insert(as, (struct region){ at, at + len, (unsigned)op->a[2],
-                                                                 op->a[3] & MAP_SHARED }))
+    if (!unmap(as, at, at + len) ||
+        !insert(as, (struct region){ at, at + len, (unsigned)op->a[2], op->a[3] & MAP_SHARED }))
         return -ENOMEM;
     if (op->fd >= 0)
         fill_from_file(as, at, len, op->fd, op->a[4]);

@@ -2,7 +2,7 @@
 /*
  * The mock platform: contexts are registers. What a real platform does at once or on another thread
  * (operations, births, kicks, deaths) is noted in the context and done by mock_pump(), one event after
- * the other, so that no event comes within another.
+ * the other, so that no event comes within another. What the sentry never calls is left out.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -181,13 +181,6 @@ static void ctx_kill(struct ctx *c)
     }
 }
 
-static void as_kill(struct aspace *as)
-{
-    for (unsigned i = 0; i < CONTEXTS; i++)
-        if (all[i] && all[i]->as == as)
-            ctx_kill(all[i]);
-}
-
 /* ---- events ---- */
 
 static void do_clone(struct ctx *c, const struct as_op *op)
@@ -311,16 +304,6 @@ static int early(const struct platform_config *cfg)
     return 0;
 }
 
-static int start(void)
-{
-    return 0;
-}
-
-static struct regs *ctx_regs(struct ctx *c)
-{
-    return &c->regs;
-}
-
 static const struct regs *ctx_call_regs(struct ctx *c)
 {
     return &c->regs;
@@ -421,12 +404,6 @@ static int ctx_affinity(struct ctx *c, const void *mask, size_t len)
     return 0;
 }
 
-static pid_t ctx_host_tid(struct ctx *c)
-{
-    (void)c;
-    return 1000;
-}
-
 static int ctx_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns)
 {
     *ret_user_ns = 1000000ull * c->process;
@@ -463,14 +440,13 @@ const struct platform mock_platform = {
     .name = "mock",
     .caps = { .native_futex = true },
     .early = early,
-    .start = start,
     .blank = blank,
     .ctx_new_child = ctx_new_child,
     .ctx_ref = ctx_ref,
     .ctx_unref = mock_ctx_put,
     .ctx_set_owner = ctx_set_owner,
     .ctx_aspace = mock_aspace,
-    .ctx_regs = ctx_regs,
+    .ctx_regs = mock_regs,
     .ctx_call_regs = ctx_call_regs,
     .ctx_set_result = ctx_set_result,
     .ctx_fault = ctx_fault,
@@ -491,12 +467,10 @@ const struct platform mock_platform = {
     .ctx_exit = ctx_free,
     .ctx_free = ctx_free,
     .ctx_affinity = ctx_affinity,
-    .ctx_host_tid = ctx_host_tid,
     .ctx_cputime = ctx_cputime,
     .ctx_process_cputime = ctx_cputime,
     .as_ref = mock_as_ref,
     .as_put = mock_as_put,
-    .as_kill = as_kill,
     .as_read = mock_as_read,
     .as_write = mock_as_write,
     .as_move = mock_as_move,

@@ -75,9 +75,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
 size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 {
-    static const char *const options[] = { "size=1m", "mode=1777,size=64k", "mode=700", "nr_inodes=5",
-                                           "uid=0,gid=0", "size=50%", "size=18446744073709551615g",
-                                           "mode=", ",,,", "size=4096,x", "newinstance,ptmxmode=0666" };
+    static const char *const options[] = { "size=1m",
+                                           "mode=1777,size=64k",
+                                           "mode=700",
+                                           "nr_inodes=5",
+                                           "uid=0,gid=0",
+                                           "size=50%",
+                                           "size=18446744073709551615g",
+                                           "mode=",
+                                           ",,,",
+                                           "size=4096,x",
+                                           "newinstance,ptmxmode=0666" };
     const char *s = options[i % 11];
     size_t n = strlen(s);
 

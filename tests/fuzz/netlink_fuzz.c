@@ -22,7 +22,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     c = mock_spawn();
     args_init(&a);
     how = take8(&t);
-    CALL(c, SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, how & 1 ? how >> 1 & 31 : NETLINK_ROUTE);
+    CALL(c, SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK,
+         how & 1 ? how >> 1 & 31 : NETLINK_ROUTE);
     if (how & 2)
         CALL(c, SYS_bind, 0, args_put(&a, c, "\20\0\0\0\1\0\0\0\1\0\0\0", 12), 12);
     while (t.n) {
@@ -42,10 +43,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
 size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 {
-    static const uint16_t types[] = { RTM_GETLINK, RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH, RTM_NEWADDR,
-                                      RTM_SETLINK, RTM_GETRULE, NLMSG_NOOP,   RTM_NEWROUTE, RTM_DELADDR };
-    static const uint8_t attributes[] = { 8, 0, 3, 0, 'l', 'o', 0, 0, 8, 0, 1, 0, 127, 0, 0, 1,
-                                          8, 0, 29, 0, 1, 0, 0, 0 };
+    static const uint16_t types[] = { RTM_GETLINK,  RTM_GETADDR, RTM_GETROUTE, RTM_GETNEIGH,
+                                      RTM_NEWADDR,  RTM_SETLINK, RTM_GETRULE,  NLMSG_NOOP,
+                                      RTM_NEWROUTE, RTM_DELADDR };
+    static const uint8_t attributes[] = { 8,   0, 3, 0, 'l', 'o', 0,  0, 8, 0, 1, 0,
+                                          127, 0, 0, 1, 8,   0,   29, 0, 1, 0, 0, 0 };
     struct nlmsghdr h = { .nlmsg_type = types[i % 10],
                           .nlmsg_flags = (uint16_t)(NLM_F_REQUEST | (i & 16 ? NLM_F_DUMP : 0) |
                                                     (i & 32 ? NLM_F_ACK : 0)),

@@ -32,12 +32,13 @@ static void setup(struct args *a, struct ctx *c)
 }
 
 static const uint16_t nrs[] = {
-    SYS_openat,   SYS_openat2,   SYS_mkdirat,  SYS_symlinkat,  SYS_linkat,     SYS_renameat2,
-    SYS_unlinkat, SYS_chdir,     SYS_fchdir,   SYS_chroot,     SYS_mount,      SYS_umount2,
-    SYS_getcwd,   SYS_mknodat,   SYS_statx,    SYS_readlinkat, SYS_newfstatat, SYS_rmdir,
-    SYS_rename,   SYS_unlink,    SYS_open,     SYS_close,      SYS_getdents64, SYS_symlink,
-    SYS_mkdir,    SYS_link,      SYS_truncate, SYS_utimensat,  SYS_faccessat2, SYS_execve,
-    SYS_fork,     SYS_setresuid, SYS_chmod,    SYS_setxattr,   SYS_inotify_add_watch,
+    SYS_openat,       SYS_openat2,    SYS_mkdirat,    SYS_symlinkat,  SYS_linkat,
+    SYS_renameat2,    SYS_unlinkat,   SYS_chdir,      SYS_fchdir,     SYS_chroot,
+    SYS_mount,        SYS_umount2,    SYS_getcwd,     SYS_mknodat,    SYS_statx,
+    SYS_readlinkat,   SYS_newfstatat, SYS_rmdir,      SYS_rename,     SYS_unlink,
+    SYS_open,         SYS_close,      SYS_getdents64, SYS_symlink,    SYS_mkdir,
+    SYS_link,         SYS_truncate,   SYS_utimensat,  SYS_faccessat2, SYS_execve,
+    SYS_fork,         SYS_setresuid,  SYS_chmod,      SYS_setxattr,   SYS_inotify_add_watch,
     SYS_inotify_init1
 };
 static const struct calls calls = { nrs, sizeof nrs / sizeof nrs[0], setup };

@@ -13,20 +13,41 @@
 #include "tests/fuzz/fuzz.h"
 
 static const char *const files[] = {
-    "/proc/self/comm",            "/proc/self/oom_score_adj",   "/proc/self/oom_adj",
-    "/proc/self/coredump_filter", "/proc/self/mem",             "/proc/self/clear_refs",
-    "/proc/self/loginuid",        "/proc/self/uid_map",         "/proc/self/gid_map",
-    "/proc/self/setgroups",       "/proc/self/timerslack_ns",   "/proc/self/autogroup",
-    "/proc/self/task/0/comm",     "/proc/sys/kernel/hostname",  "/proc/sys/kernel/domainname",
-    "/proc/sys/kernel/ns_last_pid", "/proc/sys/kernel/threads-max", "/proc/sys/kernel/pid_max",
-    "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/printk", "/proc/sys/vm/overcommit_memory",
-    "/proc/sys/fs/file-max",      "/proc/sys/fs/pipe-max-size", "/proc/sys/net/ipv4/ip_local_port_range",
-    "/proc/sys/net/ipv4/ping_group_range", "/proc/sys/net/core/somaxconn", "/proc/self/attr/current",
-    "/proc/sysrq-trigger",        "/proc/self/environ",         "/proc/self/cmdline",
+    "/proc/self/comm",
+    "/proc/self/oom_score_adj",
+    "/proc/self/oom_adj",
+    "/proc/self/coredump_filter",
+    "/proc/self/mem",
+    "/proc/self/clear_refs",
+    "/proc/self/loginuid",
+    "/proc/self/uid_map",
+    "/proc/self/gid_map",
+    "/proc/self/setgroups",
+    "/proc/self/timerslack_ns",
+    "/proc/self/autogroup",
+    "/proc/self/task/0/comm",
+    "/proc/sys/kernel/hostname",
+    "/proc/sys/kernel/domainname",
+    "/proc/sys/kernel/ns_last_pid",
+    "/proc/sys/kernel/threads-max",
+    "/proc/sys/kernel/pid_max",
+    "/proc/sys/kernel/core_pattern",
+    "/proc/sys/kernel/printk",
+    "/proc/sys/vm/overcommit_memory",
+    "/proc/sys/fs/file-max",
+    "/proc/sys/fs/pipe-max-size",
+    "/proc/sys/net/ipv4/ip_local_port_range",
+    "/proc/sys/net/ipv4/ping_group_range",
+    "/proc/sys/net/core/somaxconn",
+    "/proc/self/attr/current",
+    "/proc/sysrq-trigger",
+    "/proc/self/environ",
+    "/proc/self/cmdline",
 };
-static const char *const shown[] = { "/proc/self/stat",   "/proc/self/status", "/proc/self/comm",
-                                     "/proc/self/mounts", "/proc/self/mountinfo",
-                                     "/proc/self/fdinfo/0", "/proc/self/maps", "/proc/self/cmdline" };
+static const char *const shown[] = { "/proc/self/stat",      "/proc/self/status",
+                                     "/proc/self/comm",      "/proc/self/mounts",
+                                     "/proc/self/mountinfo", "/proc/self/fdinfo/0",
+                                     "/proc/self/maps",      "/proc/self/cmdline" };
 
 static gaddr_t put(struct args *a, struct ctx *c, const char *s)
 {
@@ -85,8 +106,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
 size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 {
-    static const char *const texts[] = { "0\n", "-1000", "17", "0x10 ", "1 2\n", "name (x) y\n", "",
-                                         "99999999999999999999", "0 0 4294967295\n", " \t5\n\n" };
+    static const char *const texts[] = { "0\n",
+                                         "-1000",
+                                         "17",
+                                         "0x10 ",
+                                         "1 2\n",
+                                         "name (x) y\n",
+                                         "",
+                                         "99999999999999999999",
+                                         "0 0 4294967295\n",
+                                         " \t5\n\n" };
     const char *s = texts[i / 30 % 10];
     size_t n = strlen(s);
 

@@ -46,7 +46,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         return 0;
     snprintf(path, sizeof path, "%s/%s", dir, names[p[0] % 4]);
     fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, p[0] & 4 ? 0755 : 0644);
-    if (fd < 0 || write(fd, p + 1, n - 1) != (ssize_t)n - 1 || fchmod(fd, p[0] & 4 ? 0755 : 0644) < 0)
+    if (fd < 0 || write(fd, p + 1, n - 1) != (ssize_t)n - 1 ||
+        fchmod(fd, p[0] & 4 ? 0755 : 0644) < 0)
         abort();
     close(fd);
     forget_begin();
@@ -59,8 +60,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
 size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 {
-    static const char *const lines[] = { "#!/bin/sh\n",  "#! /usr/bin/env python3\n", "#!/bin/none -x\n",
-                                         "#!\n",         "print(1)\n",                "#!/bin/sh -e x\r\n",
+    static const char *const lines[] = { "#!/bin/sh\n",      "#! /usr/bin/env python3\n",
+                                         "#!/bin/none -x\n", "#!\n",
+                                         "print(1)\n",       "#!/bin/sh -e x\r\n",
                                          "#! \t /bin/sh" };
     static const uint8_t elf[] = "\177ELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0>\0\1\0\0\0\0\0@\0\0\0\0\0"
                                  "@\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0@\0008\0\1\0\0\0\0\0\0"

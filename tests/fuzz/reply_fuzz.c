@@ -45,7 +45,8 @@ static void add(struct reply *r, const void *p, size_t n)
 
 static struct gw_entry take_entry(struct take *t)
 {
-    static const uint32_t types[] = { S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK, S_IFCHR, 0, S_IFREG };
+    static const uint32_t types[] = { S_IFREG,  S_IFDIR, S_IFLNK, S_IFIFO,
+                                      S_IFSOCK, S_IFCHR, 0,       S_IFREG };
     uint8_t how = take8(t);
     struct gw_entry e = { .node = take8(t) };
 
@@ -267,13 +268,14 @@ static void setup(struct args *a, struct ctx *c)
     mock_mount(c, "b", low ? overlay_new(low) : NULL);
 }
 
-static const uint16_t nrs[] = { SYS_open,       SYS_openat,    SYS_stat,     SYS_lstat,    SYS_readlink,
-                                SYS_getdents64, SYS_read,      SYS_pread64,  SYS_mmap,     SYS_getxattr,
-                                SYS_listxattr,  SYS_statfs,    SYS_execve,   SYS_chdir,    SYS_rename,
-                                SYS_unlink,     SYS_mkdir,     SYS_chmod,    SYS_truncate, SYS_link,
-                                SYS_write,      SYS_ftruncate, SYS_close,    SYS_getcwd,   SYS_rmdir,
-                                SYS_fstat,      SYS_lseek,     SYS_sendfile, SYS_symlink,  SYS_readv,
-                                SYS_setxattr,   SYS_access,    SYS_statx };
+static const uint16_t nrs[] = {
+    SYS_open,     SYS_openat,  SYS_stat,   SYS_lstat,     SYS_readlink,  SYS_getdents64,
+    SYS_read,     SYS_pread64, SYS_mmap,   SYS_getxattr,  SYS_listxattr, SYS_statfs,
+    SYS_execve,   SYS_chdir,   SYS_rename, SYS_unlink,    SYS_mkdir,     SYS_chmod,
+    SYS_truncate, SYS_link,    SYS_write,  SYS_ftruncate, SYS_close,     SYS_getcwd,
+    SYS_rmdir,    SYS_fstat,   SYS_lseek,  SYS_sendfile,  SYS_symlink,   SYS_readv,
+    SYS_setxattr, SYS_access,  SYS_statx
+};
 static const struct calls calls = { nrs, sizeof nrs / sizeof nrs[0], setup };
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
@@ -302,15 +304,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 {
     static const uint8_t answers[][24] = {
-        { 8, 0x60, 0, 1, 1, 1, 0, 5, 50, 2 },               /* a file */
-        { 8, 0x60, 0, 1, 1, 1, 1, 6, 0, 3 },                /* a directory */
+        { 8, 0x60, 0, 1, 1, 1, 0, 5, 50, 2 }, /* a file */
+        { 8, 0x60, 0, 1, 1, 1, 1, 6, 0, 3 },  /* a directory */
         { 18, 0x40, 16, 1, 1, 2, 1, 2, 0, 4, 2, 0, 4, 'a', 'b', 'c', '/', 'x', 0 }, /* a link */
-        { 15, 0x60, 0, 1, 1, 2, 0, 7, 9, 1, 0x41, 'f' },    /* a listing of one */
-        { 12, 0x70, 32, 1, 1, 4, 1, 0, 5, 60, 2 },          /* opened, with a descriptor */
-        { 12, 0x60, 8, 1, 1, 0, 4, 'a', 'b', 'c', 'd' },    /* bytes */
-        { 2, 5, 2 },                                        /* ENOENT */
-        { 6, 0x60, 0, 0, 0, 6 },                            /* statfs */
-        { 12, 0x60, 8, 1, 1, 3, 0, 0, 4, 1, 0, 'x', 'y' },  /* a small file */
+        { 15, 0x60, 0, 1, 1, 2, 0, 7, 9, 1, 0x41, 'f' },   /* a listing of one */
+        { 12, 0x70, 32, 1, 1, 4, 1, 0, 5, 60, 2 },         /* opened, with a descriptor */
+        { 12, 0x60, 8, 1, 1, 0, 4, 'a', 'b', 'c', 'd' },   /* bytes */
+        { 2, 5, 2 },                                       /* ENOENT */
+        { 6, 0x60, 0, 0, 0, 6 },                           /* statfs */
+        { 12, 0x60, 8, 1, 1, 3, 0, 0, 4, 1, 0, 'x', 'y' }, /* a small file */
     };
     static const uint8_t walks[][6] = { { ARG_WALK, 1, 0x80 },       { ARG_WALK, 2, 0, 9 },
                                         { ARG_WALK, 3, 0, 1, 9 },    { ARG_WALK, 2, 1, 0x89 },

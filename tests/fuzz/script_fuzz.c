@@ -56,9 +56,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
 size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 {
-    static const char *const lines[] = { "#!/bin/sh\n",        "#! /bin/sh -e\n", "#!\t/d/q \t a b \n",
-                                         "#!/d/p",             "#!/d/q",          "#!\n",
-                                         "#! \n",              "#!d/f\0x\n",      "#!/usr/bin/env python3\r\n" };
+    static const char *const lines[] = {
+        "#!/bin/sh\n", "#! /bin/sh -e\n", "#!\t/d/q \t a b \n",        "#!/d/p", "#!/d/q", "#!\n",
+        "#! \n",       "#!d/f\0x\n",      "#!/usr/bin/env python3\r\n"
+    };
     const char *l = lines[i % 9];
     size_t n = strlen(l), pad = i % 7 == 0 ? 250 : 0;
 
