@@ -33,7 +33,40 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     return 0;
 }
 
+/* sendmsg with a control message or two of descriptors or credentials, of right and wrong lengths. */
+static size_t with_control(unsigned i, uint8_t *buf)
+{
+    uint8_t control[2 * 32] = { 0 };
+    size_t at = 0, n = 0;
+
+    for (unsigned k = 0; k <= i % 2; k++) {
+        struct cmsghdr h = { .cmsg_len = sizeof h + (i / 2 % 4 ? 4 * (i / 2 % 4) : i / 8 % 50),
+                             .cmsg_level = SOL_SOCKET,
+                             .cmsg_type = k == i / 160 % 2 ? SCM_RIGHTS : SCM_CREDENTIALS };
+
+        if (i / 320 % 8 == 0)
+            h.cmsg_len = i / 2560 % 32;
+        memcpy(control + at, &h, sizeof h);
+        memset(control + at + sizeof h, (int)(i / 40 % 7), 1);
+        at += 32;
+    }
+    buf[n++] = 0;
+    buf[n++] = 0;
+    buf[n++] = ARG_FD;
+    buf[n++] = (uint8_t)(i / 5 % 7);
+    buf[n++] = ARG_MSG;
+    buf[n++] = 1; /* no name */
+    buf[n++] = 1; /* one piece, */
+    buf[n++] = 1; /* of one byte */
+    buf[n++] = 'x';
+    buf[n++] = (uint8_t)at;
+    memcpy(buf + n, control, at);
+    n += at;
+    buf[n++] = ARG_ZERO;
+    return n;
+}
+
 size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 {
-    return calls_seed(&calls, i, buf, cap);
+    return i % 2 && cap >= 128 ? with_control(i / 2, buf) : calls_seed(&calls, i / 2, buf, cap);
 }

@@ -57,7 +57,7 @@ size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
 
     if (cap < n + 3)
         return 0;
-    h.nlmsg_len = (uint32_t)n;
+    h.nlmsg_len = i / 7 % 8 ? (uint32_t)n : i / 56 % 40; /* or what it should not be */
     memset(buf, 0, n + 3);
     buf[1] = (uint8_t)n;
     memcpy(buf + 3, &h, sizeof h);

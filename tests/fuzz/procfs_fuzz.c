@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     if (fd >= 0 && how & 32)
         CALL(c, SYS_pwrite64, (uint64_t)fd, at, t.n, how & 64 ? 3 : MOCK_DATA);
     else if (fd >= 0)
-        CALL(c, SYS_write, (uint64_t)fd, at, t.n);
+        CALL(c, SYS_write, (uint64_t)fd, at, how & 64 ? 0x3000 : t.n);
     read_file(&a, c, path, how & 128 ? 7 : 4096);
     for (unsigned i = 0; i < sizeof shown / sizeof shown[0]; i++)
         read_file(&a, c, shown[i], 1000);

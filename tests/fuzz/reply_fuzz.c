@@ -256,22 +256,23 @@ static ssize_t receive(int fd, struct msghdr *m, int flags)
 ssize_t __wrap_recvmsg(int fd, struct msghdr *m, int flags)
 {
     static struct reply r;
-    bool asked;
+    bool asked, answers;
     int with = -1;
 
     if (fd != ours)
         return __real_recvmsg(fd, m, flags);
     asked = take_requests();
+    answers = booting || ((asked || more) && calls_rest.n);
     r.h.len = 0;
     if (booting)
         honest(&r);
-    else if (asked || more)
+    else if (answers)
         take_reply(&calls_rest, &r, &with);
-    if (booting || ((asked || more) && calls_rest.n))
+    if (answers)
         send_reply(&r, sizeof r.h + (r.h.len <= GW_MAX - sizeof r.h ? r.h.len : 8u), with);
     else
         shutdown(theirs, SHUT_WR); /* the input is over: so is the gofer */
-    more = r.h.flags & GW_MORE;
+    more = answers && r.h.flags & GW_MORE;
     return receive(fd, m, flags);
 }
 

@@ -79,6 +79,17 @@ ehdr = b"\x7fELF\2\1\1" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, 0x4
 phdr = struct.pack("<IIQQQQQQ", 1, 5, 0, 0x400000, 0x400000, 130, 130, 0x1000)
 write("elf/found-no-strings", b"\0", ehdr, phdr, b"\xb8\x3c\0\0\0\x0f\x05" + bytes(3))
 
+# The gofer's root is opened and listed: an entry whose name would end behind the answer, and a good one.
+listing = bytes([0, 0, WALK, 1, 0x90, ZERO, ZERO, 0, 5, FD, 0, OUT, 0, U16, 0, 16])
+entry = bytes([0, 0, 5, 1])
+write("reply/listing-short", PLAIN, listing, bytes([0x20, 0, 1, 0, 2]), entry, b"\x85abcde", b"\xc8\0")
+write("reply/listing", PLAIN, listing, bytes([0x20, 0, 1, 0, 2]), entry, b"\x05abcde")
+# Two descriptors, in a message that says there are more.
+write("cmsg/rights-long", bytes([0, 0, 0, FD, 0, MSG, 1, 1, 1, 120, 24]), struct.pack("<QII2i", 60, 1, 1, 0, 1),
+      bytes([ZERO]))
+write("cmsg/rights", bytes([0, 0, 0, FD, 0, MSG, 1, 1, 1, 120, 24]), struct.pack("<QII2i", 24, 1, 1, 0, 1),
+      bytes([ZERO]))
+
 for i, line in enumerate((b"#!/bin/sh\n", b"#! /d/q  a b \t\n", b"#!/d/p", b"#!", b"#!d/f\0rest")):
     write("script/line-%d" % i, line)
 for i, words in enumerate((("--bind", "/tmp:/t:ro", "--timeout=1.5s", "-eA=B", "a.py", "x"),
