@@ -22,7 +22,9 @@ def look(entry):
     at = args.index("-o")
     del args[at:at + 2]
     args[0] = "clang-14"
-    run = subprocess.run(args + ["-fsyntax-only"], cwd=entry["directory"], text=True,
+    # clang before 16 takes -ftrivial-auto-var-init=zero (cmake/harden.cmake) with this only.
+    zero = "-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang"
+    run = subprocess.run(args + ["-fsyntax-only", zero], cwd=entry["directory"], text=True,
                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     return run.stderr if run.returncode or run.stderr else ""
 
