@@ -12,7 +12,8 @@
 #include "sentry/syscalls/table.h"
 
 #define STEPS_MAX 64
-#define DO_FAULT 30 /* what the upper five bits of a step's first byte say; others: a call */
+#define DO_WORD 29 /* what the upper five bits of a step's first byte say; others: a call */
+#define DO_FAULT 30
 #define DO_DIE 31
 
 struct take calls_rest;
@@ -50,7 +51,9 @@ static void steps(const struct calls *k, struct args *a, struct take *t)
 
         if (!c)
             break;
-        if (what >> 3 == DO_FAULT)
+        if (what >> 3 == DO_WORD) /* what a thread keeps with itself is the guest's */
+            mock_platform.ctx_set_word(c, take8(t) % CTX_WORDS, take_int(t, 8));
+        else if (what >> 3 == DO_FAULT)
             fault(c, t);
         else if (what >> 3 == DO_DIE)
             mock_host_kills(c);

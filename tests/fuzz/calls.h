@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inputs that are rows of system calls on the mock platform. A step is a byte (which task; whether it is
- * a call, a fault or a death), the call's number, and its arguments as args.h says.
+ * a call, a fault, a death, or a word of the thread that changes), the call's number, and its arguments as args.h says.
  */
 #pragma once
 

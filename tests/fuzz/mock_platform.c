@@ -12,7 +12,6 @@
 
 #define CONTEXTS 64
 #define FPU_SIZE 832 /* an XSAVE image with AVX */
-#define PUMP_MAX 100000
 
 struct ctx {
     int refs;
@@ -22,6 +21,7 @@ struct ctx {
     struct regs regs;
     struct fault fault;
     uint8_t fpu[FPU_SIZE];
+    uint64_t words[CTX_WORDS];
     bool in_guest, gone;
     struct as_op *ops; /* to be done */
     unsigned nops;
@@ -136,6 +136,8 @@ static struct ctx *ctx_new_child(struct ctx *parent, unsigned flags)
     else
         as = mock_as_new();
     c = ctx_make(as, flags & AS_CLONE_THREAD ? parent->process : ++next_process);
+    if (c && !(flags & AS_CLONE_THREAD))
+        memcpy(c->words, parent->words, sizeof c->words);
     if (!c)
         mock_as_put(as);
     return c;
@@ -252,14 +254,13 @@ void mock_pump(void)
         again = false;
         for (unsigned i = 0; i < CONTEXTS; i++) {
             struct ctx *c = all[i];
-
             if (!c)
                 continue;
             c->refs++;
             again |= step(c);
             mock_ctx_put(c);
         }
-        if (n == PUMP_MAX)
+        if (n == 100000)
             abort(); /* it goes on by itself for ever */
     }
 }
@@ -388,6 +389,16 @@ static void ctx_facts(struct ctx *c, const struct ctx_facts *f)
     (void)c, (void)f;
 }
 
+static uint64_t ctx_word(struct ctx *c, enum ctx_word w)
+{
+    return c->words[w];
+}
+
+static void ctx_set_word(struct ctx *c, enum ctx_word w, uint64_t v)
+{
+    c->words[w] = v;
+}
+
 static void nothing(struct ctx *c)
 {
     (void)c;
@@ -461,6 +472,8 @@ const struct platform mock_platform = {
     .ctx_is_light = ctx_is_light,
     .ctx_want_frame = ctx_want_frame,
     .ctx_facts = ctx_facts,
+    .ctx_word = ctx_word,
+    .ctx_set_word = ctx_set_word,
     .ctx_park = nothing,
     .ctx_kick = ctx_kick,
     .ctx_kill = ctx_kill,
