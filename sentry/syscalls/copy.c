@@ -84,7 +84,7 @@ long sys_sendfile(struct task *t, int out_fd, int in_fd, gaddr_t offset, size_t 
 static int copy_range_check(struct task *t, struct transfer *x, unsigned flags)
 {
     struct inode *a = x->in->inode, *b = x->out->inode;
-    loff_t from, to;
+    uint64_t from, to; /* as Linux: only what wraps at 64 bits is too much */
 
     (void)t;
     if (flags)
@@ -100,11 +100,11 @@ static int copy_range_check(struct task *t, struct transfer *x, unsigned flags)
         return -EBADF;
     if (a->sb != b->sb)
         return -EXDEV;
-    from = x->in_off ? x->in_pos : x->in->pos;
-    to = x->out_off ? x->out_pos : x->out->pos;
-    if (from + (loff_t)x->left < from || to + (loff_t)x->left < to)
+    from = (uint64_t)(x->in_off ? x->in_pos : x->in->pos);
+    to = (uint64_t)(x->out_off ? x->out_pos : x->out->pos);
+    if (from + x->left < from || to + x->left < to)
         return -EOVERFLOW;
-    if (a == b && to < from + (loff_t)x->left && from < to + (loff_t)x->left)
+    if (a == b && to < from + x->left && from < to + x->left)
         return -EINVAL;
     return 0;
 }
@@ -191,7 +191,7 @@ long sys_sync_file_range(struct task *t, int fd, loff_t offset, loff_t nbytes, u
 
     if (IS_ERR(f))
         return PTR_ERR(f);
-    if (flags & ~7u || offset < 0 || nbytes < 0 || offset + nbytes < offset)
+    if (flags & ~7u || offset < 0 || nbytes < 0 || nbytes > INT64_MAX - offset)
         return -EINVAL;
     kind = f->inode ? f->inode->mode & S_IFMT : 0;
     if (kind != S_IFREG && kind != S_IFBLK && kind != S_IFDIR && kind != S_IFLNK)

@@ -378,11 +378,9 @@ ssize_t vfs_read_kernel(struct task *t, struct file *f, void *buf, size_t n, lof
 loff_t vfs_dir_llseek(struct task *t, struct file *f, loff_t off, int whence)
 {
     (void)t;
-    if (whence == SEEK_CUR)
-        off += f->pos;
-    else if (whence != SEEK_SET)
+    if (whence != SEEK_SET && whence != SEEK_CUR)
         return -EINVAL;
-    if (off < 0)
+    if (__builtin_add_overflow(off, whence == SEEK_CUR ? f->pos : 0, &off) || off < 0)
         return -EINVAL;
     return f->pos = off;
 }

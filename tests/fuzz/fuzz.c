@@ -38,7 +38,7 @@ static void run_made(unsigned count)
 
     for (unsigned i = 0; i < count; i++) {
         size_t n = 0;
-        for (unsigned k = 1 + rnd() % 4; k > 0; k--)
+        for (unsigned k = 1 + rnd() % 12; k > 0; k--)
             n += fuzz_seed(rnd() % 10000, buf + n, sizeof(buf) - n);
         mutate(buf, n);
         LLVMFuzzerTestOneInput(buf, rnd() % 8 ? n : rnd() % (n + 1));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzz targets: a target defines LLVMFuzzerTestOneInput. With libFuzzer (clang, -DSBX_FUZZ=ON) that
- * is all; else fuzz.c is linked in, which runs the files it is given, or by itself a number of
- * inputs made from the target's seeds.
+ * Fuzz targets: a target defines LLVMFuzzerTestOneInput and fuzz_seed. In the preset fuzz libFuzzer has
+ * the main, and mutate.c lets it put seeds in; else fuzz.c has, which runs the files it is given, or by
+ * itself a number of inputs made from seeds.
  */
 #pragma once
 

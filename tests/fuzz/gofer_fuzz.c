@@ -71,10 +71,13 @@ static void drain(void)
 
 static void one_datagram(const uint8_t *p, size_t n)
 {
-    static unsigned char in[GW_MAX], out[GW_MAX];
+    static unsigned char out[GW_MAX];
+    unsigned char *in = malloc(n ? n : 1); /* of just this size, so that a step beyond is seen */
     struct gw_request req;
     uint64_t root = gofer_root_node(0);
 
+    if (!in)
+        abort();
     memcpy(in, p, n);
     if (n >= sizeof(req)) {
         memcpy(&req, in, sizeof(req));
@@ -83,6 +86,7 @@ static void one_datagram(const uint8_t *p, size_t n)
         memcpy(in, &req, sizeof(req));
     }
     gofer_answer(&config, in, n, out);
+    free(in);
     drain();
 }
 

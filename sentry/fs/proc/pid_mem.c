@@ -156,7 +156,7 @@ static loff_t mem_llseek(struct task *t, struct file *f, loff_t off, int whence)
 {
     (void)t;
     if (whence == SEEK_CUR)
-        off += f->pos;
+        off = (loff_t)((uint64_t)off + (uint64_t)f->pos);
     else if (whence != SEEK_SET)
         return -EINVAL;
     f->pos = off; /* addresses of the upper half are none of a guest's, but may be sought */

@@ -178,14 +178,12 @@ static ssize_t text_write(struct task *t, struct file *f, struct iter *it, loff_
 
 static loff_t text_llseek(struct task *t, struct file *f, loff_t off, int whence)
 {
+    loff_t base = whence == SEEK_CUR ? f->pos : whence == SEEK_END ? (loff_t)f->inode->size : 0;
+
     (void)t;
-    if (whence == SEEK_CUR)
-        off += f->pos;
-    else if (whence == SEEK_END)
-        off += (loff_t)f->inode->size;
-    else if (whence != SEEK_SET)
+    if (whence != SEEK_CUR && whence != SEEK_END && whence != SEEK_SET)
         return -EINVAL;
-    if (off < 0)
+    if (__builtin_add_overflow(base, off, &off) || off < 0)
         return -EINVAL;
     f->pos = off;
     return off;

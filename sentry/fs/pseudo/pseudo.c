@@ -48,9 +48,14 @@ const struct pobj *pobj_of(const struct inode *i)
     return &((const struct pinode *)i->priv)->obj;
 }
 
+struct pseudo_super {
+    const struct pseudo_fs *fs;
+    struct pnode root;
+};
+
 static const struct pseudo_fs *fs_of(const struct inode *i)
 {
-    return i->sb->priv;
+    return ((const struct pseudo_super *)i->sb->priv)->fs;
 }
 
 static void set_owner(struct inode *i)
@@ -309,31 +314,34 @@ static int pseudo_statfs(struct task *t, struct super *sb, struct lx_statfs *ret
     return 0;
 }
 
+static void put_super(struct super *sb)
+{
+    kfree(sb->priv);
+}
+
 static const struct super_ops pseudo_super_ops = {
     .statfs = pseudo_statfs,
     .evict = evict,
     .revalidate = revalidate,
+    .put_super = put_super,
     .no_negative_cache = true,
 };
 
 struct super *pseudo_super_new(const struct pseudo_fs *fs)
 {
     struct super *sb = super_new(fs->type, &pseudo_super_ops, fs->magic);
-    struct pnode *node = kzalloc(sizeof *node); /* lives as long as the sandbox */
+    struct pseudo_super *p = sb ? kzalloc(sizeof *p) : NULL;
     struct inode *root = NULL;
 
-    if (sb && node) {
-        node->name = "/";
-        node->mode = S_IFDIR | 0555;
-        node->dir = fs->root;
-        sb->priv = (void *)(uintptr_t)fs;
-        root = make_inode(sb, node, (struct pobj){ .num = 0 }, 1);
+    if (p) {
+        p->fs = fs;
+        p->root = (struct pnode){ .name = "/", .mode = S_IFDIR | 0555, .dir = fs->root };
+        sb->priv = p;
+        root = make_inode(sb, &p->root, (struct pobj){ .num = 0 }, 1);
     }
     if (root && dentry_make_root(sb, root))
         return sb;
     inode_put(root);
-    if (sb)
-        super_put(sb);
-    kfree(node);
+    super_put(sb);
     return NULL;
 }

@@ -99,21 +99,11 @@ static int devpts_readdir(struct task *t, struct file *f, struct dirent_sink *s)
     return 0;
 }
 
-static loff_t devpts_llseek(struct task *t, struct file *f, loff_t off, int whence)
-{
-    (void)t;
-    if (whence == SEEK_CUR)
-        off += f->pos;
-    else if (whence != SEEK_SET)
-        return -EINVAL;
-    return off < 0 ? -EINVAL : (f->pos = off);
-}
-
 static const struct inode_ops dir_ops = { .lookup = devpts_lookup };
 static const struct file_ops dir_fops = {
     .name = "devpts",
     .readdir = devpts_readdir,
-    .llseek = devpts_llseek,
+    .llseek = vfs_dir_llseek,
 };
 
 /* A number is used again by another pair: the cached name must not show the old one. */
