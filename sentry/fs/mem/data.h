@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "sentry/kernel/list.h"
 #include "sentry/mm/copy.h"
 
 struct quota { /* of one file system; max 0: none */
@@ -30,6 +31,7 @@ struct data {
     char *map;        /* of it, map_len bytes: data_fd.c; NULL: none */
     size_t map_len;
     struct quota *quota;
+    struct list shared; /* data_fd.c: those that guests may write to without a call */
 };
 
 #define DATA_HEAP_MAX (4ul << 20)
@@ -48,6 +50,8 @@ int data_punch(struct data *d, uint64_t off, uint64_t len, uint64_t size);
 int data_alloc(struct data *d, uint64_t off, uint64_t len, uint64_t size);
 /* SEEK_DATA and SEEK_HOLE; -ENXIO. */
 loff_t data_seek(struct data *d, loff_t off, bool hole, uint64_t size);
+/* Bytes that guests have made through their mappings, and that nobody has counted yet. */
+uint64_t data_uncounted(void);
 /* In units of 512. */
 uint64_t data_blocks(struct data *d);
 /* Into the memfd. 0 or -errno. */
