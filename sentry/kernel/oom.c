@@ -10,12 +10,15 @@
  *
  * The measuring has a thread of its own, made when it is due for the first time: a short program
  * never pays for it, and with thousands of processes a round takes long. The killing is done on the
- * event thread: one process, and the next when that has ended and there still is too much.
+ * event thread: as many processes as it takes; then it is waited until they have ended.
  */
 #include "sentry/kernel/oom.h"
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "cli/control.h"
@@ -40,19 +43,26 @@
 struct member {
     struct tgroup *group;
     struct mm *mm;
+    uint64_t own; /* bytes that its end sets free, as far as is known */
+    int64_t bad;  /* INT64_MIN: is not to be killed */
 };
 
 struct members {
     struct member *of;
     size_t n, cap;
+    uint64_t uncounted;
 };
 
+/* What there is to kill: made by the measuring thread, used up by the event thread. */
+#define VICTIMS_MAX 64
+
 static struct {
-    struct ktimer timer;           /* the first round is due; then: there is one to kill */
-    struct tgroup *_Atomic victim; /* a reference; whoever takes it out has it */
-    uint64_t used;                 /* when it was chosen */
+    struct ktimer timer; /* the first round is due; then: there are victims */
+    pthread_mutex_t lock;
+    struct tgroup *victims[VICTIMS_MAX]; /* references */
+    unsigned nvictims;
     bool told;
-} oom;
+} oom = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* ---- measuring ---- */
 
@@ -68,12 +78,18 @@ static int add_member(struct tgroup *g, void *arg)
     return 0;
 }
 
+static int by_space(const void *a, const void *b)
+{
+    const struct member *x = a, *y = b;
+
+    return x->mm < y->mm ? -1 : x->mm > y->mm;
+}
+
 /* Those there are, with references; the array grows to fit. */
 static void gather(struct members *m)
 {
     size_t want = atomic_load(&kernel.ntasks) + 8;
 
-    m->n = 0;
     if (m->cap < want) {
         struct member *more = krealloc(m->of, want * 2 * sizeof *more);
 
@@ -85,6 +101,7 @@ static void gather(struct members *m)
     lock(&kernel.tasks_lock);
     tgroup_each_locked(add_member, m);
     unlock(&kernel.tasks_lock);
+    qsort(m->of, m->n, sizeof *m->of, by_space);
 }
 
 static void let_go(struct members *m)
@@ -95,33 +112,40 @@ static void let_go(struct members *m)
     }
 }
 
-/* As Linux weighs them; oom_score_adj counts thousandths of the limit. */
-static int64_t badness(const struct tgroup *g, const struct as_usage *u)
+static void add_uncounted(void *arg, pid_t pid, uint64_t bytes)
 {
-    int64_t adj = __atomic_load_n(&g->oom_score_adj, __ATOMIC_RELAXED);
+    struct members *m = arg;
 
-    return (int64_t)MAX(u->rss, u->own) + adj * (int64_t)(limit_of(LIMIT_MEMORY) / 1000);
-}
-
-/* What is in use; *ret_worst: the one to kill, borrowed, NULL where there is none. */
-static uint64_t measure(const struct members *m, bool exact, struct tgroup **ret_worst)
-{
-    uint64_t sum = kcharged() + data_uncounted();
-    int64_t worst = INT64_MIN;
-
-    *ret_worst = NULL;
+    m->uncounted += bytes;
     for (size_t i = 0; i < m->n; i++) {
-        struct as_usage u;
-
-        if (kernel.platform->as_cost(m->of[i].mm->as, exact, &u) < 0)
-            continue;
-        sum += u.own;
-        if (badness(m->of[i].group, &u) > worst) {
-            worst = badness(m->of[i].group, &u);
-            *ret_worst = m->of[i].group;
+        if (m->of[i].group->pid == pid) {
+            m->of[i].own += bytes;
+            m->of[i].bad += (int64_t)bytes;
         }
     }
-    return sum;
+}
+
+/* What is in use; how bad each is, as Linux weighs them: oom_score_adj is in thousandths. */
+static uint64_t measure(struct members *m, bool exact)
+{
+    uint64_t sum = kcharged();
+
+    m->uncounted = 0;
+    for (size_t i = 0; i < m->n; i++) {
+        struct member *x = &m->of[i];
+        int64_t adj = __atomic_load_n(&x->group->oom_score_adj, __ATOMIC_RELAXED);
+        struct as_usage u;
+
+        x->own = 0;
+        x->bad = INT64_MIN;
+        if ((i > 0 && x->mm == x[-1].mm) || kernel.platform->as_cost(x->mm->as, exact, &u) < 0)
+            continue;
+        x->own = u.own;
+        x->bad = (int64_t)MAX(u.rss, u.own) + adj * (int64_t)(limit_of(LIMIT_MEMORY) / 1000);
+        sum += u.own;
+    }
+    data_uncounted(add_uncounted, m);
+    return sum + m->uncounted;
 }
 
 /* How long until all the rest could be gone. */
@@ -141,43 +165,60 @@ static void pass(uint64_t ns)
         continue;
 }
 
-/* After a kill: until it has no memory any more. */
-static void await_end(struct tgroup *g)
+/* As many as it takes, the worst first. */
+static void choose(struct members *m, uint64_t used)
 {
-    for (ktime_t until = ktime_now() + PATIENCE; ktime_now() < until; pass(INTERVAL_MIN)) {
-        lock(&kernel.tasks_lock);
-        bool over = g->zombie || g->reaped;
-        unlock(&kernel.tasks_lock);
-        if (over)
+    uint64_t want = used - limit_of(LIMIT_MEMORY), got = 0;
+
+    pthread_mutex_lock(&oom.lock);
+    while (got <= want && oom.nvictims < VICTIMS_MAX) {
+        struct member *worst = NULL;
+
+        for (size_t i = 0; i < m->n; i++) {
+            if (m->of[i].bad > INT64_MIN && (!worst || m->of[i].bad > worst->bad))
+                worst = &m->of[i];
+        }
+        if (!worst)
+            break;
+        got += worst->own;
+        worst->bad = INT64_MIN;
+        oom.victims[oom.nvictims++] = tgroup_ref(worst->group);
+        if (worst->own == 0) /* nothing is known of where it all is: one after the other */
             break;
     }
-    pass(INTERVAL_MIN * 2); /* the host takes its pages away a little later */
+    pthread_mutex_unlock(&oom.lock);
+    klog(1, "out of memory: %" PRIu64 " MiB in use", used >> 20);
+    ktimer_arm(&oom.timer, ktime_now());
+}
+
+/* After a kill: until they have no memory any more. */
+static void await_ends(void)
+{
+    bool over = false;
+
+    for (ktime_t until = ktime_now() + PATIENCE; !over && ktime_now() < until;) {
+        pass(INTERVAL_MIN);
+        pthread_mutex_lock(&oom.lock);
+        over = oom.nvictims == 0;
+        pthread_mutex_unlock(&oom.lock);
+    }
 }
 
 static uint64_t look(struct members *m)
 {
     ktime_t start = ktime_now();
-    struct tgroup *worst;
-    uint64_t used, took;
+    uint64_t used, next;
 
     gather(m);
-    used = measure(m, /* exact= */ false, &worst);
+    used = measure(m, /* exact= */ false);
     if (used > limit_of(LIMIT_MEMORY))
-        used = measure(m, /* exact= */ true, &worst);
-    took = (uint64_t)(ktime_now() - start);
-    if (used > limit_of(LIMIT_MEMORY) && worst) {
-        struct tgroup *g = tgroup_ref(worst);
-
-        oom.used = used;
-        atomic_store(&oom.victim, tgroup_ref(g));
-        ktimer_arm(&oom.timer, ktime_now());
-        let_go(m);
-        await_end(g);
-        tgroup_put(g);
-        return 0;
-    }
+        used = measure(m, /* exact= */ true);
+    next = interval(used, (uint64_t)(ktime_now() - start));
+    if (used > limit_of(LIMIT_MEMORY))
+        choose(m, used);
     let_go(m);
-    return interval(used, took);
+    await_ends();
+    return next;
 }
 
 static void *oom_main(void *arg)
@@ -191,9 +232,11 @@ static void *oom_main(void *arg)
 
 /* ---- on the event thread ---- */
 
-static void kill_victim(struct tgroup *g)
+/* At once, on the host: what it would do on its way out takes memory too. */
+static void kill_one(struct tgroup *g)
 {
     char comm[16] = "";
+    struct task *t;
     pid_t pid;
 
     lock(&kernel.tasks_lock);
@@ -201,26 +244,53 @@ static void kill_victim(struct tgroup *g)
         memcpy(comm, g->leader->comm, sizeof comm);
     pid = g->pid;
     group_kill_locked(g, SIGKILL);
+    list_for_each(t, &g->tasks, group_link) {
+        if (!t->dead && t->ctx)
+            kernel.platform->ctx_kill(t->ctx);
+    }
     unlock(&kernel.tasks_lock);
-    klog(1, "out of memory: %" PRIu64 " MiB in use, killed process %d (%.15s)", oom.used >> 20,
-         (int)pid, comm);
+    klog(1, "out of memory: killed process %d (%.15s)", (int)pid, comm);
     if (!oom.told)
-        control_send(CTL_NOTE, 0, "memory is limited to %" PRIu64 " MiB: process %d (%.15s) was killed",
+        control_send(CTL_NOTE, 0,
+                     "memory is limited to %" PRIu64 " MiB: process %d (%.15s) was killed",
                      limit_of(LIMIT_MEMORY) >> 20, (int)pid, comm);
     oom.told = true;
+}
+
+/* Kills those that are chosen; those that have ended are forgotten. True: some have not. */
+static bool kill_all(void)
+{
+    bool left;
+
+    pthread_mutex_lock(&oom.lock);
+    for (unsigned i = 0; i < oom.nvictims;) {
+        struct tgroup *g = oom.victims[i];
+
+        lock(&kernel.tasks_lock);
+        bool fresh = !g->exiting, over = g->zombie || g->reaped;
+        unlock(&kernel.tasks_lock);
+        if (fresh && !over)
+            kill_one(g);
+        if (over) {
+            oom.victims[i] = oom.victims[--oom.nvictims];
+            tgroup_put(g);
+        } else {
+            i++;
+        }
+    }
+    left = oom.nvictims > 0;
+    pthread_mutex_unlock(&oom.lock);
+    return left;
 }
 
 static void due(struct ktimer *tm)
 {
     static bool started;
-    struct tgroup *g = atomic_exchange(&oom.victim, NULL);
     pthread_attr_t attr;
     pthread_t th;
 
-    if (g) {
-        kill_victim(g);
-        tgroup_put(g);
-    }
+    if (kill_all())
+        ktimer_arm(tm, ktime_now() + (ktime_t)INTERVAL_MIN / 5);
     if (started)
         return;
     pthread_attr_init(&attr);

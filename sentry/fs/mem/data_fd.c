@@ -245,34 +245,35 @@ static int reopen_readonly(int fd)
     return r < 0 ? -errno : r;
 }
 
-static void share(struct data *d)
+static void share(struct data *d, pid_t pid)
 {
     lock(&shared_lock);
     if (!d->shared.next)
         list_add_tail(&shared, &d->shared);
+    d->sharer = pid;
     unlock(&shared_lock);
 }
 
-uint64_t data_uncounted(void)
+void data_uncounted(void (*fn)(void *arg, pid_t pid, uint64_t bytes), void *arg)
 {
     struct data *d;
-    uint64_t sum = 0;
 
     LOCK_SCOPE(&shared_lock);
     list_for_each(d, &shared, shared) {
-        uint64_t now = data_fd_blocks(d) * 512, counted = __atomic_load_n(&d->charged, __ATOMIC_RELAXED);
+        uint64_t now = data_fd_blocks(d) * 512;
+        uint64_t counted = __atomic_load_n(&d->charged, __ATOMIC_RELAXED);
 
-        sum += now - MIN(now, counted);
+        if (now > counted)
+            fn(arg, d->sharer, now - counted);
     }
-    return sum;
 }
 
-int data_map_fd(struct data *d, bool writable, int *ret_fd, bool *ret_owned)
+int data_map_fd(struct data *d, bool writable, pid_t pid, int *ret_fd, bool *ret_owned)
 {
     int fd;
 
     if (writable) {
-        share(d);
+        share(d, pid);
         *ret_fd = d->fd;
         *ret_owned = false;
         return 0;

@@ -13,14 +13,18 @@
 static const struct bomb *const all[] = { bombs_tasks, bombs_memory, bombs_files, bombs_fds };
 static const char *current;
 
-int bomb_end(unsigned long n, int err, int wanted, int second)
+int bomb_end_(unsigned long n, int err, const int wanted[4])
 {
     const char *name = err == 0 ? "nothing" : strerrorname_np(err);
 
     dprintf(STDOUT_FILENO, "%s: %lu, %s\n", current, n, name ? name : "?");
     if (err == 0)
         return BOMB_BIT;
-    return err != wanted && err != second;
+    for (int i = 0; i < 4; i++) {
+        if (err == wanted[i])
+            return 0;
+    }
+    return 1;
 }
 
 void bomb_many_files(void)

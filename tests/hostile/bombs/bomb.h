@@ -27,8 +27,9 @@ struct bomb {
 
 extern const struct bomb bombs_tasks[], bombs_memory[], bombs_files[], bombs_fds[];
 
-/* n times it went well, then err came. 0 when err is one of those wanted (second may be 0). */
-int bomb_end(unsigned long n, int err, int wanted, int second);
+/* n times it went well, then err came. 0 when err is one of those wanted, of which there are up to 4. */
+int bomb_end_(unsigned long n, int err, const int wanted[4]);
+#define bomb_end(n, err, ...) bomb_end_(n, err, (const int[4]){ __VA_ARGS__ })
 /* Raises RLIMIT_NOFILE to its hard limit. */
 void bomb_many_files(void);
 /* An empty directory for this bomb, and into it. */

@@ -33,7 +33,7 @@ static int bomb_descriptor(void)
 
     while (n < BOMB_CAP && eventfd(0, 0) >= 0)
         n++;
-    return bomb_end(n, n < BOMB_CAP ? errno : 0, EMFILE, 0);
+    return bomb_end(n, n < BOMB_CAP ? errno : 0, EMFILE);
 }
 
 static int bomb_descriptors(void)
@@ -100,7 +100,7 @@ static int fill_sockets(int domain, int type)
             break;
         }
     }
-    return bomb_end(n, err, err == ENFILE ? ENFILE : ENOBUFS, ENOMEM);
+    return bomb_end(n, err, ENFILE, ENOBUFS, ENOMEM);
 }
 
 static int bomb_socket(void)
@@ -143,7 +143,7 @@ static int bomb_flight(void)
         close(p[0]);
         inner = p[1];
     }
-    return bomb_end(n, err, ETOOMANYREFS, ENOMEM);
+    return bomb_end(n, err, ETOOMANYREFS, ENOMEM, ENFILE);
 }
 
 /* Nothing is held open by anybody but what is in flight. */
@@ -165,16 +165,16 @@ static int bomb_flight_wide(void)
         int p[2];
 
         if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, p) < 0)
-            return bomb_end(n, errno, EMFILE, 0);
+            return bomb_end(n, errno, EMFILE);
         for (int i = 0; i < 200; i++)
-            fds[i] = eventfd(0, 0);
+            err = (fds[i] = eventfd(0, 0)) < 0 ? errno : err;
         memcpy(CMSG_DATA(cm), fds, sizeof fds);
-        if (sendmsg(p[0], &m, 0) < 0)
+        if (!err && sendmsg(p[0], &m, 0) < 0)
             err = errno;
         for (int i = 0; i < 200; i++)
             close(fds[i]);
     }
-    return bomb_end(n, err, ETOOMANYREFS, ENOMEM);
+    return bomb_end(n, err, ETOOMANYREFS, ENOMEM, ENFILE);
 }
 
 static int bomb_epoll(void)
@@ -190,7 +190,7 @@ static int bomb_epoll(void)
         if (ep < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, ev, &e) < 0)
             err = errno;
     }
-    return bomb_end(n, err, EMFILE, ENFILE);
+    return bomb_end(n, err, EMFILE, ENFILE, ENOSPC);
 }
 
 /* One set with as many items as there can be. */
@@ -217,7 +217,7 @@ static int bomb_pty(void)
     bomb_many_files();
     while (n < BOMB_CAP && open("/dev/ptmx", O_RDWR | O_NOCTTY) >= 0)
         n++;
-    return bomb_end(n, n < BOMB_CAP ? errno : 0, ENOSPC, 0);
+    return bomb_end(n, n < BOMB_CAP ? errno : 0, ENOSPC);
 }
 
 /* For three seconds as fast as it goes; the driver looks at what memory does meanwhile. */
@@ -236,7 +236,7 @@ static int bomb_output(void)
         n++;
         gettimeofday(&now, NULL);
     } while (now.tv_sec - start.tv_sec < 3);
-    return bomb_end(n, EAGAIN, EAGAIN, 0);
+    return bomb_end(n, EAGAIN, EAGAIN);
 }
 
 const struct bomb bombs_fds[] = {

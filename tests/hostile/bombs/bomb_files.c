@@ -18,14 +18,14 @@ static int fill(const char *path, unsigned long max_bytes)
 
     memset(block, 'x', sizeof block);
     if (fd < 0)
-        return bomb_end(0, errno, ENOSPC, 0);
+        return bomb_end(0, errno, ENOSPC);
     while (n < max_bytes && (r = write(fd, block, sizeof block)) > 0)
         n += (unsigned long)r;
     err = r < 0 ? errno : 0;
     ftruncate(fd, 0);
     close(fd);
     unlink(path);
-    return bomb_end(n >> 20, err, ENOSPC, 0);
+    return bomb_end(n >> 20, err, ENOSPC);
 }
 
 static int bomb_file(void)
@@ -44,8 +44,8 @@ static int bomb_fallocate(void)
     int fd = (bomb_scratch(), open("f", O_RDWR | O_CREAT, 0600));
 
     if (fallocate(fd, 0, 0, 1l << 40) == 0)
-        return bomb_end(1, 0, ENOSPC, 0);
-    return bomb_end(0, errno, ENOSPC, 0);
+        return bomb_end(1, 0, ENOSPC);
+    return bomb_end(0, errno, ENOSPC);
 }
 
 /* Files that are small enough to stay in the sentry's heap. */
@@ -75,7 +75,7 @@ static int bomb_small_files(void)
         snprintf(name, sizeof name, "%lu", i);
         unlink(name);
     }
-    return bomb_end(n, err, ENOSPC, 0);
+    return bomb_end(n, err, ENOSPC);
 }
 
 static int bomb_inode(void)
@@ -99,7 +99,7 @@ static int bomb_inode(void)
         snprintf(name, sizeof name, "%lu", i);
         unlink(name);
     }
-    return bomb_end(n, err, ENOSPC, 0);
+    return bomb_end(n, err, ENOSPC);
 }
 
 /* Names of one file: they are no inodes. */
@@ -155,7 +155,7 @@ static int bomb_deep_left(void)
         if (mkdir("d", 0755) < 0 || chdir("d") < 0)
             break;
     }
-    return bomb_end(50000, ENOSPC, ENOSPC, 0);
+    return bomb_end(50000, ENOSPC, ENOSPC);
 }
 
 static int bomb_symlink(void)
@@ -168,10 +168,10 @@ static int bomb_symlink(void)
         return 1;
     err = open("a", O_RDONLY) < 0 ? errno : 0;
     if (err != ELOOP)
-        return bomb_end(0, err, ELOOP, 0);
+        return bomb_end(0, err, ELOOP);
     err = open("s", O_RDONLY) < 0 ? errno : 0;
     if (err != ELOOP)
-        return bomb_end(1, err, ELOOP, 0);
+        return bomb_end(1, err, ELOOP);
     /* each link doubles what is to be walked */
     mkdir("d", 0755);
     symlink("d/../d", "l0");
@@ -187,7 +187,7 @@ static int bomb_symlink(void)
         strcat(path, "a/");
     if (err == ELOOP)
         err = open(path, O_RDONLY) < 0 ? errno : 0;
-    return bomb_end(2, err, ELOOP, 0);
+    return bomb_end(2, err, ELOOP);
 }
 
 static int bomb_path(void)
@@ -199,10 +199,10 @@ static int bomb_path(void)
     path[(1 << 20) - 1] = 0;
     err = open(path, O_RDONLY) < 0 ? errno : 0;
     if (err != ENAMETOOLONG)
-        return bomb_end(0, err, ENAMETOOLONG, 0);
+        return bomb_end(0, err, ENAMETOOLONG);
     path[256] = 0;
     err = open(path, O_RDONLY) < 0 ? errno : 0;
-    return bomb_end(1, err, ENAMETOOLONG, 0);
+    return bomb_end(1, err, ENAMETOOLONG);
 }
 
 static int bomb_inotify(void)
@@ -212,7 +212,7 @@ static int bomb_inotify(void)
     bomb_many_files();
     while (n < BOMB_CAP && inotify_init() >= 0)
         n++;
-    return bomb_end(n, n < BOMB_CAP ? errno : 0, EMFILE, 0);
+    return bomb_end(n, n < BOMB_CAP ? errno : 0, EMFILE);
 }
 
 static int bomb_watch(void)
@@ -236,7 +236,7 @@ static int bomb_watch(void)
         snprintf(name, sizeof name, "%lu", i);
         unlink(name);
     }
-    return bomb_end(n, err, ENOSPC, 0);
+    return bomb_end(n, err, ENOSPC);
 }
 
 /* Events that nobody reads. */
@@ -258,8 +258,8 @@ static int bomb_events(void)
     if (last < (ssize_t)sizeof(struct inotify_event) ||
         ((struct inotify_event *)(void *)(buf + last - sizeof(struct inotify_event)))->mask !=
             IN_Q_OVERFLOW)
-        return bomb_end(n, 0, ENOSPC, 0);
-    return bomb_end(n, ENOSPC, ENOSPC, 0);
+        return bomb_end(n, 0, ENOSPC);
+    return bomb_end(n, ENOSPC, ENOSPC);
 }
 
 static int bomb_xattr(void)
@@ -301,7 +301,7 @@ static int bomb_lock(void)
         if (err)
             break;
     }
-    return bomb_end(n, err, ENOLCK, 0);
+    return bomb_end(n, err, ENOLCK);
 }
 
 static int bomb_mount(void)

@@ -146,7 +146,7 @@ static int bomb_mapping(void)
         prot ^= PROT_WRITE; /* or they would be one */
         n++;
     }
-    return bomb_end(n, n < BOMB_CAP ? errno : 0, ENOMEM, 0);
+    return bomb_end(n, n < BOMB_CAP ? errno : 0, ENOMEM);
 }
 
 static int bomb_address_space(void)
@@ -155,7 +155,7 @@ static int bomb_address_space(void)
 
     while (n < BOMB_CAP && map(1ul << 34, MAP_PRIVATE | MAP_ANONYMOUS, -1))
         n++;
-    return bomb_end(n, n < BOMB_CAP ? errno : 0, ENOMEM, 0);
+    return bomb_end(n, n < BOMB_CAP ? errno : 0, ENOMEM);
 }
 
 static int bomb_environment(void)
@@ -178,7 +178,7 @@ static int bomb_environment(void)
     env[1] = NULL;
     execve("/proc/self/exe", argv, env); /* one string too long */
     r[1] = errno;
-    return bomb_end(1, r[0] == E2BIG ? r[1] : r[0], E2BIG, 0);
+    return bomb_end(1, r[0] == E2BIG ? r[1] : r[0], E2BIG);
 }
 
 const struct bomb bombs_memory[] = {

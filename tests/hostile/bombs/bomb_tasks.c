@@ -104,7 +104,7 @@ static int bomb_thread(void)
     pthread_attr_setguardsize(&attr, 0);
     while (n < BOMB_CAP && (r = pthread_create(&t, &attr, sleeper, NULL)) == 0)
         n++;
-    return bomb_end(n, r, EAGAIN, 0);
+    return bomb_end(n, r, EAGAIN);
 }
 
 static int bomb_sigqueue(void)
@@ -118,7 +118,7 @@ static int bomb_sigqueue(void)
     sigprocmask(SIG_BLOCK, &set, NULL);
     while (n < BOMB_CAP && sigqueue(getpid(), SIGRTMIN, v) == 0)
         n++;
-    return bomb_end(n, n < BOMB_CAP ? errno : 0, EAGAIN, 0);
+    return bomb_end(n, n < BOMB_CAP ? errno : 0, EAGAIN);
 }
 
 static int bomb_timer(void)
@@ -136,7 +136,7 @@ static int bomb_timer(void)
         timer_settime(t, 0, &often, NULL);
         n++;
     }
-    return bomb_end(n, n < BOMB_CAP ? errno : 0, EAGAIN, 0);
+    return bomb_end(n, n < BOMB_CAP ? errno : 0, EAGAIN);
 }
 
 /* Descriptors that all fire each nanosecond, for ever. */
@@ -173,7 +173,7 @@ static int bomb_itimer(void)
         clock_gettime(CLOCK_MONOTONIC, &now);
     } while (now.tv_sec < end.tv_sec || now.tv_nsec < end.tv_nsec);
     /* no limit but that of the clock: we are here, that is all */
-    return bomb_end(n, EAGAIN, EAGAIN, 0);
+    return bomb_end(n, EAGAIN, EAGAIN);
 }
 
 const struct bomb bombs_tasks[] = {
