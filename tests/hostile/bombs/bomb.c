@@ -12,6 +12,7 @@
 
 static const struct bomb *const all[] = { bombs_tasks, bombs_memory, bombs_files, bombs_fds };
 static const char *current;
+unsigned long bomb_cap = 20000000, bomb_bytes = 64ul << 30;
 
 int bomb_end_(unsigned long n, int err, const int wanted[4])
 {
@@ -101,8 +102,13 @@ static int serve(void)
 
 int main(int argc, char **argv)
 {
+    const char *cap = getenv("BOMB_CAP"), *bytes = getenv("BOMB_BYTES");
     int worst = 0;
 
+    if (cap)
+        bomb_cap = strtoul(cap, NULL, 10);
+    if (bytes)
+        bomb_bytes = strtoul(bytes, NULL, 10);
     if (argc == 2 && strcmp(argv[1], "-") == 0)
         return serve();
     for (int i = 1; i < argc; i++) {

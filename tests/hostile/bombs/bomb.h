@@ -15,8 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* One that goes on beyond this has met no limit. */
-#define BOMB_CAP 20000000ul
+/* One that goes on beyond these has met no limit: of things, of bytes. From the environment. */
+extern unsigned long bomb_cap, bomb_bytes;
 
 enum { BOMB_BIT = 3 }; /* exit status: no limit was met */
 

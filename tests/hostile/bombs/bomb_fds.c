@@ -17,7 +17,7 @@ static int bomb_pipe(void)
     int p[2], err = 0;
 
     bomb_many_files();
-    for (; n < BOMB_CAP; n++) {
+    for (; n < bomb_cap; n++) {
         if (pipe2(p, O_NONBLOCK) < 0 || (write(p[1], block, sizeof block) < 0 && errno != EAGAIN)) {
             err = errno;
             break;
@@ -31,9 +31,9 @@ static int bomb_descriptor(void)
 {
     unsigned long n = 0;
 
-    while (n < BOMB_CAP && eventfd(0, 0) >= 0)
+    while (n < bomb_cap && eventfd(0, 0) >= 0)
         n++;
-    return bomb_end(n, n < BOMB_CAP ? errno : 0, EMFILE);
+    return bomb_end(n, n < bomb_cap ? errno : 0, EMFILE);
 }
 
 static int bomb_descriptors(void)
@@ -41,9 +41,9 @@ static int bomb_descriptors(void)
     unsigned long n = 0;
 
     bomb_many_files();
-    while (n < BOMB_CAP && eventfd(0, 0) >= 0)
+    while (n < bomb_cap && eventfd(0, 0) >= 0)
         n++;
-    return bomb_end(n, n < BOMB_CAP ? errno : 0, EMFILE, ENFILE);
+    return bomb_end(n, n < bomb_cap ? errno : 0, EMFILE, ENFILE);
 }
 
 /* Files that are the host's too. */
@@ -53,7 +53,7 @@ static int bomb_host_descriptors(void)
     int err = 0;
 
     bomb_many_files();
-    for (; n < BOMB_CAP; n++) {
+    for (; n < bomb_cap; n++) {
         int fd = memfd_create("x", 0);
         void *p;
 
@@ -76,9 +76,9 @@ static int bomb_host_opens(void)
     unsigned long n = 0;
 
     bomb_many_files();
-    while (n < BOMB_CAP && open("/usr/bin/env", O_RDONLY) >= 0)
+    while (n < bomb_cap && open("/usr/bin/env", O_RDONLY) >= 0)
         n++;
-    return bomb_end(n, n < BOMB_CAP ? errno : 0, EMFILE, ENFILE);
+    return bomb_end(n, n < bomb_cap ? errno : 0, EMFILE, ENFILE);
 }
 
 static int fill_sockets(int domain, int type)
@@ -88,7 +88,7 @@ static int fill_sockets(int domain, int type)
     int p[2], err = 0;
 
     bomb_many_files();
-    for (; n < BOMB_CAP; n++) {
+    for (; n < bomb_cap; n++) {
         if (socketpair(domain, type | SOCK_NONBLOCK, 0, p) < 0) {
             err = errno;
             break;
@@ -127,7 +127,7 @@ static int bomb_flight(void)
     cm->cmsg_level = SOL_SOCKET;
     cm->cmsg_type = SCM_RIGHTS;
     cm->cmsg_len = CMSG_LEN(sizeof(int));
-    for (; n < BOMB_CAP; n++) {
+    for (; n < bomb_cap; n++) {
         int p[2];
 
         if (socketpair(AF_UNIX, SOCK_STREAM, 0, p) < 0) {
@@ -161,7 +161,7 @@ static int bomb_flight_wide(void)
     cm->cmsg_level = SOL_SOCKET;
     cm->cmsg_type = SCM_RIGHTS;
     cm->cmsg_len = CMSG_LEN(sizeof fds);
-    for (; n < BOMB_CAP && !err; n++) {
+    for (; n < bomb_cap && !err; n++) {
         int p[2];
 
         if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, p) < 0)
@@ -183,7 +183,7 @@ static int bomb_epoll(void)
     int ev = eventfd(0, 0), err = 0;
 
     bomb_many_files();
-    for (; n < BOMB_CAP && !err; n++) {
+    for (; n < bomb_cap && !err; n++) {
         int ep = epoll_create1(0);
         struct epoll_event e = { .events = EPOLLIN };
 
@@ -201,7 +201,7 @@ static int bomb_epoll_items(void)
     struct epoll_event e = { .events = EPOLLIN };
 
     bomb_many_files();
-    for (; n < BOMB_CAP && !err; n++) {
+    for (; n < bomb_cap && !err; n++) {
         int fd = dup(base);
 
         if (fd < 0 || epoll_ctl(ep, EPOLL_CTL_ADD, fd, &e) < 0)
@@ -215,9 +215,9 @@ static int bomb_pty(void)
     unsigned long n = 0;
 
     bomb_many_files();
-    while (n < BOMB_CAP && open("/dev/ptmx", O_RDWR | O_NOCTTY) >= 0)
+    while (n < bomb_cap && open("/dev/ptmx", O_RDWR | O_NOCTTY) >= 0)
         n++;
-    return bomb_end(n, n < BOMB_CAP ? errno : 0, ENOSPC);
+    return bomb_end(n, n < bomb_cap ? errno : 0, ENOSPC);
 }
 
 /* For three seconds as fast as it goes; the driver looks at what memory does meanwhile. */

@@ -31,19 +31,19 @@ static int fill(const char *path, unsigned long max_bytes)
 static int bomb_file(void)
 {
     bomb_scratch();
-    return fill("f", 1ul << 40);
+    return fill("f", bomb_bytes);
 }
 
 static int bomb_shm(void)
 {
-    return fill("/dev/shm/f", 1ul << 40);
+    return fill("/dev/shm/f", bomb_bytes);
 }
 
 static int bomb_fallocate(void)
 {
     int fd = (bomb_scratch(), open("f", O_RDWR | O_CREAT, 0600));
 
-    if (fallocate(fd, 0, 0, 1l << 40) == 0)
+    if (fallocate(fd, 0, 0, (off_t)bomb_bytes) == 0)
         return bomb_end(1, 0, ENOSPC);
     return bomb_end(0, errno, ENOSPC);
 }
@@ -56,7 +56,7 @@ static int bomb_small_files(void)
     int err = 0;
 
     bomb_scratch();
-    while (n < BOMB_CAP && !err) {
+    while (n < bomb_cap && !err) {
         char name[32];
         ssize_t r;
         int fd;
@@ -85,7 +85,7 @@ static int bomb_inode(void)
     int err = 0;
 
     bomb_scratch();
-    for (; n < BOMB_CAP; n++) {
+    for (; n < bomb_cap; n++) {
         int fd;
 
         snprintf(name, sizeof name, "%lu", n);
@@ -112,7 +112,7 @@ static int bomb_link(void)
     bomb_scratch();
     memset(name, 'l', 240);
     close(open("f", O_WRONLY | O_CREAT, 0600));
-    for (; n < BOMB_CAP; n++) {
+    for (; n < bomb_cap; n++) {
         sprintf(name + 240, "%lu", n);
         err = link("f", name) < 0 ? errno : 0;
         if (err)
@@ -132,7 +132,7 @@ static int bomb_deep(void)
     int err = 0;
 
     bomb_scratch();
-    for (; n < BOMB_CAP; n++) {
+    for (; n < bomb_cap; n++) {
         err = mkdir("dddddddddddddddd", 0755) < 0 || chdir("dddddddddddddddd") < 0 ? errno : 0;
         if (err)
             break;
@@ -210,9 +210,9 @@ static int bomb_inotify(void)
     unsigned long n = 0;
 
     bomb_many_files();
-    while (n < BOMB_CAP && inotify_init() >= 0)
+    while (n < bomb_cap && inotify_init() >= 0)
         n++;
-    return bomb_end(n, n < BOMB_CAP ? errno : 0, EMFILE);
+    return bomb_end(n, n < bomb_cap ? errno : 0, EMFILE);
 }
 
 static int bomb_watch(void)
@@ -222,7 +222,7 @@ static int bomb_watch(void)
     char name[32];
 
     bomb_scratch();
-    for (; n < BOMB_CAP; n++) {
+    for (; n < bomb_cap; n++) {
         int fd;
 
         snprintf(name, sizeof name, "%lu", n);
@@ -295,7 +295,7 @@ static int bomb_lock(void)
     unsigned long n = 0;
     int fd = (bomb_scratch(), open("f", O_RDWR | O_CREAT, 0600)), err = 0;
 
-    for (; n < BOMB_CAP; n++) {
+    for (; n < bomb_cap; n++) {
         l.l_start = (off_t)n * 2; /* no two adjoin */
         err = fcntl(fd, F_SETLK, &l) < 0 ? errno : 0;
         if (err)
@@ -311,7 +311,7 @@ static int bomb_mount(void)
 
     bomb_scratch();
     mkdir("m", 0755);
-    for (; n < BOMB_CAP; n++) {
+    for (; n < bomb_cap; n++) {
         err = mount("none", "m", "tmpfs", 0, NULL) < 0 ? errno : 0;
         if (err)
             break;

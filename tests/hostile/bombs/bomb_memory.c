@@ -3,12 +3,12 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "bomb.h"
 
 #define MiB (1ul << 20)
-#define FOREVER (64ul << 30) /* more than the limit of any machine that a test runs on */
 
 /* In a child that the limit kills; a child that is done has met none. */
 static int killed(void (*eat)(void), const char *what)
@@ -39,7 +39,7 @@ static char *map(unsigned long n, int flags, int fd)
 
 static void eat_anon(void)
 {
-    for (unsigned long done = 0; done < FOREVER; done += 16 * MiB) {
+    for (unsigned long done = 0; done < bomb_bytes; done += 16 * MiB) {
         char *p = map(16 * MiB, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 
         if (!p)
@@ -58,9 +58,10 @@ static void eat_many(void)
 {
     for (int i = 0; i < 64; i++) {
         if (fork() == 0) {
-            char *p = map(FOREVER / 64, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            char *p = map(bomb_bytes / 64, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 
-            memset(p, 1, FOREVER / 64);
+            memset(p, 1, bomb_bytes / 64);
             pause();
         }
     }
@@ -81,9 +82,9 @@ static void eat_shared(void)
     int fd = memfd_create("eaten", 0);
     char *p;
 
-    if (fd < 0 || ftruncate(fd, FOREVER) < 0 || !(p = map(FOREVER, MAP_SHARED, fd)))
+    if (fd < 0 || ftruncate(fd, bomb_bytes) < 0 || !(p = map(bomb_bytes, MAP_SHARED, fd)))
         _exit(1);
-    for (unsigned long at = 0; at < FOREVER; at += 4096)
+    for (unsigned long at = 0; at < bomb_bytes; at += 4096)
         p[at] = 1;
 }
 
@@ -97,9 +98,9 @@ static void eat_unmapped(void)
 {
     int fd = memfd_create("eaten", 0);
 
-    if (fd < 0 || ftruncate(fd, FOREVER) < 0)
+    if (fd < 0 || ftruncate(fd, bomb_bytes) < 0)
         _exit(1);
-    for (unsigned long at = 0; at < FOREVER; at += 16 * MiB) {
+    for (unsigned long at = 0; at < bomb_bytes; at += 16 * MiB) {
         char *p = mmap(NULL, 16 * MiB, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)at);
 
         if (p == MAP_FAILED)
@@ -118,7 +119,7 @@ static int bomb_unmapped(void)
 /* Only page tables: a page of zeros each 2 MiB, which costs no memory of its own. */
 static void eat_tables(void)
 {
-    for (uint64_t done = 0; done < 1ul << 46; done += 1ul << 30) {
+    for (uint64_t done = 0; done < (bomb_bytes < 8ul << 30 ? 1ul << 40 : 1ul << 46); done += 1ul << 30) {
         char *p = mmap(NULL, 1ul << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         volatile char c;
 
@@ -142,20 +143,20 @@ static int bomb_mapping(void)
     unsigned long n = 0;
     int prot = PROT_READ;
 
-    while (n < BOMB_CAP && mmap(NULL, 4096, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED) {
+    while (n < bomb_cap && mmap(NULL, 4096, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED) {
         prot ^= PROT_WRITE; /* or they would be one */
         n++;
     }
-    return bomb_end(n, n < BOMB_CAP ? errno : 0, ENOMEM);
+    return bomb_end(n, n < bomb_cap ? errno : 0, ENOMEM);
 }
 
 static int bomb_address_space(void)
 {
     unsigned long n = 0;
 
-    while (n < BOMB_CAP && map(1ul << 34, MAP_PRIVATE | MAP_ANONYMOUS, -1))
+    while (n < bomb_cap && map(1ul << 34, MAP_PRIVATE | MAP_ANONYMOUS, -1))
         n++;
-    return bomb_end(n, n < BOMB_CAP ? errno : 0, ENOMEM);
+    return bomb_end(n, n < bomb_cap ? errno : 0, ENOMEM);
 }
 
 static int bomb_environment(void)

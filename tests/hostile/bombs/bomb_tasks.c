@@ -20,9 +20,9 @@ static int bomb_fork(void)
     if (pipe(gate) < 0)
         return 1;
     for (;;) {
-        pid_t pid = n < BOMB_CAP ? fork() : -1;
+        pid_t pid = n < bomb_cap ? fork() : -1;
 
-        err = n < BOMB_CAP ? errno : 0;
+        err = n < bomb_cap ? errno : 0;
         if (pid == 0) {
             close(gate[1]);
             _exit(read(gate[0], &c, 1) != 0);
@@ -102,7 +102,7 @@ static int bomb_thread(void)
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, 16384);
     pthread_attr_setguardsize(&attr, 0);
-    while (n < BOMB_CAP && (r = pthread_create(&t, &attr, sleeper, NULL)) == 0)
+    while (n < bomb_cap && (r = pthread_create(&t, &attr, sleeper, NULL)) == 0)
         n++;
     return bomb_end(n, r, EAGAIN);
 }
@@ -116,9 +116,9 @@ static int bomb_sigqueue(void)
     sigemptyset(&set);
     sigaddset(&set, SIGRTMIN);
     sigprocmask(SIG_BLOCK, &set, NULL);
-    while (n < BOMB_CAP && sigqueue(getpid(), SIGRTMIN, v) == 0)
+    while (n < bomb_cap && sigqueue(getpid(), SIGRTMIN, v) == 0)
         n++;
-    return bomb_end(n, n < BOMB_CAP ? errno : 0, EAGAIN);
+    return bomb_end(n, n < bomb_cap ? errno : 0, EAGAIN);
 }
 
 static int bomb_timer(void)
@@ -132,11 +132,11 @@ static int bomb_timer(void)
     sigemptyset(&set);
     sigaddset(&set, SIGRTMIN);
     sigprocmask(SIG_BLOCK, &set, NULL);
-    while (n < BOMB_CAP && timer_create(CLOCK_MONOTONIC, &ev, &t) == 0) {
+    while (n < bomb_cap && timer_create(CLOCK_MONOTONIC, &ev, &t) == 0) {
         timer_settime(t, 0, &often, NULL);
         n++;
     }
-    return bomb_end(n, n < BOMB_CAP ? errno : 0, EAGAIN);
+    return bomb_end(n, n < bomb_cap ? errno : 0, EAGAIN);
 }
 
 /* Descriptors that all fire each nanosecond, for ever. */
@@ -147,11 +147,11 @@ static int bomb_timerfd(void)
     int fd;
 
     bomb_many_files();
-    while (n < BOMB_CAP && (fd = timerfd_create(CLOCK_MONOTONIC, 0)) >= 0) {
+    while (n < bomb_cap && (fd = timerfd_create(CLOCK_MONOTONIC, 0)) >= 0) {
         timerfd_settime(fd, 0, &often, NULL);
         n++;
     }
-    return bomb_end(n, n < BOMB_CAP ? errno : 0, ENFILE, ENOMEM);
+    return bomb_end(n, n < bomb_cap ? errno : 0, ENFILE, ENOMEM);
 }
 
 /* Sleeps of many threads would be more; one that is interrupted for ever is enough. */
