@@ -59,6 +59,8 @@ struct platform_client {
     void (*owner_put)(void *owner);
     /* A worker thread starts; for thread-local state. */
     void (*worker_start)(void);
+    /* Nothing runs any more, and nothing will: what the host has ended. NULL: nobody wants to know. */
+    void (*lost)(const char *what);
 };
 
 /* What an address space can be asked to do, by one of its own held contexts. */

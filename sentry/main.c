@@ -110,6 +110,15 @@ void sandbox_end(int wait_status)
     leave();
 }
 
+void sandbox_lost(const char *what)
+{
+    if (atomic_exchange(&ending, true))
+        return;
+    control_send(CTL_ERROR, 125, "the %s was ended from outside; run with --log=FILE "
+                 "--log-level=debug", what);
+    leave();
+}
+
 void sandbox_start_failed(int err)
 {
     int status = err == ENOENT || err == ENOTDIR ? 127 : 126;

@@ -96,7 +96,7 @@ class Sandbox:
         os.chmod(self.own, 0o755)
         self.err = open(os.path.join(self.own, "err"), "w+b")
         self.process = subprocess.Popen([sbx, "run", *argv], cwd=self.own, stderr=self.err,
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         env={**os.environ, "TMPDIR": self.own}, **how)
         self.front = self.process.pid
 
@@ -135,13 +135,15 @@ class Sandbox:
 
 
 # What the front end says, and with which status it ends.
-TOLD = {"sentry": (125, "the sentry was ended by signal 9"), "gofer": (125, "the gofer ended early"),
+TOLD = {"sentry": (125, "the sentry was ended by signal 9"), "gofer": (125, "the gofer was ended by signal 9"),
         "zygote": (125, "the zygote was ended"), "first": (137, ""), "front": (-9, "")}
 
 
 def kill_one(sbx, which):
     """Seconds until nothing is left, or None when there was nobody to kill at that moment."""
-    box = Sandbox(sbx, ["/bin/sh", "-c", WORK])
+    box = Sandbox(sbx, ["/bin/sh", "-c", "echo up; " + WORK])
+    if which == "first":
+        box.process.stdout.readline()  # before, it may be one that waits to be used
     time.sleep(random.uniform(0, 0.5) ** 2 * 4)  # the start is short: more of the moments fall there
     victim = box.part(which)
     all_of_it = [box.front] + family(box.front)
@@ -213,7 +215,7 @@ def stop(sbx, _, moments):
         for sig in (signal.SIGSTOP, signal.SIGCONT):
             os.kill(box.front, sig)
             time.sleep(0.3)
-        if (code := box.process.wait(60)) != 7:
+        if (code := box.process.wait(120)) != 7:
             fail(f"stop: status {code}")
         box.await_nothing([], time.monotonic())
         box.done()
