@@ -56,13 +56,14 @@ static int bomb_memory(void)
 /* Many small eaters rather than a large one. */
 static void eat_many(void)
 {
-    for (int i = 0; i < 64; i++) {
+    for (int i = 0; i < 16; i++) {
         if (fork() == 0) {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
-            char *p = map(bomb_bytes / 64, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+            char *p = map(bomb_bytes / 16, MAP_PRIVATE | MAP_ANONYMOUS, -1);
 
-            memset(p, 1, bomb_bytes / 64);
-            pause();
+            memset(p, 1, bomb_bytes / 16);
+            sleep(3); /* all of them at once */
+            _exit(BOMB_BIT);
         }
     }
     for (int status; wait(&status) > 0;) {
@@ -100,7 +101,7 @@ static void eat_unmapped(void)
 
     if (fd < 0 || ftruncate(fd, bomb_bytes) < 0)
         _exit(1);
-    for (unsigned long at = 0; at < bomb_bytes; at += 16 * MiB) {
+    for (unsigned long at = 0; at + 16 * MiB <= bomb_bytes; at += 16 * MiB) {
         char *p = mmap(NULL, 16 * MiB, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)at);
 
         if (p == MAP_FAILED)
@@ -119,7 +120,7 @@ static int bomb_unmapped(void)
 /* Only page tables: a page of zeros each 2 MiB, which costs no memory of its own. */
 static void eat_tables(void)
 {
-    for (uint64_t done = 0; done < (bomb_bytes < 8ul << 30 ? 1ul << 40 : 1ul << 46); done += 1ul << 30) {
+    for (uint64_t done = 0; done < (bomb_bytes < 8ul << 30 ? 1ul << 38 : 1ul << 46); done += 1ul << 30) {
         char *p = mmap(NULL, 1ul << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         volatile char c;
 

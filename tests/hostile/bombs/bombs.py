@@ -27,7 +27,7 @@ FULL = {"memory": 3 << 30, "kernel": 2 << 30, "file-bytes": 1 << 30}
 TASKS = "fork:tasks breed thread:tasks sigqueue:tasks timer:tasks timerfd:open-files itimer"
 MEMORY = "memory:memory memory-many:memory shared:memory unmapped:memory tables:memory mapping space environment"
 FILES = ("file:file-bytes shm:file-bytes fallocate:file-bytes small-files:file-bytes inode:inodes link:inodes "
-         "deep:inodes deep-left symlink path inotify watch events xattr:kernel lock:locks mount:mounts")
+         "deep:inodes symlink path inotify watch events xattr:kernel lock:locks mount:mounts deep-left")
 FDS = ("pipe:open-files descriptor descriptors:open-files host-descriptors host-opens:open-files "
        "socket:open-files datagram:open-files flight:open-files flight-wide:open-files epoll:epoll-items "
        "epoll-items:epoll-items pty output")

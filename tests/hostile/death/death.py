@@ -254,7 +254,7 @@ def oom(sbx, _, __):
 def full(sbx, _, __):
     """No space on the host. Files that are written live in memory: only what goes to the host fails."""
     with open("/dev/full", "w") as out:
-        r = subprocess.run([sbx, "run", "/bin/sh", "-c", "echo hello || exit 5"], stdout=out,
+        r = subprocess.run([sbx, "run", "/bin/sh", "-c", "/bin/cat /etc/passwd || exit 5"], stdout=out,
                            stderr=subprocess.PIPE, text=True)
     if r.returncode != 5 or "No space left" not in r.stderr:
         fail(f"full: writing to a full file: status {r.returncode}: {r.stderr}")
