@@ -123,13 +123,16 @@ static bool gofer_killed(struct monitor *m)
 {
     siginfo_t si = { 0 };
 
-    if (waitid((idtype_t)P_PIDFD, (id_t)m->launch->gofer_pidfd, &si, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+    if (waitid((idtype_t)P_PIDFD, (id_t)m->launch->gofer_pidfd, &si, WEXITED | WNOHANG | WNOWAIT) <
+            0 ||
         si.si_pid == 0 || (si.si_code != CLD_KILLED && si.si_code != CLD_DUMPED))
         return false;
     proxy_drain(&m->proxy, 0);
     proxy_leave(&m->proxy, /* keep= */ false);
-    end(m, fail(EXIT_SBX, "the gofer was ended by signal %d (%s); run with --log=FILE "
-                "--log-level=debug", si.si_status, strsignal(si.si_status)));
+    end(m, fail(EXIT_SBX,
+                "the gofer was ended by signal %d (%s); run with --log=FILE "
+                "--log-level=debug",
+                si.si_status, strsignal(si.si_status)));
     return true;
 }
 
@@ -214,7 +217,7 @@ static void gofer_gone(struct monitor *m)
         syscall(SYS_pidfd_send_signal, m->launch->sentry_pidfd, SIGKILL, NULL, 0);
         return;
     }
-    over = poll(&sentry, 1, 100) == 1;
+    over = poll(&sentry, 1, 2000) == 1 /* it left because the sentry does */;
     if (m->launch->gofer_status >= 0)
         on_control(m, m->launch->gofer_status); /* it may have said why */
     if (!m->ended)

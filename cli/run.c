@@ -177,9 +177,9 @@ int cmd_run(int argc, char **argv)
         options_usage(stdout);
         return 0;
     }
-    if ((r = check_words(&o, &l.without, l.limits)) || (r = find_platform(o.platform, &l.platform)) ||
-        (r = open_view(&o, &v)) || (r = user_find(&v, o.user, &u)) ||
-        (r = program_find(&v, o.args, o.nargs, o.command, &p)) ||
+    if ((r = check_words(&o, &l.without, l.limits)) ||
+        (r = find_platform(o.platform, &l.platform)) || (r = open_view(&o, &v)) ||
+        (r = user_find(&v, o.user, &u)) || (r = program_find(&v, o.args, o.nargs, o.command, &p)) ||
         (r = shown_build(&o, &v, &u, &p, &s)))
         return r;
     if (o.cwd)

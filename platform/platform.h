@@ -117,7 +117,7 @@ struct platform_caps {
 
 struct as_usage {
     uint64_t rss, vsize; /* bytes */
-    uint64_t own; /* as_cost only: anonymous memory, swapped too, and the page tables */
+    uint64_t own;        /* as_cost only: anonymous memory, swapped too, and the page tables */
     uint64_t utime_ns, stime_ns;
 };
 

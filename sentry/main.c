@@ -114,8 +114,10 @@ void sandbox_lost(const char *what)
 {
     if (atomic_exchange(&ending, true))
         return;
-    control_send(CTL_ERROR, 125, "the %s was ended from outside; run with --log=FILE "
-                 "--log-level=debug", what);
+    control_send(CTL_ERROR, 125,
+                 "the %s was ended from outside; run with --log=FILE "
+                 "--log-level=debug",
+                 what);
     leave();
 }
 

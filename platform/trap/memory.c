@@ -324,7 +324,8 @@ int as_cost(struct aspace *as, bool exact, struct as_usage *ret)
     tables = field(text, "\nVmPTE:");
     *ret = (struct as_usage){ .rss = field(text, "\nVmRSS:") + tables,
                               .vsize = field(text, "\nVmSize:"),
-                              .own = field(text, "\nRssAnon:") + field(text, "\nVmSwap:") + tables };
+                              .own = field(text, "\nRssAnon:") + field(text, "\nVmSwap:") +
+                                     tables };
     if (exact && proc_text(as, "smaps_rollup", text, sizeof text) == 0 && strstr(text, "Pss_Anon:"))
         ret->own = field(text, "\nPss_Anon:") + field(text, "\nSwapPss:") + tables;
     return 0;

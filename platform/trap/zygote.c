@@ -310,7 +310,8 @@ void zygote_listener_arrived(void)
         if (!atomic_load(&trap.stopping) && trap.client->lost)
             trap.client->lost("zygote");
     }
-    if (fd < 0) /* no descriptor was free: that blank is not to be had, and will be asked for again */
+    if (fd <
+        0) /* no descriptor was free: that blank is not to be had, and will be asked for again */
         return;
     l = listener_new(fd);
     as = l ? aspace_make() : NULL;

@@ -169,7 +169,8 @@ static int map_ours(struct task *t, struct file *f, struct mmap_request *req)
     }
     r = data_to_fd(&n->data, i->size);
     if (r == 0)
-        r = data_map_fd(&n->data, writable, t ? t->group->pid : 0, &req->ret_fd, &req->ret_fd_owned);
+        r = data_map_fd(&n->data, writable, t ? t->group->pid : 0, &req->ret_fd,
+                        &req->ret_fd_owned);
     req->ret_offset = req->offset;
     return r;
 }

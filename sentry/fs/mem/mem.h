@@ -66,7 +66,7 @@ struct mem_node { /* inode->priv */
     struct list changed_link;
     bool counted;        /* [I] against the sandbox's limit on inodes */
     unsigned more_names; /* inode->lock; made by link(), counted as inodes */
-    unsigned seals; /* as of memfd_create; a mounted tmpfs's files have F_SEAL_SEAL */
+    unsigned seals;      /* as of memfd_create; a mounted tmpfs's files have F_SEAL_SEAL */
 };
 
 static inline struct mem_node *mem_node(const struct inode *i)

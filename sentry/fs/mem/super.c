@@ -112,10 +112,10 @@ static int mem_statfs(struct task *t, struct super *sb, struct lx_statfs *ret)
 {
     struct mem_super *ms = mem_super(sb);
     uint64_t used = atomic_load(&ms->quota.used);
-    uint64_t size = ms->quota.max                          ? ms->quota.max
+    uint64_t size = ms->quota.max                             ? ms->quota.max
                     : limit_of(LIMIT_FILE_BYTES) != UNLIMITED ? limit_of(LIMIT_FILE_BYTES)
-                    : kernel.mem_total                     ? kernel.mem_total
-                                                           : SIZE_SHOWN;
+                    : kernel.mem_total                        ? kernel.mem_total
+                                                              : SIZE_SHOWN;
 
     (void)t;
     ret->f_type = sb->magic;

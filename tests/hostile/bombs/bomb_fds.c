@@ -118,8 +118,9 @@ static int bomb_flight(void)
 {
     char control[CMSG_SPACE(sizeof(int))] = { 0 }, c = 'x';
     struct iovec iov = { &c, 1 };
-    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1,
-                        .msg_control = control, .msg_controllen = sizeof control };
+    struct msghdr m = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
+    };
     struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
     unsigned long n = 0;
     int err = 0, inner = eventfd(0, 0);
@@ -151,8 +152,9 @@ static int bomb_flight_wide(void)
 {
     char control[CMSG_SPACE(200 * sizeof(int))] = { 0 }, c = 'x';
     struct iovec iov = { &c, 1 };
-    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1,
-                        .msg_control = control, .msg_controllen = sizeof control };
+    struct msghdr m = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
+    };
     struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
     unsigned long n = 0;
     int fds[200], err = 0;

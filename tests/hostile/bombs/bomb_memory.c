@@ -120,8 +120,10 @@ static int bomb_unmapped(void)
 /* Only page tables: a page of zeros each 2 MiB, which costs no memory of its own. */
 static void eat_tables(void)
 {
-    for (uint64_t done = 0; done < (bomb_bytes < 8ul << 30 ? 1ul << 38 : 1ul << 46); done += 1ul << 30) {
-        char *p = mmap(NULL, 1ul << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    for (uint64_t done = 0; done < (bomb_bytes < 8ul << 30 ? 1ul << 38 : 1ul << 46);
+         done += 1ul << 30) {
+        char *p = mmap(NULL, 1ul << 30, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+                       0);
         volatile char c;
 
         if (p == MAP_FAILED)
@@ -144,7 +146,8 @@ static int bomb_mapping(void)
     unsigned long n = 0;
     int prot = PROT_READ;
 
-    while (n < bomb_cap && mmap(NULL, 4096, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED) {
+    while (n < bomb_cap &&
+           mmap(NULL, 4096, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED) {
         prot ^= PROT_WRITE; /* or they would be one */
         n++;
     }
@@ -184,9 +187,13 @@ static int bomb_environment(void)
 }
 
 const struct bomb bombs_memory[] = {
-    { "memory", bomb_memory },     { "memory-many", bomb_memory_many },
-    { "shared", bomb_shared },     { "unmapped", bomb_unmapped },
-    { "tables", bomb_tables },     { "mapping", bomb_mapping },
-    { "space", bomb_address_space }, { "environment", bomb_environment },
+    { "memory", bomb_memory },
+    { "memory-many", bomb_memory_many },
+    { "shared", bomb_shared },
+    { "unmapped", bomb_unmapped },
+    { "tables", bomb_tables },
+    { "mapping", bomb_mapping },
+    { "space", bomb_address_space },
+    { "environment", bomb_environment },
     { NULL, NULL },
 };

@@ -177,7 +177,7 @@ static int bomb_itimer(void)
 }
 
 const struct bomb bombs_tasks[] = {
-    { "fork", bomb_fork },         { "breed", bomb_breed },     { "thread", bomb_thread },
-    { "sigqueue", bomb_sigqueue }, { "timer", bomb_timer },     { "timerfd", bomb_timerfd },
+    { "fork", bomb_fork },         { "breed", bomb_breed }, { "thread", bomb_thread },
+    { "sigqueue", bomb_sigqueue }, { "timer", bomb_timer }, { "timerfd", bomb_timerfd },
     { "itimer", bomb_itimer },     { NULL, NULL },
 };
