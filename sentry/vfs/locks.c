@@ -80,27 +80,24 @@ static bool has_locks(const struct inode *i)
 }
 
 static _Atomic uint64_t nlocks; /* those that are spare for a moment too */
-
 /* always: beyond the limit too, for what is to be unlocked */
 static struct file_lock *lock_new(bool always)
 {
-    struct file_lock *l;
+    struct file_lock *l = kzalloc(sizeof *l);
 
-    if (always)
+    if (l && always) {
         atomic_fetch_add(&nlocks, 1);
-    else if (!limit_take(LIMIT_LOCKS, &nlocks))
-        return NULL;
-    l = kzalloc(sizeof *l);
-    if (!l)
-        limit_give(&nlocks);
+    } else if (l && !limit_take(LIMIT_LOCKS, &nlocks)) {
+        kfree(l);
+        l = NULL;
+    }
     return l;
 }
 
 static void lock_free(struct file_lock *l)
 {
-    if (!l)
-        return;
-    limit_give(&nlocks);
+    if (l)
+        limit_give(&nlocks);
     kfree(l);
 }
 
@@ -111,7 +108,6 @@ static void remove_lock(struct file_lock *l)
 }
 
 /* ---- records ---- */
-
 static struct file_lock *conflict_locked(struct file_locks *ls, const struct file_lock *want)
 {
     struct file_lock *l;
