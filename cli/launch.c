@@ -84,6 +84,8 @@ static int make_channels(struct launch *l, struct launch_fds *f)
 
 static int refused(const char *what, int err)
 {
+    if (err == ECANCELED)
+        return fail(EXIT_SBX, "the %s was ended while it started", what);
     return fail(EXIT_SBX, "cannot start the %s: %s; see `sbx doctor`", what, strerror(err));
 }
 

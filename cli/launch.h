@@ -23,6 +23,7 @@
 #include "cli/shown.h"
 #include "cli/user.h"
 #include "gofer/gofer.h"
+#include "sentry/kernel/limits.h"
 #include "sentry/sentry.h"
 
 #define LAUNCH_STEPS 12
@@ -36,6 +37,7 @@ struct launch {
     char **envp;
     const struct platform *platform;
     uint64_t without;
+    uint64_t limits[LIMITS];
     uint64_t t_start_ns;
     int log_fd, strace_fd;
     bool tty[3];   /* standard stream that is a terminal */

@@ -115,12 +115,35 @@ static void end(struct monitor *m, int status)
     }
 }
 
+/*
+ * Was the gofer killed? Programs fail in many ways without it, so that is said and not what they
+ * say. When the sentry ends it leaves by itself.
+ */
+static bool gofer_killed(struct monitor *m)
+{
+    siginfo_t si = { 0 };
+
+    if (waitid((idtype_t)P_PIDFD, (id_t)m->launch->gofer_pidfd, &si, WEXITED | WNOHANG | WNOWAIT) <
+            0 ||
+        si.si_pid == 0 || (si.si_code != CLD_KILLED && si.si_code != CLD_DUMPED))
+        return false;
+    proxy_drain(&m->proxy, 0);
+    proxy_leave(&m->proxy, /* keep= */ false);
+    end(m, fail(EXIT_SBX,
+                "the gofer was ended by signal %d (%s); run with --log=FILE "
+                "--log-level=debug",
+                si.si_status, strsignal(si.si_status)));
+    return true;
+}
+
 static void on_message(struct monitor *m, const struct control_msg *msg, size_t len)
 {
     int status = (int)msg->value;
 
     switch (msg->type) {
     case CTL_EXIT:
+        if (status != 0 && !m->ended && gofer_killed(m))
+            break;
         m->regular = WIFEXITED(status);
         end(m, m->regular ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
         break;
@@ -129,6 +152,8 @@ static void on_message(struct monitor *m, const struct control_msg *msg, size_t 
                   status == SIGTTIN || status == SIGTTOU || status == SIGTSTP ? status : SIGSTOP);
         break;
     case CTL_ERROR:
+        if (!m->ended && gofer_killed(m))
+            break;
         proxy_drain(&m->proxy, 0);
         proxy_leave(&m->proxy, /* keep= */ false);
         if (!m->ended)
@@ -186,8 +211,13 @@ static void sentry_gone(struct monitor *m)
 static void gofer_gone(struct monitor *m)
 {
     struct pollfd sentry = { .fd = m->launch->sentry_pidfd, .events = POLLIN };
-    bool over = poll(&sentry, 1, 100) == 1;
+    bool over;
 
+    if (gofer_killed(m)) {
+        syscall(SYS_pidfd_send_signal, m->launch->sentry_pidfd, SIGKILL, NULL, 0);
+        return;
+    }
+    over = poll(&sentry, 1, 2000) == 1 /* it left because the sentry does */;
     if (m->launch->gofer_status >= 0)
         on_control(m, m->launch->gofer_status); /* it may have said why */
     if (!m->ended)

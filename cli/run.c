@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "abi/without.h"
@@ -17,6 +18,7 @@
 #include "cli/monitor.h"
 #include "cli/require.h"
 #include "platform/platform.h"
+#include "sentry/kernel/limits.h"
 
 static int open_view(const struct run_options *o, struct view *ret)
 {
@@ -59,13 +61,18 @@ static int find_platform(const char *name, uint64_t without, const struct platfo
     return 0;
 }
 
-static int check_words(const struct run_options *o, uint64_t *ret_without)
+static int check_words(const struct run_options *o, uint64_t *ret_without, uint64_t *ret_limits)
 {
     const char *bad;
+    struct sysinfo si;
 
     *ret_without = without_parse(getenv("SBX_WITHOUT"), &bad);
     if (bad)
         return fail(EXIT_SBX, "SBX_WITHOUT: unknown feature %.*s; see sbx(1)",
+                    (int)strcspn(bad, ","), bad);
+    limits_init(sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit : 1ull << 30, ret_limits);
+    if (!limits_parse(getenv("SBX_LIMITS"), ret_limits, &bad))
+        return fail(EXIT_SBX, "SBX_LIMITS: cannot take %.*s; see docs/limits.md",
                     (int)strcspn(bad, ","), bad);
     if (o->hostname && (!*o->hostname || strlen(o->hostname) > 64))
         return fail(EXIT_SBX, "--hostname %s: give 1 to 64 characters", o->hostname);
@@ -173,7 +180,7 @@ int cmd_run(int argc, char **argv)
         options_usage(stdout);
         return 0;
     }
-    if ((r = check_words(&o, &l.without)) || (r = require_check(o.require, l.without)) ||
+    if ((r = check_words(&o, &l.without, l.limits)) || (r = require_check(o.require, l.without)) ||
         (r = find_platform(o.platform, l.without, &l.platform)) || (r = open_view(&o, &v)) ||
         (r = user_find(&v, o.user, &u)) || (r = program_find(&v, o.args, o.nargs, o.command, &p)) ||
         (r = shown_build(&o, &v, &u, &p, &s)))

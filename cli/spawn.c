@@ -114,11 +114,15 @@ static pid_t raw_clone(unsigned flags, int *ret_pidfd)
     return r < 0 ? -errno : (pid_t)r;
 }
 
-static void give_up(pid_t pid, int pidfd, int go)
+/* r, or -ECANCELED: somebody has ended it, so that it says nothing about what the host can do. */
+static int give_up(pid_t pid, int pidfd, int go, int r)
 {
+    int status = 0;
+
     close(go); /* it reads the end of the file and leaves */
-    waitpid(pid, NULL, 0);
+    waitpid(pid, &status, 0);
     close(pidfd);
+    return WIFSIGNALED(status) ? -ECANCELED : r;
 }
 
 static pid_t try_spawn(unsigned flags, bool root, uid_t host_uid, bool whole, struct spawn *ret,
@@ -149,8 +153,7 @@ static pid_t try_spawn(unsigned flags, bool root, uid_t host_uid, bool whole, st
     if (r == 0 && write(fds[1], "g", 1) != 1)
         r = -EPIPE;
     if (r < 0) {
-        give_up(pid, *ret_pidfd, fds[1]);
-        return r;
+        return give_up(pid, *ret_pidfd, fds[1], r);
     }
     close(fds[1]);
     *ret = sp;
@@ -187,7 +190,7 @@ pid_t spawn(unsigned want, unsigned must, uint64_t without, uid_t host_uid, bool
         if (!root && tries[i] && !(tries[i] & CLONE_NEWUSER))
             continue;
         pid = try_spawn(tries[i], root, host_uid, whole, ret, ret_pidfd);
-        if (pid >= 0)
+        if (pid >= 0 || pid == -ECANCELED)
             return pid;
     }
     return pid;

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "abi/hostfd.h"
 #include "abi/hostio.h"
 #include "gofer/channel.h"
 
@@ -81,6 +82,7 @@ static int receive(struct gofer *g, struct gmsg *m)
     struct msghdr msg = {
         .msg_iov = iov, .msg_iovlen = 2, .msg_control = &ctl, .msg_controllen = sizeof(ctl)
     };
+    bool full = false;
     ssize_t n;
 
     m->fd = -1;
@@ -91,7 +93,13 @@ static int receive(struct gofer *g, struct gmsg *m)
     if (n < 0)
         return -EIO;
     m->fd = take_fd(&msg);
-    if (m->fd < 0 && (msg.msg_flags & MSG_CTRUNC) && n >= (ssize_t)sizeof(m->rep)) {
+    if (m->fd >= 0 && !hostfd_may(m->fd, HOSTFD_FILE)) {
+        close(m->fd);
+        m->fd = -1;
+        full = true;
+    }
+    full |= m->fd < 0 && (msg.msg_flags & MSG_CTRUNC);
+    if (full && n >= (ssize_t)sizeof(m->rep)) {
         m->rep.flags &= ~(uint32_t)GW_FD; /* our own table is full: only this request fails */
         m->rep.error = -ENFILE;
     }

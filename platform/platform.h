@@ -59,6 +59,8 @@ struct platform_client {
     void (*owner_put)(void *owner);
     /* A worker thread starts; for thread-local state. */
     void (*worker_start)(void);
+    /* Nothing runs any more, and nothing will: what the host has ended. NULL: nobody wants to know. */
+    void (*lost)(const char *what);
 };
 
 /* What an address space can be asked to do, by one of its own held contexts. */
@@ -130,6 +132,7 @@ struct platform_caps {
 
 struct as_usage {
     uint64_t rss, vsize; /* bytes */
+    uint64_t own;        /* as_cost only: anonymous memory, swapped too, and the page tables */
     uint64_t utime_ns, stime_ns;
 };
 
@@ -268,6 +271,11 @@ struct platform {
     int (*as_each)(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m, void *arg),
                    void *arg);
     int (*as_usage)(struct aspace *as, struct as_usage *ret);
+    /*
+     * The same with what it costs the host beside files and shared memory. exact: what a fork shares
+     * is counted in parts, which takes long. -ENOENT.
+     */
+    int (*as_cost)(struct aspace *as, bool exact, struct as_usage *ret);
     gaddr_t (*as_vdso)(struct aspace *as);
     /* Lowest address that a guest may not map; highest host address free for stacks is below it. */
     gaddr_t (*as_limit)(void);

@@ -7,6 +7,7 @@
 
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/limits.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
 #include "sentry/start.h"
@@ -14,28 +15,27 @@
 #include "sentry/vfs/hostfile.h"
 #include "sentry/vfs/vfs.h"
 
-#define DEFAULT_NPROC 16384
-
 /* What a process finds on an ordinary machine. */
 static void set_limits(struct tgroup *g)
 {
-    static const struct {
+    const rlim_t nproc = limit_of(LIMIT_TASKS);
+    const struct {
         int res;
         rlim_t cur, max;
-    } limits[] = {
+    } values[] = {
         { RLIMIT_STACK, 8ul << 20, RLIM_INFINITY },
         { RLIMIT_CORE, 0, RLIM_INFINITY },
-        { RLIMIT_NPROC, DEFAULT_NPROC, DEFAULT_NPROC },
+        { RLIMIT_NPROC, nproc, nproc },
         { RLIMIT_NOFILE, 1024, 1 << 20 },
         { RLIMIT_MEMLOCK, 8ul << 20, 8ul << 20 },
-        { RLIMIT_SIGPENDING, DEFAULT_NPROC, DEFAULT_NPROC },
+        { RLIMIT_SIGPENDING, nproc, nproc },
         { RLIMIT_MSGQUEUE, 819200, 819200 },
         { RLIMIT_NICE, 0, 0 },
         { RLIMIT_RTPRIO, 0, 0 },
     };
 
-    for (unsigned i = 0; i < ARRAY_SIZE(limits); i++)
-        g->rlim[limits[i].res] = (struct rlimit){ limits[i].cur, limits[i].max };
+    for (unsigned i = 0; i < ARRAY_SIZE(values); i++)
+        g->rlim[values[i].res] = (struct rlimit){ values[i].cur, values[i].max };
 }
 
 static int stdio(struct task *t, const struct sentry_config *cfg)

@@ -27,6 +27,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "abi/hostfd.h"
 #include "abi/hostio.h"
 #include "cli/control.h"
 #include "gofer/client.h"
@@ -36,6 +37,8 @@
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/exec.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/limits.h"
+#include "sentry/kernel/oom.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
 #include "sentry/net/net.h"
@@ -45,9 +48,6 @@
 #include "sentry/vfs/build.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
-
-#define DEFAULT_MEM (1ull << 30)
-#define DEFAULT_TASKS 16384
 
 struct kernel kernel;
 
@@ -108,6 +108,17 @@ void sandbox_end(int wait_status)
     notes_send();
     start_report_end(config);
     control_send(CTL_EXIT, (uint64_t)(unsigned)wait_status, NULL);
+    leave();
+}
+
+void sandbox_lost(const char *what)
+{
+    if (atomic_exchange(&ending, true))
+        return;
+    control_send(CTL_ERROR, 125,
+                 "the %s was ended from outside; run with --log=FILE "
+                 "--log-level=debug",
+                 what);
     leave();
 }
 
@@ -217,12 +228,16 @@ static void init_kernel(const struct sentry_config *cfg)
     kernel.boot_real = ts.tv_sec * 1000000000ll + ts.tv_nsec;
     kernel.ncpus = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
     kernel.mem_total = sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit : 1ull << 30;
-    kernel.max_tasks = cfg->max_tasks ? cfg->max_tasks : DEFAULT_TASKS;
     kernel.proc_fd = cfg->proc_fd;
     kernel.stats = cfg->stats;
     snprintf(kernel.hostname, sizeof kernel.hostname, "%s", cfg->hostname ? cfg->hostname : "sbx");
     snprintf(kernel.domainname, sizeof kernel.domainname, "(none)");
-    kcharge_limit(cfg->mem_limit ? cfg->mem_limit : DEFAULT_MEM);
+    if (cfg->limits)
+        memcpy(limits, cfg->limits, sizeof limits);
+    else
+        limits_init(kernel.mem_total, limits);
+    kernel.mem_total = MIN(kernel.mem_total, limit_of(LIMIT_MEMORY));
+    kcharge_limit(limit_of(LIMIT_KERNEL));
 }
 
 /* Pid 1: the sentry itself, without a context. */
@@ -263,6 +278,7 @@ void sentry_main(const struct sentry_config *cfg)
 
     config = cfg;
     kalloc_init();
+    hostfd_init();
     start_step("sentry");
     prctl(PR_SET_NAME, "sbx-sentry");
     init_kernel(cfg);
@@ -302,6 +318,7 @@ void sentry_main(const struct sentry_config *cfg)
         r = start_first(cfg, &first);
     if (r < 0)
         start_error("the first program", r);
+    oom_start();
     start_step("program");
     task_make_ready(first);
     event_run();

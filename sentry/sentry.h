@@ -64,8 +64,7 @@ struct sentry_config {
     unsigned ngroups;
     const char *hostname;
 
-    uint64_t mem_limit; /* of the sentry's own memory spent for the guest; 0: default */
-    unsigned max_tasks; /* 0: default */
+    const uint64_t *limits; /* kernel/limits.h; NULL: the defaults */
     bool stats;
     uint64_t t_start_ns; /* CLOCK_MONOTONIC when the front end began, for the start-up budget */
 };

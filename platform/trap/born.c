@@ -56,7 +56,7 @@ static int first_bell(struct listener *l, struct ctx *c, const struct seccomp_no
     bool process = !(c->clone_flags & AS_CLONE_THREAD);
 
     if (process && stub_born(c->stub, (pid_t)n->pid) < 0)
-        return -ENOSYS;
+        return -EMFILE;
     c->tid = (pid_t)n->pid;
     if (!wants_channel(c))
         return 0;
@@ -83,6 +83,12 @@ static bool now_held(struct ctx *c, const struct seccomp_notif *n)
     return wanted;
 }
 
+static void die_unwatched(struct stub *s)
+{
+    atomic_fetch_add(&s->refs, 1); /* in the place of the watch's */
+    stub_died(s);
+}
+
 void on_born(struct listener *l, const struct seccomp_notif *n)
 {
     bool second = n->data.args[2] == 1;
@@ -96,6 +102,8 @@ void on_born(struct listener *l, const struct seccomp_notif *n)
         r = -ENOSYS;
     if (r < 0)
         (void)notif_send(l, n->id, 0, r, 0);
+    if (r == -EMFILE) /* its process leaves, and nobody watches that: its maker has to know */
+        die_unwatched(c->stub);
     else if (r == 0 && c->blank)
         pool_put(c);
     else if (r == 0 && c->spare)

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "abi/hostfd.h"
 #include "platform/trap/trap.h"
 
 #define BLOCKS_FIRST 16
@@ -26,6 +27,8 @@ struct aspace *aspace_make(void)
     as->chan_fd = memfd_create("channel", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (as->chan_fd < 0)
         goto no_memfd;
+    if (!hostfd_may(as->chan_fd, HOSTFD_PROCESS))
+        goto no_map;
     if (ftruncate(as->chan_fd, (off_t)BLOCKS_FIRST << BLOCK_SHIFT) < 0 ||
         fcntl(as->chan_fd, F_ADD_SEALS, F_SEAL_SHRINK) < 0)
         goto no_map;

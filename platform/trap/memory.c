@@ -326,6 +326,53 @@ int as_usage(struct aspace *as, struct as_usage *ret)
     return r;
 }
 
+static uint64_t field(const char *text, const char *name)
+{
+    const char *at = strstr(text, name);
+    unsigned long kib;
+
+    return at && sscanf(at + strlen(name), " %lu", &kib) == 1 ? kib * 1024ull : 0;
+}
+
+/* The whole of a small file of the process. */
+static int proc_text(struct aspace *as, const char *name, char *buf, size_t cap)
+{
+    pid_t pid = aspace_pid(as);
+    ssize_t n;
+    int fd;
+
+    if (trap.proc_fd < 0 || pid <= 1)
+        return -ENOENT;
+    snprintf(buf, cap, "%d/%s", (int)pid, name);
+    fd = openat(trap.proc_fd, buf, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -ENOENT;
+    n = read(fd, buf, cap - 1);
+    close(fd);
+    if (n <= 0)
+        return -ENOENT;
+    buf[n] = 0;
+    return 0;
+}
+
+int as_cost(struct aspace *as, bool exact, struct as_usage *ret)
+{
+    uint64_t tables;
+    char text[4096];
+    int r = proc_text(as, "status", text, sizeof text);
+
+    if (r < 0)
+        return r;
+    tables = field(text, "\nVmPTE:");
+    *ret = (struct as_usage){ .rss = field(text, "\nVmRSS:") + tables,
+                              .vsize = field(text, "\nVmSize:"),
+                              .own = field(text, "\nRssAnon:") + field(text, "\nVmSwap:") +
+                                     tables };
+    if (exact && proc_text(as, "smaps_rollup", text, sizeof text) == 0 && strstr(text, "Pss_Anon:"))
+        ret->own = field(text, "\nPss_Anon:") + field(text, "\nSwapPss:") + tables;
+    return 0;
+}
+
 /* Its clock, which another process may read: nanoseconds, user and system together. */
 int ctx_process_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns)
 {

@@ -235,6 +235,7 @@ const struct platform platform_trap = {
     .as_query = as_query,
     .as_each = as_each,
     .as_usage = as_usage,
+    .as_cost = as_cost,
     .as_vdso = vdso,
     .as_limit = limit,
     .worker_block_begin = worker_block_begin,

@@ -419,6 +419,7 @@ int as_query(struct aspace *as, gaddr_t addr, struct as_mapping *ret);
 int as_each(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m, void *arg),
             void *arg);
 int as_usage(struct aspace *as, struct as_usage *ret);
+int as_cost(struct aspace *as, bool exact, struct as_usage *ret);
 pid_t aspace_pid(struct aspace *as);
 int ctx_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
 int ctx_process_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);

@@ -276,10 +276,14 @@ static int receive_fd(int sock, uint64_t *ret_nonce)
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
     };
     struct cmsghdr *cm;
+    ssize_t n;
     int fd;
 
-    if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) != sizeof *ret_nonce)
+    n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+    if (n == 0 || (n < 0 && errno == ECONNRESET))
         return -EPIPE;
+    if (n != sizeof *ret_nonce)
+        return -EIO;
     cm = CMSG_FIRSTHDR(&msg);
     if (!cm || cm->cmsg_type != SCM_RIGHTS) /* no room for a descriptor, at this moment */
         return -EMFILE;
@@ -315,10 +319,13 @@ void zygote_listener_arrived(void)
         pthread_mutex_unlock(&trap.lock);
         return;
     }
-    if (fd < 0) { /* the zygote is gone, and with it every stub */
+    if (fd == -EPIPE) { /* the zygote is gone, and with it every stub */
         epoll_ctl(trap.epoll_fd, EPOLL_CTL_DEL, trap.zygote_sock, NULL);
-        return;
+        if (!atomic_load(&trap.stopping) && trap.client->lost)
+            trap.client->lost("zygote");
     }
+    if (fd < 0)
+        return;
     l = listener_new(fd);
     as = l ? aspace_make() : NULL;
     s = as ? stub_new(as, l) : NULL;

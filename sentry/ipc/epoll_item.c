@@ -12,7 +12,10 @@
 #include "sentry/ipc/epoll_priv.h"
 #include "sentry/ipc/signalfd.h"
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/limits.h"
 #include "sentry/kernel/task.h"
+
+static _Atomic uint64_t nitems;
 
 /* ---- hooks ---- */
 
@@ -121,6 +124,7 @@ void epitem_remove(struct epitem *item)
     if (item->task)
         task_put(item->task);
     kfree(item);
+    limit_give(&nitems);
 }
 
 void epoll_file_gone(struct file *f)
@@ -230,9 +234,13 @@ static int item_add(struct task *t, struct epoll *ep, int fd, struct file *f,
     int r = table_grow(ep);
     if (r)
         return r;
+    if (!limit_take(LIMIT_EPOLL_ITEMS, &nitems))
+        return -ENOSPC;
     struct epitem *item = kzalloc(sizeof *item);
-    if (!item)
+    if (!item) {
+        limit_give(&nitems);
         return -ENOMEM;
+    }
     item->ep = ep;
     item->file = f;
     item->fd = fd;
@@ -243,6 +251,7 @@ static int item_add(struct task *t, struct epoll *ep, int fd, struct file *f,
     r = item_link(item);
     if (r) {
         kfree(item);
+        limit_give(&nitems);
         return r;
     }
     struct epitem **slot = item_slot(ep, fd, f);

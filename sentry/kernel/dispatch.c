@@ -451,4 +451,5 @@ const struct platform_client dispatch_client = {
     .owner_ref = owner_ref,
     .owner_put = owner_put,
     .worker_start = dispatch_worker_start,
+    .lost = sandbox_lost,
 };

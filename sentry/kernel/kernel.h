@@ -49,7 +49,6 @@ struct kernel {
     ktime_t boot_real;
     unsigned ncpus;
     uint64_t mem_total; /* bytes that /proc/meminfo shows */
-    unsigned max_tasks;
     _Atomic unsigned ntasks;
     _Atomic uint64_t forks_total;
     int proc_fd;                             /* our own procfs, or -1 */

@@ -12,6 +12,7 @@
 struct posix_timer {
     struct list link; /* in group->timers */
     int id;
+    uid_t uid; /* whose it counts as; -1: nobody's */
     struct sigtimer st;
 };
 
@@ -60,6 +61,18 @@ static int next_id_locked(struct tgroup *g)
     return id;
 }
 
+static void timer_free(struct posix_timer *p)
+{
+    sigtimer_done(&p->st);
+    if (p->uid != (uid_t)-1) {
+        lock(&kernel.tasks_lock);
+        sigqueue_uncount_locked(p->uid);
+        unlock(&kernel.tasks_lock);
+    }
+    kfree(p);
+}
+
+/* A timer has an entry of the signal queue to itself: it counts as one (RLIMIT_SIGPENDING). */
 int posix_timer_create(struct task *t, clockid_t clock, const struct lx_sigevent *ev, int *ret_id)
 {
     int r = clock_can_wait(clock);
@@ -70,10 +83,13 @@ int posix_timer_create(struct task *t, clockid_t clock, const struct lx_sigevent
         return -EAGAIN;
     list_init(&p->link);
     sigtimer_init(&p->st, t->group, clock, ev ? ev->signo : SIGALRM);
+    p->uid = (uid_t)-1;
     p->st.is_cpu = clock_is_cpu(clock);
     if (p->st.is_cpu)
         r = cpuclock_open(t, clock, &p->st.cpu);
     lock(&kernel.tasks_lock);
+    if (!r && !sigqueue_count_locked(t, &p->uid))
+        r = -EAGAIN;
     if (!r) {
         p->id = next_id_locked(t->group);
         r = set_event(t, &p->st, ev, p->id);
@@ -83,10 +99,8 @@ int posix_timer_create(struct task *t, clockid_t clock, const struct lx_sigevent
         *ret_id = p->id;
     }
     unlock(&kernel.tasks_lock);
-    if (r) {
-        sigtimer_done(&p->st);
-        kfree(p);
-    }
+    if (r)
+        timer_free(p);
     return r;
 }
 
@@ -154,12 +168,6 @@ static struct posix_timer *take(struct tgroup *g, int id)
     if (p)
         list_del(&p->link);
     return p;
-}
-
-static void timer_free(struct posix_timer *p)
-{
-    sigtimer_done(&p->st);
-    kfree(p);
 }
 
 int posix_timer_delete(struct task *t, int id)

@@ -60,6 +60,8 @@ void kernel_kill_all_locked(void);
 
 /* sentry/main.c: the program has ended with this wait status; without locks. */
 void sandbox_end(int wait_status);
+/* A part of the sandbox without which nothing runs is gone. The first of both decides. */
+void sandbox_lost(const char *what);
 /* The first program was stopped by job control; tasks_lock held. */
 void sandbox_stopped(int sig);
 

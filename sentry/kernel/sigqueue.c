@@ -56,6 +56,19 @@ static void count_down(uid_t uid)
     }
 }
 
+bool sigqueue_count_locked(struct task *t, uid_t *ret_uid)
+{
+    if (!count_up(t->cred->uid, task_rlimit(t, RLIMIT_SIGPENDING)->rlim_cur))
+        return false;
+    *ret_uid = t->cred->uid;
+    return true;
+}
+
+void sigqueue_uncount_locked(uid_t uid)
+{
+    count_down(uid);
+}
+
 struct sigqueue *sigqueue_new_locked(struct task *t, bool beyond_limit)
 {
     uint64_t max = beyond_limit ? UINT64_MAX : task_rlimit(t, RLIMIT_SIGPENDING)->rlim_cur;

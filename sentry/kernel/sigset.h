@@ -33,6 +33,9 @@ static inline bool sig_handler_ignores(uint64_t handler, int sig)
 
 struct sigqueue *sigqueue_new_locked(struct task *for_task, bool beyond_limit);
 void sigqueue_free_locked(struct sigqueue *q);
+/* The same for an entry that is kept elsewhere: counts one for t's user, or false at its limit. */
+bool sigqueue_count_locked(struct task *t, uid_t *ret_uid);
+void sigqueue_uncount_locked(uid_t uid);
 /* Drops every pending signal of set. */
 void sigpending_remove_locked(struct sigpending *p, sigset64 set);
 void group_remove_signals_locked(struct tgroup *g, sigset64 set);

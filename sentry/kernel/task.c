@@ -18,6 +18,7 @@
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/cpulimit.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/limits.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
 #include "sentry/mm/mm.h"
@@ -231,7 +232,7 @@ static int task_setup_locked(struct task *t, struct task *parent, uint64_t flags
 
 int task_alloc(struct task *parent, uint64_t flags, int exit_signal, struct task **ret)
 {
-    if (atomic_fetch_add(&kernel.ntasks, 1) >= kernel.max_tasks) {
+    if (atomic_fetch_add(&kernel.ntasks, 1) >= limit_of(LIMIT_TASKS)) {
         atomic_fetch_sub(&kernel.ntasks, 1);
         return -EAGAIN;
     }

@@ -388,12 +388,27 @@ struct dentry *dentry_add(struct dentry *parent, const char *name, size_t len, s
     return dentry_add_checked(parent, name, len, inode, NULL, NULL);
 }
 
+/* What was missing in a directory that is removed would hold that, and its inode, until it is old. */
+static void drop_children_locked(struct dentry *d, struct dentry **doomed)
+{
+    struct dentry *child, *tmp;
+
+    list_for_each_safe(child, tmp, &d->children, sibling) {
+        if (!list_empty(&child->lru))
+            doom_locked(child, doomed);
+    }
+}
+
 void dentry_drop(struct dentry *d)
 {
-    LOCK_SCOPE(&vfs.dcache_lock);
+    struct dentry *doomed = NULL;
 
+    lock(&vfs.dcache_lock);
     changed_locked(d->parent);
     unhash_locked(d);
+    drop_children_locked(d, &doomed);
+    unlock(&vfs.dcache_lock);
+    free_doomed(doomed);
 }
 
 void dentry_instantiate(struct dentry *d, struct inode *inode)

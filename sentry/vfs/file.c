@@ -19,15 +19,14 @@
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/fasync.h"
+#include "sentry/kernel/limits.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/locks.h"
 #include "sentry/vfs/notify.h"
 #include "sentry/vfs/vfs.h"
 
-#define FILES_MAX 1048576 /* in the sandbox; ENFILE beyond */
-
 static _Atomic uint64_t next_id = 1;
-static _Atomic int nr_files;
+static _Atomic uint64_t nr_files;
 
 static unsigned mode_of_flags(unsigned flags)
 {
@@ -47,13 +46,11 @@ struct file *file_new_sized(size_t n, const struct file_ops *ops, unsigned flags
 {
     struct file *f;
 
-    if (atomic_fetch_add(&nr_files, 1) >= FILES_MAX) {
-        atomic_fetch_sub(&nr_files, 1);
+    if (!limit_take(LIMIT_OPEN_FILES, &nr_files))
         return ERR_PTR(-ENFILE);
-    }
     f = kzalloc(n);
     if (!f) {
-        atomic_fetch_sub(&nr_files, 1);
+        limit_give(&nr_files);
         return ERR_PTR(-ENOMEM);
     }
     atomic_init(&f->refs, 1);
@@ -120,7 +117,7 @@ static void file_free(struct file *f)
     cred_put(f->cred);
     tlock_done(&f->pos_lock);
     kfree(f);
-    atomic_fetch_sub(&nr_files, 1);
+    limit_give(&nr_files);
 }
 
 void file_put(struct file *f)

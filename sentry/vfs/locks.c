@@ -24,6 +24,7 @@
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/limits.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/vfs.h"
 
@@ -78,14 +79,35 @@ static bool has_locks(const struct inode *i)
     return __atomic_load_n(&i->flocks, __ATOMIC_SEQ_CST) != NULL;
 }
 
-static void remove_lock(struct file_lock *l)
+static _Atomic uint64_t nlocks; /* those that are spare for a moment too */
+/* always: beyond the limit too, for what is to be unlocked */
+static struct file_lock *lock_new(bool always)
 {
-    list_del(&l->link);
+    struct file_lock *l = kzalloc(sizeof *l);
+
+    if (l && always) {
+        atomic_fetch_add(&nlocks, 1);
+    } else if (l && !limit_take(LIMIT_LOCKS, &nlocks)) {
+        kfree(l);
+        l = NULL;
+    }
+    return l;
+}
+
+static void lock_free(struct file_lock *l)
+{
+    if (l)
+        limit_give(&nlocks);
     kfree(l);
 }
 
-/* ---- records ---- */
+static void remove_lock(struct file_lock *l)
+{
+    list_del(&l->link);
+    lock_free(l);
+}
 
+/* ---- records ---- */
 static struct file_lock *conflict_locked(struct file_locks *ls, const struct file_lock *want)
 {
     struct file_lock *l;
@@ -300,8 +322,8 @@ int locks_set(struct task *t, struct file *f, struct lock_call *lc, bool wait, b
     r = lock_of(t, f, &lc->fl, ofd, &want);
     if (r < 0)
         return r;
-    spare[0] = kzalloc(sizeof *spare[0]);
-    spare[1] = kzalloc(sizeof *spare[1]);
+    spare[0] = lock_new(lc->fl.l_type == F_UNLCK);
+    spare[1] = lock_new(lc->fl.l_type == F_UNLCK);
     if (spare[0] && spare[1]) {
         lock(&locks_lock);
         r = set_locked(t, f, lc, &want, wait, spare);
@@ -309,8 +331,8 @@ int locks_set(struct task *t, struct file *f, struct lock_call *lc, bool wait, b
     } else {
         r = -ENOLCK;
     }
-    kfree(spare[0]);
-    kfree(spare[1]);
+    lock_free(spare[0]);
+    lock_free(spare[1]);
     return r;
 }
 
@@ -414,7 +436,7 @@ static int flock_locked(struct task *t, struct file *f, struct lock_call *lc, in
 int locks_flock(struct task *t, struct file *f, int op)
 {
     struct lock_call *lc = locks_call(t);
-    struct file_lock *spare = kzalloc(sizeof *spare);
+    struct file_lock *spare = lock_new(op & LOCK_UN);
     int r = -ENOLCK;
 
     if (!f->inode)
@@ -424,7 +446,7 @@ int locks_flock(struct task *t, struct file *f, int op)
         r = flock_locked(t, f, lc, op, &spare);
         unlock(&locks_lock);
     }
-    kfree(spare);
+    lock_free(spare);
     return r;
 }
 

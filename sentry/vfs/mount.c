@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/limits.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/dcache.h"
 #include "sentry/vfs/notify.h"
@@ -20,6 +21,7 @@ struct vfs vfs;
 static struct list mounts = LIST_INIT(mounts); /* all attached, in order; LOCK_MOUNTS */
 static struct mount *table[1024];              /* the same, hashed; newest first */
 static int next_id = 20;
+static _Atomic uint64_t nmounts; /* detached ones that are used, too */
 
 void vfs_init(void)
 {
@@ -45,6 +47,7 @@ void mount_put(struct mount *m)
         super_put(m->sb);
         kfree(m->source);
         kfree(m);
+        limit_give(&nmounts);
         m = parent;
     }
 }
@@ -103,14 +106,17 @@ bool path_ascend_mount(struct path *p)
 static struct mount *mount_new(struct super *sb, struct dentry *root, unsigned flags,
                                const char *source)
 {
-    struct mount *m = kzalloc(sizeof *m);
+    struct mount *m;
 
-    if (!m)
-        return NULL;
-    m->source = kstrdup(source ? source : sb->type);
-    if (!m->source) {
+    if (!limit_take(LIMIT_MOUNTS, &nmounts))
+        return ERR_PTR(-ENOSPC);
+    m = kzalloc(sizeof *m);
+    if (m)
+        m->source = kstrdup(source ? source : sb->type);
+    if (!m || !m->source) {
         kfree(m);
-        return NULL;
+        limit_give(&nmounts);
+        return ERR_PTR(-ENOMEM);
     }
     atomic_init(&m->refs, 1);
     m->sb = sb;
@@ -150,9 +156,9 @@ static int mount_dentry(struct super *sb, struct dentry *root, const struct path
     struct mount *m = mount_new(sb, root, flags, source);
     int r;
 
-    if (!m) {
+    if (IS_ERR(m)) {
         super_put(sb);
-        return -ENOMEM;
+        return PTR_ERR(m);
     }
     if (at) { /* on top of what is mounted there already */
         to = path_ref(*at);

@@ -164,6 +164,64 @@ allowed() {
             END { for (i = 1; i <= n; i++) print order[i], arg[order[i]] ? arg[order[i]] : "any", why[order[i]] }'
 }
 
+# docs/limits.md: sentry/kernel/limits.def, and what stands elsewhere.
+limits() {
+    cat <<'END'
+# Limits
+
+Made from sentry/kernel/limits.def by tests/checks/docs.sh --write: change it there. An ordinary
+program meets none of them; what each holds against, and what only the host can stop, stands in
+[security/limits-and-death.md](security/limits-and-death.md).
+
+## Of the whole sandbox
+
+RAM is the memory of the host. `SBX_LIMITS=inodes=20000,memory=1G,...` in the environment of `sbx`
+changes single ones, by these names; `none` takes one away. Meant for tests, and for programs that
+need more.
+
+| name | default | beyond it | what is counted |
+|---|---|---|---|
+END
+    tr '\n' ' ' <sentry/kernel/limits.def | sed 's/LIMIT(/\n&/g' |
+        sed -n 's/^LIMIT(\([A-Z_]*\), "\([^"]*\)", \([^,]*\), "\([^"]*\)", *"\([^"]*\)") *$/| \2 | \3 | \4 | \5 |/p'
+    echo
+    cat <<'END'
+
+Processes also end (EAGAIN) where the sentry's own descriptors would: each takes two, and all
+together at most seven eighths of what the host lets a process have (RLIMIT_NOFILE). Files that need
+a descriptor of the host's (large ones in memory, open ones of the host) take at most three quarters
+(ENFILE).
+
+## Of one process, as on Linux
+
+A program can lower these, and raise what has a higher hard limit (setrlimit).
+
+| limit | soft | hard | beyond it |
+|---|---|---|---|
+| RLIMIT_NPROC | `tasks` | `tasks` | EAGAIN; not for root inside, whom `tasks` stops |
+| RLIMIT_NOFILE | 1024 | 1048576 | EMFILE |
+| RLIMIT_SIGPENDING | `tasks` | `tasks` | EAGAIN: queued signals and POSIX timers of a user |
+| RLIMIT_STACK | 8 MiB | none | SIGSEGV; and E2BIG for arguments over a quarter of it |
+| RLIMIT_MEMLOCK | 8 MiB | 8 MiB | ENOMEM, EPERM |
+| RLIMIT_CORE | 0 | none | no core files are written |
+| all others | none | none | |
+
+## Constants, as on Linux
+
+| what | limit | beyond it |
+|---|---|---|
+| threads of a process | 4096 | EAGAIN |
+| mappings of a process | the host's vm.max_map_count (65530) | ENOMEM |
+| a path, a name in it, links in a walk | 4095, 255, 40 | ENAMETOOLONG, ENAMETOOLONG, ELOOP |
+| arguments and environment, one string of it | 6 MiB, 128 KiB | E2BIG |
+| a pipe | 64 KiB; 1 MiB by F_SETPIPE_SZ | EAGAIN, or it waits; EPERM |
+| a socket's buffer | 208 KiB; 4 MiB by SO_SNDBUF | EAGAIN, or it waits |
+| pseudo-terminals | 4096 | ENOSPC |
+| inotify: instances of a user, watches of a user, events that wait | 128, 65536, 16384 | EMFILE, ENOSPC, IN_Q_OVERFLOW |
+| cached names that nothing uses | 32768 | the oldest go |
+END
+}
+
 # names ARRAY: its strings, as one paragraph of code words
 names() {
     sed -n "/^const char \*const $1\[\]/,/^};/p" cli/visible.c | grep -v '^ */\*' | grep -o '"[^"]*"' |
@@ -186,6 +244,7 @@ check() {
 [ "${1:-}" != --write ] || write=yes
 check locking
 check visible
+check limits
 check host_calls security/host-calls
 
 calls=$(allowed sentry | wc -l)

@@ -13,8 +13,11 @@
 
 #include "sentry/fs/mem/data_fd.h"
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/limits.h"
 
 #define PAGE PAGE_SIZE_4K
+
+static _Atomic uint64_t all_bytes; /* of all file systems */
 
 void data_init(struct data *d, struct quota *q)
 {
@@ -24,10 +27,11 @@ void data_init(struct data *d, struct quota *q)
 int quota_take(struct data *d, uint64_t n)
 {
     struct quota *q = d->quota;
-    uint64_t before = atomic_fetch_add(&q->used, n);
+    uint64_t before = atomic_fetch_add(&q->used, n), all = atomic_fetch_add(&all_bytes, n);
 
-    if (q->max && before + n > q->max) {
+    if ((q->max && before + n > q->max) || all + n > limit_of(LIMIT_FILE_BYTES)) {
         atomic_fetch_sub(&q->used, n);
+        atomic_fetch_sub(&all_bytes, n);
         return -ENOSPC;
     }
     d->bytes += n;
@@ -37,6 +41,7 @@ int quota_take(struct data *d, uint64_t n)
 void quota_give(struct data *d, uint64_t n)
 {
     atomic_fetch_sub(&d->quota->used, n);
+    atomic_fetch_sub(&all_bytes, n);
     d->bytes -= n;
 }
 

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "sentry/kernel/list.h"
 #include "sentry/mm/copy.h"
 
 struct quota { /* of one file system; max 0: none */
@@ -30,6 +31,8 @@ struct data {
     char *map;        /* of it, map_len bytes: data_fd.c; NULL: none */
     size_t map_len;
     struct quota *quota;
+    struct list shared; /* data_fd.c: those that guests may write to without a call */
+    pid_t sharer;       /* the process that mapped it last for that */
 };
 
 #define DATA_HEAP_MAX (4ul << 20)
@@ -48,11 +51,16 @@ int data_punch(struct data *d, uint64_t off, uint64_t len, uint64_t size);
 int data_alloc(struct data *d, uint64_t off, uint64_t len, uint64_t size);
 /* SEEK_DATA and SEEK_HOLE; -ENXIO. */
 loff_t data_seek(struct data *d, loff_t off, bool hole, uint64_t size);
+/*
+ * fn for each file that guests may write to without a call: bytes that were made so and that nobody
+ * has counted yet, and who mapped it. Under a leaf lock.
+ */
+void data_uncounted(void (*fn)(void *arg, pid_t pid, uint64_t bytes), void *arg);
 /* In units of 512. */
 uint64_t data_blocks(struct data *d);
 /* Into the memfd. 0 or -errno. */
 int data_to_fd(struct data *d, uint64_t size);
 /* It has a memfd: no more writing, by nobody. False: somebody has it mapped to write. */
 bool data_fd_seal_write(struct data *d);
-/* A descriptor of the memfd to map; *ret_owned: to be closed. */
-int data_map_fd(struct data *d, bool writable, int *ret_fd, bool *ret_owned);
+/* A descriptor of the memfd to map, by the process pid; *ret_owned: to be closed. */
+int data_map_fd(struct data *d, bool writable, pid_t pid, int *ret_fd, bool *ret_owned);

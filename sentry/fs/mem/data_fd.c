@@ -9,7 +9,7 @@
  * comes. A few files have one, so that the host's limit on mappings is not the guest's to use up.
  *
  * What guests write through their mappings makes pages that no call of ours sees: they are counted
- * at the next operation here, and the sandbox's cgroup sees them at once.
+ * at the next operation here, and until then by data_uncounted(), for kernel/oom.c.
  *
  * pread and pwrite of a memfd touch memory only, so they are made under the inode's lock.
  */
@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "abi/hostfd.h"
 #include "abi/unfenced.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
@@ -31,6 +32,14 @@
 #define MAPS_MAX 256
 
 static _Atomic unsigned nmaps;
+
+static struct list shared = LIST_INIT(shared); /* shared_lock */
+static struct lock shared_lock;                /* LOCK_LEAF */
+
+__attribute__((constructor)) static void shared_init(void)
+{
+    lock_init(&shared_lock, LOCK_LEAF);
+}
 
 static void unmap(struct data *d)
 {
@@ -70,6 +79,10 @@ int data_fd_new(struct data *d, uint64_t size)
 
     if (fd < 0)
         return errno == ENFILE || errno == EMFILE ? -ENFILE : -ENOSPC;
+    if (!hostfd_may(fd, HOSTFD_FILE)) {
+        close(fd);
+        return -ENFILE;
+    }
     if (ftruncate(fd, size) < 0) {
         r = -errno;
         close(fd);
@@ -82,6 +95,10 @@ int data_fd_new(struct data *d, uint64_t size)
 void data_fd_free(struct data *d)
 {
     unmap(d);
+    lock(&shared_lock);
+    if (d->shared.next)
+        list_del(&d->shared);
+    unlock(&shared_lock);
     close(d->fd);
     d->fd = -1;
     kuncharge(d->charged);
@@ -229,11 +246,35 @@ static int reopen_readonly(int fd)
     return r < 0 ? -errno : r;
 }
 
-int data_map_fd(struct data *d, bool writable, int *ret_fd, bool *ret_owned)
+static void share(struct data *d, pid_t pid)
+{
+    lock(&shared_lock);
+    if (!d->shared.next)
+        list_add_tail(&shared, &d->shared);
+    d->sharer = pid;
+    unlock(&shared_lock);
+}
+
+void data_uncounted(void (*fn)(void *arg, pid_t pid, uint64_t bytes), void *arg)
+{
+    struct data *d;
+
+    LOCK_SCOPE(&shared_lock);
+    list_for_each(d, &shared, shared) {
+        uint64_t now = data_fd_blocks(d) * 512;
+        uint64_t counted = __atomic_load_n(&d->charged, __ATOMIC_RELAXED);
+
+        if (now > counted)
+            fn(arg, d->sharer, now - counted);
+    }
+}
+
+int data_map_fd(struct data *d, bool writable, pid_t pid, int *ret_fd, bool *ret_owned)
 {
     int fd;
 
     if (writable || unfenced("lentro")) {
+        share(d, pid);
         *ret_fd = d->fd;
         *ret_owned = false;
         return 0;

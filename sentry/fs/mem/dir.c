@@ -96,6 +96,10 @@ static void lost_name(struct inode *i)
         i->nlink = 0;
     else if (i->nlink)
         i->nlink--;
+    if (mem_node(i)->more_names) {
+        mem_node(i)->more_names--;
+        mem_count_give(1);
+    }
     unlock(&i->lock);
     inode_touch(i, ATTR_CTIME);
     if (i->nlink)
@@ -189,11 +193,18 @@ static int mem_link(struct task *t, struct inode *old, struct inode *dir, struct
 
     if (old->sb != dir->sb)
         return -EXDEV;
+    if (!mem_count_take())
+        return -ENOSPC;
     r = prepare(t, dir, d, &c);
-    if (r < 0)
+    if (r < 0) {
+        mem_count_give(1);
         return r;
+    }
     overlay_changed(old, /* keep= */ true);
-    add_links(old, 1);
+    lock(&old->lock);
+    old->nlink++;
+    mem_node(old)->more_names++;
+    unlock(&old->lock);
     inode_touch(old, ATTR_CTIME);
     commit(&c, inode_ref(old));
     return 0;

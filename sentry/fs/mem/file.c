@@ -153,7 +153,7 @@ static loff_t mem_llseek(struct task *t, struct file *f, loff_t off, int whence)
     return f->pos = base;
 }
 
-static int map_ours(struct file *f, struct mmap_request *req)
+static int map_ours(struct task *t, struct file *f, struct mmap_request *req)
 {
     struct inode *i = f->inode;
     struct mem_node *n = mem_node(i);
@@ -169,7 +169,8 @@ static int map_ours(struct file *f, struct mmap_request *req)
     }
     r = data_to_fd(&n->data, i->size);
     if (r == 0)
-        r = data_map_fd(&n->data, writable, &req->ret_fd, &req->ret_fd_owned);
+        r = data_map_fd(&n->data, writable, t ? t->group->pid : 0, &req->ret_fd,
+                        &req->ret_fd_owned);
     req->ret_offset = req->offset;
     return r;
 }
@@ -184,14 +185,14 @@ static int mem_mmap(struct task *t, struct file *f, struct mmap_request *req)
 
         if (shared && f->mode & FMODE_WRITE) {
             r = overlay_copy_up(t, f->inode, UINT64_MAX);
-            return r < 0 ? r : map_ours(f, req);
+            return r < 0 ? r : map_ours(t, f, req);
         }
         low = overlay_lower_file(t, f);
         if (IS_ERR(low))
             return PTR_ERR(low);
         return low->ops->mmap ? low->ops->mmap(t, low, req) : -ENODEV;
     }
-    return map_ours(f, req);
+    return map_ours(t, f, req);
 }
 
 static int mem_fsync(struct task *t, struct file *f, bool datasync)

@@ -64,7 +64,9 @@ struct mem_node { /* inode->priv */
     bool changed;         /* attributes are ours */
     bool xattrs_copied;   /* so are extended attributes */
     struct list changed_link;
-    unsigned seals; /* as of memfd_create; a mounted tmpfs's files have F_SEAL_SEAL */
+    bool counted;        /* [I] against the sandbox's limit on inodes */
+    unsigned more_names; /* inode->lock; made by link(), counted as inodes */
+    unsigned seals;      /* as of memfd_create; a mounted tmpfs's files have F_SEAL_SEAL */
 };
 
 static inline struct mem_node *mem_node(const struct inode *i)
@@ -83,6 +85,9 @@ extern const struct file_ops mem_dir_fops, mem_file_fops;
 /* super.c. mem_super_new takes over lower. */
 struct super *mem_super_new(const char *type, uint64_t magic, uint32_t mode, uint64_t max_bytes,
                             struct super *lower, struct dentry *lower_root);
+/* One more inode, or one more name of one, in the sandbox: false at its limit (-ENOSPC). */
+bool mem_count_take(void);
+void mem_count_give(unsigned n);
 /* dir NULL: a root. 0, -ENOSPC, -ENOMEM. */
 int mem_inode_new(struct task *t, struct super *sb, struct inode *dir, uint32_t mode,
                   struct inode **ret);

@@ -16,9 +16,22 @@
 #include "sentry/fs/overlay/overlay.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/limits.h"
 #include "sentry/vfs/dcache.h"
 
 #define SIZE_SHOWN (1ull << 30) /* of a file system without limit, where the machine's is unknown */
+
+static _Atomic uint64_t counted; /* inodes in all file systems, and names beyond their first */
+
+bool mem_count_take(void)
+{
+    return limit_take(LIMIT_INODES, &counted);
+}
+
+void mem_count_give(unsigned n)
+{
+    atomic_fetch_sub_explicit(&counted, n, memory_order_relaxed);
+}
 
 static void evict_names(struct names *n)
 {
@@ -60,6 +73,7 @@ static void mem_evict(struct inode *i)
         break;
     }
     dentry_put(n->lower);
+    mem_count_give(n->more_names + n->counted);
     kfree(n);
     atomic_fetch_sub(&mem_super(i->sb)->inodes, 1);
 }
@@ -98,9 +112,10 @@ static int mem_statfs(struct task *t, struct super *sb, struct lx_statfs *ret)
 {
     struct mem_super *ms = mem_super(sb);
     uint64_t used = atomic_load(&ms->quota.used);
-    uint64_t size = ms->quota.max      ? ms->quota.max
-                    : kernel.mem_total ? kernel.mem_total
-                                       : SIZE_SHOWN;
+    uint64_t size = ms->quota.max                             ? ms->quota.max
+                    : limit_of(LIMIT_FILE_BYTES) != UNLIMITED ? limit_of(LIMIT_FILE_BYTES)
+                    : kernel.mem_total                        ? kernel.mem_total
+                                                              : SIZE_SHOWN;
 
     (void)t;
     ret->f_type = sb->magic;
@@ -240,9 +255,14 @@ int mem_inode_new(struct task *t, struct super *sb, struct inode *dir, uint32_t 
 
     if (ms->max_inodes && atomic_load(&ms->inodes) >= ms->max_inodes)
         return -ENOSPC;
+    if (!mem_count_take())
+        return -ENOSPC;
     r = node_new(sb, mode, 0, ret);
-    if (r < 0)
+    if (r < 0) {
+        mem_count_give(1);
         return r;
+    }
+    mem_node(*ret)->counted = true;
     inode_init_owner(t, *ret, dir);
     mem_node(*ret)->parent_ino = dir ? dir->ino : (*ret)->ino;
     return 0;

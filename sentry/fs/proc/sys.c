@@ -4,6 +4,7 @@
  * engine shows it read-only: nothing here changes what the sentry does.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 
 #include "abi/resource.h"
 #include "sentry/fs/proc/proc.h"
+#include "sentry/kernel/limits.h"
 #include "sentry/kernel/pid.h"
 
 static PROC_STORE(refuse)
@@ -38,7 +40,7 @@ static PROC_SHOW(show_dynamic)
         pt_printf(out, "%.64s\n", kernel.domainname[0] ? kernel.domainname : "(none)");
         break;
     case THREADS_MAX:
-        pt_printf(out, "%u\n", kernel.max_tasks);
+        pt_printf(out, "%" PRIu64 "\n", MIN(limit_of(LIMIT_TASKS), (uint64_t)4194304));
         break;
     case FILE_NR:
         pt_printf(out, "%u\t0\t9223372036854775807\n", atomic_load(&kernel.ntasks) * 4);

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Limits of the whole sandbox: the table is limits.def. Written at the start only. */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum limit {
+#define LIMIT(id, name, value, err, what) LIMIT_##id,
+#include "sentry/kernel/limits.def"
+#undef LIMIT
+    LIMITS
+};
+
+#define UNLIMITED UINT64_MAX
+
+extern uint64_t limits[LIMITS];
+
+static inline uint64_t limit_of(enum limit l)
+{
+    return limits[l];
+}
+
+/* The defaults for a machine with that much memory. */
+void limits_init(uint64_t ram, uint64_t ret[LIMITS]);
+/*
+ * name=value,...: value a number of bytes or things, with K, M, G or T, or "none". NULL and empty:
+ * nothing. False: *ret_bad is where it could not be understood.
+ */
+bool limits_parse(const char *list, uint64_t ret[LIMITS], const char **ret_bad);
+
+/* Takes one more of something that is counted in *n. */
+static inline bool limit_take(enum limit l, _Atomic uint64_t *n)
+{
+    if (atomic_fetch_add_explicit(n, 1, memory_order_relaxed) < limits[l])
+        return true;
+    atomic_fetch_sub_explicit(n, 1, memory_order_relaxed);
+    return false;
+}
+
+static inline void limit_give(_Atomic uint64_t *n)
+{
+    atomic_fetch_sub_explicit(n, 1, memory_order_relaxed);
+}
