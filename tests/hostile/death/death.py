@@ -58,6 +58,15 @@ def alive(pid):
         return False
 
 
+def born(pid):
+    """When, as the host counts: numbers begin again from below."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return int(f.read().rpartition(")")[2].split()[19])
+    except OSError:
+        return 1 << 62
+
+
 def of_ids(front):
     """Processes of the two ids that root gives to a sandbox: also those that nobody has seen."""
     ids, found = {ID_BASE + 2 * front, ID_BASE + 2 * front + 1}, []
@@ -105,7 +114,7 @@ class Sandbox:
         under = children(self.front)
         sentry, gofer = (under + [0, 0])[:2]
         zygote = (children(sentry) if sentry else []) or [0]
-        stubs = sorted(children(zygote[0])) if zygote[0] else []
+        stubs = sorted(children(zygote[0]), key=born) if zygote[0] else []
         pid = {"front": self.front, "sentry": sentry, "gofer": gofer, "zygote": zygote[0],
                "first": stubs[0] if stubs else 0, "stub": random.choice(stubs or [0])}[which]
         return pid if pid > 1 else None
