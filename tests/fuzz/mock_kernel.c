@@ -16,6 +16,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/limits.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
 #include "sentry/mm/mm.h"
@@ -57,7 +58,7 @@ static void init_kernel(void)
     kernel.boot_real = ts.tv_sec * 1000000000ll + ts.tv_nsec;
     kernel.ncpus = 2;
     kernel.mem_total = 1ull << 30;
-    kernel.max_tasks = TASKS_MAX;
+    limits[LIMIT_TASKS] = TASKS_MAX;
     kernel.proc_fd = -1;
     strcpy(kernel.hostname, "sbx");
     strcpy(kernel.domainname, "(none)");

@@ -72,11 +72,11 @@ static void check_maps(void)
         if (!all_zero(heap, 1048576))
             leak("page", "the heap is not zero");
         memset(heap, 0x5a, 1048576);
-        brk(heap);
-        brk(heap + 1048576);
+        (void)!brk(heap);
+        (void)!brk(heap + 1048576);
         if (!all_zero(heap, 1048576))
             leak("page", "the heap, grown again, is not zero");
-        brk(heap);
+        (void)!brk(heap);
     }
 }
 

@@ -18,6 +18,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/limits.h"
 #include "sentry/kernel/proc.h"
 #include "sentry/mm/mm.h"
 
@@ -93,7 +94,7 @@ static void begin(void)
                                   .without = SBX_WITHOUT_PIDNS,
                                   .max_workers = 16 };
     kernel.platform = P;
-    kernel.max_tasks = 100;
+    limits[LIMIT_TASKS] = 100;
     kernel.proc_fd = -1;
     kernel.ncpus = 2;
     kcharge_limit(1 << 28);

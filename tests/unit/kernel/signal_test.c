@@ -9,6 +9,7 @@
 
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/limits.h"
 #include "sentry/kernel/kill.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
@@ -32,7 +33,7 @@ static struct task *new_task(struct task *parent, uint64_t flags)
 static void setup(void)
 {
     lock_init(&kernel.tasks_lock, LOCK_TASKS);
-    kernel.max_tasks = 100;
+    limits[LIMIT_TASKS] = 100;
     init = new_task(NULL, 0);
     init->group->is_sentry = true;
     kernel.init = init->group;
@@ -152,14 +153,14 @@ START_TEST(pgrp_against_fork)
 }
 END_TEST
 
-START_TEST(limits)
+START_TEST(too_many)
 {
     struct task *b;
     unsigned before = atomic_load(&kernel.ntasks);
-    kernel.max_tasks = before;
+    limits[LIMIT_TASKS] = before;
     ck_assert_int_eq(task_alloc(a, 0, SIGCHLD, &b), -EAGAIN);
     ck_assert_int_eq(atomic_load(&kernel.ntasks), before);
-    kernel.max_tasks = 100;
+    limits[LIMIT_TASKS] = 100;
     cred_put(a->cred);
     a->cred = cred_new_user(1000, 1000, NULL, 0);
     a->group->rlim[RLIMIT_NPROC].rlim_cur = 2;
@@ -253,7 +254,7 @@ int main(void)
     tcase_add_test(t, ignored);
     tcase_add_test(t, fatal_for_all_threads);
     tcase_add_test(t, pgrp_against_fork);
-    tcase_add_test(t, limits);
+    tcase_add_test(t, too_many);
     tcase_add_test(t, exit_and_wait);
     tcase_add_test(t, exec_by_a_thread);
     tcase_add_test(t, stop_and_continue);
