@@ -347,7 +347,7 @@ static int proc_text(struct aspace *as, const char *name, char *buf, size_t cap)
     fd = openat(trap.proc_fd, buf, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -ENOENT;
-    n = read(fd, buf, cap - 1);
+    n = pread(fd, buf, cap - 1, 0);
     close(fd);
     if (n <= 0)
         return -ENOENT;

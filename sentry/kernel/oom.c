@@ -21,6 +21,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "abi/hostio.h"
 #include "cli/control.h"
 #include "sentry/fs/mem/data.h"
 #include "sentry/kernel/alloc.h"
@@ -157,14 +158,6 @@ static uint64_t interval(uint64_t used, uint64_t took)
     return MAX(MIN(MAX(ns, INTERVAL_MIN), INTERVAL_MAX), took * SHARE);
 }
 
-static void pass(uint64_t ns)
-{
-    struct timespec ts = { .tv_sec = (time_t)(ns / NSEC), .tv_nsec = (long)(ns % NSEC) };
-
-    while (nanosleep(&ts, &ts) < 0)
-        continue;
-}
-
 /* As many as it takes, the worst first. */
 static void choose(struct members *m, uint64_t used)
 {
@@ -197,7 +190,7 @@ static void await_ends(void)
     bool over = false;
 
     for (ktime_t until = ktime_now() + PATIENCE; !over && ktime_now() < until;) {
-        pass(INTERVAL_MIN);
+        hostio_nap(INTERVAL_MIN);
         pthread_mutex_lock(&oom.lock);
         over = oom.nvictims == 0;
         pthread_mutex_unlock(&oom.lock);
@@ -226,7 +219,7 @@ static void *oom_main(void *arg)
     struct members m = { 0 };
 
     for (;;)
-        pass(look(&m));
+        hostio_nap(look(&m));
     return arg;
 }
 
