@@ -167,7 +167,8 @@ long do_select(struct task *t, int n, gaddr_t in, gaddr_t out, gaddr_t ex, gaddr
         if (tv) {
             if (limit.tv_sec < 0 || limit.tv_usec < 0)
                 return -EINVAL;
-            ts.tv_sec = limit.tv_sec + limit.tv_usec / 1000000;
+            if (__builtin_add_overflow(limit.tv_sec, limit.tv_usec / 1000000, &ts.tv_sec))
+                return -EINVAL;
             ts.tv_nsec = limit.tv_usec % 1000000 * 1000;
         }
         err = poll_limit_set(t, &sc->limit, tv ? &ts : NULL);

@@ -191,7 +191,7 @@ long sys_sync_file_range(struct task *t, int fd, loff_t offset, loff_t nbytes, u
 
     if (IS_ERR(f))
         return PTR_ERR(f);
-    if (flags & ~7u || offset < 0 || nbytes < 0 || offset + nbytes < offset)
+    if (flags & ~7u || offset < 0 || nbytes < 0 || nbytes > INT64_MAX - offset)
         return -EINVAL;
     kind = f->inode ? f->inode->mode & S_IFMT : 0;
     if (kind != S_IFREG && kind != S_IFBLK && kind != S_IFDIR && kind != S_IFLNK)

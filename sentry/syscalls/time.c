@@ -130,9 +130,10 @@ long sys_clock_nanosleep(struct task *t, int clockid, int flags, gaddr_t rqtp, g
 
 static int timeval_to_ktime(const struct timeval *tv, ktime_t *ret)
 {
-    struct timespec ts = { .tv_sec = tv->tv_sec, .tv_nsec = tv->tv_usec * 1000 };
+    struct timespec ts = { .tv_sec = tv->tv_sec };
     if (tv->tv_usec < 0 || tv->tv_usec >= 1000000)
         return -EINVAL;
+    ts.tv_nsec = tv->tv_usec * 1000;
     return timespec_to_ktime(&ts, ret);
 }
 
