@@ -180,6 +180,7 @@ int chrdev_open(struct task *t, struct inode *inode, struct file *f)
     if (min >= ARRAY_SIZE(mem) || !mem[min])
         return -ENXIO;
     f->ops = mem[min];
+    f->mode |= FMODE_OWN_POS; /* that is, none */
     return 0;
 }
 

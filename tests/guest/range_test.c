@@ -44,23 +44,46 @@ static long long position(int fd)
     return atoll(text + 4); /* pos: */
 }
 
-/* Devices that produce and swallow bytes have no position, wherever a call says that it is. */
+/* Devices that produce and swallow bytes have no position to move. */
 static void devices(void)
 {
     static const char *const names[] = { "/dev/null", "/dev/zero", "/dev/urandom" };
     char buf[100] = "";
 
     for (int i = 0; i < 3; i++) {
-        int fd = open(names[i], O_RDWR);
+        int fd = open(names[i], O_RDWR), some = i ? (int)sizeof buf : 0;
 
         CHECK(fd >= 0);
-        CHECK_EQ(pwrite(fd, buf, sizeof buf, INT64_MAX), sizeof buf);
-        CHECK_EQ(pread(fd, buf, sizeof buf, INT64_MAX), i ? (int)sizeof buf : 0);
         CHECK_EQ(write(fd, buf, sizeof buf), sizeof buf);
-        CHECK_EQ(read(fd, buf, sizeof buf), i ? (int)sizeof buf : 0);
+        CHECK_EQ(read(fd, buf, sizeof buf), some);
         CHECK_EQ(position(fd), 0);
+        CHECK_ERR(pwrite(fd, buf, sizeof buf, INT64_MAX - 99), EINVAL);
+        CHECK_ERR(pread(fd, buf, sizeof buf, INT64_MAX - 99), EINVAL);
+        CHECK_EQ(pwrite(fd, buf, sizeof buf, INT64_MAX - 100), sizeof buf);
+        CHECK_EQ(pread(fd, buf, sizeof buf, INT64_MAX - 100), some);
         close(fd);
     }
+}
+
+/* The last bytes that a position can name. */
+static void last_bytes(void)
+{
+    char buf[100] = "";
+    int fd = open("/proc/self/exe", O_RDONLY);
+
+    CHECK_ERR(pread(fd, buf, sizeof buf, INT64_MAX - 99), EINVAL);
+    CHECK_ERR(pread(fd, buf, sizeof buf, INT64_MAX), EINVAL);
+    CHECK_EQ(pread(fd, buf, sizeof buf, INT64_MAX - 100), 0);
+    CHECK_EQ(pread(fd, buf, 0, INT64_MAX), 0);
+    close(fd);
+    fd = memfd_create("range", 0);
+    CHECK(fd >= 0);
+    CHECK_ERR(pwrite(fd, buf, sizeof buf, INT64_MAX - 99), EINVAL);
+    CHECK_ERR(pread(fd, buf, sizeof buf, INT64_MAX), EINVAL);
+    CHECK_EQ(lseek(fd, INT64_MAX, SEEK_SET), INT64_MAX);
+    CHECK_ERR(write(fd, buf, 1), EINVAL);
+    CHECK_ERR(read(fd, buf, 1), EINVAL);
+    close(fd);
 }
 
 int main(void)
@@ -68,5 +91,6 @@ int main(void)
     RUN(microseconds);
     RUN(sync_range);
     RUN(devices);
+    RUN(last_bytes);
     DONE();
 }
