@@ -27,7 +27,8 @@ struct stack { /* built in our memory, for the addresses that it will have */
 static gaddr_t put(struct stack *s, const void *p, size_t n)
 {
     s->at -= n;
-    memcpy(s->buf + s->at, p, n);
+    if (n) /* no environment at all is NULL */
+        memcpy(s->buf + s->at, p, n);
     return s->top - s->size + s->at;
 }
 

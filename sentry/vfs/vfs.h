@@ -308,6 +308,8 @@ int vfs_check_size(struct task *t, uint64_t size);
 void inode_remove_privs(struct task *t, struct inode *i);
 /* Against writing while it is executed: -ETXTBSY when open for writing. Undone by allow. */
 int inode_deny_write(struct inode *i);
+/* For files that were not opened by their name: they are never counted. */
+void file_uncount_writer(struct file *f);
 void inode_allow_write(struct inode *i);
 /* Opens a resolved path. ERR_PTR. */
 struct file *vfs_open(struct task *t, const struct path *p, unsigned flags);
