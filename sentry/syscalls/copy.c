@@ -84,7 +84,7 @@ long sys_sendfile(struct task *t, int out_fd, int in_fd, gaddr_t offset, size_t 
 static int copy_range_check(struct task *t, struct transfer *x, unsigned flags)
 {
     struct inode *a = x->in->inode, *b = x->out->inode;
-    loff_t from, to;
+    loff_t from, to, from_end, to_end;
 
     (void)t;
     if (flags)
@@ -102,9 +102,10 @@ static int copy_range_check(struct task *t, struct transfer *x, unsigned flags)
         return -EXDEV;
     from = x->in_off ? x->in_pos : x->in->pos;
     to = x->out_off ? x->out_pos : x->out->pos;
-    if (from + (loff_t)x->left < from || to + (loff_t)x->left < to)
+    if (__builtin_add_overflow(from, x->left, &from_end) ||
+        __builtin_add_overflow(to, x->left, &to_end))
         return -EOVERFLOW;
-    if (a == b && to < from + (loff_t)x->left && from < to + (loff_t)x->left)
+    if (a == b && to < from_end && from < to_end)
         return -EINVAL;
     return 0;
 }

@@ -293,6 +293,8 @@ int inode_permission_generic(struct task *t, struct inode *i, int mask);
 /* The caller owns i or has CAP_FOWNER. */
 bool inode_owner_or_capable(struct task *t, struct inode *i);
 int vfs_getattr(struct task *t, const struct path *p, struct kstat *ret);
+/* Of an open file, which need not have a path. */
+int file_getattr(struct task *t, struct file *f, struct kstat *ret);
 /* Checks everything but W_OK for a size. */
 int vfs_setattr(struct task *t, const struct path *p, const struct setattr *a);
 /* The same for what has no path (a pipe): no mount, no inotify. */

@@ -393,9 +393,9 @@ static void stop(const char *what)
 {
     char c;
 
-    while (write(1, what, strlen(what)) < 0 && errno == EINTR)
+    for (int i = 0; i < 10 && write(1, what, strlen(what)) < 0; i++)
         ;
-    while (read(0, &c, 1) < 0 && errno == EINTR)
+    for (int i = 0; i < 10 && read(0, &c, 1) < 0; i++)
         ;
 }
 

@@ -3,7 +3,11 @@
 #include "guest.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#undef MS_RDONLY
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -92,6 +96,22 @@ static void memory_program(void)
     close(self);
 }
 
+/* A lock that is counted from the end asks for the size of what has none. */
+static void locking(void)
+{
+    struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_END, .l_len = 1 };
+    int p[2], s[2], e = epoll_create1(0), n;
+
+    CHECK_EQ(pipe(p), 0);
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
+    CHECK_EQ(fcntl(p[1], F_SETLK, &fl), 0);
+    CHECK_EQ(fcntl(s[0], F_SETLK, &fl), 0);
+    CHECK_EQ(fcntl(e, F_SETLK, &fl), 0);
+    CHECK_EQ(fcntl(e, F_GETLK, &fl), 0);
+    CHECK_EQ(ioctl(p[0], FIGETBSZ, &n), 0);
+    CHECK_EQ(n, 4096);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && !strcmp(argv[1], "again"))
@@ -101,5 +121,6 @@ int main(int argc, char **argv)
     RUN(looking);
     RUN(executing);
     RUN(memory_program);
+    RUN(locking);
     DONE();
 }
