@@ -197,6 +197,7 @@ extern struct trap {
     struct ctx *pool[8];
     cpu_set_t cpus; /* those of the sandbox */
     unsigned npool, npending;
+    unsigned lost;            /* blanks that were asked for and will not come */
     bool forks;               /* the guest has forked, and may exec at any time */
     uint64_t pending[8];      /* nonces whose listener has not come yet */
     struct listener *promote; /* waits for a spare worker */
@@ -212,8 +213,9 @@ extern struct trap {
 
 /* zygote.c */
 int zygote_start(const struct platform_config *cfg);
-void zygote_request_locked(void);   /* one more blank; trap.lock held */
-void zygote_listener_arrived(void); /* zygote_sock is readable */
+void zygote_request_locked(void); /* one more blank; trap.lock held */
+void zygote_listener_arrived(void);
+void blank_lost(void); /* zygote_sock is readable */
 int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as);
 void pool_put(struct ctx *c);
 /* The guest forks: an exec may follow. */
@@ -310,6 +312,8 @@ void post_answer(struct ctx *c, enum ctx_state next, int64_t val);
 void on_born(struct listener *l, const struct seccomp_notif *n);
 
 /* worker.c */
+/* SEND or ADDFD: never -EINTR. What the call returns, or -errno. */
+int notif_ioctl(int fd, unsigned long cmd, void *arg);
 int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint32_t flags);
 void deliver(struct ctx *c, enum platform_event ev);
 bool worker_leads(const struct listener *l); /* the calling one */

@@ -271,10 +271,13 @@ static int receive_fd(int sock, uint64_t *ret_nonce)
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
     };
     struct cmsghdr *cm;
+    ssize_t n;
     int fd;
 
-    if (recvmsg(sock, &msg, MSG_CMSG_CLOEXEC) != sizeof *ret_nonce || !(cm = CMSG_FIRSTHDR(&msg)) ||
-        cm->cmsg_type != SCM_RIGHTS)
+    n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+    if (n < 0)
+        return -errno;
+    if (n != sizeof *ret_nonce || !(cm = CMSG_FIRSTHDR(&msg)) || cm->cmsg_type != SCM_RIGHTS)
         return -EIO;
     memcpy(&fd, CMSG_DATA(cm), sizeof fd);
     return fd;
@@ -292,9 +295,20 @@ static bool take_pending_locked(uint64_t nonce)
     return false;
 }
 
+/* It was asked for and will not come: who waits for it asks for another. */
+void blank_lost(void)
+{
+    pthread_mutex_lock(&trap.lock);
+    trap.lost++;
+    pthread_cond_broadcast(&trap.pool_cond);
+    pthread_mutex_unlock(&trap.lock);
+}
+
 /* On the reaper: a pending blank has its listener; its first bell is awaited. */
 void zygote_listener_arrived(void)
 {
+    bool asked;
+
     uint64_t nonce;
     int fd = receive_fd(trap.zygote_sock, &nonce);
     struct listener *l;
@@ -302,21 +316,30 @@ void zygote_listener_arrived(void)
     struct stub *s;
     struct ctx *c;
 
+    if (fd == -EINTR || fd == -ENOMEM)
+        return;   /* it is still there */
     if (fd < 0) { /* the zygote is gone, and with it every stub */
         epoll_ctl(trap.epoll_fd, EPOLL_CTL_DEL, trap.zygote_sock, NULL);
         return;
     }
+    pthread_mutex_lock(&trap.lock);
+    asked = take_pending_locked(nonce);
+    pthread_mutex_unlock(&trap.lock);
     l = listener_new(fd);
+    if (!l)
+        close(fd);
     as = l ? aspace_make() : NULL;
     s = as ? stub_new(as, l) : NULL;
     c = s ? ctx_new(as, s, l, 0) : NULL;
     if (c) {
         pthread_mutex_lock(&trap.lock);
-        c->nonce = take_pending_locked(nonce) ? nonce : 0;
+        c->nonce = asked ? nonce : 0;
         pthread_mutex_unlock(&trap.lock);
         c->blank = true;
         frame_make_blank(c);
         listener_start(l);
+    } else if (asked) { /* no memory or descriptor: the closed listener ends it */
+        blank_lost();
     }
     if (s)
         stub_put(s);
@@ -356,12 +379,14 @@ int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as)
 {
     struct timespec until;
     struct ctx *c = NULL;
+    unsigned lost;
     int tries = 5;
     int r = 0;
 
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += 2;
     pthread_mutex_lock(&trap.lock);
+    lost = trap.lost;
     while (!c && r == 0) {
         if (trap.npool > 0) {
             c = trap.pool[0];
@@ -374,8 +399,12 @@ int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as)
             pthread_mutex_unlock(&trap.lock);
             worker_block_begin();
             pthread_mutex_lock(&trap.lock);
-            if (trap.npool == 0)
+            if (trap.npool == 0 && trap.lost == lost)
                 r = pthread_cond_timedwait(&trap.pool_cond, &trap.lock, &until);
+            if (r == 0 && trap.npool == 0 && trap.lost != lost) {
+                lost = trap.lost;
+                r = --tries > 0 ? 0 : EAGAIN;
+            }
             if (r && trap.npool == 0 && --tries > 0) { /* killed before it was known: another one */
                 until.tv_sec += 2;
                 r = 0;

@@ -34,7 +34,9 @@ SITES = 2048
 HEAD = struct.Struct("=QQQQQQQ5q")  # struct table of inject.c, up to its sites
 SITE = struct.Struct("=QQ")
 ROUNDS = 3
-LEAK_ROUNDS = 24
+LEAK_ROUNDS = int(os.environ.get("LEAK_ROUNDS", "24"))
+NOTIF = {1000: "notif_recv", 1001: "notif_send", 1002: "notif_id_valid", 1003: "notif_addfd",
+         1004: "notif_set_flags"}
 MEMORY = {900: "malloc", 901: "calloc", 902: "realloc", 903: "strdup"}
 
 # What each call may plausibly answer. Not there: it cannot fail, or nobody has to care.
@@ -48,7 +50,9 @@ ERRNOS = {
     "fallocate": "ENOSPC EINTR EOPNOTSUPP", "memfd_create": "EMFILE ENFILE ENOMEM",
     "dup2": "EMFILE", "dup3": "EMFILE", "pipe2": "EMFILE", "open": "EMFILE EACCES ENOMEM",
     "openat": "EMFILE ENOENT ENOMEM EACCES", "openat2": "EMFILE ENOMEM EAGAIN EACCES EIO",
-    "fcntl": "EMFILE EPERM", "ioctl": "EINTR ENOENT ENOMEM EMFILE", "prctl": "EPERM",
+    "fcntl": "EMFILE EPERM", "ioctl": "ENOTTY",
+    "notif_recv": "EINTR ENOENT", "notif_send": "EINTR", "notif_addfd": "EINTR EMFILE ENOMEM",
+    "notif_id_valid": "ENOENT", "notif_set_flags": "EINVAL", "prctl": "EPERM",
     "mmap": "ENOMEM ENFILE", "munmap": "ENOMEM", "mprotect": "ENOMEM", "madvise": "ENOMEM EAGAIN",
     "mremap": "ENOMEM", "recvfrom": "EINTR ENOMEM", "recvmsg": "EINTR ENOMEM EMFILE",
     "sendto": "EINTR EAGAIN ENOBUFS", "sendmsg": "EINTR EAGAIN ENOBUFS EMFILE",
@@ -73,7 +77,7 @@ ENDS = {}
 
 
 def call_names():
-    names = dict(MEMORY)
+    names = {**MEMORY, **NOTIF}
     with open(f"{TOP}/abi/syscalls.def") as f:
         for m in re.finditer(r"^SYS\d\((\d+), (\w+),", f.read(), re.M):
             names[int(m.group(1))] = m.group(2)

@@ -46,9 +46,10 @@ struct site {
 
 /* What faults.py maps as well. */
 struct table {
-    uint64_t target;       /* the key of the site that fails; 0: none */
+    uint64_t target;        /* the key of the site that fails; 0: none */
     _Atomic uint64_t armed; /* it does so from now on */
-    uint64_t err, first, period; /* at its first-th call since, and each period-th after (0: no more) */
+    uint64_t err, first,
+        period;              /* at its first-th call since, and each period-th after (0: no more) */
     _Atomic uint64_t since;  /* its calls since it was armed */
     _Atomic uint64_t failed; /* and how many of them failed */
     _Atomic int64_t live[ROLES]; /* blocks taken and not freed */
@@ -96,12 +97,14 @@ static bool fails(unsigned call, const void *from)
 
     if (!table || role == ZYGOTE)
         return false;
-    key = (uint64_t)role << 60 | (uint64_t)call << 44 | (uint64_t)((const char *)from - __ehdr_start);
+    key = (uint64_t)role << 60 | (uint64_t)call << 44 |
+          (uint64_t)((const char *)from - __ehdr_start);
     count(key);
     if (key != table->target || !atomic_load(&table->armed))
         return false;
     n = atomic_fetch_add(&table->since, 1) + 1;
-    if (n < table->first || (n > table->first && (!table->period || (n - table->first) % table->period)))
+    if (n < table->first ||
+        (n > table->first && (!table->period || (n - table->first) % table->period)))
         return false;
     atomic_fetch_add(&table->failed, 1);
     errno = (int)table->err;
@@ -240,7 +243,10 @@ int __wrap_fcntl(int fd, int cmd, ...)
 int __wrap_ioctl(int fd, unsigned long cmd, ...)
 {
     LONGS(cmd, 1);
-    return fails(SYS_ioctl, FROM) ? -1 : __real_ioctl(fd, cmd, a[0]);
+    /* Those of listeners each have errors of their own. */
+    return fails((cmd >> 8 & 0xff) == '!' ? 1000 + (cmd & 0xff) : SYS_ioctl, FROM)
+               ? -1
+               : __real_ioctl(fd, cmd, a[0]);
 }
 
 int __wrap_prctl(int op, ...)
