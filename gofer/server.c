@@ -63,6 +63,11 @@ int job_send(struct job *job)
             job->rep.len = job->rep.count = job->rep.flags = 0;
             continue;
         }
+        /* No memory for it now: without an answer its asker would wait for ever. */
+        if (errno == ENOBUFS || errno == ENOMEM) {
+            sched_yield();
+            continue;
+        }
         return -errno;
     }
 }

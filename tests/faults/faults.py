@@ -55,7 +55,7 @@ ERRNOS = {
     "notif_id_valid": "ENOENT", "notif_set_flags": "EINVAL", "prctl": "EPERM",
     "mmap": "ENOMEM ENFILE", "munmap": "ENOMEM", "mprotect": "ENOMEM", "madvise": "ENOMEM EAGAIN",
     "mremap": "ENOMEM", "recvfrom": "EINTR ENOMEM", "recvmsg": "EINTR ENOMEM EMFILE",
-    "sendto": "EINTR EAGAIN ENOBUFS", "sendmsg": "EINTR EAGAIN ENOBUFS EMFILE",
+    "sendto": "EINTR ENOBUFS", "sendmsg": "EINTR ENOBUFS ETOOMANYREFS",
     "socketpair": "EMFILE ENOMEM", "shutdown": "ENOTCONN", "poll": "EINTR ENOMEM",
     "epoll_create1": "EMFILE ENOMEM", "epoll_ctl": "ENOMEM ENOSPC", "epoll_wait": "EINTR",
     "eventfd2": "EMFILE ENOMEM", "timerfd_create": "EMFILE ENOMEM", "timerfd_settime": "ENOMEM",
@@ -72,8 +72,9 @@ ERRNOS = {
 for memory in MEMORY.values():
     ERRNOS[memory] = "ENOMEM"
 
-# Where a failure can have no other end, each with its reason.
-ENDS = {}
+# Their failure says that the memory of a guest process, or the process, is gone: it ends.
+ENDS_PROCESS = {("process_vm_readv", "EFAULT"), ("process_vm_readv", "ESRCH"),
+                ("process_vm_writev", "EFAULT"), ("process_vm_writev", "ESRCH")}
 
 
 def call_names():
@@ -260,12 +261,12 @@ class Run:
             os.kill(pid, signal.SIGKILL)
 
 
-def judge(run, when, base):
+def judge(run, site, err, when, base):
     """What is wrong with it."""
     wrong = list(run.wrong)
     if re.search(r"Sanitizer|runtime error|[Aa]ssert", run.errors):
         wrong.append("a report")
-    if run.wrong:
+    if run.wrong or (run.status == 137 and (site.call, err) in ENDS_PROCESS):
         return wrong
     if not run.started and when == "start":
         if run.status == 125 and re.search(r"^sbx: .", run.errors, re.M):
@@ -345,7 +346,7 @@ def main():
     for site, err, when in todo:
         r = run(LEAK_ROUNDS if when == "often" else ROUNDS, site, err, when)
         reached += r.table.failed() > 0
-        wrong = judge(r, when, base)
+        wrong = judge(r, site, err, when, base)
         if wrong or args.verbose:
             failed += bool(wrong)
             print("FAILED:" if wrong else "passed:", site.name, err, when, "-",
