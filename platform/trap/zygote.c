@@ -198,13 +198,20 @@ static int make_blob_fd(void)
 void zygote_request_locked(void)
 {
     struct zygote_request rq;
+    ssize_t n;
 
     if (trap.npending == ARRAY_SIZE(trap.pending))
         return;
     while (getrandom(&rq.nonce, sizeof rq.nonce, 0) != sizeof rq.nonce || rq.nonce == 0)
         ;
     trap.pending[trap.npending++] = rq.nonce;
-    (void)!send(trap.zygote_sock, &rq, sizeof rq, MSG_NOSIGNAL);
+    do
+        n = send(trap.zygote_sock, &rq, sizeof rq, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        trap.npending--;
+        trap.lost++;
+    }
     atomic_fetch_add(&trap.st.blanks, 1);
 }
 
@@ -277,6 +284,8 @@ static int receive_fd(int sock, uint64_t *ret_nonce)
     n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
     if (n < 0)
         return -errno;
+    if (n == sizeof *ret_nonce && msg.msg_flags & MSG_CTRUNC)
+        return -EMFILE; /* it came, but there is no room for its descriptor */
     if (n != sizeof *ret_nonce || !(cm = CMSG_FIRSTHDR(&msg)) || cm->cmsg_type != SCM_RIGHTS)
         return -EIO;
     memcpy(&fd, CMSG_DATA(cm), sizeof fd);
@@ -317,14 +326,19 @@ void zygote_listener_arrived(void)
     struct ctx *c;
 
     if (fd == -EINTR || fd == -ENOMEM)
-        return;   /* it is still there */
-    if (fd < 0) { /* the zygote is gone, and with it every stub */
+        return; /* it is still there */
+    if (fd < 0 && fd != -EMFILE) { /* the zygote is gone, and with it every stub */
         epoll_ctl(trap.epoll_fd, EPOLL_CTL_DEL, trap.zygote_sock, NULL);
         return;
     }
     pthread_mutex_lock(&trap.lock);
     asked = take_pending_locked(nonce);
     pthread_mutex_unlock(&trap.lock);
+    if (fd < 0) {
+        if (asked)
+            blank_lost();
+        return;
+    }
     l = listener_new(fd);
     if (!l)
         close(fd);

@@ -13,7 +13,19 @@ foreach(_call ${_calls})
   list(APPEND _options -Wl,--wrap=${_name})
 endforeach()
 foreach(_name sentry_main gofer_main malloc calloc realloc strdup free open openat fcntl ioctl prctl
-        mremap syscall pthread_create)
+        mremap kzalloc krealloc kmemdup kstrdup syscall pthread_create)
   list(APPEND _options -Wl,--wrap=${_name})
 endforeach()
 target_link_options(sbx-faults PRIVATE ${_options})
+add_executable(faults-work EXCLUDE_FROM_ALL faults/work.c)
+target_compile_options(faults-work PRIVATE -fno-sanitize=all)
+target_link_options(faults-work PRIVATE -fno-sanitize=all -static -pthread)
+add_dependencies(tests sbx-faults faults-work)
+
+# faults/sample: a few of the combinations, others each time (it prints the seed); faults/all: each one.
+add_test(NAME faults/sample COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/faults/faults.py
+         $<TARGET_FILE:sbx-faults> $<TARGET_FILE:faults-work> --sample 12 --seconds 60)
+add_test(NAME faults/all COMMAND python3 ${CMAKE_CURRENT_SOURCE_DIR}/faults/faults.py
+         $<TARGET_FILE:sbx-faults> $<TARGET_FILE:faults-work> --seconds 60)
+set_tests_properties(faults/sample PROPERTIES TIMEOUT 300 LABELS faults)
+set_tests_properties(faults/all PROPERTIES TIMEOUT 7200 LABELS slow RUN_SERIAL ON)

@@ -14,6 +14,7 @@ Never: a sentry or gofer that ends (status 125 after the start), a run that does
 a sanitizer, a process left behind, descriptors or memory blocks that are not given back.
 """
 import argparse
+import collections
 import ctypes
 import errno
 import mmap
@@ -32,12 +33,14 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 ROLES = ["front", "child", "sentry", "gofer", "zygote"]
 SITES = 2048
 HEAD = struct.Struct("=QQQQQQQ5q")  # struct table of inject.c, up to its sites
-SITE = struct.Struct("=QQ")
+BLOCKS = 65536
+SITE = struct.Struct("=QQ")  # struct site, struct block
 ROUNDS = 3
 LEAK_ROUNDS = int(os.environ.get("LEAK_ROUNDS", "24"))
 NOTIF = {1000: "notif_recv", 1001: "notif_send", 1002: "notif_id_valid", 1003: "notif_addfd",
          1004: "notif_set_flags"}
-MEMORY = {900: "malloc", 901: "calloc", 902: "realloc", 903: "strdup"}
+MEMORY = {900: "malloc", 901: "calloc", 902: "realloc", 903: "strdup", 904: "kzalloc",
+          905: "krealloc", 906: "kmemdup", 907: "kstrdup"}
 
 # What each call may plausibly answer. Not there: it cannot fail, or nobody has to care.
 ERRNOS = {
@@ -54,11 +57,11 @@ ERRNOS = {
     "notif_recv": "EINTR ENOENT", "notif_send": "EINTR", "notif_addfd": "EINTR EMFILE ENOMEM",
     "notif_id_valid": "ENOENT", "notif_set_flags": "EINVAL", "prctl": "EPERM",
     "mmap": "ENOMEM ENFILE", "munmap": "ENOMEM", "mprotect": "ENOMEM", "madvise": "ENOMEM EAGAIN",
-    "mremap": "ENOMEM", "recvfrom": "EINTR ENOMEM", "recvmsg": "EINTR ENOMEM EMFILE",
+    "mremap": "ENOMEM", "recvfrom": "EINTR ENOMEM", "recvmsg": "EINTR ENOMEM",
     "sendto": "EINTR ENOBUFS", "sendmsg": "EINTR ENOBUFS ETOOMANYREFS",
     "socketpair": "EMFILE ENOMEM", "shutdown": "ENOTCONN", "poll": "EINTR ENOMEM",
     "epoll_create1": "EMFILE ENOMEM", "epoll_ctl": "ENOMEM ENOSPC", "epoll_wait": "EINTR",
-    "eventfd2": "EMFILE ENOMEM", "timerfd_create": "EMFILE ENOMEM", "timerfd_settime": "ENOMEM",
+    "eventfd2": "EMFILE ENOMEM", "timerfd_create": "EMFILE ENOMEM",
     "process_vm_readv": "EFAULT ENOMEM ESRCH EPERM", "process_vm_writev": "EFAULT ENOMEM ESRCH EPERM",
     "getrandom": "EINTR", "setrlimit": "EPERM", "sched_setaffinity": "EINVAL",
     "chroot": "EPERM", "fchdir": "EACCES", "clone": "EAGAIN ENOMEM", "pidfd_open": "EMFILE ESRCH ENOMEM",
@@ -109,7 +112,7 @@ class Table:
 
     def __init__(self):
         self.file = tempfile.NamedTemporaryFile(prefix="sbx-faults")
-        self.file.truncate(HEAD.size + SITES * SITE.size)
+        self.file.truncate(HEAD.size + (SITES + BLOCKS) * SITE.size)
         self.map = mmap.mmap(self.file.fileno(), 0)
 
     def put(self, index, value):
@@ -128,9 +131,26 @@ class Table:
     def live(self):
         return dict(zip(ROLES, HEAD.unpack_from(self.map)[7:]))
 
+    def blocks(self):
+        """How many blocks are taken at each place, of each role."""
+        at = HEAD.size + SITES * SITE.size
+        return collections.Counter((ROLES[p >> 60], place) for p, place in
+                                   SITE.iter_unpack(self.map[at:at + BLOCKS * SITE.size]) if p > 1)
+
     def sites(self):
         found = [SITE.unpack_from(self.map, HEAD.size + i * SITE.size) for i in range(SITES)]
         return {key: Site(key, met) for key, met in found if key}
+
+
+def left_over(program, table, base):
+    """Where the most blocks were taken that are not there without faults."""
+    more = collections.Counter(table.blocks())
+    more.subtract(base.blocks())
+    top = [(place, n) for place, n in more.most_common(6) if n > 3]
+    lines = subprocess.run(["addr2line", "-sie", program] + [hex(at - 1) for (_, at), _ in top],
+                           capture_output=True, text=True, check=False).stdout.split("\n")
+    del lines[len(top) * 2:]
+    return [f"{n} of {role} at {at:#x}" for (role, at), n in top] + lines
 
 
 def children(pid):
@@ -161,7 +181,7 @@ class Run:
     """One sandbox, from its start to its end."""
 
     def __init__(self, program, work, rounds, table, arm_late, seconds):
-        self.table, self.seen, self.wrong = table, b"", []
+        self.table, self.seen, self.wrong, self.program = table, b"", [], program
         self.started = self.done = False
         self.live, self.fds = {}, {}
         self.deadline = time.monotonic() + seconds
@@ -283,8 +303,9 @@ def judge(run, site, err, when, base):
     if when == "often" and run.done:
         few = max(12, run.table.failed() // 3)
         for who in ("sentry", "gofer"):
-            if run.live[who] > base.live[who] + max(60, few):
+            if run.live[who] > base.live[who] + max(40, few):
                 wrong.append(f"{who}: {run.live[who] - base.live[who]} blocks more than without faults")
+                run.errors = "\n".join(left_over(run.program, run.table, base.table))
             if run.fds[who] > base.fds[who] + few:
                 wrong.append(f"{who}: {run.fds[who] - base.fds[who]} descriptors more")
     return wrong

@@ -36,12 +36,18 @@
 #include "sentry/sentry.h"
 
 #define SITES 2048
+#define BLOCKS 65536
 
 enum role { FRONT, CHILD, SENTRY, GOFER, ZYGOTE, ROLES };
 
 struct site {
     _Atomic uint64_t key; /* role, call and place; 0: free */
     _Atomic uint64_t met; /* how often */
+};
+
+struct block {
+    _Atomic uint64_t at; /* with its role in the upper bits; 0: never used, 1: no more */
+    uint64_t from;
 };
 
 /* What faults.py maps as well. */
@@ -54,12 +60,14 @@ struct table {
     _Atomic uint64_t failed; /* and how many of them failed */
     _Atomic int64_t live[ROLES]; /* blocks taken and not freed */
     struct site sites[SITES];
+    struct block blocks[BLOCKS];
 };
 
 extern const char __ehdr_start[];
 
 static struct table *table;
 static enum role role = FRONT;
+static _Thread_local const void *asker; /* of kzalloc() and its like: more telling than alloc.c */
 
 __attribute__((constructor)) static void map_table(void)
 {
@@ -95,7 +103,7 @@ static bool fails(unsigned call, const void *from)
 {
     uint64_t key, n;
 
-    if (!table || role == ZYGOTE)
+    if (!table || role == ZYGOTE || asker)
         return false;
     key = (uint64_t)role << 60 | (uint64_t)call << 44 |
           (uint64_t)((const char *)from - __ehdr_start);
@@ -145,41 +153,108 @@ char *__wrap_strdup(const char *s);
 void __real_free(void *p);
 void __wrap_free(void *p);
 
-static void *taken(void *p)
+/* Who took a block is kept, so that what is left over has a name. */
+static struct block *block_slot(const void *p, bool add)
 {
-    if (p && table)
+    uint64_t want = (uint64_t)(uintptr_t)p | (uint64_t)role << 60;
+    size_t i = (want >> 4) * 0x9e3779b97f4a7c15ull >> 48;
+
+    for (size_t n = 0; n < BLOCKS; n++, i++) {
+        struct block *b = &table->blocks[i % BLOCKS];
+        uint64_t had = atomic_load(&b->at);
+
+        if (had == want)
+            return b;
+        if (add && had <= 1 && atomic_compare_exchange_strong(&b->at, &had, want))
+            return b;
+        if (!add && had == 0)
+            return NULL;
+    }
+    return NULL;
+}
+
+static void *taken(void *p, const void *from)
+{
+    struct block *b;
+
+    if (asker)
+        from = asker;
+
+    if (p && table && role != ZYGOTE) {
         atomic_fetch_add(&table->live[role], 1);
+        b = block_slot(p, true);
+        if (b)
+            b->from = (uint64_t)((const char *)from - __ehdr_start);
+    }
     return p;
+}
+
+static void given(const void *p)
+{
+    struct block *b;
+
+    if (p && table && role != ZYGOTE) {
+        atomic_fetch_sub(&table->live[role], 1);
+        b = block_slot(p, false);
+        if (b)
+            atomic_store(&b->at, 1);
+    }
 }
 
 void *__wrap_malloc(size_t n)
 {
-    return fails(900, FROM) ? NULL : taken(__real_malloc(n));
+    return fails(900, FROM) ? NULL : taken(__real_malloc(n), FROM);
 }
 
 void *__wrap_calloc(size_t n, size_t size)
 {
-    return fails(901, FROM) ? NULL : taken(__real_calloc(n, size));
+    return fails(901, FROM) ? NULL : taken(__real_calloc(n, size), FROM);
 }
 
 void *__wrap_realloc(void *p, size_t n)
 {
+    void *q;
+
     if (fails(902, FROM))
         return NULL;
-    return p ? __real_realloc(p, n) : taken(__real_realloc(p, n));
+    q = __real_realloc(p, n);
+    if (q && q != p) {
+        given(p);
+        taken(q, FROM);
+    }
+    return q;
 }
 
 char *__wrap_strdup(const char *s)
 {
-    return fails(903, FROM) ? NULL : taken(__real_strdup(s));
+    return fails(903, FROM) ? NULL : taken(__real_strdup(s), FROM);
 }
 
 void __wrap_free(void *p)
 {
-    if (p && table)
-        atomic_fetch_sub(&table->live[role], 1);
+    given(p);
     __real_free(p);
 }
+
+/* The sentry's own functions: each of their callers is a place. */
+#define WRAP_K(type, call, name, params, args)                                                     \
+    type __real_##name params;                                                                     \
+    type __wrap_##name params;                                                                     \
+    type __wrap_##name params                                                                      \
+    {                                                                                              \
+        type p;                                                                                    \
+        if (fails(call, FROM))                                                                     \
+            return NULL;                                                                           \
+        asker = FROM;                                                                              \
+        p = __real_##name args;                                                                    \
+        asker = NULL;                                                                              \
+        return p;                                                                                  \
+    }
+
+WRAP_K(void *, 904, kzalloc, (size_t n), (n))
+WRAP_K(void *, 905, krealloc, (void *old, size_t n), (old, n))
+WRAP_K(void *, 906, kmemdup, (const void *of, size_t n), (of, n))
+WRAP_K(char *, 907, kstrdup, (const char *s), (s))
 
 /* ---- host calls, by their numbers ---- */
 

@@ -107,7 +107,6 @@ static void own_files(void)
     char *p = MAP_FAILED;
     struct timespec ts[2] = { { 1, 0 }, { 2, 0 } };
 
-    (void)!mkdir("/tmp/w", 0755);
     TRY(fd = open("/tmp/w/f", O_RDWR | O_CREAT | O_TRUNC, 0644));
     TRY(write(fd, big, 100));
     TRY(pwrite(fd, big, sizeof big, 5000));
@@ -145,7 +144,6 @@ out:
     unlink("/tmp/w/f");
     unlink("/tmp/w/h");
     unlink("/tmp/w/s");
-    rmdir("/tmp/w");
 }
 
 static void pipes(void)
@@ -178,7 +176,9 @@ static void pass_descriptor(int to, int fd)
         char room[CMSG_SPACE(sizeof fd)];
     } u = { .c = { CMSG_LEN(sizeof fd), SOL_SOCKET, SCM_RIGHTS } };
     struct iovec v = { big, 10 };
-    struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = &u, .msg_controllen = sizeof u };
+    struct msghdr m = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = &u, .msg_controllen = sizeof u
+    };
 
     memcpy(CMSG_DATA(&u.c), &fd, sizeof fd);
     (void)!sendmsg(to, &m, MSG_DONTWAIT);
@@ -284,9 +284,11 @@ out:
 
 static void kernel_files(void)
 {
-    static const char *const names[] = { "/proc/self/maps",  "/proc/self/status", "/proc/self/smaps",
-                                         "/proc/meminfo",    "/proc/self/stat",   "/proc/stat",
-                                         "/proc/self/limits", "/proc/self/mounts", "/dev/urandom" };
+    static const char *const names[] = { "/proc/self/maps",   "/proc/self/status",
+                                         "/proc/self/smaps",  "/proc/meminfo",
+                                         "/proc/self/stat",   "/proc/stat",
+                                         "/proc/self/limits", "/proc/self/mounts",
+                                         "/dev/urandom" };
     struct rusage ru;
     int fd, pty;
 
@@ -369,7 +371,8 @@ static int child(const char *const *argv)
 static void processes(void)
 {
     static const char *const true_argv[] = { "/bin/true", "x", NULL };
-    static const char *const script[] = { "/bin/sh", "-c", "echo $(echo a | cat) >/dev/null", NULL };
+    static const char *const script[] = { "/bin/sh", "-c", "echo $(echo a | cat) >/dev/null",
+                                          NULL };
 
     child(NULL);
     child(true_argv);
@@ -404,6 +407,7 @@ int main(int argc, char **argv)
     int rounds = argc > 1 ? atoi(argv[1]) : 1;
 
     setvbuf(stderr, NULL, _IOLBF, 0);
+    (void)!mkdir("/tmp/w", 0755); /* one for all: the names in it stay known as missing */
     stop("ready\n");
     for (int i = 0; i < rounds; i++) {
         int status = 0;

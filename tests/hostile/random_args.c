@@ -57,7 +57,7 @@ static uint64_t number(struct random_args *r)
     case 2:
         return (1ull << rnd_below(r, 64)) - 1;
     case 3:
-        return (uint64_t)-(int64_t)rnd_below(r, 4096);
+        return (uint64_t) - (int64_t)rnd_below(r, 4096);
     case 4:
         return rnd(r);
     default:
@@ -67,7 +67,9 @@ static uint64_t number(struct random_args *r)
 
 static uint64_t size(struct random_args *r)
 {
-    static const unsigned usual[] = { 0, 1, 2, 4, 8, 12, 16, 24, 28, 64, 100, 128, 256, 4096, 65536 };
+    static const unsigned usual[] = {
+        0, 1, 2, 4, 8, 12, 16, 24, 28, 64, 100, 128, 256, 4096, 65536
+    };
 
     if (rnd_one_in(r, 16))
         return number(r);
@@ -162,7 +164,7 @@ static uint64_t bad_pointer(struct random_args *r)
     case 6:
         return (uint64_t)(uintptr_t)bad_pointer & ~4095ull; /* cannot be written */
     default:
-        return (uint64_t)-(int64_t)rnd_below(r, 4096);
+        return (uint64_t) - (int64_t)rnd_below(r, 4096);
     }
 }
 
@@ -172,9 +174,7 @@ static void *words(struct random_args *r, size_t n)
     uint8_t *p = place(r, n);
 
     for (size_t i = 0; i + 8 <= n && i < 512; i += 8) {
-        uint64_t w = rnd_one_in(r, 2)   ? 0
-                     : rnd_one_in(r, 8) ? (uint64_t)place(r, 64)
-                                        : number(r);
+        uint64_t w = rnd_one_in(r, 2) ? 0 : rnd_one_in(r, 8) ? (uint64_t)place(r, 64) : number(r);
 
         memcpy(p + i, &w, 8);
     }
@@ -190,16 +190,68 @@ static void *text(struct random_args *r, const char *s)
 }
 
 static const char *const paths[] = {
-    "a", "b", "d/c", "d", "d/e/f", "link", "loop", "fifo", "sock", ".", "..", "", "/", "d/../a",
-    "/proc/self", "/proc/self/maps", "/proc/self/fd", "/proc/self/fd/3", "/proc/self/stat",
-    "/proc/self/mem", "/proc/self/exe", "/proc/self/cwd/a", "/proc/self/root", "/proc/self/task",
-    "/proc/self/environ", "/proc/self/status", "/proc/self/mountinfo", "/proc/self/oom_score_adj",
-    "/proc/self/comm", "/proc/self/limits", "/proc/thread-self", "/proc/meminfo", "/proc/1/status",
-    "/proc/sys/kernel/pid_max", "/proc/sys/kernel/hostname", "/proc/net/tcp", "/proc/net/unix",
-    "/proc/mounts", "/proc/stat", "/proc/cpuinfo", "/proc/uptime", "/dev/null", "/dev/zero",
-    "/dev/full", "/dev/random", "/dev/tty", "/dev/ptmx", "/dev/pts/0", "/dev/fd/4", "/dev/shm/x",
-    "/etc/passwd", "/etc", "/bin", "/bin/true", "/usr/bin", "/usr/lib", "/sys", "/sys/devices", "/tmp",
-    "/nowhere/x", "a/b", "/etc/passwd/x",
+    "a",
+    "b",
+    "d/c",
+    "d",
+    "d/e/f",
+    "link",
+    "loop",
+    "fifo",
+    "sock",
+    ".",
+    "..",
+    "",
+    "/",
+    "d/../a",
+    "/proc/self",
+    "/proc/self/maps",
+    "/proc/self/fd",
+    "/proc/self/fd/3",
+    "/proc/self/stat",
+    "/proc/self/mem",
+    "/proc/self/exe",
+    "/proc/self/cwd/a",
+    "/proc/self/root",
+    "/proc/self/task",
+    "/proc/self/environ",
+    "/proc/self/status",
+    "/proc/self/mountinfo",
+    "/proc/self/oom_score_adj",
+    "/proc/self/comm",
+    "/proc/self/limits",
+    "/proc/thread-self",
+    "/proc/meminfo",
+    "/proc/1/status",
+    "/proc/sys/kernel/pid_max",
+    "/proc/sys/kernel/hostname",
+    "/proc/net/tcp",
+    "/proc/net/unix",
+    "/proc/mounts",
+    "/proc/stat",
+    "/proc/cpuinfo",
+    "/proc/uptime",
+    "/dev/null",
+    "/dev/zero",
+    "/dev/full",
+    "/dev/random",
+    "/dev/tty",
+    "/dev/ptmx",
+    "/dev/pts/0",
+    "/dev/fd/4",
+    "/dev/shm/x",
+    "/etc/passwd",
+    "/etc",
+    "/bin",
+    "/bin/true",
+    "/usr/bin",
+    "/usr/lib",
+    "/sys",
+    "/sys/devices",
+    "/tmp",
+    "/nowhere/x",
+    "a/b",
+    "/etc/passwd/x",
 };
 
 static void *path(struct random_args *r)
@@ -220,9 +272,17 @@ static void *path(struct random_args *r)
 
 static void *name(struct random_args *r)
 {
-    static const char *const names[] = { "user.x",  "user.y",   "security.selinux", "trusted.z",
-                                         "tmpfs",   "proc",     "system.posix_acl_access",
-                                         "memfd",   "devpts",   "user.",            "" };
+    static const char *const names[] = { "user.x",
+                                         "user.y",
+                                         "security.selinux",
+                                         "trusted.z",
+                                         "tmpfs",
+                                         "proc",
+                                         "system.posix_acl_access",
+                                         "memfd",
+                                         "devpts",
+                                         "user.",
+                                         "" };
 
     return text(r, names[rnd_below(r, sizeof names / sizeof *names)]);
 }
@@ -233,7 +293,8 @@ static void *strings(struct random_args *r)
     char **v = place(r, (n + 1) * sizeof *v);
 
     for (unsigned i = 0; i < n; i++)
-        v[i] = rnd_one_in(r, 20) ? (char *)bad_pointer(r) : text(r, rnd_one_in(r, 2) ? "-x" : "A=b");
+        v[i] = rnd_one_in(r, 20) ? (char *)bad_pointer(r)
+                                 : text(r, rnd_one_in(r, 2) ? "-x" : "A=b");
     v[n] = NULL;
     return v;
 }
@@ -258,7 +319,7 @@ static void *timespec(struct random_args *r, unsigned n)
 
     for (unsigned i = 0; i < n; i++) {
         t[i].tv_sec = rnd_one_in(r, 16) ? (time_t)number(r) : 0;
-        t[i].tv_nsec = rnd_one_in(r, 16)  ? (long)number(r)
+        t[i].tv_nsec = rnd_one_in(r, 16)   ? (long)number(r)
                        : rnd_one_in(r, 16) ? (rnd_one_in(r, 2) ? UTIME_NOW : UTIME_OMIT)
                                            : (long)rnd_below(r, 3000000);
     }
@@ -269,7 +330,9 @@ static void *sockaddr(struct random_args *r)
 {
     if (rnd_one_in(r, 2)) {
         struct sockaddr_un *a = place(r, sizeof *a);
-        static const char *const names[] = { "sock", "sock2", "\0abstract", "", "d/sock", "/dev/log" };
+        static const char *const names[] = {
+            "sock", "sock2", "\0abstract", "", "d/sock", "/dev/log"
+        };
 
         memset(a, 0, sizeof *a);
         a->sun_family = AF_UNIX;
@@ -409,7 +472,8 @@ static void *sevent(struct random_args *r)
 {
     struct sigevent *e = words(r, sizeof *e);
 
-    e->sigev_notify = (int[]){ SIGEV_SIGNAL, SIGEV_NONE, 4 /* SIGEV_THREAD_ID */, 2 }[rnd_below(r, 4)];
+    e->sigev_notify = (int[]){ SIGEV_SIGNAL, SIGEV_NONE, 4 /* SIGEV_THREAD_ID */,
+                               2 }[rnd_below(r, 4)];
     e->sigev_signo = SIGUSR1;
     return e;
 }

@@ -13,11 +13,11 @@
 
 struct random_args {
     uint64_t state;
-    uint8_t *arena;      /* ARENA bytes, and behind them a page that cannot be touched */
-    pid_t pids[8];       /* of children and others that may be named */
+    uint8_t *arena; /* ARENA bytes, and behind them a page that cannot be touched */
+    pid_t pids[8];  /* of children and others that may be named */
     unsigned npids;
-    bool tame;           /* it runs as root: signals go to its own processes only */
-    int top;             /* what the call before returned, often a descriptor */
+    bool tame; /* it runs as root: signals go to its own processes only */
+    int top;   /* what the call before returned, often a descriptor */
 };
 
 #define ARENA (256u << 10)

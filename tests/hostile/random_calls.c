@@ -78,7 +78,7 @@ struct place {
 static struct shared {
     struct place place[WORKERS][THREADS];
     _Atomic uint64_t made[NCALLS], all;
-} *shared;
+} * shared;
 
 static uint64_t seed;
 static unsigned which; /* worker */
@@ -216,13 +216,15 @@ static void random_call(struct random_args *r)
     while (!chosen(r, calls[i].nr));
     for (unsigned k = 0; k < 6; k++)
         a[k] = k < calls[i].n ? rnd_arg(r, calls[i].kinds[k], a, k) : rnd(r);
-    if (r->tame && (calls[i].nr == SYS_kill || calls[i].nr == SYS_rt_sigqueueinfo) && (int)a[0] <= 0)
+    if (r->tame && (calls[i].nr == SYS_kill || calls[i].nr == SYS_rt_sigqueueinfo) &&
+        (int)a[0] <= 0)
         a[0] = 0x3fffffff;
     atomic_fetch_add(&shared->made[i], 1);
     got = syscall(calls[i].nr, a[0], a[1], a[2], a[3], a[4], a[5]);
     if (got > 0 && got < 4096)
         r->top = (int)got;
-    if (got > 0 && (calls[i].nr == SYS_fork || calls[i].nr == SYS_clone || calls[i].nr == SYS_clone3))
+    if (got > 0 &&
+        (calls[i].nr == SYS_fork || calls[i].nr == SYS_clone || calls[i].nr == SYS_clone3))
         r->pids[r->npids++ % 4] = (pid_t)got;
 }
 
@@ -253,7 +255,9 @@ static void random_loop(struct random_args *r, struct place *p)
 static void *thread(void *arg)
 {
     unsigned i = (unsigned)(uintptr_t)arg;
-    struct random_args r = { .arena = ARENA_AT, .tame = which == 0, .pids = { getpid(), getppid() } };
+    struct random_args r = { .arena = ARENA_AT,
+                             .tame = which == 0,
+                             .pids = { getpid(), getppid() } };
 
     r.npids = r.tame ? 1 : 2;
     rnd_seed(&r, seed * 1000003 + generation * 10007 + which * 101 + i);
@@ -357,7 +361,8 @@ static void reap(void)
 
 static int fail(const char *what)
 {
-    printf("random_calls: seed %llu: %s failed: %s\n", (unsigned long long)seed, what, strerror(errno));
+    printf("random_calls: seed %llu: %s failed: %s\n", (unsigned long long)seed, what,
+           strerror(errno));
     return 1;
 }
 
