@@ -86,7 +86,7 @@ static int receive(struct gofer *g, struct gmsg *m)
     m->next = NULL;
     do
         n = recvmsg(g->sock, &msg, MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
+    while (n < 0 && (errno == EINTR || errno == ENOMEM || errno == ENOBUFS));
     if (n < 0)
         return -EIO;
     m->fd = take_fd(&msg);

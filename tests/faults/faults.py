@@ -57,8 +57,8 @@ ERRNOS = {
     "notif_recv": "EINTR ENOENT", "notif_send": "EINTR", "notif_addfd": "EINTR EMFILE ENOMEM",
     "notif_id_valid": "ENOENT", "notif_set_flags": "EINVAL", "prctl": "EPERM",
     "mmap": "ENOMEM ENFILE", "munmap": "ENOMEM", "mprotect": "ENOMEM", "madvise": "ENOMEM EAGAIN",
-    "mremap": "ENOMEM", "recvfrom": "EINTR ENOMEM", "recvmsg": "EINTR ENOMEM",
-    "sendto": "EINTR ENOBUFS", "sendmsg": "EINTR ENOBUFS ETOOMANYREFS",
+    "mremap": "ENOMEM", "recvfrom": "EINTR ENOMEM", "recvmsg": "EINTR ENOMEM ENOBUFS",
+    "sendto": "EINTR ENOBUFS", "sendmsg": "EINTR ENOBUFS ENOMEM",
     "socketpair": "EMFILE ENOMEM", "shutdown": "ENOTCONN", "poll": "EINTR ENOMEM",
     "epoll_create1": "EMFILE ENOMEM", "epoll_ctl": "ENOMEM ENOSPC", "epoll_wait": "EINTR",
     "eventfd2": "EMFILE ENOMEM", "timerfd_create": "EMFILE ENOMEM",
@@ -269,7 +269,7 @@ class Run:
 
     def left_behind(self):
         """What it leaves becomes our child: we are a subreaper."""
-        for _ in range(100):
+        for _ in range(500):
             try:
                 while os.waitpid(-1, os.WNOHANG)[0]:
                     pass
