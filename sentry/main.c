@@ -244,8 +244,10 @@ static int make_init(void)
 
 static int start_threads(const struct sentry_config *cfg)
 {
-    int r = event_open();
+    int r = ktimers_reserve();
 
+    if (r == 0)
+        r = event_open();
     if (r == 0)
         r = cfg->platform->start();
     if (r == 0 && cfg->control_sock >= 0)

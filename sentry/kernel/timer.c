@@ -89,6 +89,22 @@ static void remove_locked(struct ktimer *tm)
         sift_down(last, i);
 }
 
+/*
+ * Arming cannot fail, so the room for all there can ever be is set aside at start-up: timers lie in
+ * objects that are charged, and pages that are not used cost nothing.
+ */
+int ktimers_reserve(void)
+{
+    void *all = mmap(NULL, HEAP_ROOM * sizeof *heap, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (all == MAP_FAILED)
+        return -errno;
+    heap = all;
+    cap_heap = HEAP_ROOM;
+    return 0;
+}
+
 void ktimer_arm(struct ktimer *tm, ktime_t when)
 {
     LOCK_SCOPE(&timers_lock);
@@ -97,20 +113,8 @@ void ktimer_arm(struct ktimer *tm, ktime_t when)
     tm->when = when;
     if (when == KTIME_NEVER)
         return;
-    if (nheap == cap_heap) {
-        /*
-         * Arming cannot fail, so the room for all there can ever be is set aside by the first one, at
-         * start-up: timers lie in objects that are charged, and pages that are not used cost nothing.
-         */
-        void *all = heap ? MAP_FAILED
-                         : mmap(NULL, HEAP_ROOM * sizeof *heap, PROT_READ | PROT_WRITE,
-                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-        if (all == MAP_FAILED)
-            abort();
-        heap = all;
-        cap_heap = HEAP_ROOM;
-    }
+    if (nheap == cap_heap && (heap || ktimers_reserve() < 0))
+        abort();
     sift_up(tm, nheap++);
     if (heap[0]->when < programmed) {
         programmed = heap[0]->when;
