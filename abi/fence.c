@@ -4,10 +4,12 @@
 #include <linux/capability.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "abi/fence.h"
+#include "abi/types.h"
 
 int fence_apply(const struct sock_filter *filter, unsigned n)
 {
@@ -23,6 +25,29 @@ int fence_apply(const struct sock_filter *filter, unsigned n)
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
         return -errno;
     return 0;
+}
+
+int fence_limits(const int *none, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (setrlimit(none[i], &(struct rlimit){ 0, 0 }) < 0)
+            return -errno;
+    return 0;
+}
+
+int fence_limit(int what, uint64_t max)
+{
+    struct rlimit rl;
+
+    if (getrlimit(what, &rl) < 0)
+        return -errno;
+    rl.rlim_cur = rl.rlim_max = MIN(rl.rlim_max, (rlim_t)max);
+    return setrlimit(what, &rl) < 0 ? -errno : 0;
+}
+
+void fence_no_new_code(void)
+{
+    prctl(65 /* PR_SET_MDWE */, 1 /* PR_MDWE_REFUSE_EXEC_GAIN */, 0, 0, 0);
 }
 
 int fence_capabilities(uint64_t keep)

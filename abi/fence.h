@@ -15,5 +15,17 @@
  */
 int fence_apply(const struct sock_filter *filter, unsigned n);
 
+/* Nothing of these resources (RLIMIT_*), hard and soft. 0 or -errno. */
+int fence_limits(const int *none, unsigned n);
+
+/* At most max of it, where the limit is not lower already. 0 or -errno. */
+int fence_limit(int what, uint64_t max);
+
+/*
+ * Memory that could be written never becomes executable, nor is any new made that is both (since Linux
+ * 6.3). An older host goes without: the filters refuse executable maps whole.
+ */
+void fence_no_new_code(void);
+
 /* Of the capabilities, permitted and to be gained, none but those of the mask is left. 0 or -errno. */
 int fence_capabilities(uint64_t keep);

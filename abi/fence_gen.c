@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Runs while sbx is built: reads the fence table FENCE_TABLE that it was compiled with, has
- * libseccomp make a filter of it (as a tree, so that a call passes few instructions), and prints it
- * as a C array. Usage: fence_gen NAME > fence_NAME.h; the array is fence_NAME.
+ * libseccomp make filters of it (as trees, so that a call passes few instructions), and prints them
+ * as C arrays. Usage: fence_gen NAME > fence_NAME.h; the arrays are fence_NAME and, with the rules
+ * for who has a ring, fence_NAME_ring; each in two versions, of which __GLIBC__ chooses.
+ *
+ * fence_gen NAME --list prints the names of the calls that a release's fence_NAME admits.
  */
 #include <linux/filter.h>
 #include <stdio.h>
@@ -12,6 +15,8 @@
 
 #include "abi/fence_rule.h"
 #include FENCE_TABLE
+
+#define NRULES (sizeof(fence_rules) / sizeof(fence_rules[0]))
 
 static void die(const char *what, const char *name, int r)
 {
@@ -38,41 +43,77 @@ static void add(scmp_filter_ctx ctx, const struct fence_rule *rule)
         die("rule for", rule->name, r);
 }
 
-static void print(FILE *f, const char *name)
+static int is_in(const struct fence_rule *rule, int only)
 {
-    struct sock_filter i;
-
-    printf("/* Made by abi/fence_gen.c from %s. */\n#pragma once\n\n#include <linux/filter.h>\n\n",
-           FENCE_TABLE);
-    printf("static const struct sock_filter fence_%s[] = {\n", name);
-    while (fread(&i, sizeof(i), 1, f) == 1)
-        printf("    {0x%04x, %u, %u, 0x%08x},\n", i.code, i.jt, i.jf, i.k);
-    printf("};\n");
+    return (rule->only & ~only) == 0;
 }
 
-int main(int argc, char **argv)
+/* The filter of the rules that are always in, and of those kinds. */
+static void print(const char *name, const char *suffix, int only)
 {
-    if (argc != 2)
-        return 2;
     scmp_filter_ctx ctx = seccomp_init(FENCE_DEFAULT);
     FILE *f = tmpfile();
+    struct sock_filter i;
+    int r;
+
     if (!ctx || !f)
         die("starting", "", -ENOMEM);
-    int r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+    r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     if (r < 0)
         die("tree", "", r);
-    for (unsigned i = 0; i < sizeof(fence_rules) / sizeof(fence_rules[0]); i++) {
-#ifndef SBX_WIDE_FILTERS
-        if (fence_rules[i].wide)
-            continue;
-#endif
-        add(ctx, &fence_rules[i]);
-    }
+    for (unsigned n = 0; n < NRULES; n++)
+        if (is_in(&fence_rules[n], only))
+            add(ctx, &fence_rules[n]);
     r = seccomp_export_bpf(ctx, fileno(f));
     if (r < 0)
         die("export", "", r);
     rewind(f);
-    print(f, argv[1]);
+    printf("static const struct sock_filter fence_%s%s[] = {\n", name, suffix);
+    while (fread(&i, sizeof(i), 1, f) == 1)
+        printf("    {0x%04x, %u, %u, 0x%08x},\n", i.code, i.jt, i.jf, i.k);
+    printf("};\n");
+    fclose(f);
     seccomp_release(ctx);
+}
+
+static void print_both(const char *name, int only)
+{
+    print(name, "", only);
+    print(name, "_ring", only | FENCE_RING);
+}
+
+static void list(void)
+{
+    for (unsigned i = 0; i < NRULES; i++) {
+        unsigned before = 0;
+
+        while (before < i &&
+               (fence_rules[before].nr != fence_rules[i].nr || !is_in(&fence_rules[before], 0)))
+            before++;
+        if (before == i && is_in(&fence_rules[i], 0) && fence_rules[i].action == SCMP_ACT_ALLOW)
+            puts(fence_rules[i].name);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    int wide = 0;
+
+#ifdef SBX_WIDE_FILTERS
+    wide = FENCE_WIDE;
+#endif
+    if (argc == 3 && strcmp(argv[2], "--list") == 0) {
+        list();
+        return 0;
+    }
+    if (argc != 2)
+        return 2;
+    printf("/* Made by abi/fence_gen.c from %s. */\n#pragma once\n\n#include <features.h>\n"
+           "#include <linux/filter.h>\n\n#ifdef __GLIBC__\n",
+           FENCE_TABLE);
+    print_both(argv[1], wide | FENCE_GLIBC);
+    printf("#else\n");
+    print_both(argv[1], wide);
+    printf("#endif\n");
     return 0;
 }

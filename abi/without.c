@@ -18,6 +18,7 @@ static const struct {
     { "landlock", SBX_WITHOUT_LANDLOCK },
     { "cgroup", SBX_WITHOUT_CGROUP },
     { "processvm", SBX_WITHOUT_PROCESSVM },
+    { "seccomp", SBX_WITHOUT_SECCOMP },
 };
 
 uint64_t without_parse(const char *list, const char **ret_bad)

@@ -14,6 +14,7 @@ enum {
     SBX_WITHOUT_LANDLOCK = 1 << 6,
     SBX_WITHOUT_CGROUP = 1 << 7,
     SBX_WITHOUT_PROCESSVM = 1 << 8,
+    SBX_WITHOUT_SECCOMP = 1 << 9, /* then nothing runs */
 };
 
 /* A comma-separated list (NULL or empty: nothing). *ret_bad: the first unknown word, or NULL. */

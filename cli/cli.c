@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/error.h"
+#include "cli/selftest.h"
 #include "sentry/syscalls/table.h"
 
 static int cmd_help(int argc, char **argv);
@@ -36,12 +37,14 @@ static const struct {
     const char *help; /* NULL: another name of the one above */
 } commands[] = {
     { "run", cmd_run, "run a script or program in a sandbox" },
-    { "doctor", cmd_doctor, "what this host offers, and what would improve it" },
+    { "doctor", cmd_doctor,
+      "what this host offers, and what would improve it (--self-test: attack it)" },
     { "syscalls", cmd_syscalls,
       "the system calls of the kernel inside (--native: those that pass)" },
     { "version", cmd_version, "the version of this program" },
     { "--version", cmd_version, NULL },
     { "-V", cmd_version, NULL },
+    { "attack", cmd_attack, NULL }, /* within `doctor --self-test` */
     { "help", cmd_help, "this text" },
     { "--help", cmd_help, NULL },
     { "-h", cmd_help, NULL },

@@ -16,6 +16,8 @@
 
 #include "abi/without.h"
 #include "cli/error.h"
+#include "cli/host.h"
+#include "cli/require.h"
 
 /* An ordinary user without user namespaces: then Landlock is all that holds the gofer. */
 static void warn_unfenced(const struct launch *l, const struct spawn *sp)
@@ -69,8 +71,12 @@ static int make_channels(struct launch *l, struct launch_fds *f)
     l->tty_sock = term[0];
     f->tty_sock = term[1];
     /* Descriptors are cheaper: docs/decisions/files-as-descriptors.md. */
-    bool ring = getenv("SBX_RING") && !(l->without & SBX_WITHOUT_IOURING);
+    bool required = l->options->require & REQUIRE_IOURING;
+    bool ring = (getenv("SBX_RING") || required) && !(l->without & SBX_WITHOUT_IOURING);
     f->ring = ring ? gofer_ring_new() : -1;
+    if (f->ring < 0 && required)
+        return fail(EXIT_SBX, "--require: not here: iouring (%s); needed: %s", strerror(-f->ring),
+                    host_help_iouring());
     if (f->ring < 0)
         f->ring = -1;
     return 0;
@@ -85,6 +91,7 @@ int launch_start(struct launch *l)
 {
     struct launch_fds f;
     struct spawn sp;
+    const bool userns = l->options->require & REQUIRE_USERNS;
     uid_t base = HOST_ID_BASE + 2 * (uid_t)getpid();
     int r = make_channels(l, &f);
 
@@ -94,14 +101,15 @@ int launch_start(struct launch *l)
     /* The sentry first: it has the most to do before it needs the other. */
     l->sentry = spawn(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNET |
                           CLONE_NEWUTS | CLONE_NEWCGROUP,
-                      l->without, base + 1,
+                      userns ? CLONE_NEWUSER : 0, l->without, base + 1,
                       /* whole= */ false, &sp, &l->sentry_pidfd);
     if (l->sentry == 0)
         sentry_child(l, &f, &sp);
     if (l->sentry < 0)
         return refused("sentry", -l->sentry);
     launch_step(l, "sentry");
-    l->gofer = spawn(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC, l->without, base,
+    l->gofer = spawn(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC,
+                     userns ? CLONE_NEWUSER : 0, l->without, base,
                      /* whole= */ true, &sp, &l->gofer_pidfd);
     if (l->gofer == 0)
         gofer_child(l, &f, &sp);

@@ -76,11 +76,12 @@ struct spawn {
 };
 
 /*
- * Makes a child in the namespaces of want, or in fewer. Returns its pid, 0 in the child, -errno.
+ * Makes a child in the namespaces of want, or in fewer, but for those of must. Returns its pid, 0 in
+ * the child, -errno.
  * host_uid: the id that owns nothing (root only). whole: its map shows every id of this namespace.
  */
-pid_t spawn(unsigned want, uint64_t without, uid_t host_uid, bool whole, struct spawn *ret,
-            int *ret_pidfd);
+pid_t spawn(unsigned want, unsigned must, uint64_t without, uid_t host_uid, bool whole,
+            struct spawn *ret, int *ret_pidfd);
 /* First step of a child: own session, dies with its parent, waits for its maps. */
 void child_begin(struct spawn *sp);
 /*

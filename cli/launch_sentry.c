@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/unfenced.h"
 #include "abi/without.h"
 #include "cli/error.h"
 #include "cli/launch.h"
@@ -160,7 +161,7 @@ void sentry_child(const struct launch *l, const struct launch_fds *f, struct spa
         shift = enter_time(l->without);
     cfg.t_start_ns = l->t_start_ns - shift;
     cfg.proc_fd = open_proc(sp->flags);
-    if (sp->flags & CLONE_NEWNS)
+    if ((sp->flags & CLONE_NEWNS) && !unfenced("emptyroot"))
         root_fd = child_empty_root();
     r = child_become(sp);
     if (r < 0)

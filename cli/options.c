@@ -13,8 +13,9 @@
 #include <string.h>
 
 #include "cli/error.h"
+#include "cli/require.h"
 
-enum take { T_STRING, T_LIST, T_BIND, T_DURATION, T_LEVEL, T_STRACE, T_STATS, T_HELP };
+enum take { T_STRING, T_LIST, T_BIND, T_DURATION, T_LEVEL, T_STRACE, T_STATS, T_REQUIRE, T_HELP };
 
 #define AT(member) offsetof(struct run_options, member)
 
@@ -34,6 +35,7 @@ static const struct row {
     { "user", 'u', 1, T_STRING, AT(user), 0, "USER[:GROUP]", "user inside, by name or number" },
     { "hostname", 0, 1, T_STRING, AT(hostname), 0, "NAME", "host name inside (sbx)" },
     { "timeout", 0, 1, T_DURATION, 0, 0, "TIME", "end it after 5, 1.5s, 2m, 1h: status 124" },
+    { "require", 0, 1, T_REQUIRE, 0, 0, "LIST", "refuse to run without these: see sbx(1)" },
     { "platform", 0, 1, T_STRING, AT(platform), 0, "NAME", "auto or trap" },
     { "strace", 0, 2, T_STRACE, 0, 0, "FILE", "print the system calls, as strace does" },
     { "stats", 0, 2, T_STATS, 0, 0, "json", "print times and counts at the end" },
@@ -141,6 +143,8 @@ static int take(struct run_options *o, const struct row *r, const char *v)
             return fail(EXIT_SBX, "--stats=%s: give --stats or --stats=json", v);
         o->stats = v ? STATS_JSON : STATS_TEXT;
         return 0;
+    case T_REQUIRE:
+        return require_parse(v, &o->require);
     case T_HELP:
         o->help = true;
         return 0;

@@ -26,6 +26,7 @@ struct run_options {
     const char *strace_file, *log_file;
     int log_level;
     enum stats_mode stats;
+    unsigned require; /* REQUIRE_* of require.h */
 
     bool command; /* behind "--": a command, never a script */
     char **args;  /* FILE and its arguments, NULL at the end */

@@ -155,9 +155,10 @@ static const struct {
     {                                                                                              \
 #member, offsetof(struct stats_totals, member)                                             \
     }
-    COUNT(tasks), COUNT(gofer_trips), COUNT(bells),  COUNT(light),     COUNT(posts),
-    COUNT(local), COUNT(patches),     COUNT(faults), COUNT(kicks),     COUNT(parks),
-    COUNT(forks), COUNT(blanks),      COUNT(ops),    COUNT(mem_reads), COUNT(mem_writes),
+    COUNT(tasks),  COUNT(gofer_trips), COUNT(bells),     COUNT(light),
+    COUNT(posts),  COUNT(local),       COUNT(patches),   COUNT(faults),
+    COUNT(kicks),  COUNT(parks),       COUNT(forks),     COUNT(splits),
+    COUNT(blanks), COUNT(ops),         COUNT(mem_reads), COUNT(mem_writes),
 };
 
 static uint64_t count(const struct report *r, unsigned i)
@@ -255,6 +256,11 @@ static void print_json(struct report *r, double wall, double user, double sys,
     fprintf(f, "]}\n");
 }
 
+static uint64_t timeval_ns(struct timeval tv)
+{
+    return (uint64_t)tv.tv_sec * 1000000000ull + (uint64_t)tv.tv_usec * 1000ull;
+}
+
 void report_stats(struct report *r, const struct launch *l, enum stats_mode mode)
 {
     struct step steps[LAUNCH_STEPS + REPORT_STEPS];
@@ -264,8 +270,11 @@ void report_stats(struct report *r, const struct launch *l, enum stats_mode mode
     unsigned n;
 
     /* Both end by themselves after the last message; then their time is ours to read. */
-    if (l->sentry > 0)
-        waitpid(l->sentry, NULL, 0);
+    if (l->sentry > 0 && wait4(l->sentry, NULL, 0, &kids) > 0) {
+        r->totals.sentry_user_ns = timeval_ns(kids.ru_utime);
+        r->totals.sentry_sys_ns = timeval_ns(kids.ru_stime);
+        r->totals.sentry_peak_rss = (uint64_t)kids.ru_maxrss * 1024;
+    }
     if (l->gofer > 0)
         waitpid(l->gofer, NULL, 0);
     getrusage(RUSAGE_SELF, &self);

@@ -15,6 +15,7 @@
 #include "cli/error.h"
 #include "cli/launch.h"
 #include "cli/monitor.h"
+#include "cli/require.h"
 #include "platform/platform.h"
 
 static int open_view(const struct run_options *o, struct view *ret)
@@ -42,11 +43,13 @@ static int open_view(const struct run_options *o, struct view *ret)
     return 0;
 }
 
-static int find_platform(const char *name, const struct platform **ret)
+static int find_platform(const char *name, uint64_t without, const struct platform **ret)
 {
     bool automatic = strcmp(name, "auto") == 0;
     const char *why = NULL;
 
+    if (without & SBX_WITHOUT_SECCOMP)
+        return fail(EXIT_SBX, "this host cannot run programs: SBX_WITHOUT leaves out seccomp");
     *ret = platform_find(name, &why); /* auto: one that has been probed */
     if (!*ret && !automatic)
         return fail(EXIT_SBX, "--platform %s: no such platform; give auto or trap", name);
@@ -170,9 +173,9 @@ int cmd_run(int argc, char **argv)
         options_usage(stdout);
         return 0;
     }
-    if ((r = check_words(&o, &l.without)) || (r = find_platform(o.platform, &l.platform)) ||
-        (r = open_view(&o, &v)) || (r = user_find(&v, o.user, &u)) ||
-        (r = program_find(&v, o.args, o.nargs, o.command, &p)) ||
+    if ((r = check_words(&o, &l.without)) || (r = require_check(o.require, l.without)) ||
+        (r = find_platform(o.platform, l.without, &l.platform)) || (r = open_view(&o, &v)) ||
+        (r = user_find(&v, o.user, &u)) || (r = program_find(&v, o.args, o.nargs, o.command, &p)) ||
         (r = shown_build(&o, &v, &u, &p, &s)))
         return r;
     if (o.cwd)

@@ -16,15 +16,15 @@ enum stats_kind {
 
 struct stats_totals {
     uint64_t guest_user_ns, guest_sys_ns;   /* cpu time of the stubs */
-    uint64_t sentry_user_ns, sentry_sys_ns; /* of the sentry */
+    uint64_t sentry_user_ns, sentry_sys_ns; /* of the sentry: filled in by the front end, as */
     uint64_t guest_peak_rss;                /* bytes; largest sum seen, or largest process */
-    uint64_t sentry_peak_rss;
-    uint64_t tasks; /* threads and processes made */
+    uint64_t sentry_peak_rss;               /* this */
+    uint64_t tasks;                         /* threads and processes made */
     uint64_t gofer_trips;
     /* hand-overs: by the bell, of them without a signal frame; by memory alone; sites patched for it;
        calls that the stub answered alone (of processes that have ended) */
     uint64_t bells, light, posts, patches, local;
-    uint64_t faults, kicks, parks, forks, blanks, ops, mem_reads, mem_writes;
+    uint64_t faults, kicks, parks, forks, splits, blanks, ops, mem_reads, mem_writes;
 };
 
 struct stats_step {

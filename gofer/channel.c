@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "abi/hostio.h"
 #include "gofer/channel.h"
 
 static struct gmsg *msg_new_locked(struct gofer *g)
@@ -243,7 +244,7 @@ int channel_begin(struct gofer *g, const struct gcall *c, struct gslot **ret)
         .len = (uint32_t)(c->inlen[0] + c->inlen[1]),
         .flags = c->flags,
         .arg = c->arg,
-        .cpu = (uint32_t)sched_getcpu(),
+        .cpu = hostio_cpu(),
     };
 
     int r = slot_take(g, c->op, ret, &busy);

@@ -19,12 +19,15 @@
 
 #include "abi/fence.h"
 #include "abi/types.h"
+#include "abi/unfenced.h"
 #include "abi/without.h"
 #include "fence_gofer.h"
 #include "gofer/server.h"
 
 #define NODES_MAX 65536u
-#define FDS_SPARE 128u /* channel, roots, files that are being opened */
+#define DATA_MAX (64u << 20) /* the table of nodes full, and four workers, take 6 MiB */
+#define THREADS_MAX 16       /* four workers, and room */
+#define FDS_SPARE 128u       /* channel, roots, files that are being opened */
 
 static int by_number(const void *a, const void *b)
 {
@@ -65,7 +68,7 @@ static int close_others(int *keep, unsigned n)
 static int keep_own_descriptors(const struct gofer_config *cfg)
 {
     unsigned n = 0;
-    int *keep = malloc((cfg->nexports + 4) * sizeof(*keep));
+    int *keep = malloc((cfg->nexports + cfg->nheld + 4) * sizeof(*keep));
 
     if (!keep)
         return -ENOMEM;
@@ -74,6 +77,8 @@ static int keep_own_descriptors(const struct gofer_config *cfg)
     keep[n++] = cfg->root_fd > 0 ? cfg->root_fd : -1;
     for (unsigned i = 0; i < cfg->nexports; i++)
         keep[n++] = cfg->exports[i].fd;
+    for (unsigned i = 0; i < cfg->nheld; i++)
+        keep[n++] = cfg->held[i];
 #ifdef SBX_WIDE_FILTERS
     keep[n++] = STDERR_FILENO; /* where a sanitizer reports */
 #endif
@@ -100,17 +105,22 @@ static void open_single_files(const struct gofer_config *cfg)
     }
 }
 
-static int set_limits(unsigned *ret_nodes)
+static int set_limits(const struct gofer_config *cfg, unsigned *ret_nodes)
 {
-    static const struct {
-        int what;
-        rlim_t max;
-    } none[] = { { RLIMIT_CORE, 0 }, { RLIMIT_FSIZE, 0 }, { RLIMIT_MSGQUEUE, 0 } };
+    static const int none[] = { RLIMIT_CORE, RLIMIT_FSIZE, RLIMIT_MSGQUEUE, RLIMIT_MEMLOCK };
     struct rlimit rl;
+    int r = fence_limits(none, ARRAY_SIZE(none));
 
-    for (unsigned i = 0; i < ARRAY_SIZE(none); i++)
-        if (setrlimit(none[i].what, &(struct rlimit){ none[i].max, none[i].max }) < 0)
-            return -errno;
+    if (r == 0 &&
+        cfg->keep_caps) /* then its id is nobody else's, and what counts are its threads */
+        r = fence_limit(RLIMIT_NPROC, THREADS_MAX);
+    if (r < 0)
+        return r;
+#ifndef SBX_WIDE_FILTERS
+    r = fence_limit(RLIMIT_DATA, DATA_MAX);
+    if (r < 0)
+        return r;
+#endif
     if (getrlimit(RLIMIT_NOFILE, &rl) < 0)
         return -errno;
     rl.rlim_cur = rl.rlim_max = MIN(rl.rlim_max, (rlim_t)(NODES_MAX + FDS_SPARE));
@@ -130,19 +140,21 @@ int gofer_fence(const struct gofer_config *cfg)
     open_single_files(cfg);
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -errno;
-    r = set_limits(&max_nodes);
-    if (r == 0 && !(cfg->without & SBX_WITHOUT_LANDLOCK)) {
+    r = set_limits(cfg, &max_nodes);
+    if (r == 0 && !(cfg->without & SBX_WITHOUT_LANDLOCK) && !unfenced("landlock")) {
         r = gofer_landlock(cfg);
         r = r == -EOPNOTSUPP ? 0 : r;
     }
     if (r == 0)
         r = fence_capabilities(cfg->keep_caps);
+    fence_no_new_code();
     if (r == 0)
         r = nodes_init(max_nodes);
     if (r == 0)
         r = gofer_server_init(cfg);
-    if (r == 0)
-        r = fence_apply(fence_gofer, ARRAY_SIZE(fence_gofer));
+    if (r == 0 && !unfenced("goferfilter"))
+        r = cfg->ring_fd >= 0 ? fence_apply(fence_gofer_ring, ARRAY_SIZE(fence_gofer_ring))
+                              : fence_apply(fence_gofer, ARRAY_SIZE(fence_gofer));
     return r;
 }
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/io_uring.h>
 #include <sched.h>
 #include <sys/mman.h>
@@ -21,30 +22,24 @@
     (CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |     \
      CLONE_NEWCGROUP | CLONE_PTRACE | CLONE_VFORK)
 
+#define FUTEX_IS(op) FENCE_ARG(1, ~(uint64_t)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME), op)
+
 static const struct fence_rule fence_rules[] = {
     /* its own memory and threads */
-    ALLOW(futex, "mutexes, condition variables"),
+    ALLOW_IF(futex, "mutexes, condition variables", FUTEX_IS(FUTEX_WAIT)),
+    ALLOW_IF(futex, "the same; no priority inheritance", FUTEX_IS(FUTEX_WAKE)),
+    ALLOW_IF(futex, "condition variables", FUTEX_IS(FUTEX_REQUEUE)),
     ALLOW_IF(sched_setaffinity, "goes to its caller's cpu", FENCE_ARG(0, ~0ull, 0)),
-    ALLOW(sched_yield, "the C library's locks"),
-    ALLOW(brk, "malloc"),
     ALLOW_IF(mmap, "malloc, thread stacks; nothing executable", FENCE_ARG(2, PROT_EXEC, 0)),
     ALLOW_IF(mprotect, "guard pages; nothing executable", FENCE_ARG(2, PROT_EXEC, 0)),
     ALLOW(munmap, "malloc, thread stacks"),
-    ALLOW(mremap, "realloc"),
-    ALLOW(madvise, "malloc gives back, stacks of ended threads"),
-    ALLOW(getrandom, "malloc's key"),
+    ALLOW_IF(madvise, "malloc gives back", FENCE_ARG(2, 0xffffffffull, MADV_DONTNEED)),
     ALLOW(clock_gettime, "where the vDSO cannot answer"),
-    ALLOW(gettid, "the C library's locks"),
-    ALLOW(getpid, "abort()"),
-    ALLOW(rt_sigprocmask, "start of a thread, abort()"),
-    ALLOW(rt_sigaction, "the C library's own two signals, at the first thread"),
+    ALLOW(rt_sigprocmask, "start of a thread"),
     ALLOW(rt_sigreturn, "a handler returns"),
     ALLOW(restart_syscall, "a call stopped by SIGSTOP goes on"),
-    ALLOW(set_robust_list, "start of a thread"),
-    ALLOW(rseq, "start of a thread"),
     ALLOW_IF(clone, "a worker thread and nothing else",
              FENCE_ARG(0, THREAD_FLAGS | FORBIDDEN_CLONE, THREAD_FLAGS)),
-    REFUSE(clone3, ENOSYS, "flags behind a pointer; the C library then uses clone"),
     ALLOW(exit, "end of a thread"),
     ALLOW(exit_group, "the sentry is gone"),
 
@@ -56,8 +51,8 @@ static const struct fence_rule fence_rules[] = {
     ALLOW_IF(fcntl, "is it open for reading or O_PATH", FENCE_ARG(1, ~0ull, F_GETFL)),
     ALLOW_IF(fcntl, "and that it is close-on-exec, which musl says twice",
              FENCE_ARG(1, ~0ull, F_SETFD)),
-    ALLOW_IF(io_uring_register, "files into the sentry's ring",
-             FENCE_ARG(1, ~0ull, IORING_REGISTER_FILES_UPDATE)),
+    RING_IF(io_uring_register, "files into the sentry's ring",
+            FENCE_ARG(1, ~0ull, IORING_REGISTER_FILES_UPDATE)),
 
     /* looking at what lies in its directories */
     ALLOW(statx, "attributes"),
@@ -70,6 +65,20 @@ static const struct fence_rule fence_rules[] = {
     ALLOW(openat2, "the one way to a name"),
     ALLOW_IF(openat, "before Linux 5.6; for reading only",
              FENCE_ARG(2, O_ACCMODE | O_CREAT | O_TRUNC | O_APPEND, 0)),
+
+    /* what glibc does in its own ways */
+    GLIBC(futex, "all that its locks use"),
+    GLIBC(sched_yield, "locks"),
+    GLIBC(brk, "malloc"),
+    GLIBC(mremap, "realloc"),
+    GLIBC(madvise, "stacks of ended threads"),
+    GLIBC(getrandom, "malloc's key"),
+    GLIBC(gettid, "locks"),
+    GLIBC(getpid, "abort()"),
+    GLIBC(rt_sigaction, "its own two signals, at the first thread"),
+    GLIBC(set_robust_list, "start of a thread"),
+    GLIBC(rseq, "start of a thread"),
+    GLIBC_REFUSE(clone3, ENOSYS, "flags behind a pointer; the C library then uses clone"),
 
     /* sanitizers */
     WIDE(write, "reports"),

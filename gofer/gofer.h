@@ -23,6 +23,8 @@ struct gofer_config {
     int root_fd; /* of its empty root, only to be kept open; 0: none */
     const struct gofer_export *exports;
     unsigned nexports;
+    const int *held; /* mounts of single files, only to be kept open; -1: none */
+    unsigned nheld;
     uint64_t without;   /* abi/without.h */
     bool lone_id;       /* its user namespace maps one id: all others are shown as root's */
     uint64_t keep_caps; /* capabilities (bit n) to keep, e.g. CAP_DAC_READ_SEARCH; mostly 0 */

@@ -1,81 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Landlock: whatever a compromised gofer does, the kernel lets it open nothing but what lies
- * beneath its exports, for reading. Rights that a host's Landlock does not know are left out; the
- * call numbers and structures are given here, since libc's headers may be older than the host.
+ * Landlock around the gofer: whatever it does when it is compromised, the kernel lets it open nothing
+ * but what lies beneath its exports, for reading.
  */
-#include <errno.h>
-#include <stdint.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
+#include "abi/landlock.h"
+
 #include <unistd.h>
 
-#include "abi/types.h"
 #include "gofer/server.h"
-
-#define NR_CREATE_RULESET 444
-#define NR_ADD_RULE 445
-#define NR_RESTRICT_SELF 446
-
-#define FS_READ_FILE (1ull << 2)
-#define FS_READ_DIR (1ull << 3)
-#define NET_ALL 3ull   /* bind and connect of TCP, since ABI 4 */
-#define SCOPE_ALL 3ull /* abstract sockets and signals, since ABI 6 */
-
-struct ruleset_attr {
-    uint64_t handled_fs, handled_net, scoped;
-};
-
-struct path_beneath_attr {
-    uint64_t allowed;
-    int32_t parent_fd;
-} __attribute__((packed));
-
-/* Every right on files that ABI version abi knows: all are refused unless a rule gives them. */
-static uint64_t fs_rights(long abi)
-{
-    static const unsigned char count[] = { 0, 13, 14, 15, 15, 16, 16, 16 };
-
-    if (abi < 1)
-        return 0;
-    return (1ull << count[MIN(abi, (long)ARRAY_SIZE(count) - 1)]) - 1;
-}
-
-static int add_export(int ruleset, const struct gofer_export *e)
-{
-    struct stat st;
-
-    if (fstat(e->fd, &st) < 0)
-        return -errno;
-    struct path_beneath_attr rule = {
-        .allowed = S_ISDIR(st.st_mode) ? FS_READ_FILE | FS_READ_DIR : FS_READ_FILE,
-        .parent_fd = e->fd,
-    };
-    return syscall(NR_ADD_RULE, ruleset, 1, &rule, 0) < 0 ? -errno : 0;
-}
 
 int gofer_landlock(const struct gofer_config *cfg)
 {
-    long abi = syscall(NR_CREATE_RULESET, NULL, 0, 1);
-    if (abi < 1)
-        return -EOPNOTSUPP;
-    struct ruleset_attr attr = {
-        .handled_fs = fs_rights(abi),
-        .handled_net = abi >= 4 ? NET_ALL : 0,
-        .scoped = abi >= 6 ? SCOPE_ALL : 0,
-    };
-    size_t size = abi >= 6 ? sizeof(attr) : abi >= 4 ? 16 : 8;
-    int ruleset = (int)syscall(NR_CREATE_RULESET, &attr, size, 0);
+    int ruleset = landlock_new(), r = 0;
+
     if (ruleset < 0)
-        return -errno;
-    int r = 0;
+        return ruleset;
     for (unsigned i = 0; r == 0 && i < cfg->nexports; i++)
-        r = add_export(ruleset, &cfg->exports[i]);
-    if (r == 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        r = -errno;
-    if (r == 0 && syscall(NR_RESTRICT_SELF, ruleset, 0) < 0)
-        r = -errno;
+        r = landlock_allow(ruleset, cfg->exports[i].fd, LANDLOCK_READ_FILE | LANDLOCK_READ_DIR);
+    if (r == 0)
+        return landlock_enter(ruleset);
     close(ruleset);
     return r;
 }

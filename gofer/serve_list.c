@@ -101,7 +101,7 @@ static int all(struct listing *l)
         if (n <= 0)
             return n < 0 ? -errno : 0;
         seen += count(buf, n);
-        if (l->job->req.arg && seen > l->job->req.arg + 2) /* "." and ".." do not count */
+        if (l->job->req.arg && seen > 2ull + l->job->req.arg) /* "." and ".." do not count */
             return -E2BIG;
         for (long at = 0; at < n;) {
             const struct kernel_dirent *d = (const void *)(buf + at);

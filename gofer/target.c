@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "abi/unfenced.h"
 #include "gofer/server.h"
 
 int path_next(const char **path, const char *end, char name[GW_NAME_MAX + 1])
@@ -139,8 +140,8 @@ static int reopen(struct target *t, const struct gw_attr *seen, struct gw_attr *
     if (fd < 0)
         return fd;
     int r = beneath_stat(fd, "", ret);
-    if (r == 0 &&
-        ((ret->mode & S_IFMT) != (seen->mode & S_IFMT) || !export_shows(t->node->export, ret)))
+    if (r == 0 && (((ret->mode ^ seen->mode) & S_IFMT && !unfenced("kinds")) ||
+                   !export_shows(t->node->export, ret)))
         r = -EACCES;
     if (r < 0) {
         close(fd);
@@ -167,7 +168,7 @@ int target_open_read(struct target *t, struct gw_attr *ret)
     int r = target_stat(t, &seen);
     if (r < 0)
         return r;
-    if (!S_ISREG(seen.mode) && !S_ISDIR(seen.mode))
+    if (!S_ISREG(seen.mode) && !S_ISDIR(seen.mode) && !unfenced("kinds"))
         return S_ISLNK(seen.mode) ? -ELOOP : -EACCES;
     if (t->name[0] || S_ISDIR(seen.mode))
         return reopen(t, &seen, ret);

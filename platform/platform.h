@@ -107,6 +107,21 @@ struct ctx_facts {
     uint32_t pid, tid, uid, euid, gid, egid;
 };
 
+/*
+ * What a thread keeps with itself, so that calls about nothing else need not come here. The owner
+ * reads a word when it needs it and writes it only while c is held, but for CW_PENDING; the guest
+ * may write to all of them at any time, and gets no more by it than by the call.
+ */
+enum ctx_word {
+    CW_BLOCKED, /* mask of blocked signals */
+    CW_PENDING, /* not 0: a signal is pending; from then on calls about the mask come here */
+    CW_ROBUST,  /* head of the list of robust locks */
+    CW_RSEQ,    /* area of restartable sequences; 0: none; with its length and signature */
+    CW_RSEQ_LEN,
+    CW_RSEQ_SIG,
+    CTX_WORDS
+};
+
 struct platform_caps {
     bool native_memory; /* anonymous mmap/munmap/mprotect/madvise need not come here */
     bool native_futex;
@@ -129,7 +144,7 @@ struct as_mapping {
 struct platform_stats {
     uint64_t bells, light, posts; /* hand-overs; of the bells without a frame; by memory alone */
     uint64_t patches, local;      /* call sites; calls that stubs answered alone */
-    uint64_t faults, kicks, parks, forks, threads, blanks, ops, mem_reads, mem_writes;
+    uint64_t faults, kicks, parks, forks, threads, splits, blanks, ops, mem_reads, mem_writes;
 };
 
 struct platform_config {
@@ -200,6 +215,9 @@ struct platform {
     void (*ctx_want_frame)(struct ctx *c);
     /* What c may answer alone from now on; NULL: nothing. c is held. */
     void (*ctx_facts)(struct ctx *c, const struct ctx_facts *f);
+    /* Sequentially consistent. With facts the calls about the words are c's own, without not. */
+    uint64_t (*ctx_word)(struct ctx *c, enum ctx_word w);
+    void (*ctx_set_word)(struct ctx *c, enum ctx_word w, uint64_t v);
     /* c, held, is about to wait long: the platform may keep it more cheaply until ctx_resume. A hint. */
     void (*ctx_park)(struct ctx *c);
     /* Interrupts guest code or a native futex wait; EV_KICK follows unless another event comes first. */

@@ -4,16 +4,44 @@
 
 #include <errno.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "abi/fence.h"
+#include "abi/landlock.h"
 #include "abi/types.h"
+#include "abi/unfenced.h"
+#include "abi/without.h"
 #include "fence_sentry.h"
+
+#define NPROC 41000 /* its stubs count too, which have 40000 (platform/trap/zygote.c) */
+
+int fence_landlock(const struct sentry_config *cfg)
+{
+    int ruleset, r = 0;
+
+    if ((cfg->without & SBX_WITHOUT_LANDLOCK) || unfenced("landlock"))
+        return 0;
+    ruleset = landlock_new();
+    if (ruleset < 0)
+        return ruleset == -EOPNOTSUPP ? 0 : ruleset;
+    if (cfg->proc_fd >= 0) /* memory of stubs is written where process_vm_writev is refused */
+        r = landlock_allow(ruleset, cfg->proc_fd, LANDLOCK_READ_FILE | LANDLOCK_WRITE_FILE);
+    if (r == 0)
+        return landlock_enter(ruleset);
+    close(ruleset);
+    return r;
+}
 
 int fence_put_up(const struct sentry_config *cfg)
 {
-    int r;
+    static const int none[] = { RLIMIT_CORE, RLIMIT_MSGQUEUE, RLIMIT_MEMLOCK };
+    int r = fence_limits(none, ARRAY_SIZE(none));
 
-    (void)cfg;
+    if (r == 0)
+        r = fence_limit(RLIMIT_NPROC, NPROC);
+    if (r < 0)
+        return r;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -errno;
     r = fence_capabilities(/* keep= */ 0);
@@ -21,5 +49,9 @@ int fence_put_up(const struct sentry_config *cfg)
         return r;
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return -errno;
-    return fence_apply(fence_sentry, ARRAY_SIZE(fence_sentry));
+    fence_no_new_code();
+    if (unfenced("sentryfilter"))
+        return 0;
+    return cfg->gofer_ring >= 0 ? fence_apply(fence_sentry_ring, ARRAY_SIZE(fence_sentry_ring))
+                                : fence_apply(fence_sentry, ARRAY_SIZE(fence_sentry));
 }

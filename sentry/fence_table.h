@@ -2,14 +2,17 @@
 /*
  * Every host call the sentry may make once it is fenced (abi/fence_rule.h). It makes no process, no
  * socket, no executable page and no ring; what it opens lies in its own procfs or an empty root.
- * Anything else ends the sandbox: it can only be a compromise.
+ * Anything else ends the sandbox: it can only be a compromise. Where one call does what another
+ * would, there is one (abi/hostio.h), and what is made once is made before the fence stands.
  */
 #pragma once
 
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <linux/types.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -28,83 +31,63 @@
      CLONE_NEWCGROUP | CLONE_PTRACE | CLONE_VFORK)
 #define IOCTL_IS(cmd) FENCE_ARG(1, 0xffffffffull, (uint32_t)(cmd))
 
+#define FUTEX_IS(op) FENCE_ARG(1, ~(uint64_t)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME), op)
+#define SIG_IS(arg, sig) FENCE_ARG(arg, 0xffffffffull, sig)
+#define SIG_KICK SIGURG   /* platform/stub/blob.h */
+#define SIG_NUDGE SIGUSR2 /* platform/trap/trap.h */
+
 static const struct fence_rule fence_rules[] = {
     /* its own memory and threads */
-    ALLOW(futex, "locks, workers; parked stubs"),
-    ALLOW(sched_yield, "the C library's locks"),
-    ALLOW(brk, "malloc"),
+    ALLOW_IF(futex, "locks, workers; parked stubs", FUTEX_IS(FUTEX_WAIT)),
+    ALLOW_IF(futex, "the same; no priority inheritance", FUTEX_IS(FUTEX_WAKE)),
+    ALLOW_IF(futex, "condition variables", FUTEX_IS(FUTEX_REQUEUE)),
+    ALLOW_IF(futex, "waits with a deadline", FUTEX_IS(FUTEX_WAIT_BITSET)),
+    ALLOW_IF(futex, "their end", FUTEX_IS(FUTEX_WAKE_BITSET)),
+    ALLOW(sched_yield, "a leader that spins lets others in; the guest's sched_yield"),
     ALLOW_IF(mmap, "malloc, thread stacks, channels; nothing executable",
              FENCE_ARG(2, PROT_EXEC, 0)),
     ALLOW_IF(mprotect, "guard pages; nothing executable", FENCE_ARG(2, PROT_EXEC, 0)),
     ALLOW(munmap, "malloc, channels of ended stubs"),
-    ALLOW(mremap, "realloc"),
-    ALLOW(madvise, "malloc gives back, stacks of ended threads"),
+    ALLOW_IF(madvise, "malloc gives back", FENCE_ARG(2, 0xffffffffull, MADV_DONTNEED)),
     ALLOW(getrandom, "nonces, AT_RANDOM, the guest's getrandom"),
-    ALLOW(clock_gettime, "where the vDSO cannot answer"),
-    ALLOW(clock_getres, "the guest's clock_getres"),
-    ALLOW(gettimeofday, "where the vDSO cannot answer"),
-    ALLOW(gettid, "the C library's locks"),
-    ALLOW(getpid, "abort()"),
-    ALLOW(rt_sigprocmask, "start of a thread, abort()"),
-    ALLOW(rt_sigaction, "the signal that nudges a leader"),
+    ALLOW(clock_gettime, "clocks of processor time; where the vDSO cannot answer"),
+    ALLOW(rt_sigprocmask, "start of a thread"),
     ALLOW(rt_sigreturn, "a handler returns"),
     ALLOW(restart_syscall, "a call stopped by SIGSTOP goes on"),
-    ALLOW(set_robust_list, "start of a thread"),
-    ALLOW(rseq, "start of a thread"),
     ALLOW_IF(clone, "a worker thread and nothing else",
              FENCE_ARG(0, THREAD_FLAGS | FORBIDDEN_CLONE, THREAD_FLAGS)),
-    REFUSE(clone3, ENOSYS, "flags behind a pointer; the C library then uses clone"),
     ALLOW(exit, "end of a thread"),
     ALLOW(exit_group, "end of the sandbox"),
-    ALLOW(pause, "the main thread, whose end would end the zygote"),
-    ALLOW(getrusage, "--stats, the guest's own figures"),
-    ALLOW(sysinfo, "memory of the machine"),
-    ALLOW(sched_getaffinity, "number of cpus"),
-    ALLOW(getcpu, "where the vDSO cannot answer"),
-    ALLOW(sched_setaffinity, "guest threads that ask for it"),
-    ALLOW_IF(prctl, "names of threads", FENCE_ARG(0, ~0ull, PR_SET_NAME)),
-    ALLOW(nanosleep, "back-off"),
-    ALLOW(clock_nanosleep, "back-off"),
+    ALLOW(sched_setaffinity, "a leader goes to its stub's cpu; guest threads that ask for it"),
 
-    /* the event thread and what it watches */
-    ALLOW(timerfd_create, "deadlines of the event thread"),
-    ALLOW(timerfd_settime, "deadlines of the event thread"),
-    ALLOW(epoll_create1, "the event thread"),
-    ALLOW(epoll_ctl, "the event thread"),
-    ALLOW(epoll_wait, "the event thread"),
-    ALLOW(epoll_pwait, "the event thread"),
-    ALLOW(eventfd2, "wakes the event thread"),
-    ALLOW(timerfd_create, "its nearest deadline"),
-    ALLOW(timerfd_settime, "its nearest deadline"),
-    ALLOW(poll, "is a host stream ready"),
-    ALLOW(ppoll, "is a host stream ready"),
+    /* the event thread, the reaper, and what they watch */
+    ALLOW(timerfd_settime, "their nearest deadline"),
+    ALLOW(epoll_ctl, "what is watched"),
+    ALLOW(epoll_pwait, "waiting for it"),
+    ALLOW(ppoll, "is a host stream or a listener ready; back-off"),
 
     /* descriptors that it was given or made */
-    ALLOW(read, "streams, event descriptors"),
-    ALLOW(write, "streams, event descriptors"),
-    ALLOW(readv, "streams"),
-    ALLOW(writev, "streams"),
-    ALLOW(pread64, "files of the gofer, memory files"),
+    ALLOW(pread64, "files of the gofer, memory files, its procfs"),
     ALLOW(pwrite64, "memory files, a stub's memory"),
-    ALLOW(preadv2, "without waiting"),
-    ALLOW(pwritev2, "without waiting"),
+    ALLOW(preadv2, "host streams, without waiting"),
+    ALLOW(pwritev2, "host streams, without waiting; the trace and the log"),
     ALLOW_IF(ioctl, "bytes waiting in a host stream", IOCTL_IS(FIONREAD)),
     ALLOW(lseek, "standard streams that are files; holes of memory files"),
-    ALLOW(fstat, "standard streams"),
-    ALLOW(newfstatat, "the same by libc"),
+    ALLOW(fstat, "standard streams, memory files"),
     ALLOW(fsync, "standard streams that are files"),
-    ALLOW(fdatasync, "standard streams that are files"),
     ALLOW(close, "what it is done with"),
-    ALLOW(fcntl, "flags of streams, seals of memory files"),
-    ALLOW(memfd_create, "mapped files, channels"),
+    ALLOW_IF(fcntl, "flags of streams", FENCE_ARG(1, ~0ull, F_GETFL)),
+    ALLOW_IF(fcntl, "the terminal's socket does not block", FENCE_ARG(1, ~0ull, F_SETFL)),
+    ALLOW_IF(fcntl, "close-on-exec, which musl says twice", FENCE_ARG(1, ~0ull, F_SETFD)),
+    ALLOW_IF(fcntl, "seals of memory files", FENCE_ARG(1, ~0ull, F_ADD_SEALS)),
+    ALLOW_IF(memfd_create, "mapped files, channels",
+             FENCE_ARG(1, ~(uint64_t)(MFD_CLOEXEC | MFD_ALLOW_SEALING), 0)),
     ALLOW(ftruncate, "memory files"),
     ALLOW(fallocate, "holes of memory files, blocks of ended threads"),
-    ALLOW(io_uring_enter, "files of the gofer, through the restricted ring"),
     ALLOW(recvmsg, "the gofer, the zygote, the front end"),
-    ALLOW(recvfrom, "the front end"),
-    ALLOW(sendmsg, "the gofer"),
-    ALLOW(sendto, "the gofer, the zygote, the front end"),
-    ALLOW(shutdown, "the terminal's socket at the end"),
+    ALLOW(sendmsg, "the gofer, the zygote, the front end"),
+    ALLOW(shutdown, "the gofer's channel after nonsense; the terminal's socket at the end"),
+    RING(io_uring_enter, "files of the gofer, through the restricted ring"),
 
     /* stubs */
     ALLOW_IF(ioctl, "calls of stubs", IOCTL_IS(SECCOMP_IOCTL_NOTIF_RECV)),
@@ -116,12 +99,27 @@ static const struct fence_rule fence_rules[] = {
     ALLOW(process_vm_writev, "a stub's memory"),
     ALLOW(pidfd_open, "a stub's end"),
     ALLOW(pidfd_getfd, "the listener of a copied stub"),
-    ALLOW(pidfd_send_signal, "killing a stub"),
-    ALLOW(tgkill, "kicking a stub's thread; nudging a leader"),
-    ALLOW(tkill, "the same, where the C library is musl"),
+    ALLOW_IF(pidfd_send_signal, "killing a stub", SIG_IS(1, SIGKILL)),
+    ALLOW_IF(tgkill, "kicking a stub's thread", SIG_IS(2, SIG_KICK)),
+    ALLOW_IF(tgkill, "is a stub's thread still there", SIG_IS(2, 0)),
+    ALLOW_IF(tkill, "nudging a leader", SIG_IS(1, SIG_NUDGE)),
     ALLOW_IF(openat, "its procfs: read-only handles of memory files, stubs",
              FENCE_ARG(2, O_CREAT | O_TRUNC | O_APPEND, 0)),
-    ALLOW(getdents64, "its procfs"),
+
+    /* what glibc does in its own ways */
+    GLIBC(futex, "all that its locks use"),
+    GLIBC(brk, "malloc"),
+    GLIBC(mremap, "realloc"),
+    GLIBC(madvise, "stacks of ended threads"),
+    GLIBC(gettid, "locks"),
+    GLIBC(getpid, "abort()"),
+    GLIBC(tgkill, "pthread_kill(), abort()"),
+    GLIBC(rt_sigaction, "abort()"),
+    GLIBC(set_robust_list, "start of a thread"),
+    GLIBC(rseq, "start of a thread"),
+    GLIBC_REFUSE(clone3, ENOSYS, "flags behind a pointer; the C library then uses clone"),
+    GLIBC(epoll_wait, "epoll_wait()"),
+    GLIBC(newfstatat, "fstat()"),
 
     /* sanitizers */
     WIDE(open, "/proc/self"),
@@ -130,6 +128,16 @@ static const struct fence_rule fence_rules[] = {
     WIDE(prctl, "names of mappings"),
     WIDE(prlimit64, "stack bounds"),
     WIDE(uname, "version"),
+    WIDE(write, "reports"),
+    WIDE(read, "/proc/self/maps"),
+    WIDE(writev, "reports"),
+    WIDE(sched_getaffinity, "stack bounds"),
+    WIDE(sysinfo, "memory"),
+    WIDE(nanosleep, "locks"),
+    WIDE(clock_nanosleep, "locks"),
+    WIDE(gettimeofday, "time"),
+    WIDE(getrusage, "memory"),
+    WIDE(getdents64, "/proc/self/task"),
     WIDE(getuid, "checks"),
     WIDE(getppid, "leak check"),
     WIDE(wait4, "leak check"),

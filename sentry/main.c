@@ -27,6 +27,7 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "abi/hostio.h"
 #include "cli/control.h"
 #include "gofer/client.h"
 #include "sentry/fence.h"
@@ -68,7 +69,7 @@ void klog(int level, const char *fmt, ...)
         return;
     n = MIN(n, (int)sizeof line - 2);
     line[n] = '\n';
-    (void)!write(config->log_fd, line, (size_t)n + 1);
+    (void)!hostio_write(config->log_fd, line, (size_t)n + 1);
 }
 
 /* ---- to and from the front end ---- */
@@ -85,7 +86,7 @@ void control_send(uint32_t type, uint64_t value, const char *fmt, ...)
         m.len = (uint32_t)strlen(m.text);
     }
     if (config->control_sock >= 0)
-        (void)!send(config->control_sock, &m, sizeof m, MSG_NOSIGNAL);
+        (void)!hostio_send(config->control_sock, &m, sizeof m, MSG_NOSIGNAL);
 }
 
 static void refused(const char *what)
@@ -174,7 +175,7 @@ static void on_signal(int sig, bool key)
 static void on_control(void *arg, uint32_t events)
 {
     struct control_msg m;
-    ssize_t n = recv(config->control_sock, &m, sizeof m, MSG_DONTWAIT);
+    ssize_t n = hostio_recv(config->control_sock, &m, sizeof m, MSG_DONTWAIT);
 
     (void)arg, (void)events;
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
@@ -247,8 +248,6 @@ static int start_threads(const struct sentry_config *cfg)
     int r = ktimers_reserve();
 
     if (r == 0)
-        r = event_open();
-    if (r == 0)
         r = cfg->platform->start();
     if (r == 0 && cfg->control_sock >= 0)
         r = event_watch(cfg->control_sock, EPOLLIN, on_control, NULL);
@@ -261,7 +260,7 @@ void sentry_main(const struct sentry_config *cfg)
                                   .proc_fd = cfg->proc_fd,
                                   .without = cfg->without,
                                   .max_workers = 64 };
-    struct task *first;
+    struct task *first = NULL;
     int r;
 
     config = cfg;
@@ -269,10 +268,16 @@ void sentry_main(const struct sentry_config *cfg)
     start_step("sentry");
     prctl(PR_SET_NAME, "sbx-sentry");
     init_kernel(cfg);
+    r = fence_landlock(cfg);
+    if (r < 0)
+        start_error("Landlock is refused here; see sbx doctor", r);
     r = cfg->platform->early(&pc);
     if (r < 0)
         start_error("the platform's zygote", r);
     start_step("zygote");
+    r = event_open();
+    if (r < 0)
+        start_error("events", r);
     r = fence_put_up(cfg);
     if (r < 0)
         start_error("seccomp is refused here; see sbx doctor", r);

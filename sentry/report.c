@@ -3,10 +3,10 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 
+#include "abi/hostio.h"
 #include "cli/control.h"
 #include "cli/stats.h"
 #include "gofer/client.h"
@@ -36,19 +36,11 @@ static void send_records(const struct sentry_config *cfg, enum stats_kind kind, 
     struct control_msg m = { .type = CTL_STATS, .value = kind, .len = (uint32_t)n };
 
     memcpy(m.text, p, n);
-    (void)!send(cfg->control_sock, &m, sizeof m, MSG_NOSIGNAL);
+    (void)!hostio_send(cfg->control_sock, &m, sizeof m, MSG_NOSIGNAL);
 }
 
 static void add_times(struct stats_totals *t)
 {
-    struct rusage self;
-
-    getrusage(RUSAGE_SELF, &self);
-    t->sentry_user_ns = (uint64_t)self.ru_utime.tv_sec * 1000000000ull +
-                        (uint64_t)self.ru_utime.tv_usec * 1000ull;
-    t->sentry_sys_ns = (uint64_t)self.ru_stime.tv_sec * 1000000000ull +
-                       (uint64_t)self.ru_stime.tv_usec * 1000ull;
-    t->sentry_peak_rss = (uint64_t)self.ru_maxrss * 1024;
     t->guest_user_ns = kernel.guest_utime_ns;
     t->guest_sys_ns = kernel.guest_stime_ns;
     t->guest_peak_rss = kernel.guest_peak_rss;
@@ -89,7 +81,7 @@ void start_report_end(const struct sentry_config *cfg)
     t.gofer_trips = kernel.gofer ? gofer_trips(kernel.gofer) : 0;
     t.bells = ps.bells, t.light = ps.light, t.posts = ps.posts, t.patches = ps.patches;
     t.local = ps.local, t.faults = ps.faults, t.kicks = ps.kicks, t.parks = ps.parks;
-    t.forks = ps.forks, t.blanks = ps.blanks, t.ops = ps.ops;
+    t.forks = ps.forks, t.splits = ps.splits, t.blanks = ps.blanks, t.ops = ps.ops;
     t.mem_reads = ps.mem_reads, t.mem_writes = ps.mem_writes;
     send_records(cfg, STATS_STEPS, steps, nsteps * sizeof steps[0]);
     send_records(cfg, STATS_TOTALS, &t, sizeof t);

@@ -102,7 +102,7 @@ expect 125 'log-level' "$sbx" run --log-level=9 ok.py
 expect 125 'can be written' "$sbx" run --log=/nosuch/log ok.py
 expect 125 'can be written' "$sbx" run --strace=/nosuch/log ok.py
 expect 125 'unknown feature nosuch' env SBX_WITHOUT=userns,nosuch "$sbx" run ok.py
-expect 125 'doctor takes no argument' "$sbx" doctor x
+expect 125 'doctor: unknown argument x' "$sbx" doctor x
 expect 125 'unknown argument' "$sbx" syscalls x
 if as test -x "$sbx"; then
     expect 125 'you can read' as "$sbx" run --rootfs "$top/closed" ls

@@ -84,6 +84,18 @@ static void to_other_and_back(const struct row *row)
     wait_until(0);
 }
 
+static _Noreturn void from_other_and_back(void)
+{
+    for (;;) {
+        uint32_t seen;
+        while ((seen = *word) == 0)
+            syscall(SYS_futex, word, FUTEX_WAIT, 0, NULL, NULL, 0);
+        if (seen == 2)
+            _exit(0);
+        set_and_wake(0);
+    }
+}
+
 /* A word in shared memory that one process sets to 1 and the other back to 0; 2 ends it. */
 static void between_processes(const struct row *row)
 {
@@ -91,13 +103,8 @@ static void between_processes(const struct row *row)
     if (word == MAP_FAILED)
         fail("mmap");
     pid_t pid = (pid_t)ok(fork(), "fork");
-    for (uint32_t seen = 0; pid == 0;) {
-        while ((seen = *word) == 0)
-            syscall(SYS_futex, word, FUTEX_WAIT, 0, NULL, NULL, 0);
-        if (seen == 2)
-            _exit(0);
-        set_and_wake(0);
-    }
+    if (pid == 0)
+        from_other_and_back();
     each_us(row);
     set_and_wake(2);
     ok(waitpid(pid, NULL, 0), "waitpid");

@@ -3,9 +3,9 @@
 _sbx()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-    local options='--rootfs --bind --tmpfs --cwd --env --user --hostname --timeout --platform
+    local options='--rootfs --bind --tmpfs --cwd --env --user --hostname --timeout --require --platform
         --strace --stats --log --log-level --help -v -w -e -u -h'
-    local values=' --rootfs --bind --tmpfs --cwd --env --user --hostname --timeout --platform --log
+    local values=' --rootfs --bind --tmpfs --cwd --env --user --hostname --timeout --require --platform --log
         --log-level -v -w -e -u '
 
     if [ "$COMP_CWORD" -eq 1 ]; then
@@ -13,6 +13,7 @@ _sbx()
         return
     fi
     case ${COMP_WORDS[1]} in
+    doctor) mapfile -t COMPREPLY < <(compgen -W '--self-test' -- "$cur") && return ;;
     syscalls) mapfile -t COMPREPLY < <(compgen -W '--native' -- "$cur") && return ;;
     run) ;;
     *) return ;;
@@ -30,6 +31,7 @@ _sbx()
     case $prev in
     --rootfs | --cwd | -w | --tmpfs) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     --bind | -v | --log) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    --require) mapfile -t COMPREPLY < <(compgen -W 'userns seccomp cgroup landlock iouring' -- "$cur") ;;
     --platform) mapfile -t COMPREPLY < <(compgen -W 'auto trap' -- "$cur") ;;
     --log-level) mapfile -t COMPREPLY < <(compgen -W 'error warning info debug' -- "$cur") ;;
     --user | -u) mapfile -t COMPREPLY < <(compgen -u -- "$cur") ;;

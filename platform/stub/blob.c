@@ -24,6 +24,10 @@ HIDDEN void blob_nurse(struct block *b) __attribute__((noreturn));
 HIDDEN void blob_spare(struct block *b);
 HIDDEN void zygote_main(struct zygote_data *z) __attribute__((noreturn));
 
+#define EBUSY 16
+#define ENOSYS 38
+#define LISTEN_TRIES 10000
+
 /* Offset of the registers in the kernel's ucontext: behind flags, link, stack (24). */
 #define UC_GREGS 40
 
@@ -80,8 +84,14 @@ static long wait_parked(struct block *b)
 static void new_listener(struct block *b)
 {
     struct listen_prog *p = (struct listen_prog *)((char *)b + BLOCK_PROG_OFF);
-    long fd = sys6(NR_SECCOMP, 1, p->flags, (uint64_t)&p->prog, 0, 0, 0);
+    long fd = -EBUSY;
 
+    /* EBUSY: somebody is still looking at the old one */
+    for (int i = 0; i < LISTEN_TRIES && fd == -EBUSY; i++) {
+        if (i > 0)
+            sys6(NR_SCHED_YIELD, 0, 0, 0, 0, 0, 0);
+        fd = sys6(NR_SECCOMP, 1, p->flags, (uint64_t)&p->prog, 0, 0, 0);
+    }
     __atomic_store_n(&b->listener, (int32_t)fd, __ATOMIC_RELEASE);
     sys6(NR_FUTEX, (uint64_t)&b->listener, 1, 1, 0, 0, 0);
 }
@@ -93,6 +103,28 @@ static void fetched_listener(struct block *b)
     new_listener(b);
     wait_parked(b);
     sys6(NR_CLOSE, (uint64_t)b->listener, 0, 0, 0, 0, 0);
+}
+
+/* Its listener was closed, so that it gets one of its own (trap/split.c). */
+static int listen_again(struct block *b)
+{
+    if (__atomic_load_n(&b->relisten, __ATOMIC_ACQUIRE) != RELISTEN_DO)
+        return 0;
+    new_listener(b);
+    while (__atomic_load_n(&b->relisten, __ATOMIC_ACQUIRE) == RELISTEN_DO)
+        sys6(NR_FUTEX, (uint64_t)&b->relisten, 0, RELISTEN_DO, 0, 0, 0);
+    sys6(NR_CLOSE, (uint64_t)b->listener, 0, 0, 0, 0, 0);
+    return 1;
+}
+
+long blob_ring(struct block *b, long kind)
+{
+    long ans;
+
+    do {
+        ans = sys6(NR_BELL, (uint64_t)kind, b->index, b->seq, 0, 0, 0);
+    } while (ans == -ENOSYS && listen_again(b));
+    return ans;
 }
 
 /* A thread that was ready begins. What it finds on its clock is not its own. */
@@ -114,7 +146,8 @@ long blob_serve(struct block *b, long ans, long kind)
             return ans;
         if (ans == ANS_OPS) {
             run_ops(b);
-            ans = sys6(NR_BELL, BELL_OPS, b->index, ++b->seq, 0, 0, 0);
+            b->seq++;
+            ans = blob_ring(b, BELL_OPS);
             continue;
         } else if (ans == ANS_GO) {
             run_ops(b);
@@ -137,8 +170,15 @@ long blob_serve(struct block *b, long ans, long kind)
         } else if (ans != ANS_RING) {
             die();
         }
-        ans = sys6(NR_BELL, (uint64_t)kind, b->index, ++b->seq, 0, 0, 0);
+        b->seq++;
+        ans = blob_ring(b, kind);
     }
+}
+
+/* Not int 0x80: the architecture in the siginfo of SIGSYS. */
+static int is_native(const void *info)
+{
+    return ((const uint32_t *)info)[7] == 0xc000003e;
 }
 
 void blob_handler(int sig, void *info, void *uc)
@@ -146,7 +186,6 @@ void blob_handler(int sig, void *info, void *uc)
     struct block *b = my_block();
     uint64_t *g = (uint64_t *)((char *)uc + UC_GREGS), *rip = &g[G_RIP];
 
-    (void)info;
     if (*rip >= (uint64_t)blob_start && *rip < (uint64_t)blob_end) {
         if (sig != SIG_KICK && *rip == (uint64_t)blob_store32_insn) {
             *rip = (uint64_t)blob_store32_fault;
@@ -154,12 +193,14 @@ void blob_handler(int sig, void *info, void *uc)
         }
         if (!light_signal(b, sig, g))
             return;
+    } else if (sig == SIGSYS && is_native(info) && kept_trap(b, g)) {
+        return;
     }
     b->sig = (uint32_t)sig;
     b->uc = (uint32_t)((char *)uc - (char *)b);
     b->cpu = cpu_now();
     b->seq++;
-    (void)blob_serve(b, sys6(NR_BELL, BELL_EVENT, b->index, b->seq, 0, 0, 0), BELL_EVENT);
+    (void)blob_serve(b, blob_ring(b, BELL_EVENT), BELL_EVENT);
 }
 
 /* A new thread, from blob.S: ans is what its first bell was answered with. */

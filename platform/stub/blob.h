@@ -93,9 +93,22 @@
 #define FACT_EGID 6
 #define FACTS 7
 
-/* Classes of calls on the light path: 0 is the host's or wants a frame, FACT_*, the sentry's. */
+/* Classes of calls on the light path: 0 is the host's or wants a frame, FACT_*, LIGHT_*. */
 #define LIGHT_SENTRY 7
+/* The sentry's, but for signals to oneself, whose handler needs a frame: like 0 for these. */
+#define LIGHT_KILL 8
+#define LIGHT_TKILL 9
+#define LIGHT_TGKILL 10
 #define LIGHT_CLASSES 512
+
+/* block.words, as enum ctx_word (platform.h) */
+#define KEPT_BLOCKED 0
+#define KEPT_PENDING 1
+#define KEPT_ROBUST 2
+#define KEPT_RSEQ 3
+#define KEPT_RSEQ_LEN 4
+#define KEPT_RSEQ_SIG 5
+#define KEPT_WORDS 6
 
 /* block.call.post: a call handed over by memory alone, to a worker that looks at it. */
 #define POST_SHIFT 3
@@ -159,6 +172,12 @@ static inline uint32_t out_off(uint32_t in_len)
     return (in_len + 15) & ~15u;
 }
 
+/* A call instruction that calls about `words` have trapped at, and how often (kept.c). */
+struct kept_site {
+    uint32_t rip_low, traps;
+};
+#define KEPT_SITES 8
+
 struct block {
     uint32_t seq;   /* counts bells, by the blob: one that is rung again has the number of before */
     uint32_t sig;   /* the host signal of this event */
@@ -166,11 +185,11 @@ struct block {
     uint32_t park;  /* futex: 0 sleep, else answer + 1 */
     uint32_t index; /* of this block */
     uint32_t nops;
-    int32_t listener; /* futex: ANS_LISTEN's descriptor or -errno; LISTENER_NONE before */
-    uint32_t cpu;     /* on which the thread rang last */
-    uint64_t self;    /* address of this block in the stub; gs points here, */
-    uint32_t kicked;  /* a kick came during a light call */
-    uint32_t pad2;
+    int32_t listener;      /* futex: the descriptor of a new one or -errno; LISTENER_NONE before */
+    uint32_t cpu;          /* on which the thread rang last */
+    uint64_t self;         /* address of this block in the stub; gs points here, */
+    uint32_t kicked;       /* a kick came during a light call */
+    uint32_t keeps;        /* by the sentry: calls about `words` need not come to it */
     uint64_t local;        /* calls that the blob answered alone */
     uint64_t magic;        /* so long as this is there */
     uint64_t classes;      /* address of the table of classes in the stub */
@@ -186,8 +205,13 @@ struct block {
     uint64_t kind;     /* and BORN_* */
     uint64_t fs;       /* ANS_START: the base */
     uint64_t cpu0;     /* by the stub: the thread's processor time then, in ns */
+    uint32_t relisten; /* futex: RELISTEN_* */
+    uint64_t words[KEPT_WORDS] __attribute__((aligned(64))); /* what the thread keeps with itself */
+    struct kept_site sites[KEPT_SITES];                      /* by the stub */
 };
 #define LISTENER_NONE 0x7fffffff
+#define RELISTEN_DO 1   /* a ring that is refused is made again, with a new listener */
+#define RELISTEN_DONE 2 /* the sentry has it */
 
 _Static_assert(sizeof(struct block_op) * BLOCK_OPS_MAX + BLOCK_OPS_OFF <= BLOCK_DATA_OFF, "fits");
 _Static_assert(sizeof(struct block) <= BLOCK_LIGHT_STACK_LOW, "fits");

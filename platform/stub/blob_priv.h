@@ -4,12 +4,16 @@
 
 #include "platform/stub/blob.h"
 
+#define SIGSYS 31
+
 #define HIDDEN __attribute__((visibility("hidden")))
 
 enum {
     NR_READ = 0,
     NR_CLOSE = 3,
     NR_MUNMAP = 11,
+    NR_RT_SIGPROCMASK = 14,
+    NR_SCHED_YIELD = 24,
     NR_SENDMSG = 46,
     NR_CLONE = 56,
     NR_EXIT = 60,
@@ -17,7 +21,9 @@ enum {
     NR_FUTEX = 202,
     NR_CLOCK_GETTIME = 228,
     NR_EXIT_GROUP = 231,
-    NR_SECCOMP = 317
+    NR_SET_ROBUST_LIST = 273,
+    NR_SECCOMP = 317,
+    NR_RSEQ = 334
 };
 
 static inline long sys6(long nr, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e,
@@ -44,11 +50,35 @@ static inline uint32_t cpu_now(void)
     return v & 0xfff;
 }
 
+/* Rings, with block.seq; the answer (blob.c). */
+HIDDEN long blob_ring(struct block *b, long kind);
+
 /* Does what the sentry answers until it says RESUME or FRAME, which it returns (blob.c). */
 HIDDEN long blob_serve(struct block *b, long ans, long kind);
 
-enum { G_R11 = 3, G_RAX = 13, G_RCX = 14, G_RIP = 16, G_EFL = 17 }; /* in a frame's registers */
+enum {
+    G_R8,
+    G_R9,
+    G_R10,
+    G_R11,
+    G_RDI = 8,
+    G_RSI = 9,
+    G_RDX = 12,
+    G_RAX = 13,
+    G_RCX = 14,
+    G_RIP = 16,
+    G_EFL = 17
+}; /* in a frame's registers */
 
 /* A signal frame whose rip lies in the blob: true when it is to be told to the sentry (light.c). */
 HIDDEN int light_signal(struct block *b, int sig, uint64_t *g);
 HIDDEN long light_call(struct block *b);
+
+/* The guest's memory, by fix-up of what faults (light.S): bytes that were not copied; 0: can be written. */
+HIDDEN uint64_t blob_copy(void *to, const void *from, uint64_t n);
+HIDDEN long blob_touch(char *at);
+
+/* Does what needs nobody but the thread itself (kept.c); 0: the call is the sentry's. */
+HIDDEN int kept_call(struct block *b, uint64_t nr, const uint64_t args[6], long *ret);
+HIDDEN int kept_trap(struct block *b,
+                     uint64_t *g); /* a call that has trapped, with its frame's registers */

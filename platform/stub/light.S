@@ -62,7 +62,19 @@ light_saved:
     jz light_undo
     cmpl $LIGHT_SENTRY, %ecx
     je light_handing
-    movq %gs:BLOCK_CLASSES_OFF(, %rcx, 8), %rcx
+    jb 2f
+    cmpl $LIGHT_TKILL, %ecx
+    movl %gs:(BLOCK_CLASSES_OFF + 8 * FACT_PID), %ecx
+    jb 3f
+    movl %gs:(BLOCK_CLASSES_OFF + 8 * FACT_TID), %ecx
+    jne 4f
+3:  cmpl %edi, %ecx
+    je light_undo
+    jmp light_handing
+4:  cmpl %esi, %ecx
+    je light_undo
+    jmp light_handing
+2:  movq %gs:BLOCK_CLASSES_OFF(, %rcx, 8), %rcx
     btq $32, %rcx
     jnc light_handing
     incq %gs:BLOCK_LOCAL_OFF
@@ -154,6 +166,12 @@ light_class:
     .byte 0
     .elseif nr == 15 || nr == 60 || nr == 56 || nr == 57 || nr == 58 || nr == 435 || nr == 158
     .byte 0
+    .elseif nr == 62
+    .byte LIGHT_KILL
+    .elseif nr == 200
+    .byte LIGHT_TKILL
+    .elseif nr == 234
+    .byte LIGHT_TGKILL
     .elseif nr == 39
     .byte FACT_PID
     .elseif nr == 186

@@ -17,9 +17,7 @@ extern HIDDEN char light_commit[], light_exit[], light_end[], light_framed[];
 extern HIDDEN char blob_copy_insn[], blob_copy_fault[], blob_string_insn[], blob_string_fault[];
 extern HIDDEN char blob_touch_insn[], blob_touch_fault[];
 extern HIDDEN char blob_start[], blob_end[];
-extern HIDDEN uint64_t blob_copy(void *to, const void *from, uint64_t n);
 extern HIDDEN uint64_t blob_string(char *to, const char *from, uint64_t cap);
-extern HIDDEN long blob_touch(char *at);
 
 static const struct light_lend lends[] = LIGHT_LENDS;
 
@@ -127,7 +125,7 @@ static long hand_over(struct block *b)
     b->cpu = cpu;
     if (spin && spin != cpu + 1 && hand_over_by_memory(b, &ans))
         return ans;
-    return sys6(NR_BELL, BELL_CALL, b->index, b->seq, 0, 0, 0);
+    return blob_ring(b, BELL_CALL);
 }
 
 /* What came for the guest's memory; and its result. */
@@ -148,14 +146,21 @@ long light_call(struct block *b)
 {
     const struct light_regs *r = &b->light;
     struct light_call *c = &b->call;
-    const struct light_lend *l = lend_of(r->rax);
+    const struct light_lend *l;
     uint64_t out = 0;
     uint32_t in_len = 0, cap = 0;
+    long ret;
 
-    b->kicked = 0; /* one that came until now finds the call */
     c->nr = r->rax;
     c->args[0] = r->rdi, c->args[1] = r->rsi, c->args[2] = r->rdx;
     c->args[3] = r->r10, c->args[4] = r->r8, c->args[5] = r->r9;
+    if (kept_call(b, r->rax, c->args, &ret)) {
+        b->light.rax = (uint64_t)ret;
+        b->local++;
+        return 0;
+    }
+    l = lend_of(r->rax);
+    b->kicked = 0; /* one that came until now finds the call */
     if (l) {
         in_len = lend_in(b, &l->in, c->args);
         cap = lend_out(&l->out, c->args);

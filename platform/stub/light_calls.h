@@ -20,6 +20,7 @@ enum lend_kind {
     LEND_STR,  /* a string at args[arg] */
     LEND_FIX,  /* size bytes at args[arg] */
     LEND_LEN,  /* args[len] bytes */
+    LEND_LOCK, /* size bytes, where args[1] is an fcntl command about a lock */
     LEND_ARRAY /* args[len] times size bytes */
 };
 
@@ -49,6 +50,10 @@ struct light_lend {
     {                                                                                              \
         LEND_ARRAY, arg, len, size                                                                 \
     }
+#define LOCK(arg)                                                                                  \
+    {                                                                                              \
+        LEND_LOCK, arg, 0, 32                                                                      \
+    }
 #define NONE                                                                                       \
     {                                                                                              \
         LEND_NONE, 0, 0, 0                                                                         \
@@ -65,11 +70,11 @@ struct light_lend {
             { 14 /* rt_sigprocmask */, FIX(1, 8), FIX(2, 8) },                                     \
             { 17 /* pread64 */, NONE, LEN(1, 2) }, { 18 /* pwrite64 */, LEN(1, 2), NONE },         \
             { 21 /* access */, STR(0), NONE }, { 44 /* sendto */, LEN(1, 2), NONE },               \
-            { 45 /* recvfrom */, NONE, LEN(1, 2) }, { 79 /* getcwd */, NONE, LEN(0, 1) },          \
-            { 80 /* chdir */, STR(0), NONE }, { 83 /* mkdir */, STR(0), NONE },                    \
-            { 84 /* rmdir */, STR(0), NONE }, { 87 /* unlink */, STR(0), NONE },                   \
-            { 89 /* readlink */, STR(0), LEN(1, 2) }, { 90 /* chmod */, STR(0), NONE },            \
-            { 96 /* gettimeofday */, NONE, FIX(0, 16) },                                           \
+            { 45 /* recvfrom */, NONE, LEN(1, 2) }, { 72 /* fcntl */, LOCK(2), NONE },             \
+            { 79 /* getcwd */, NONE, LEN(0, 1) }, { 80 /* chdir */, STR(0), NONE },                \
+            { 83 /* mkdir */, STR(0), NONE }, { 84 /* rmdir */, STR(0), NONE },                    \
+            { 87 /* unlink */, STR(0), NONE }, { 89 /* readlink */, STR(0), LEN(1, 2) },           \
+            { 90 /* chmod */, STR(0), NONE }, { 96 /* gettimeofday */, NONE, FIX(0, 16) },         \
             { 217 /* getdents64 */, NONE, LEN(1, 2) },                                             \
             { 228 /* clock_gettime */, NONE, FIX(1, 16) },                                         \
             { 232 /* epoll_wait */, NONE, ARRAY(1, 2, 12) },                                       \
@@ -92,6 +97,9 @@ static inline uint64_t lend_size(const struct lend *l, const uint64_t args[6])
         return LEND_STR_MAX;
     case LEND_FIX:
         return args[l->arg] ? l->size : 0;
+    case LEND_LOCK: /* F_GETLK, F_SETLK, F_SETLKW; F_OFD_GETLK, ... */
+        n = (uint32_t)args[1];
+        return (n >= 5 && n <= 7) || (n >= 36 && n <= 38) ? l->size : 0;
     case LEND_LEN:
         n = args[l->len];
         break;

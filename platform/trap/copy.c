@@ -267,6 +267,15 @@ static int copy(struct job *j, struct ctx *const *all, unsigned n, unsigned firs
     return r;
 }
 
+static int sharers(struct ctx *const *all, unsigned n, const struct listener *l)
+{
+    int with = 0;
+
+    for (unsigned i = 0; i < n; i++)
+        with += all[i]->l == l;
+    return with;
+}
+
 /* Who is to fork: a thread that has the stub's listener, which nobody but those of all may have. */
 static int choose_first(struct ctx *const *all, unsigned n, unsigned *ret)
 {
@@ -274,9 +283,11 @@ static int choose_first(struct ctx *const *all, unsigned n, unsigned *ret)
     unsigned with = 0, others = 0;
 
     for (unsigned i = 0; i < n; i++) {
+        if (atomic_load(&all[i]->stale))
+            return -EBUSY;
         if (all[i]->l == l && with++ == 0)
             *ret = i;
-        else if (all[i]->l != l && atomic_load(&all[i]->l->nstubs) != 1)
+        else if (all[i]->l != l && atomic_load(&all[i]->l->nctx) != sharers(all, n, all[i]->l))
             others++;
     }
     return with == 0 || others || atomic_load(&l->nctx) != (int)with ? -EBUSY : 0;

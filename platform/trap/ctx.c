@@ -137,6 +137,7 @@ struct ctx *ctx_new(struct aspace *as, struct stub *s, struct listener *l, int w
     c->block->self = block_addr(c->index);
     c->block->magic = BLOB_MAGIC;
     c->block->classes = trap.slot + trap.light_class;
+    ctx_words_forget(c);
     c->stub = s;
     atomic_fetch_add(&s->refs, 1);
     c->refs = 2;
@@ -151,6 +152,9 @@ struct ctx *ctx_new(struct aspace *as, struct stub *s, struct listener *l, int w
     if (l) {
         listener_ref(l);
         atomic_fetch_add(&l->nctx, 1);
+        c->counts = l != s->l;
+        if (c->counts)
+            atomic_fetch_add(&l->nstubs, 1);
     }
     return c;
 }
@@ -192,10 +196,42 @@ struct ctx *ctx_new_child(struct ctx *parent, unsigned flags)
     c = s ? ctx_new(as, s, parent->l, flags & AS_CLONE_VM ? -1 : (int)parent->index) : NULL;
     if (c)
         c->clone_flags = flags;
+    if (c && !(flags & AS_CLONE_VM))
+        ctx_words_fork(c, parent);
+    if (c)
+        c->nsplits = parent->nsplits;
     if (s)
         stub_put(s);
     aspace_put(as);
     return c;
+}
+
+uint64_t ctx_word(struct ctx *c, enum ctx_word w)
+{
+    return __atomic_load_n(&c->block->words[w], __ATOMIC_SEQ_CST);
+}
+
+void ctx_set_word(struct ctx *c, enum ctx_word w, uint64_t v)
+{
+    _Static_assert(CW_BLOCKED == KEPT_BLOCKED && CW_PENDING == KEPT_PENDING &&
+                       CW_ROBUST == KEPT_ROBUST && CW_RSEQ == KEPT_RSEQ &&
+                       CW_RSEQ_LEN == KEPT_RSEQ_LEN && CW_RSEQ_SIG == KEPT_RSEQ_SIG &&
+                       (int)CTX_WORDS == KEPT_WORDS,
+                   "same order");
+    __atomic_store_n(&c->block->words[w], v, __ATOMIC_SEQ_CST);
+}
+
+void ctx_words_forget(struct ctx *c)
+{
+    __atomic_store_n(&c->block->keeps, 0, __ATOMIC_RELAXED);
+    for (unsigned w = 0; w < CTX_WORDS; w++)
+        ctx_set_word(c, (enum ctx_word)w, 0);
+}
+
+void ctx_words_fork(struct ctx *child, struct ctx *parent)
+{
+    for (unsigned w = CW_RSEQ; w <= CW_RSEQ_SIG; w++)
+        ctx_set_word(child, (enum ctx_word)w, ctx_word(parent, (enum ctx_word)w));
 }
 
 /* Its maker has done with c: whoever shows this has it. Its stub's death takes it back. */
@@ -220,19 +256,22 @@ void ctx_drop(struct ctx *c)
 
     if (atomic_fetch_sub(&c->refs, 1) != 1)
         return;
-    atomic_fetch_add(&trap.st.local, __atomic_load_n(&c->block->local, __ATOMIC_RELAXED));
+    if (!c->left)
+        atomic_fetch_add(&trap.st.local, __atomic_load_n(&c->block->local, __ATOMIC_RELAXED));
     pthread_mutex_lock(&trap.lock);
     tlist_del(&c->hash_link);
     tlist_del(&c->stub_link);
     if (!c->left)
         block_free(s->as, c->index);
     pthread_mutex_unlock(&trap.lock);
-    if (c->own) {
+    if (c->own)
         atomic_fetch_sub(&s->nown, 1);
+    if (c->own || c->counts)
         listener_lost_stub(c->l);
-    }
     if (c->l)
         listener_put(c->l);
+    if (c->left_l)
+        listener_put(c->left_l);
     stub_put(s);
     free(c);
 }

@@ -15,6 +15,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "abi/hostio.h"
 #include "abi/types.h"
 #include "platform/trap/trap.h"
 
@@ -32,9 +33,9 @@ static struct {
     bool armed, soon;
 } house = { .lock = PTHREAD_MUTEX_INITIALIZER, .timer = -1 };
 
-int house_start(void)
+int house_open(void)
 {
-    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &house };
+    struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.ptr = &house }; /* never read */
 
     tlist_init(&house.leaving);
     house.timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -156,7 +157,7 @@ static bool is_over(const struct stub *s)
 {
     struct pollfd p = { .fd = s->pidfd, .events = POLLIN };
 
-    return poll(&p, 1, 0) == 1;
+    return hostio_poll(&p, 1, 0) == 1;
 }
 
 static void reap_leavers(void)
@@ -195,11 +196,9 @@ static void reap_leavers(void)
 
 void house_round(void)
 {
-    uint64_t fired;
     unsigned used;
 
     pthread_mutex_lock(&house.lock);
-    (void)!read(house.timer, &fired, sizeof fired);
     house.armed = house.soon = false;
     used = house.used;
     house.used = 0;

@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "abi/hostio.h"
 #include "platform/trap/trap.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -44,13 +45,11 @@ int listener_sync(struct listener *l, bool on)
 
 bool listener_apart(const struct ctx *c)
 {
-    unsigned here = 0;
-
     if (!trap.use_sync || atomic_load(&c->l->spun_on) ||
         atomic_load_explicit(&c->l->nctx, memory_order_relaxed) <= 1 ||
         __builtin_ia32_rdtsc() - c->answered < WORKED_LONG)
         return false;
-    return getcpu(&here, NULL) == 0 && here != __atomic_load_n(&c->block->cpu, __ATOMIC_RELAXED);
+    return hostio_cpu() != __atomic_load_n(&c->block->cpu, __ATOMIC_RELAXED);
 }
 
 struct listener *listener_new(int fd)
@@ -61,9 +60,10 @@ struct listener *listener_new(int fd)
         return NULL;
     l->fd = fd;
     l->refs = 1;
+    l->begin_cpu = -1;
     tlist_init(&l->dying);
     tlist_init(&l->waiting);
-    if (listener_sync(l, true) < 0)
+    if (fd >= 0 && listener_sync(l, true) < 0)
         trap.use_sync = false;
     return l;
 }
@@ -101,7 +101,7 @@ void listener_retire(struct listener *l)
         if (atomic_load(&l->has_leader))
             pthread_kill(l->leader, SIG_NUDGE);
         pthread_mutex_unlock(&trap.lock);
-        poll(NULL, 0, 1);
+        hostio_nap(1000000);
     }
     close(l->fd); /* at once: who led it once may hold its reference for long */
     l->fd = -1;

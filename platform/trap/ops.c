@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#include "abi/hostio.h"
 #include "platform/trap/trap.h"
 
 static struct block_op *block_ops(struct ctx *c)
@@ -45,7 +46,7 @@ struct lent { /* descriptors that this batch has lent, ours and theirs */
 static void draw_near(struct ctx *c, struct lent *l)
 {
     cpu_set_t here;
-    int cpu = sched_getcpu();
+    int cpu = (int)hostio_cpu();
 
     if (!c->blank || cpu < 0 || cpu >= CPU_SETSIZE)
         return;
@@ -228,9 +229,9 @@ static void note_rseq(struct ctx *c, const struct as_op *op)
 {
     bool gone = op->a[2] & 1; /* RSEQ_FLAG_UNREGISTER */
 
-    c->rseq[0] = gone ? 0 : op->a[0];
-    c->rseq[1] = op->a[1];
-    c->rseq[2] = op->a[3];
+    ctx_set_word(c, CW_RSEQ, gone ? 0 : op->a[0]);
+    ctx_set_word(c, CW_RSEQ_LEN, op->a[1]);
+    ctx_set_word(c, CW_RSEQ_SIG, op->a[3]);
 }
 
 void ops_done(struct ctx *c)
@@ -314,7 +315,7 @@ void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n)
         ctx_unpark(c, CTX_RERING, ANS_RING);
         return;
     }
-    if (c->posted) {
+    if (c->posted || atomic_load(&c->stale)) {
         answer(c, CTX_RERING, ANS_RING);
         return;
     }

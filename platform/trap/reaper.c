@@ -39,6 +39,7 @@ void stub_died(struct stub *s)
             trap.client->owner_ref(owner);
         }
         pthread_mutex_unlock(&trap.lock);
+        split_gone(c);
         if (owner) {
             trap.client->event(owner, c, EV_GONE);
             trap.client->owner_put(owner);
@@ -103,12 +104,8 @@ static void *reaper_main(void *arg)
 int reaper_start(const pthread_attr_t *attr)
 {
     struct epoll_event ev = { .events = EPOLLIN, .data.ptr = NULL };
-    int r;
 
     if (epoll_ctl(trap.epoll_fd, EPOLL_CTL_ADD, trap.zygote_sock, &ev) < 0)
         return -errno;
-    r = house_start();
-    if (r < 0)
-        return r;
     return -pthread_create(&trap.reaper, attr, reaper_main, NULL);
 }

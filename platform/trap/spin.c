@@ -8,6 +8,7 @@
  *   - on another cpu than the stub's, which it publishes: a stub that finds itself there rings
  *   - every CHECK_US it yields, so that whoever becomes runnable on its cpu has it at once, and
  *     polls its listener; being kept off the cpu, a bell, or silence ends it
+ *   - not on a cpu where another leader is called, by a stub that has it
  *   - a bet that has not paid is repeated later and later
  *
  * It runs at normal priority: handlers take locks, and a holder that only runs when nobody else
@@ -20,11 +21,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/hostio.h"
 #include "platform/trap/trap.h"
 
 #define QUICK_CALLS 16
 #define QUICK_US 12 /* between two calls */
 #define SILENCE_US 40
+#define TAKEN_US 100 /* a cpu is a leader's and its stub's, after a call */
 #define CHECK_US 5
 #define AWAY_US 40    /* off the cpu for so long: somebody else wants it */
 #define PATIENCE_US 3 /* what a stub waits for its call to be taken */
@@ -57,10 +60,9 @@ void spin_init(void)
 {
     spin.start_tsc = cycles();
     spin.start_ns = now_ns();
+    spin.cpus = trap.cpus;
     /* without use_gs no call is ever light */
-    atomic_store(&spin.able, trap.use_gs &&
-                                 sched_getaffinity(0, sizeof spin.cpus, &spin.cpus) == 0 &&
-                                 CPU_COUNT(&spin.cpus) > 1);
+    atomic_store(&spin.able, trap.use_gs && CPU_COUNT(&spin.cpus) > 1);
 }
 
 static bool measure(void)
@@ -132,7 +134,7 @@ static bool has_rung(struct listener *l)
 {
     struct pollfd p = { .fd = l->fd, .events = POLLIN };
 
-    return poll(&p, 1, 0) != 0;
+    return hostio_poll(&p, 1, 0) != 0;
 }
 
 /* A call that came by the bell, as those do that were under way when the spinning began. */
@@ -151,7 +153,7 @@ static bool answer_bell(struct worker *w, struct listener *l, struct ctx *c)
 static unsigned look(struct worker *w, struct listener *l, struct ctx *c)
 {
     const uint64_t us = atomic_load(&spin.per_us);
-    uint64_t heard = cycles(), checked = heard;
+    uint64_t heard = cycles(), checked = heard, begun = heard;
     unsigned n = 0, bells = 0;
 
     while (w->l == l && !atomic_load(&l->dead) && !atomic_load(&c->gone) &&
@@ -175,7 +177,7 @@ static unsigned look(struct worker *w, struct listener *l, struct ctx *c)
                 break;
             sched_yield();
             back = cycles();
-            if (back - now > AWAY_US * us)
+            if (back - now > AWAY_US * us || cpu_is_taken((int)hostio_cpu(), l, begun))
                 break;
             checked = back;
         }
@@ -203,30 +205,63 @@ void worker_follow(struct worker *w, struct ctx *c)
         w->cpu = cpu;
 }
 
-void spin_on(struct worker *w, struct listener *l, struct ctx *c)
+static unsigned spin_there(struct worker *w, struct listener *l, struct ctx *c)
 {
-    cpu_set_t others = spin.cpus;
-    bool idle = false;
-    int cpu = sched_getcpu();
     unsigned n;
 
-    if (cpu < 0 || !atomic_compare_exchange_strong(&spin.busy, &idle, true))
+    atomic_store(&l->spun_on, true);
+    (void)listener_sync(l, false);
+    __atomic_store_n(&c->block->spin_tsc, (uint32_t)(PATIENCE_US * atomic_load(&spin.per_us)),
+                     __ATOMIC_RELAXED);
+    __atomic_store_n(&c->block->spin_cpu, hostio_cpu() + 1, __ATOMIC_RELEASE);
+    n = look(w, l, c);
+    __atomic_store_n(&c->block->spin_cpu, 0, __ATOMIC_RELEASE);
+    (void)listener_sync(l, true);
+    atomic_store(&l->spun_on, false);
+    return n;
+}
+
+/* Where nobody else is called; cpu is where the stub is, or will be woken. */
+static bool find_others(const struct listener *l, int cpu, cpu_set_t *ret)
+{
+    uint64_t taken = cycles() - TAKEN_US * atomic_load(&spin.per_us);
+
+    *ret = spin.cpus;
+    CPU_CLR(cpu, ret);
+    for (int i = 0; i < CPU_SETSIZE; i++) {
+        if (CPU_ISSET(i, ret) && cpu_is_taken(i, l, taken))
+            CPU_CLR(i, ret);
+    }
+    return CPU_COUNT(ret) > 0;
+}
+
+/* The stub would follow to where the next answer comes from. */
+static void go_back(int cpu)
+{
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    sched_setaffinity(0, sizeof one, &one);
+}
+
+void spin_on(struct worker *w, struct listener *l, struct ctx *c)
+{
+    cpu_set_t others;
+    bool idle = false;
+    int cpu = (int)hostio_cpu();
+    unsigned n = 0;
+
+    if (!atomic_compare_exchange_strong(&spin.busy, &idle, true))
         return;
-    CPU_CLR(cpu, &others); /* where the stub is, or will be woken */
-    if (sched_setaffinity(0, sizeof others, &others) == 0) {
-        atomic_store(&l->spun_on, true);
-        (void)listener_sync(l, false);
-        __atomic_store_n(&c->block->spin_tsc, (uint32_t)(PATIENCE_US * atomic_load(&spin.per_us)),
-                         __ATOMIC_RELAXED);
-        __atomic_store_n(&c->block->spin_cpu, (uint32_t)sched_getcpu() + 1, __ATOMIC_RELEASE);
-        n = look(w, l, c);
-        __atomic_store_n(&c->block->spin_cpu, 0, __ATOMIC_RELEASE);
-        (void)listener_sync(l, true);
-        atomic_store(&l->spun_on, false);
+    if (find_others(l, cpu, &others) && sched_setaffinity(0, sizeof others, &others) == 0) {
+        n = spin_there(w, l, c);
+        if (n < PAID)
+            go_back(cpu);
         sched_setaffinity(0, sizeof spin.cpus, &spin.cpus);
         w->cpu = CPU_NONE;
-        l->quick = 0;
-        l->skip = n >= PAID ? 0 : l->skip < SKIP_MAX / 2 ? l->skip * 2 + QUICK_CALLS : SKIP_MAX;
     }
+    l->quick = 0;
+    l->skip = n >= PAID ? 0 : l->skip < SKIP_MAX / 2 ? l->skip * 2 + QUICK_CALLS : SKIP_MAX;
     atomic_store(&spin.busy, false);
 }

@@ -33,6 +33,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/hostio.h"
 #include "abi/types.h"
 #include "platform/trap/bpf.h"
 #include "platform/trap/trap.h"
@@ -83,7 +84,7 @@ int await_listener(struct ctx *c)
 }
 
 /* The descriptor theirs of s, if it is a listener. */
-static int fetch_listener(const struct stub *s, int theirs)
+int fetch_listener(const struct stub *s, int theirs)
 {
     uint64_t none = 0;
     int fd;
@@ -105,7 +106,7 @@ static int receive_bell(int fd, struct seccomp_notif *ret)
 {
     struct pollfd p = { .fd = fd, .events = POLLIN };
 
-    if (poll(&p, 1, PATIENCE_MS) != 1 || !(p.revents & POLLIN))
+    if (hostio_poll(&p, 1, PATIENCE_MS * 1000000ull) != 1 || !(p.revents & POLLIN))
         return -EIO;
     memset(ret, 0, sizeof *ret);
     if (ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, ret) < 0)
@@ -376,11 +377,13 @@ static uint64_t succeed(struct ctx *c)
 void threads_write_end(struct ctx *c, bool rests)
 {
     struct block_op *b = clone_op(c->block);
+    uint64_t area = ctx_word(c, CW_RSEQ);
     unsigned n = 0;
 
-    if (rests && c->rseq[0])
+    if (rests && area)
         b[n++] = (struct block_op){ .nr = SYS_rseq,
-                                    .a = { c->rseq[0], c->rseq[1], RSEQ_UNREGISTER, c->rseq[2] } };
+                                    .a = { area, ctx_word(c, CW_RSEQ_LEN), RSEQ_UNREGISTER,
+                                           ctx_word(c, CW_RSEQ_SIG) } };
     if (c->clear_tid)
         b[n++] = (struct block_op){ .nr = OP_STORE32_WAKE, .always = 1, .a = { c->clear_tid } };
     __atomic_store_n(&c->block->nops, n, __ATOMIC_RELEASE);
@@ -392,7 +395,8 @@ bool threads_rest(struct ctx *c)
     bool parked = atomic_load(&c->state) == CTX_PARKED;
     uint64_t nonce;
 
-    if (!c->own || c->affinity || c->start || c->ndeferred || c->light || c->posted ||
+    /* One that was cloned and has got its listener later (split.c) has a word that the host clears. */
+    if (!c->own || c->left_l || c->affinity || c->start || c->ndeferred || c->light || c->posted ||
         c->stub->as->own_gs || atomic_load(&c->stub->as->killed) ||
         atomic_load(&c->stub->nlive) <= 1)
         return false;
@@ -404,6 +408,8 @@ bool threads_rest(struct ctx *c)
     __atomic_store_n(&c->block->kind, born_gs(c->stub->as), __ATOMIC_RELAXED);
     __atomic_store_n(&c->block->nonce, nonce, __ATOMIC_RELEASE);
     memset(c->block->facts, 0, sizeof c->block->facts);
+    ctx_words_forget(c);
+    atomic_fetch_add(&trap.st.local, __atomic_exchange_n(&c->block->local, 0, __ATOMIC_RELAXED));
     if (ctx_leave(c)) /* it was the last one after all: all of it is killed */
         ;
     else if (parked)

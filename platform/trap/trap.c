@@ -53,6 +53,8 @@ static bool getfd_allowed(void)
 
 static int early(const struct platform_config *cfg)
 {
+    int r;
+
     trap.client = cfg->client;
     trap.proc_fd = cfg->proc_fd;
     trap.max_workers = cfg->max_workers;
@@ -68,7 +70,9 @@ static int early(const struct platform_config *cfg)
     trap.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (trap.epoll_fd < 0)
         return -errno;
-    return zygote_start(cfg);
+    workers_open();
+    r = house_open();
+    return r < 0 ? r : zygote_start(cfg);
 }
 
 static int start(void)
@@ -141,6 +145,7 @@ static void facts(struct ctx *c, const struct ctx_facts *f)
 
     for (unsigned i = 0; i < 6; i++)
         __atomic_store_n(&c->block->facts[FACT_PID - 1 + i], known | v[i], __ATOMIC_RELAXED);
+    __atomic_store_n(&c->block->keeps, f != NULL, __ATOMIC_RELAXED);
 }
 
 static gaddr_t vdso(struct aspace *as)
@@ -166,6 +171,7 @@ static void stats(struct platform_stats *ret)
                                     .parks = trap.st.parks,
                                     .forks = trap.st.forks,
                                     .threads = trap.st.threads,
+                                    .splits = trap.st.splits,
                                     .blanks = trap.st.blanks,
                                     .ops = trap.st.ops,
                                     .mem_reads = trap.st.reads,
@@ -204,6 +210,8 @@ const struct platform platform_trap = {
     .ctx_is_light = is_light,
     .ctx_want_frame = ctx_want_frame,
     .ctx_facts = facts,
+    .ctx_word = ctx_word,
+    .ctx_set_word = ctx_set_word,
     .ctx_resume = ctx_resume,
     .ctx_park = ctx_park,
     .ctx_kick = ctx_kick,

@@ -16,6 +16,9 @@
  * A ctx is HELD by a notification with a frame in its block, by one of a light call (light.c), or by
  * the word `post` of its block (spin.c); ctx_want_frame takes it from the latter two to the first.
  *
+ * A listener that is shared by contexts that work side by side may be closed under them: then each
+ * rings again, on one of its own (split.c).
+ *
  * A ready thread (threads.c) is HELD by its first bell until ctx_start and the resume behind it; at
  * its end its thread rings again as UNBORN, under another ctx.
  *
@@ -62,11 +65,11 @@ struct tlist { /* a list node of this folder; the sentry's list.h lies above us 
 };
 
 struct listener {
-    _Atomic int fd;   /* changes once (threads.c) while who has answered may still look at it */
-    _Atomic int refs; /* stubs, and the leader */
-    _Atomic int nctx; /* contexts whose calls come here */
-    _Atomic int nstubs;
-    _Atomic bool dead; /* no stub is left */
+    _Atomic int fd;     /* changes once (threads.c) while who has answered may still look at it */
+    _Atomic int refs;   /* stubs, and the leader */
+    _Atomic int nctx;   /* contexts whose calls come here */
+    _Atomic int nstubs; /* stubs that have it, and contexts that have it apart from theirs */
+    _Atomic bool dead;  /* no stub is left */
     pthread_t leader;
     _Atomic bool has_leader;
     struct tlist dying;
@@ -75,6 +78,11 @@ struct listener {
     uint64_t last_call;   /* the leader's (spin.c): cycles, */
     unsigned quick, skip; /* calls at a high rate, and how many more to let pass */
     _Atomic bool spun_on; /* its leader spins: answers by the bell move nobody */
+    struct ctx *awaits;   /* the leader's (split.c): who installs it; a reference, */
+    int begin_cpu;        /* where its leader begins; -1: anywhere */
+    uint64_t window;      /* when the window began, */
+    uint64_t last_window; /* and the one before, 0: long ago; */
+    unsigned nbusy;       /* who is busy in it and was in the last */
 };
 
 struct stub {
@@ -115,8 +123,15 @@ struct ctx {
     unsigned index;
     struct block *block;
     struct stub *stub;
-    struct listener *l;     /* its calls come here; a reference */
-    bool own;               /* trap.lock; l is of this thread alone (and of what it forks) */
+    struct listener *_Atomic l; /* its calls come here; a reference */
+    struct listener *left_l;    /* trap.lock; the one before (split.c), a reference */
+    uint64_t window;            /* its listener's leader's: the last one it called in, */
+    int window_calls;           /* how often, */
+    bool was_busy;              /* and was it often in the one before */
+    unsigned nsplits;           /* trap.lock */
+    _Atomic bool stale;         /* held by a notification that is over: it will ring again */
+    bool own;                   /* trap.lock; l is of this thread alone (and of what it forks) */
+    bool counts; /* trap.lock; is one of l's nstubs: l is neither its own nor its stub's */
     struct tlist pool_link; /* trap.lock */
     bool spare;             /* held and not started */
     bool pooled;            /* trap.lock; the pool's, in it or on the way there */
@@ -125,7 +140,6 @@ struct ctx {
     bool left;              /* its thread has another ctx now */
     _Atomic bool affinity;  /* the guest has chosen its cpus */
     uint64_t clear_tid;     /* word that is cleared at its end; 0: none, or the host does */
-    uint64_t rseq[3];       /* area, length and signature, as registered; 0: none */
     struct tlist stub_link, hash_link;
     pid_t tid;
     void *owner;
@@ -206,8 +220,8 @@ extern struct trap {
     _Atomic bool stopping;
     pthread_t reaper;
     struct {
-        _Atomic uint64_t light, posts, patches, local, faults, bells, kicks, parks, forks, threads,
-            blanks, ops, reads, writes;
+        _Atomic uint64_t splits, light, posts, patches, local, faults, bells, kicks, parks, forks,
+            threads, blanks, ops, reads, writes;
     } st;
 } trap;
 
@@ -247,6 +261,10 @@ struct ctx *ctx_new(struct aspace *as, struct stub *s, struct listener *l, int i
 void ctx_own_listener(struct ctx *c, struct listener *l);
 struct ctx *ctx_new_child(struct ctx *parent, unsigned flags);
 uint64_t ctx_nonce(struct ctx *c);
+uint64_t ctx_word(struct ctx *c, enum ctx_word w);
+void ctx_set_word(struct ctx *c, enum ctx_word w, uint64_t v);
+void ctx_words_forget(struct ctx *c);                       /* as a new thread has them */
+void ctx_words_fork(struct ctx *child, struct ctx *parent); /* what a fork inherits */
 void ctx_get(struct ctx *c);
 void ctx_drop(struct ctx *c);
 struct ctx *ctx_by_tid(pid_t tid); /* a reference, or NULL */
@@ -318,9 +336,10 @@ int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint
 void deliver(struct ctx *c, enum platform_event ev);
 bool worker_leads(const struct listener *l); /* the calling one */
 struct ctx *listener_receive(struct listener *l, bool *ret_over);
-void listener_start(struct listener *l);
+bool listener_start(struct listener *l); /* false: nobody will ever answer it */
 void worker_block_begin(void);
 void worker_block_end(void);
+void workers_open(void); /* before there is a fence */
 int workers_start(void);
 void workers_stop(void);
 void answer(struct ctx *c, enum ctx_state next, int64_t val); /* c is in that state then */
@@ -333,7 +352,7 @@ int reaper_start(const pthread_attr_t *attr);
 void stub_died(struct stub *s); /* takes a reference over */
 
 /* house.c */
-int house_start(void);
+int house_open(void); /* before there is a fence */
 bool house_is(const void *epoll_ptr);
 void house_round(void); /* on the reaper */
 struct aspace *house_channel(void);
@@ -348,6 +367,20 @@ void threads_back(struct ctx *c);
 void threads_write_end(struct ctx *c, bool rests);
 int write_listen_prog(struct ctx *c, uint32_t more_flags);
 int await_listener(struct ctx *c);
+int fetch_listener(const struct stub *s, int theirs);
+
+/* spread.c: the calling thread leads l */
+bool cpu_is_taken(int cpu, const struct listener *l, uint64_t since); /* by another one than l */
+void spread_called(struct listener *l);
+void spread_begin(int cpu); /* the next call is answered there, */
+void spread_begun(void);    /* those behind it anywhere */
+
+/* split.c */
+#define SPLIT_NEVER 1000000000
+bool split_pays(struct listener *l, struct ctx *c); /* on the leader, after a light call */
+void split(struct listener *l);                     /* on the leader */
+bool listener_await(struct listener *l);            /* false: it will never be there */
+void split_gone(struct ctx *c);
 
 /* park.c */
 void ctx_unpark(struct ctx *c, enum ctx_state next, uint32_t ans);

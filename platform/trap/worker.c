@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/hostio.h"
 #include "platform/trap/trap.h"
 
 #define WORKER_STACK (1024 * 1024) /* thread-local buffers of some 200 KiB lie in it too */
@@ -167,6 +168,7 @@ static bool rang_again(struct ctx *c, const struct seccomp_notif *n)
         atomic_store(&c->notif, 0);
         (void)notif_send(c->l, n->id, c->last_ans, 0, 0);
     }
+    atomic_store(&c->stale, false);
     return true;
 }
 
@@ -196,7 +198,7 @@ static void on_event(struct ctx *c, const struct seccomp_notif *n)
         ev = c->regs.orig_rax == (uint64_t)-1 ? EV_KICK : EV_SYSCALL;
     }
     if (ev == EV_FAULT && poke_hit(c)) {
-        nanosleep(&(struct timespec){ .tv_nsec = 20000 }, NULL); /* until it is taken out */
+        hostio_nap(20000); /* until it is taken out */
         ctx_resume(c);
         return;
     }
@@ -288,7 +290,7 @@ static bool is_deserted(const struct listener *l)
 {
     struct pollfd p = { .fd = l->fd, .events = POLLIN };
 
-    return poll(&p, 1, 0) == 1 && (p.revents & POLLHUP);
+    return hostio_poll(&p, 1, 0) == 1 && (p.revents & POLLHUP);
 }
 
 /* One notification, and what it made ready; as on_notif. over: there will be no other. */
@@ -314,14 +316,23 @@ static void lead(struct worker *w)
     bool over = false;
 
     while (!over && w->l == l && !atomic_load(&l->dead) && !atomic_load(&trap.stopping)) {
-        struct ctx *caller = listener_receive(l, &over);
+        struct ctx *caller;
 
+        if (l->awaits && !listener_await(l))
+            break;
+        caller = listener_receive(l, &over);
+        spread_begun();
         if (!caller)
             continue;
-        if (w->l == l && atomic_load(&caller->state) == CTX_RUNNING && spin_pays(l))
+        if (w->l == l)
+            spread_called(l);
+        if (w->l == l && split_pays(l, caller))
+            split(l);
+        else if (w->l == l && atomic_load(&caller->state) == CTX_RUNNING && spin_pays(l))
             spin_on(w, l, caller);
         ctx_drop(caller);
     }
+    spread_begun();
     if (w->l == l) { /* dead, or will be */
         w->l = NULL;
         atomic_store(&l->has_leader, false);
@@ -418,11 +429,15 @@ void worker_block_end(void)
         self->blocked--;
 }
 
-void listener_start(struct listener *l)
+bool listener_start(struct listener *l)
 {
+    bool started;
+
     listener_ref(l);
-    if (!give_lead(l))
-        listener_put(l); /* nobody ever answers it; the blank is missed, and asked for again */
+    started = give_lead(l);
+    if (!started)
+        listener_put(l);
+    return started;
 }
 
 /* ---- start and stop ---- */
@@ -432,11 +447,15 @@ static void no_op(int sig)
     (void)sig;
 }
 
-int workers_start(void)
+void workers_open(void)
 {
     struct sigaction sa = { .sa_handler = no_op };
 
     sigaction(SIG_NUDGE, &sa, NULL);
+}
+
+int workers_start(void)
+{
     spin_init();
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, WORKER_STACK);

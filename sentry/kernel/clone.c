@@ -119,6 +119,9 @@ static int make_ctx(struct task *child, struct task *t, const struct clone_args 
         }
     }
     child->ctx = c;
+    lock(&kernel.tasks_lock);
+    signal_push_mask_locked(child);
+    unlock(&kernel.tasks_lock);
     kernel.platform->ctx_set_owner(c, child);
     return 0;
 }

@@ -45,7 +45,7 @@ static bool started;
 
 static int open_set(void)
 {
-    struct epoll_event ev = { .events = EPOLLIN, .data.u64 = TIMER_DATA };
+    struct epoll_event ev = { .events = EPOLLIN | EPOLLET, .data.u64 = TIMER_DATA };
 
     if (epfd >= 0)
         return 0;
@@ -175,7 +175,6 @@ int event_open(void)
 void event_run(void)
 {
     struct epoll_event ev[BATCH];
-    uint64_t ticks;
 
     pthread_mutex_lock(&events_lock);
     thread = pthread_self();
@@ -189,8 +188,8 @@ void event_run(void)
         for (int i = 0; i < n; i++) {
             if (ev[i].data.u64 != TIMER_DATA)
                 run_slot(ev[i].data.u64, ev[i].events);
-            else if (read(timer_fd, &ticks, sizeof ticks) > 0)
-                ktimers_run();
+            else
+                ktimers_run(); /* told once for each time it fires, it need not be read */
         }
         dispatch_drain();
     }

@@ -160,17 +160,16 @@ static struct file *switch_locked(struct task *t, struct exec_state *s, struct m
     struct tgroup *g = t->group;
     struct file *old_exe = g->exe;
 
+    signal_pull_mask_locked(t);
     t->ctx = s->ctx;
+    signal_push_mask_locked(t);
     atomic_store(&t->ctx_gone, false);
     t->mm = mm;
     g->exe = file_ref(s->file);
     g->did_exec = true;
     g->dumpable = true;
     t->altstack = (struct lx_sigaltstack){ .flags = SS_DISABLE };
-    t->robust_list = 0;
     t->clear_child_tid = t->host_clear_tid = 0;
-    t->rseq = 0;
-    t->rseq_len = 0;
     t->pdeath_signal = 0;
     t->personality &= ~0x0400000ul; /* READ_IMPLIES_EXEC */
     set_comm(t, s->name);

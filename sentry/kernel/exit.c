@@ -136,6 +136,7 @@ static void begin(struct task *t, int code)
     LOCK_SCOPE(&kernel.tasks_lock);
     atomic_store(&t->leaving, true);
     t->exit_code = code;
+    signal_pull_mask_locked(t);
     signal_retarget_locked(t, ~t->blocked);
     jobctl_leave_locked(t);
     if (t->group->exec_task == t)

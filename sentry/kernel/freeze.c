@@ -18,6 +18,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include "abi/hostio.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/proc.h"
 
@@ -90,7 +91,6 @@ int kernel_freeze(void)
     if (atomic_exchange(&freeze_wanted, true))
         return -EBUSY;
     ktime_t limit = ktime_now() + freeze_patience;
-    struct timespec nap = { 0, 50000 };
     bool killed = false;
     for (unsigned i = 0; busy(i % KICK_AGAIN == 0 ? KICK : LOOK); i++) {
         if (ktime_now() > limit && killed) {
@@ -102,7 +102,7 @@ int kernel_freeze(void)
             killed = true;
             limit = ktime_now() + freeze_patience;
         }
-        nanosleep(&nap, NULL);
+        hostio_nap(50000);
     }
     return 0;
 }

@@ -105,8 +105,10 @@ long do_sigtimedwait(struct task *t, sigset64 set, bool wait, struct lx_siginfo 
     if (!sig && wait) {
         if (!t->call.phase) {
             t->call.phase = 1;
+            signal_pull_mask_locked(t);
             t->real_blocked = t->blocked;
             t->blocked &= ~set;
+            signal_push_mask_locked(t);
             signal_recalc_locked(t);
         }
         r = task_sleep(t);

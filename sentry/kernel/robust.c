@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/mm.h"
 
@@ -82,10 +83,11 @@ static void owner_died(struct task *t, gaddr_t word, bool pi, bool pending, stru
 static void walk(struct task *t, struct leave_ops **list)
 {
     struct robust_head head;
-    if (!t->robust_list || !read_guest(t, t->robust_list, &head, sizeof head))
+    gaddr_t list_at = t->ctx ? kernel.platform->ctx_word(t->ctx, CW_ROBUST) : 0;
+    if (!list_at || !read_guest(t, list_at, &head, sizeof head))
         return;
     uint64_t entry = head.next, next;
-    for (int i = 0; (entry & ~1ull) != t->robust_list && i < ROBUST_LIMIT; i++) {
+    for (int i = 0; (entry & ~1ull) != list_at && i < ROBUST_LIMIT; i++) {
         bool ok = read_guest(t, entry & ~1ull, &next, sizeof next);
         if (entry != head.pending)
             owner_died(t, (entry & ~1ull) + (uint64_t)head.offset, entry & 1, false, list);
@@ -108,7 +110,8 @@ struct leave_ops *robust_leave(struct task *t, bool process_dies)
     if (!t->mm)
         return NULL;
     walk(t, &list);
-    t->robust_list = 0;
+    if (t->ctx)
+        kernel.platform->ctx_set_word(t->ctx, CW_ROBUST, 0);
     if (t->clear_child_tid && t->clear_child_tid != t->host_clear_tid && !process_dies &&
         mm_is_shared(t)) {
         struct as_op *op = op_add(&list);

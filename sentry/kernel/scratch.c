@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See scratch.h. */
+#include "abi/hostio.h"
 #include "sentry/kernel/scratch.h"
 
 #include <poll.h>
@@ -28,7 +29,7 @@ void scratch_make(void)
 
     while ((p = mmap(NULL, sizeof(struct scratch), PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) == MAP_FAILED)
-        poll(NULL, 0, 10);
+        hostio_nap(10000000);
     scratch_mine = p;
     pthread_once(&once, make_key);
     pthread_setspecific(at_end, p);

@@ -161,6 +161,7 @@ int signal_deliver(struct task *t)
         struct lx_siginfo info = { .signo = 0 };
         struct lx_sigaction sa;
         lock(&kernel.tasks_lock);
+        signal_pull_mask_locked(t);
         if (!interrupted(t))
             restore_mask_locked(t);
         enum verdict v = take_locked(t, &info, &sa);

@@ -110,14 +110,21 @@ static gaddr_t frame_address(struct task *t, const struct lx_sigaction *sa, gadd
     return sp;
 }
 
+/* What sigreturn is to put back. */
+static sigset64 mask_before(struct task *t)
+{
+    LOCK_SCOPE(&kernel.tasks_lock);
+    return t->restore_blocked ? t->saved_blocked : t->blocked;
+}
+
 static void fill_frame(struct lx_rt_sigframe *f, struct task *t, const struct regs *r,
-                       const struct lx_sigaction *sa, gaddr_t fp)
+                       const struct lx_sigaction *sa, sigset64 mask, gaddr_t fp)
 {
     struct lx_sigcontext *c = &f->uc.uc_mcontext;
     f->pretcode = sa->restorer;
     f->uc.uc_flags = LX_UC_FP_XSTATE | LX_UC_SIGCONTEXT_SS | LX_UC_STRICT_RESTORE_SS;
     f->uc.uc_stack = t->altstack;
-    f->uc.uc_sigmask = t->restore_blocked ? t->saved_blocked : t->blocked;
+    f->uc.uc_sigmask = mask;
     c->r8 = r->r8, c->r9 = r->r9, c->r10 = r->r10, c->r11 = r->r11;
     c->r12 = r->r12, c->r13 = r->r13, c->r14 = r->r14, c->r15 = r->r15;
     c->rdi = r->rdi, c->rsi = r->rsi, c->rbp = r->rbp, c->rbx = r->rbx;
@@ -160,7 +167,7 @@ int signal_setup_frame(struct task *t, int sig, const struct lx_siginfo *info,
     if (!sp || !(sa->flags & LX_SA_RESTORER))
         return -EFAULT;
     struct lx_rt_sigframe f = { 0 };
-    fill_frame(&f, t, r, sa, fp);
+    fill_frame(&f, t, r, sa, mask_before(t), fp);
     size_t len = sizeof f;
     if (sa->flags & LX_SA_SIGINFO)
         f.info = *info;

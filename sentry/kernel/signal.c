@@ -78,13 +78,22 @@ int signal_action(struct task *t, int sig, const struct lx_sigaction *new, struc
 
 /* ---- the flag ---- */
 
+/*
+ * What a task that was told to look does not take, because it has blocked it meanwhile, is for
+ * others to look at.
+ */
 void signal_recalc_locked(struct task *t)
 {
     assert_locked(&kernel.tasks_lock);
     const struct tgroup *g = t->group;
-    bool look = (signal_pending_set_locked(t) & ~t->blocked) || atomic_load(&t->fatal) ||
+    sigset64 pending = signal_pending_set_locked(t);
+    signal_note_pending_locked(t, pending != 0);
+    signal_pull_mask_locked(t);
+    bool look = (pending & ~t->blocked) || atomic_load(&t->fatal) ||
                 (g->stop_pending && !t->stop_counted);
-    atomic_store(&t->sigpending, look);
+    bool looked = atomic_exchange(&t->sigpending, look);
+    if (looked && g->nlive > 1 && (g->pending.set & t->blocked))
+        signal_retarget_locked(t, t->blocked);
 }
 
 void task_wake_signal_locked(struct task *t)
@@ -97,6 +106,31 @@ void task_wake_signal_locked(struct task *t)
 
 /* ---- masks ---- */
 
+/*
+ * A thread changes its mask without a call where the platform lets it; so the one in force is the
+ * word that it keeps, and t->blocked a copy: made before it is looked at, written back when changed.
+ */
+void signal_pull_mask_locked(struct task *t)
+{
+    assert_locked(&kernel.tasks_lock);
+    if (t->ctx)
+        t->blocked = kernel.platform->ctx_word(t->ctx, CW_BLOCKED) & ~SIG_UNBLOCKABLE;
+}
+
+void signal_push_mask_locked(struct task *t)
+{
+    assert_locked(&kernel.tasks_lock);
+    if (t->ctx)
+        kernel.platform->ctx_set_word(t->ctx, CW_BLOCKED, t->blocked);
+}
+
+void signal_note_pending_locked(struct task *t, bool pending)
+{
+    assert_locked(&kernel.tasks_lock);
+    if (t->ctx && (kernel.platform->ctx_word(t->ctx, CW_PENDING) != 0) != pending)
+        kernel.platform->ctx_set_word(t->ctx, CW_PENDING, pending);
+}
+
 void signal_retarget_locked(struct task *t, sigset64 which)
 {
     struct tgroup *g = t->group;
@@ -105,7 +139,10 @@ void signal_retarget_locked(struct task *t, sigset64 which)
     list_for_each(o, &g->tasks, group_link) {
         if (!which)
             return;
-        if (o == t || atomic_load(&o->leaving) || !(which & ~o->blocked))
+        if (o == t || atomic_load(&o->leaving))
+            continue;
+        signal_pull_mask_locked(o);
+        if (!(which & ~o->blocked))
             continue;
         which &= o->blocked;
         if (!atomic_load(&o->sigpending))
@@ -116,11 +153,8 @@ void signal_retarget_locked(struct task *t, sigset64 which)
 void signal_set_blocked_locked(struct task *t, sigset64 set)
 {
     assert_locked(&kernel.tasks_lock);
-    set &= ~SIG_UNBLOCKABLE;
-    sigset64 newly = set & ~t->blocked;
-    t->blocked = set;
-    if (newly && t->group->nlive > 1 && atomic_load(&t->sigpending))
-        signal_retarget_locked(t, newly);
+    t->blocked = set & ~SIG_UNBLOCKABLE;
+    signal_push_mask_locked(t);
     signal_recalc_locked(t);
 }
 
@@ -133,6 +167,7 @@ void signal_set_blocked(struct task *t, sigset64 set)
 void signal_set_call_mask(struct task *t, sigset64 set)
 {
     LOCK_SCOPE(&kernel.tasks_lock);
+    signal_pull_mask_locked(t);
     if (!t->restore_blocked) { /* a later run of the handler comes here again */
         t->saved_blocked = t->blocked;
         t->restore_blocked = true;

@@ -75,6 +75,12 @@ int signal_permitted(const struct task *from, const struct tgroup *to, int sig);
 /* Takes the next pending signal in set (for sigtimedwait, signalfd, delivery). 0 when none. */
 int signal_dequeue_locked(struct task *t, sigset64 set, struct lx_siginfo *ret);
 sigset64 signal_pending_set_locked(const struct task *t);
+/* t->blocked becomes what t has blocked at this moment; before it is looked at. tasks_lock held. */
+void signal_pull_mask_locked(struct task *t);
+/* After t->blocked was changed, by t itself. tasks_lock held. */
+void signal_push_mask_locked(struct task *t);
+/* Before the mask is looked at for a signal that t could take: then a change of it is not missed. */
+void signal_note_pending_locked(struct task *t, bool pending);
 /* After blocked, pending or actions changed: sets or clears t->sigpending. */
 void signal_recalc_locked(struct task *t);
 void signal_set_blocked(struct task *t, sigset64 set);

@@ -41,8 +41,9 @@ int signal_permitted(const struct task *from, const struct tgroup *to, int sig)
 /* ---- is it to be queued at all? ---- */
 
 /* by_kernel: not from a process, so that not even pid 1 is spared a SIGKILL. */
-static bool ignored_by(const struct task *t, int sig, bool by_kernel)
+static bool ignored_by(struct task *t, int sig, bool by_kernel)
 {
+    signal_pull_mask_locked(t);
     if (SIGBIT(sig) & (t->blocked | t->real_blocked))
         return false; /* it may have a handler by the time it is unblocked */
     uint64_t handler = t->group->sighand->action[sig - 1].handler;
@@ -69,8 +70,9 @@ static bool prepare(struct task *t, int sig, bool by_kernel)
 
 /* ---- who takes it ---- */
 
-static bool wants(const struct task *t, int sig)
+static bool wants(struct task *t, int sig)
 {
+    signal_pull_mask_locked(t);
     if (atomic_load(&t->leaving) || (SIGBIT(sig) & t->blocked))
         return false;
     if (sig == SIGKILL)
@@ -98,9 +100,21 @@ static struct task *choose(struct task *t, int sig, bool whole_group)
     return NULL;
 }
 
+static void note_pending(struct task *t, bool whole_group)
+{
+    struct task *o;
+    if (!whole_group) {
+        signal_note_pending_locked(t, true);
+        return;
+    }
+    list_for_each(o, &t->group->tasks, group_link)
+        signal_note_pending_locked(o, true);
+}
+
 static void complete(struct task *t, int sig, bool whole_group)
 {
     struct tgroup *g = t->group;
+    note_pending(t, whole_group);
     struct task *taker = choose(t, sig, whole_group);
     if (!taker)
         return; /* all block it, or look at their signals anyway */
@@ -232,10 +246,12 @@ void signal_force(struct task *t, int sig, const struct lx_siginfo *info)
     LOCK_SCOPE(&kernel.tasks_lock);
     if (sig != SIGPIPE && sig != SIGXFSZ) {
         struct lx_sigaction *sa = &t->group->sighand->action[sig - 1];
+        signal_pull_mask_locked(t);
         bool blocked = t->blocked & SIGBIT(sig);
         if (blocked || sa->handler == LX_SIG_IGN)
             sa->handler = LX_SIG_DFL;
         t->blocked &= ~SIGBIT(sig);
+        signal_push_mask_locked(t);
         if (sa->handler == LX_SIG_DFL)
             t->group->unkillable = false; /* its own fault: nothing spares it */
     }

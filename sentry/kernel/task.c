@@ -180,6 +180,7 @@ static struct task *task_blank(void)
 
 static void task_inherit_locked(struct task *t, struct task *parent, uint64_t flags)
 {
+    signal_pull_mask_locked(parent);
     t->blocked = parent->restore_blocked ? parent->saved_blocked : parent->blocked;
     t->cred = cred_ref(parent->cred);
     t->personality = parent->personality;
@@ -192,11 +193,6 @@ static void task_inherit_locked(struct task *t, struct task *parent, uint64_t fl
     /* A second stack in the same memory needs an alternate stack of its own; vfork borrows. */
     if ((flags & (CLONE_VM | CLONE_VFORK)) != CLONE_VM)
         t->altstack = parent->altstack;
-    if (!(flags & CLONE_VM)) {
-        t->rseq = parent->rseq;
-        t->rseq_len = parent->rseq_len;
-        t->rseq_sig = parent->rseq_sig;
-    }
     if (flags & CLONE_THREAD)
         t->exit_signal = -1;
     else if (flags & CLONE_PARENT)

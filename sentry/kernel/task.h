@@ -98,7 +98,7 @@ struct task {
     _Atomic bool sigpending;         /* [a] look at signals before returning to the guest */
     _Atomic bool fatal;              /* [a] a SIGKILL is pending: nothing restarts any more */
     struct sigpending pending;       /* [T] */
-    sigset64 blocked, saved_blocked; /* [T] written by itself only */
+    sigset64 blocked, saved_blocked; /* [T] blocked: a copy, see signal_pull_mask_locked */
     sigset64 real_blocked; /* [T] sigtimedwait: the mask while blocked lacks what is waited for */
     bool restore_blocked;  /* [t] saved_blocked goes back when the call is answered */
     struct lx_sigaltstack altstack; /* [t] */
@@ -107,10 +107,7 @@ struct task {
     } last_fault;                 /* [t] as signal frames show it */
     struct waitqueue signalfd_wq; /* woken when a signal is queued for it or its group */
 
-    gaddr_t clear_child_tid; /* [t] */
-    gaddr_t robust_list;     /* [t] head; 0: none */
-    gaddr_t rseq;            /* [t] */
-    uint32_t rseq_len, rseq_sig;
+    gaddr_t clear_child_tid;     /* [t] */
     char comm[16];               /* [T] */
     int exit_signal;             /* [I] what the parent gets (leader) */
     int exit_code;               /* [T] wait status */

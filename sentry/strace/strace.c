@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "abi/hostio.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/mm/copy.h"
@@ -41,7 +42,7 @@ static void write_line(struct sx *s)
     if (kernel.platform && kernel.platform->worker_block_begin)
         kernel.platform->worker_block_begin();
     /* One write a line; a reader that went away or is full is not our guest's matter. */
-    if (write(trace_fd, s->buf, s->len) < 0 && errno == EPIPE)
+    if (hostio_write(trace_fd, s->buf, s->len) < 0 && errno == EPIPE)
         trace_fd = -1; /* kernel.strace stays: lines that are begun have still to be freed */
     if (kernel.platform && kernel.platform->worker_block_end)
         kernel.platform->worker_block_end();

@@ -107,7 +107,7 @@ long sys_set_robust_list(struct task *t, gaddr_t head, size_t len)
 {
     if (len != sizeof(struct lx_robust_list_head))
         return -EINVAL;
-    t->robust_list = head;
+    kernel.platform->ctx_set_word(t->ctx, CW_ROBUST, head);
     return 0;
 }
 
@@ -121,7 +121,8 @@ static int robust_list_of(struct task *t, pid_t pid, gaddr_t *ret)
     if (o->group != t->group && !task_capable(t, CAP_SYS_PTRACE) &&
         (c->uid != oc->uid || c->uid != oc->euid || c->uid != oc->suid))
         return -EPERM;
-    return *ret = o->robust_list, 0;
+    *ret = o->ctx ? kernel.platform->ctx_word(o->ctx, CW_ROBUST) : 0;
+    return 0;
 }
 
 long sys_get_robust_list(struct task *t, pid_t pid, gaddr_t head, gaddr_t len)

@@ -20,13 +20,10 @@ static bool register_later(struct task *t, gaddr_t area, unsigned len, int flags
     struct as_op op = { .kind = AS_RSEQ, .fd = -1, .a = { area, len, 0, (uint32_t)sig } };
     char now[RSEQ_SIZE];
 
-    if (t->rseq || flags || len != RSEQ_SIZE || area % RSEQ_SIZE ||
-        copy_in(t, now, area, sizeof now) < 0 || !kernel.platform->ctx_defer(t->ctx, &op))
+    if (kernel.platform->ctx_word(t->ctx, CW_RSEQ) || flags || len != RSEQ_SIZE ||
+        area % RSEQ_SIZE || copy_in(t, now, area, sizeof now) < 0)
         return false;
-    t->rseq = area;
-    t->rseq_len = len;
-    t->rseq_sig = (uint32_t)sig;
-    return true;
+    return kernel.platform->ctx_defer(t->ctx, &op);
 }
 
 long sys_rseq(struct task *t, gaddr_t area, unsigned len, int flags, unsigned long sig)
@@ -46,11 +43,6 @@ long sys_rseq(struct task *t, gaddr_t area, unsigned len, int flags, unsigned lo
                               .a = { area, len, (uint64_t)(unsigned)flags, (uint32_t)sig } };
         t->call.phase = 1;
         return call_ops(t, op, 1);
-    }
-    if (op->ret == 0) {
-        t->rseq = flags & RSEQ_UNREGISTER ? 0 : area;
-        t->rseq_len = len;
-        t->rseq_sig = (uint32_t)sig;
     }
     return op->ret;
 }

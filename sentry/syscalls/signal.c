@@ -24,9 +24,13 @@ long sys_rt_sigaction(struct task *t, int sig, gaddr_t act, gaddr_t oact, size_t
 
 long sys_rt_sigprocmask(struct task *t, int how, gaddr_t set, gaddr_t oset, size_t sigsetsize)
 {
-    sigset64 old = t->blocked, new;
+    sigset64 old, new;
     if (sigsetsize != sizeof new)
         return -EINVAL;
+    lock(&kernel.tasks_lock);
+    signal_pull_mask_locked(t);
+    old = t->blocked;
+    unlock(&kernel.tasks_lock);
     if (set) {
         if (get_guest(t, &new, set))
             return -EFAULT;
@@ -46,6 +50,7 @@ long sys_rt_sigpending(struct task *t, gaddr_t set, size_t sigsetsize)
     if (sigsetsize > sizeof(sigset64))
         return -EINVAL;
     lock(&kernel.tasks_lock);
+    signal_pull_mask_locked(t);
     sigset64 pending = signal_pending_set_locked(t) & t->blocked;
     unlock(&kernel.tasks_lock);
     return copy_out(t, set, &pending, sigsetsize);

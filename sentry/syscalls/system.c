@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "abi/hostio.h"
 #include "abi/resource.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
@@ -105,7 +106,7 @@ long sys_getrandom(struct task *t, gaddr_t buf, size_t count, unsigned flags)
 long sys_getcpu(struct task *t, gaddr_t cpu, gaddr_t node, gaddr_t cache)
 {
     unsigned zero = 0, nr;
-    int c = sched_getcpu(); /* the caller waits on this worker, on the same cpu as a rule */
+    int c = (int)hostio_cpu(); /* the caller waits on this worker, on the same cpu as a rule */
 
     (void)cache;
     nr = c < 0 ? 0 : (unsigned)c;

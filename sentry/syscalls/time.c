@@ -23,6 +23,14 @@ long sys_clock_gettime(struct task *t, int clockid, gaddr_t tp)
     return r ? r : put_guest(t, tp, &ts);
 }
 
+/* Of the coarse clocks; asked before there is a fence. */
+static struct timespec tick = { 0, 4000000 };
+
+__attribute__((constructor)) static void ask_host(void)
+{
+    (void)clock_getres(CLOCK_MONOTONIC_COARSE, &tick);
+}
+
 long sys_clock_getres(struct task *t, int clockid, gaddr_t tp)
 {
     struct timespec ts;
@@ -31,8 +39,8 @@ long sys_clock_getres(struct task *t, int clockid, gaddr_t tp)
         return r;
     bool coarse = clockid == CLOCK_REALTIME_COARSE || clockid == CLOCK_MONOTONIC_COARSE;
     ts = (struct timespec){ 0, 1 };
-    if (coarse && clock_getres(clockid, &ts) < 0)
-        return -errno;
+    if (coarse)
+        ts = tick;
     return put_guest(t, tp, &ts);
 }
 

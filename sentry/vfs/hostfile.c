@@ -39,6 +39,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "abi/hostio.h"
 #include "sentry/ipc/pipe.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
@@ -81,7 +82,7 @@ static uint32_t host_poll_now(const struct host_file *h)
         p.events |= POLLIN | POLLPRI | POLLRDHUP;
     if (h->mode & FMODE_WRITE)
         p.events |= POLLOUT;
-    if (poll(&p, 1, 0) < 0)
+    if (hostio_poll(&p, 1, 0) < 0)
         return 0;
     if (p.revents & POLLIN)
         p.revents |= POLLRDNORM;
@@ -134,11 +135,7 @@ static ssize_t host_move(struct host_file *h, size_t n, loff_t off, bool write_i
         iov.iov_len = write_it ? MIN(n, PIPE_BUF) : n;
     }
     do {
-        if (flags || off >= 0)
-            r = write_it ? pwritev2(h->fd, &iov, 1, off, flags)
-                         : preadv2(h->fd, &iov, 1, off, flags);
-        else
-            r = write_it ? write(h->fd, buffer, iov.iov_len) : read(h->fd, buffer, iov.iov_len);
+        r = write_it ? pwritev2(h->fd, &iov, 1, off, flags) : preadv2(h->fd, &iov, 1, off, flags);
     } while (r < 0 && errno == EINTR);
     if (r < 0 && errno == EOPNOTSUPP && flags) {
         atomic_store(&h->no_nowait, true);
@@ -300,7 +297,8 @@ static int host_fsync(struct task *t, struct file *f, bool datasync)
 
     (void)t;
     block_begin();
-    r = (datasync ? fdatasync(h->fd) : fsync(h->fd)) < 0 ? -errno : 0;
+    (void)datasync; /* one host call less to allow */
+    r = fsync(h->fd) < 0 ? -errno : 0;
     block_end();
     return r;
 }
@@ -443,7 +441,6 @@ struct file *host_file_new(int fd, unsigned flags)
 
     if (!h || IS_ERR(f) || fstat(fd, &st) < 0)
         goto fail;
-    signal(SIGPIPE, SIG_IGN); /* EPIPE is turned into the guest's SIGPIPE */
     h->fd = fd;
     h->regular = S_ISREG(st.st_mode) || S_ISBLK(st.st_mode);
     h->mode = f->mode;

@@ -322,6 +322,8 @@ static int walk_last(struct walk *w)
         }
         if (dir)
             w->flags |= WALK_DIR;
+        if (w->trailing) /* what it leads to is followed, too */
+            w->flags |= WALK_FOLLOW;
         use_body(w, body);
         r = walk_to_last(w);
         if (r < 0)

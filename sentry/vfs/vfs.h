@@ -88,6 +88,8 @@ struct inode_ops {
     /* [io] Target into buf, length or error. For magic links (/proc/PID/fd/N) follow is set instead. */
     int (*readlink)(struct task *t, struct inode *ino, char *buf, size_t cap);
     int (*follow)(struct task *t, struct inode *ino, struct path *ret);
+    /* As readlink where the target is at hand, else 0. Under dcache_lock; takes leaf locks only. */
+    size_t (*link_cached)(const struct inode *ino, char *buf, size_t cap);
 
     int (*getattr)(struct task *t, struct inode *ino,
                    struct kstat *ret); /* [io] NULL: from inode */

@@ -2,9 +2,9 @@
 /*
  * Path walks that the cache can answer whole, without a reference to anything on the way: mounts_lock
  * and dcache_lock are held from the first component to the last, for less time than taking and
- * dropping them at each step. What is not plain (a link to follow, "..", a name that the cache does
- * not know or may not trust, a file system that checks rights itself) is left to namei.c, which
- * goes on from there.
+ * dropping them at each step. What is not plain (a magic link, or one whose target is not at hand, a
+ * name that the cache does not know or may not trust, a file system that checks rights itself) is left
+ * to namei.c, which goes on from there; from the start, where a link has been followed.
  *
  *      a walk here                                  another thread
  *      -----------                                  --------------
@@ -13,8 +13,9 @@
  *      go down; reference at the end                rename, unlink, umount: wait too
  *      unlock; mount_put(start)
  *
- * A dentry dies under dcache_lock only, a mount below the start is attached (detaching takes
- * mounts_lock); the start's own is held, since mount_put takes no lock.
+ * A dentry dies under dcache_lock only, a mount below the start or above it is attached (detaching
+ * takes mounts_lock); the start's own is held, and the root's where a walk comes to it, since mount_put
+ * takes no lock.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,17 +27,24 @@
 #include "sentry/notes.h"
 #include "sentry/vfs/dcache.h"
 
+#define LINKS_MAX 40 /* as in namei.c, which then says so */
+
+/* What a link leads to and what followed it, two in turn: one is made of the other. */
+static _Thread_local char paths[2][PATH_MAX];
+
 struct cached {
     struct task *t;
     struct mount *start, *mnt;
     struct dentry *d;
+    struct path root; /* asked for by know_root; mnt is a reference */
+    unsigned nlinks;
     const char *s;    /* what is to be walked behind last */
     const char *last; /* the component at hand; len 0: there was none */
     size_t len;
     bool trailing;
 };
 
-/* Takes the next component off s. -EAGAIN: "..". */
+/* Takes the next component off s. -EAGAIN: it is too long. */
 static int next(struct cached *w)
 {
     const char *p = w->s;
@@ -51,14 +59,17 @@ static int next(struct cached *w)
     while (*p == '/')
         p++;
     w->s = p;
-    if (w->len > NAME_MAX || (w->len == 2 && w->last[0] == '.' && w->last[1] == '.'))
-        return -EAGAIN;
-    return 0;
+    return w->len > NAME_MAX ? -EAGAIN : 0;
 }
 
 static bool is_dot(const struct cached *w)
 {
     return w->len == 1 && w->last[0] == '.';
+}
+
+static bool is_dotdot(const struct cached *w)
+{
+    return w->len == 2 && w->last[0] == '.' && w->last[1] == '.';
 }
 
 /* May t look into the directory at hand? */
@@ -99,6 +110,62 @@ static void enter(struct cached *w, struct dentry *c)
     }
 }
 
+static void know_root(struct cached *w)
+{
+    struct fs_ctx *fs = w->t->fs;
+
+    if (w->root.mnt)
+        return;
+    LOCK_SCOPE(&fs->lock);
+    w->root = (struct path){ mount_ref(fs->root.mnt), fs->root.dentry };
+}
+
+static bool at_root(const struct cached *w)
+{
+    return w->mnt == w->root.mnt && w->d == w->root.dentry;
+}
+
+/* "..": never above the task's root, nor above the root of all. */
+static void up(struct cached *w)
+{
+    know_root(w);
+    if (at_root(w))
+        return;
+    while (w->d == w->mnt->root) {
+        if (!w->mnt->parent)
+            return;
+        w->d = w->mnt->mountpoint;
+        w->mnt = w->mnt->parent;
+        if (at_root(w))
+            return;
+    }
+    enter(w, w->d->parent);
+}
+
+/* Goes on with what the link i leads to, and then with what followed it. */
+static int follow(struct cached *w, const struct inode *i)
+{
+    char *path = paths[w->nlinks % 2];
+    size_t rest = strlen(w->s), n;
+
+    if (w->nlinks >= LINKS_MAX || !i->ops->link_cached || i->ops->follow)
+        return -EAGAIN;
+    n = i->ops->link_cached(i, path, PATH_MAX - 1);
+    if (n == 0 || n + 1 + rest >= PATH_MAX)
+        return -EAGAIN;
+    w->nlinks++;
+    if (rest)
+        path[n++] = '/';
+    memcpy(path + n, w->s, rest + 1);
+    w->s = path;
+    if (*path == '/') {
+        know_root(w);
+        w->mnt = w->root.mnt;
+        w->d = w->root.dentry;
+    }
+    return 0;
+}
+
 /* All components but the last. */
 static int to_last(struct cached *w)
 {
@@ -111,35 +178,50 @@ static int to_last(struct cached *w)
         r = dir_ok(w);
         if (r == 0 && is_dot(w))
             continue;
+        if (r == 0 && is_dotdot(w)) {
+            up(w);
+            continue;
+        }
         if (r == 0)
             r = child(w, &c);
         if (r < 0)
             return r;
-        if (S_ISLNK(dentry_inode(c)->mode))
-            return -EAGAIN;
-        enter(w, c);
+        if (!S_ISLNK(dentry_inode(c)->mode))
+            enter(w, c);
+        else if ((r = follow(w, dentry_inode(c))) < 0)
+            return r;
     }
 }
 
+/* A slash behind a link at the end has it followed, and that which it leads to. */
 static int to_end(struct cached *w, unsigned flags)
 {
-    bool dir = flags & WALK_DIR;
-    struct dentry *c;
-    int r = to_last(w);
+    for (;;) {
+        struct dentry *c;
+        int r = to_last(w);
 
-    if (r < 0 || !w->len)
-        return r;
-    dir = dir || w->trailing;
-    r = dir_ok(w);
-    if (r < 0 || is_dot(w))
-        return r;
-    r = child(w, &c);
-    if (r < 0)
-        return r;
-    if (S_ISLNK(dentry_inode(c)->mode) && (flags & WALK_FOLLOW || dir))
-        return -EAGAIN;
-    enter(w, c);
-    return dir && !is_dir(dentry_inode(w->d)) ? -ENOTDIR : 0;
+        if (r < 0 || !w->len)
+            return r;
+        if (w->trailing)
+            flags |= WALK_DIR | WALK_FOLLOW;
+        r = dir_ok(w);
+        if (r < 0 || is_dot(w))
+            return r;
+        if (is_dotdot(w)) {
+            up(w);
+            return 0;
+        }
+        r = child(w, &c);
+        if (r < 0)
+            return r;
+        if (!S_ISLNK(dentry_inode(c)->mode) || !(flags & WALK_FOLLOW)) {
+            enter(w, c);
+            return flags & WALK_DIR && !is_dir(dentry_inode(w->d)) ? -ENOTDIR : 0;
+        }
+        r = follow(w, dentry_inode(c));
+        if (r < 0)
+            return r;
+    }
 }
 
 /* The start of a walk, and the locks. False: it is for namei.c. */
@@ -188,7 +270,7 @@ static void end(struct cached *w, struct file *f, int r, struct path *ret, struc
 {
     if (ret)
         *ret = take_locked(w->mnt, w->d);
-    if (r == -EAGAIN) {
+    if (r == -EAGAIN && w->nlinks == 0) {
         struct fs_ctx *fs = w->t->fs;
 
         rest->cur = take_locked(w->mnt, w->d);
@@ -199,6 +281,7 @@ static void end(struct cached *w, struct file *f, int r, struct path *ret, struc
     unlock(&vfs.dcache_lock);
     unlock(&vfs.mounts_lock);
     mount_put(w->start);
+    mount_put(w->root.mnt);
     file_put(f);
 }
 
@@ -226,7 +309,7 @@ int walk_cached(struct task *t, int dfd, const char *path, unsigned flags, struc
 static int check_last(const struct cached *w, unsigned flags)
 {
     struct dentry *c;
-    int r = w->len && !is_dot(w) ? dir_ok(w) : -EAGAIN;
+    int r = w->len && !is_dot(w) && !is_dotdot(w) ? dir_ok(w) : -EAGAIN;
 
     if (r < 0 || !(flags & WALK_LINKS) || w->trailing)
         return r;

@@ -115,18 +115,70 @@ EOF
     names visible_env
 }
 
+# docs/security/host-calls.md: the tables of the fences, and of the stub's filter.
+host_calls() {
+    cat <<'EOF'
+# Host calls of each process
+
+Made from sentry/fence_table.h, gofer/fence_table.h and platform/trap/filter.c by tests/checks/docs.sh
+--write: change it there. A list that grows shows here, in the change that makes it grow. What a release
+lets pass: a build with glibc, with a ring (SBX_RING) or with sanitizers has some more, which stand in the
+same tables.
+
+EOF
+    for who in sentry gofer; do
+        echo "## $who: $(allowed $who | cut -f1 | sort -u | wc -l) calls"
+        echo
+        echo '| call | arguments | why |'
+        echo '|---|---|---|'
+        allowed $who | awk -F'\t' '{ print "| " $1 " | " $2 " | " $3 " |" }'
+        echo
+    done
+    cat <<'EOF'
+Any other call ends the process.
+
+## stub
+
+From the stub's own code these pass, with any arguments; a guest can call them so, too, in a process that
+holds no descriptors, has an empty root and no capabilities:
+
+EOF
+    sed -n '/^} blob_calls\[\]/,/^};/s/^ *{ SYS_\([a-z0-9_]*\), "\(.*\)" },$/- \1: \2/p' platform/trap/filter.c
+    cat <<'EOF'
+
+With arguments that the filter looks at, from there: clone (threads of the nurse, the zygote's fork; all
+other clones are the sentry's to judge), arch_prctl (segment bases), prctl (the parent's death signal),
+clock_gettime (the thread's own clock), seccomp (a filter with a listener of its own). From anywhere:
+sched_yield; mmap of private anonymous memory, munmap, mprotect and madvise outside of the stub's slot,
+futex without priority inheritance. Any other call is SIGSYS to the stub's code, and the sentry's to answer.
+EOF
+}
+
+# allowed WHO: call, has its arguments looked at, why; of a release
+allowed() {
+    sed -n '/fence_rules\[\]/,/^};/p' "$1/fence_table.h" | tr '\n' ' ' | sed 's/  */ /g; s/\([A-Z_]*([a-z0-9_]*, "\)/\n\1/g' |
+        sed -n 's/^ALLOW\(_IF\)\{0,1\}(\([a-z0-9_]*\), "\([^"]*\)".*/\2\t\1\t\3/p' |
+        awk -F'\t' -v OFS='\t' '
+            !($1 in why) { order[++n] = $1 }
+            { why[$1] = why[$1] (why[$1] ? "; " : "") $3; if ($2) arg[$1] = "checked" }
+            END { for (i = 1; i <= n; i++) print order[i], arg[order[i]] ? arg[order[i]] : "any", why[order[i]] }'
+}
+
 # names ARRAY: its strings, as one paragraph of code words
 names() {
     sed -n "/^const char \*const $1\[\]/,/^};/p" cli/visible.c | grep -v '^ */\*' | grep -o '"[^"]*"' |
         tr -d '"' | sed 's/.*/`&`/' | paste -sd ' ' | fold -s -w 96 | sed 's/ *$//'
 }
 
+# check FUNCTION [PAGE]
 check() {
+    page=${2:-$1}
     "$1" >"$new/$1.md"
     if [ "${write:-}" ]; then
-        cp "$new/$1.md" "docs/$1.md"
-    elif ! cmp -s "$new/$1.md" "docs/$1.md"; then
-        echo "docs/$1.md is not what the sources say; run tests/checks/docs.sh --write" >&2
+        mkdir -p "$(dirname "docs/$page")"
+        cp "$new/$1.md" "docs/$page.md"
+    elif ! cmp -s "$new/$1.md" "docs/$page.md"; then
+        echo "docs/$page.md is not what the sources say; run tests/checks/docs.sh --write" >&2
         failed=1
     fi
 }
@@ -134,6 +186,42 @@ check() {
 [ "${1:-}" != --write ] || write=yes
 check locking
 check visible
+check host_calls security/host-calls
+
+calls=$(allowed sentry | wc -l)
+if [ "$calls" -ge 45 ] || [ "$calls" -lt 20 ]; then
+    echo "the sentry may make $calls host calls; SECURITY.md promises fewer than 45" >&2
+    failed=1
+fi
+
+# What SECURITY.md and its sections name is there: files by their path, tests by their name. A test's name
+# is one that ctest knows, whose list every build makes.
+list=$new/tests
+for build in build/release build/*; do
+    [ -f "$build/CTestTestfile.cmake" ] && ctest --test-dir "$build" -N 2>/dev/null | sed -n 's/^ *Test *#[0-9]*: //p' >"$list"
+    [ ! -s "$list" ] || break
+done
+[ -s "$list" ] || echo "no build knows the tests: their names in docs/SECURITY.md are not looked at" >&2
+kinds=$(cut -d/ -f1 "$list" 2>/dev/null | sort -u)
+for page in docs/SECURITY.md docs/security/*.md; do
+    grep -o '`[^` ]*/[^` ]*`' "$page" | tr -d '`' | sort -u | while read -r word; do
+        case $word in
+        /* | */ | *'*'* | *\<* | ~*) continue ;;
+        *.[a-z] | *.sh | *.md | *.txt | *.cmake | *.py | *.def)
+            [ -e "$word" ] || [ -e "docs/$word" ] || echo "$page: there is no file $word"
+            continue
+            ;;
+        esac
+        for kind in $kinds; do
+            [ "${word%%/*}" = "$kind" ] || continue
+            grep -qx -e "$word" "$list" || echo "$page: there is no test $word"
+        done
+    done
+done >"$new/missing"
+if [ -s "$new/missing" ]; then
+    cat "$new/missing" >&2
+    failed=1
+fi
 
 # The order in the table is the order in the enumeration, which is what is checked at run time.
 table=$(awk '/^ \*   LOCK_/ { print $2 }' sentry/kernel/kernel.h)

@@ -59,7 +59,7 @@ ERRNOS = {
     "mmap": "ENOMEM ENFILE", "munmap": "ENOMEM", "mprotect": "ENOMEM", "madvise": "ENOMEM EAGAIN",
     "mremap": "ENOMEM", "recvfrom": "EINTR ENOMEM", "recvmsg": "EINTR ENOMEM ENOBUFS",
     "sendto": "EINTR ENOBUFS", "sendmsg": "EINTR ENOBUFS ENOMEM",
-    "socketpair": "EMFILE ENOMEM", "shutdown": "ENOTCONN", "poll": "EINTR ENOMEM",
+    "socketpair": "EMFILE ENOMEM", "shutdown": "ENOTCONN", "poll": "EINTR ENOMEM", "ppoll": "EINTR ENOMEM",
     "epoll_create1": "EMFILE ENOMEM", "epoll_ctl": "ENOMEM ENOSPC", "epoll_wait": "EINTR",
     "eventfd2": "EMFILE ENOMEM", "timerfd_create": "EMFILE ENOMEM",
     "process_vm_readv": "EFAULT ENOMEM ESRCH EPERM", "process_vm_writev": "EFAULT ENOMEM ESRCH EPERM",

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <linux/openat2.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "scratch.h"
 
@@ -115,6 +116,120 @@ static void forty(void)
     CHECK_ERR(stat("c41", &st), ELOOP);
 }
 
+/* What is found the first time, which brings the names into the cache, is found from there, too. */
+static ino_t ino_of(const char *path)
+{
+    struct stat first, again;
+
+    if (stat(path, &first) < 0 || stat(path, &again) < 0)
+        return 0;
+    CHECK_EQ(first.st_ino, again.st_ino);
+    CHECK_EQ(first.st_dev, again.st_dev);
+    return again.st_ino;
+}
+
+static void in_root(void)
+{
+    struct stat st;
+
+    CHECK_EQ(mkdir("jail", 0755), 0);
+    CHECK_EQ(mkdir("jail/f", 0755), 0);
+    CHECK_EQ(symlink("/f", "jail/abs"), 0);
+    CHECK_EQ(symlink("../../../..", "jail/f/up"), 0);
+    ino_t root = ino_of("jail"), f = ino_of("jail/f");
+
+    if (chroot("jail") < 0 || chdir("/") < 0) {
+        printf("note: no chroot: %s\n", strerror(errno));
+        exit(guest_failures > 0);
+    }
+    CHECK_EQ(ino_of("/.."), root);
+    CHECK_EQ(ino_of("/../../f/.."), root);
+    CHECK_EQ(ino_of("../f/../.."), root);
+    CHECK_EQ(ino_of("/f/up"), root);
+    CHECK_EQ(ino_of("/f/up/f"), f);
+    CHECK_EQ(ino_of("f/up/../abs"), f);
+    CHECK_EQ(ino_of("abs/../abs/up/abs/"), f);
+    CHECK_ERR(stat("/abs/up/d", &st), ENOENT);
+    CHECK_ERR(stat("/abs/up/d", &st), ENOENT);
+    exit(guest_failures > 0);
+}
+
+static void again(void)
+{
+    char name[PATH_MAX];
+    ino_t d = ino_of("d"), f = ino_of("d/f");
+    struct stat st;
+    int status;
+
+    snprintf(name, sizeof name, "%s/l", scratch_dir);
+    CHECK_EQ(symlink(name, "abs"), 0);
+    CHECK_EQ(symlink("l", "ll"), 0);
+    CHECK_EQ(symlink("d/", "ld"), 0);
+    CHECK_EQ(symlink("/", "top"), 0);
+    CHECK_EQ(symlink("d/..", "here"), 0);
+    CHECK_EQ(symlink("ll/.", "dot"), 0);
+    CHECK_EQ(symlink("lf/", "bad"), 0);
+    CHECK(d && f);
+    CHECK_EQ(ino_of("abs/f"), f);
+    CHECK_EQ(ino_of("ll/f"), f);
+    CHECK_EQ(ino_of("ll//./f"), f);
+    CHECK_EQ(ino_of("ld/f"), f);
+    CHECK_EQ(ino_of("dot/f"), f);
+    CHECK_EQ(ino_of("here/here/ll/../abs/../lf"), f);
+    CHECK_EQ(ino_of("ll/.."), ino_of("."));
+    CHECK_EQ(ino_of("top"), ino_of("/"));
+    CHECK_EQ(ino_of("top/"), ino_of("/.."));
+    CHECK_EQ(ino_of("top/../../.."), ino_of("/"));
+    CHECK_EQ(ino_of("/proc/.."), ino_of("/"));
+    CHECK_EQ(ino_of("/proc/self/../.."), ino_of("/"));
+    CHECK_EQ(ino_of("top/proc/../proc"), ino_of("/proc"));
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(lstat("ll/", &st), 0); /* one link behind another */
+        CHECK_EQ(st.st_ino, d);
+        CHECK_EQ(lstat("dot", &st), 0);
+        CHECK(S_ISLNK(st.st_mode));
+        CHECK_ERR(stat("bad", &st), ENOTDIR);
+        CHECK_ERR(stat("lf/x", &st), ENOTDIR);
+        CHECK_ERR(stat("lf/..", &st), ENOTDIR);
+        CHECK_ERR(stat("ll/none", &st), ENOENT);
+        CHECK_ERR(stat("self/x", &st), ELOOP);
+        CHECK_ERR(stat("ll/../a", &st), ELOOP);
+        CHECK_TEXT("c40", "end");
+        CHECK_ERR(stat("c41", &st), ELOOP);
+    }
+    /* a link that is another one now, and a directory that is elsewhere */
+    CHECK_EQ(rename("lf", "ll"), 0);
+    CHECK_EQ(ino_of("ll"), f);
+    CHECK_EQ(mkdir("e", 0755), 0);
+    CHECK_EQ(ino_of("d/.."), ino_of("."));
+    CHECK_EQ(rename("d", "e/d"), 0);
+    CHECK_EQ(ino_of("e/d/.."), ino_of("e"));
+    CHECK_ERR(stat("l/f", &st), ENOENT);
+    CHECK_EQ(rename("e/d", "d"), 0);
+    CHECK_EQ(ino_of("l/f"), f);
+    /* a body and what follows it, together as long as no path may be */
+    memset(name, '/', sizeof name);
+    memcpy(name, "d", 1);
+    memcpy(name + sizeof name - 2, "f", 2);
+    CHECK_EQ(ino_of(name), f);
+    memset(name, '.', 2000);
+    for (int i = 1; i < 2000; i += 2)
+        name[i] = '/';
+    name[2000] = 0;
+    CHECK_EQ(symlink(name, "long"), 0);
+    memcpy(name, "long/", 5);
+    memset(name + 5, '/', sizeof name - 5);
+    memcpy(name + sizeof name - 4, "d/f", 4);
+    CHECK_EQ(ino_of(name), f);
+    pid_t pid = fork();
+    if (pid == 0) {
+        in_root();
+        exit(1);
+    }
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 0);
+}
+
 static int openat2_(int dfd, const char *path, uint64_t flags, uint64_t resolve)
 {
     struct open_how how = { .flags = flags, .resolve = resolve };
@@ -131,12 +246,12 @@ static void fences(void)
     } big = { { .flags = O_RDONLY }, 0 };
     int d, fd;
 
-    CHECK_EQ(mkdir("jail", 0755), 0);
-    put_text("jail/f", "in");
-    CHECK_EQ(symlink("../d/f", "jail/rel"), 0);
-    CHECK_EQ(symlink("/f", "jail/abs"), 0);
-    CHECK_EQ(symlink("f", "jail/ok"), 0);
-    d = open("jail", O_PATH | O_DIRECTORY);
+    CHECK_EQ(mkdir("jail2", 0755), 0);
+    put_text("jail2/f", "in");
+    CHECK_EQ(symlink("../d/f", "jail2/rel"), 0);
+    CHECK_EQ(symlink("/f", "jail2/abs"), 0);
+    CHECK_EQ(symlink("f", "jail2/ok"), 0);
+    d = open("jail2", O_PATH | O_DIRECTORY);
     CHECK(d >= 0);
     CHECK_ERR(openat2_(d, "rel", O_RDONLY, RESOLVE_BENEATH), EXDEV);
     CHECK_ERR(openat2_(d, "abs", O_RDONLY, RESOLVE_BENEATH), EXDEV);
@@ -231,6 +346,7 @@ int main(void)
     RUN(slashes);
     RUN(lengths);
     RUN(forty);
+    RUN(again);
     RUN(fences);
     RUN(cwd);
     RUN(many);

@@ -24,7 +24,7 @@ static void scratch_clear_(int dfd)
             continue;
         if (unlinkat(dirfd(d), e->d_name, 0) == 0)
             continue;
-        fchmodat(dirfd(d), e->d_name, 0700, 0);
+        (void)!fchmodat(dirfd(d), e->d_name, 0700, 0);
         sub = openat(dirfd(d), e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
         if (sub >= 0)
             scratch_clear_(sub);

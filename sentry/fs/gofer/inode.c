@@ -429,6 +429,20 @@ static int gofer_readlink_op(struct task *t, struct inode *i, char *buf, size_t 
     return r;
 }
 
+static size_t gofer_link_cached(const struct inode *i, char *buf, size_t cap)
+{
+    struct gofer_fs *fs = gofer_fs_of(i);
+    const struct gname *n = gname_of(i);
+    size_t len = 0;
+
+    LOCK_SCOPE(&fs->lock);
+    if (n->target) {
+        len = MIN(strlen(n->target), cap);
+        memcpy(buf, n->target, len);
+    }
+    return len;
+}
+
 static ssize_t xattr_trip(struct inode *i, const char *name, char *buf, size_t n)
 {
     struct gofer_fs *fs = gofer_fs_of(i);
@@ -481,5 +495,6 @@ static int no_open(struct task *t, struct inode *i, struct file *f)
 const struct inode_ops gofer_dir_iops = { COMMON_OPS, .lookup = gofer_lookup };
 const struct inode_ops gofer_file_iops = { COMMON_OPS };
 const struct inode_ops gofer_link_iops = { .getattr = gofer_getattr_op,
-                                           .readlink = gofer_readlink_op };
+                                           .readlink = gofer_readlink_op,
+                                           .link_cached = gofer_link_cached };
 const struct inode_ops gofer_other_iops = { .getattr = gofer_getattr_op, .open = no_open };

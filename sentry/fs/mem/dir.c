@@ -321,8 +321,22 @@ const struct inode_ops mem_dir_ops = {
     MEM_COMMON_OPS,
 };
 
+static size_t mem_link_cached(const struct inode *i, char *buf, size_t cap)
+{
+    const struct mem_node *n = mem_node(i);
+    const struct inode *low = n->lower ? dentry_inode(n->lower) : NULL;
+    size_t len;
+
+    if (n->lower)
+        return low->ops->link_cached ? low->ops->link_cached(low, buf, cap) : 0;
+    len = MIN(strlen(n->target), cap);
+    memcpy(buf, n->target, len);
+    return len;
+}
+
 const struct inode_ops mem_link_iops = {
     .readlink = mem_readlink,
+    .link_cached = mem_link_cached,
     MEM_COMMON_OPS,
 };
 

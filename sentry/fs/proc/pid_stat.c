@@ -52,12 +52,13 @@ static char state_of(const struct pobj *o, const struct task *t, const struct ta
     }
 }
 
-static void take_signals(struct snapshot *s, const struct tgroup *g, const struct task *t)
+static void take_signals(struct snapshot *s, const struct tgroup *g, struct task *t)
 {
     struct sigqueue *q;
 
     s->pending = t->pending.set;
     s->shared = g->pending.set;
+    signal_pull_mask_locked(t);
     s->blocked = t->blocked;
     for (int k = 0; g->sighand && k < LX_NSIG; k++) {
         uint64_t h = g->sighand->action[k].handler;

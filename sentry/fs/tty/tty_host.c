@@ -22,6 +22,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "abi/hostio.h"
 #include "sentry/fs/tty/tty_priv.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/event.h"
@@ -126,7 +127,7 @@ static bool send_message(void)
 {
     ssize_t n;
     do
-        n = send(host.sock, &host.msg, host.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+        n = hostio_send(host.sock, &host.msg, host.len, MSG_DONTWAIT | MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     if (n < 0) {
         host.gone |= errno != EAGAIN;
@@ -280,7 +281,7 @@ static void on_message(const struct term_msg *m, size_t n)
 static void pump_in(void)
 {
     for (;;) {
-        ssize_t n = recv(host.sock, &host.got, sizeof host.got, MSG_DONTWAIT);
+        ssize_t n = hostio_recv(host.sock, &host.got, sizeof host.got, MSG_DONTWAIT);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < TERM_HEAD) {
@@ -422,6 +423,6 @@ void tty_host_drain(void)
         unlock(&host.pump);
         if (done || atomic_load(&host.hurry))
             return;
-        (void)poll(&p, 1, 100);
+        (void)hostio_poll(&p, 1, 100000000);
     }
 }

@@ -85,6 +85,7 @@ int tty_job_check(struct task *t, struct tty *tty, int sig)
         return 0;
     if (tty->pgrp == own && where == TERM_FOREGROUND)
         return 0;
+    signal_pull_mask_locked(t);
     if ((t->blocked & SIGBIT(sig)) || t->group->sighand->action[sig - 1].handler == 1 /* SIG_IGN */)
         return sig == SIGTTIN ? -EIO : 0;
     if (pgrp_orphaned_locked(own, NULL) || where == TERM_ORPHANED)

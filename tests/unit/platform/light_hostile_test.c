@@ -82,7 +82,9 @@ static struct step random_step(unsigned *seed)
         offsetof(struct block, kicked),    offsetof(struct block, call.in_len),
         offsetof(struct block, call.post), offsetof(struct block, call.post),
         offsetof(struct block, spin_cpu),  offsetof(struct block, cpu),
-        offsetof(struct block, cpu0),      offsetof(struct block, classes)
+        offsetof(struct block, cpu0),      offsetof(struct block, classes),
+        offsetof(struct block, keeps),     offsetof(struct block, words),
+        offsetof(struct block, relisten),  offsetof(struct block, listener)
     };
     uint64_t light = offsetof(struct block, light) + (unsigned)rand_r(seed) % 16 * 8;
     uint64_t arg = offsetof(struct block, call.args) + (unsigned)rand_r(seed) % 6 * 8;

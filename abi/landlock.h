@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Landlock: whatever a compromised process of ours does, the kernel lets it open nothing but what
+ * lies beneath a few descriptors. What a host's Landlock knows besides is refused whole: TCP (since
+ * its ABI 4), abstract sockets and signals to processes outside (since ABI 6).
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define LANDLOCK_WRITE_FILE (1ull << 1)
+#define LANDLOCK_READ_FILE (1ull << 2)
+#define LANDLOCK_READ_DIR (1ull << 3)
+
+/* The ABI version of this host; 0: it has none, or not for us. */
+int landlock_abi(void);
+
+/*
+ * A new ruleset, a descriptor for landlock_allow() and landlock_enter(), which closes it, also when
+ * it fails. -EOPNOTSUPP: this host has no Landlock; else -errno.
+ */
+int landlock_new(void);
+/* Beneath fd these rights are given; of a file only those that files have. 0 or -errno. */
+int landlock_allow(int ruleset, int fd, uint64_t rights);
+/* Sets no_new_privs; from here on for this thread and those it makes. 0 or -errno. */
+int landlock_enter(int ruleset);
