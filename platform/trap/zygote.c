@@ -330,7 +330,7 @@ void zygote_listener_arrived(void)
     struct ctx *c;
 
     if (fd == -EINTR || fd == -ENOMEM || fd == -ENOBUFS)
-        return; /* it is still there */
+        return;                    /* it is still there */
     if (fd < 0 && fd != -EMFILE) { /* the zygote is gone, and with it every stub */
         epoll_ctl(trap.epoll_fd, EPOLL_CTL_DEL, trap.zygote_sock, NULL);
         return;
