@@ -5,6 +5,7 @@
 add_executable(sbx-faults EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/cli/main.c faults/inject.c)
 target_compile_options(sbx-faults PRIVATE -fPIE)
 target_link_libraries(sbx-faults PRIVATE ${SBX_LAYERS})
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS faults/wrapped.def)
 file(READ ${CMAKE_CURRENT_SOURCE_DIR}/faults/wrapped.def _text)
 string(REGEX MATCHALL "SYS_[a-z0-9_]+, [a-z0-9_]+" _calls "${_text}")
 set(_options -pie -Wl,-z,now)
