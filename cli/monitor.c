@@ -171,13 +171,15 @@ static bool on_control(struct monitor *m, int fd)
     struct control_msg msg;
     ssize_t n;
 
-    while ((n = recv(fd, &msg, sizeof msg, MSG_DONTWAIT)) > 0) {
+    while ((n = recv(fd, &msg, sizeof msg, MSG_DONTWAIT)) > 0 || (n < 0 && errno == EINTR)) {
+        if (n < 0)
+            continue;
         if ((size_t)n >= offsetof(struct control_msg, text) && msg.len <= sizeof msg.text)
             on_message(m, &msg, (size_t)n);
         if (m->ended)
             return true;
     }
-    return n < 0 && (errno == EAGAIN || errno == EINTR);
+    return n < 0 && errno == EAGAIN;
 }
 
 static void sentry_gone(struct monitor *m)

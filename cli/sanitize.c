@@ -39,6 +39,7 @@ const char *__ubsan_default_options(void)
 const char *__tsan_default_options(void)
 {
     return "halt_on_error=1:allocator_may_return_null=1:second_deadlock_stack=1:"
+           "handle_segv=2:handle_sigbus=2:"
            "strip_path_prefix=" SBX_SOURCE_DIR "/";
 }
 

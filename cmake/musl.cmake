@@ -8,7 +8,7 @@
 set(SBX_LIBC auto CACHE STRING "what sbx is linked with: auto, musl or glibc")
 find_file(SBX_MUSL_SPECS musl-gcc.specs PATHS /usr/lib/x86_64-linux-musl /usr/lib/musl/lib)
 set(_musl OFF)
-if(NOT SBX_LIBC STREQUAL "glibc" AND NOT SBX_SANITIZE AND SBX_MUSL_SPECS AND
+if(NOT SBX_LIBC STREQUAL "glibc" AND NOT SBX_SANITIZE AND NOT SBX_COVERAGE AND SBX_MUSL_SPECS AND
    CMAKE_C_COMPILER_ID STREQUAL "GNU")
   set(_musl ON)
 elseif(SBX_LIBC STREQUAL "musl")

@@ -89,7 +89,7 @@ static int receive(struct gofer *g, struct gmsg *m)
     m->next = NULL;
     do
         n = recvmsg(g->sock, &msg, MSG_CMSG_CLOEXEC);
-    while (n < 0 && errno == EINTR);
+    while (n < 0 && (errno == EINTR || errno == ENOMEM || errno == ENOBUFS));
     if (n < 0)
         return -EIO;
     m->fd = take_fd(&msg);
@@ -235,6 +235,8 @@ static int send_request(struct gofer *g, const struct gw_request *req, const str
     for (;;) {
         if (sendmsg(g->sock, &msg, MSG_NOSIGNAL | flags) >= 0)
             return 0;
+        if (errno == ENOBUFS || errno == ENOMEM)
+            return -ENOMEM; /* it was not sent, and the next one may be */
         if (errno != EINTR)
             return errno == EAGAIN ? -EAGAIN : -EIO;
     }
@@ -261,7 +263,9 @@ int channel_begin(struct gofer *g, const struct gcall *c, struct gslot **ret)
     if (busy)
         req.flags |= GW_BUSY;
     r = send_request(g, &req, c, 0);
-    if (r < 0) {
+    if (r == -ENOMEM) {
+        channel_end(g, *ret);
+    } else if (r < 0) {
         pthread_mutex_lock(&g->lock);
         break_locked(g);
         pthread_mutex_unlock(&g->lock);
@@ -297,5 +301,7 @@ bool channel_post(struct gofer *g, uint16_t op, const void *data, size_t n)
     struct gcall c = { .in = { data }, .inlen = { n } };
 
     /* A gofer that is gone has nothing left to forget: that counts as sent. */
-    return send_request(g, &req, &c, MSG_DONTWAIT) != -EAGAIN;
+    int r = send_request(g, &req, &c, MSG_DONTWAIT);
+
+    return r != -EAGAIN && r != -ENOMEM;
 }

@@ -63,6 +63,11 @@ int job_send(struct job *job)
             job->rep.len = job->rep.count = job->rep.flags = 0;
             continue;
         }
+        /* No memory for it now: without an answer its asker would wait for ever. */
+        if (errno == ENOBUFS || errno == ENOMEM) {
+            sched_yield();
+            continue;
+        }
         return -errno;
     }
 }
@@ -247,10 +252,10 @@ static void *worker(void *arg)
         atomic_fetch_add(&nidle, 1);
         ssize_t n = recv(cfg->sock, in, GW_MAX, MSG_TRUNC);
         atomic_fetch_sub(&nidle, 1);
-        if (n == 0 || (n < 0 && errno != EINTR))
-            _exit(0); /* the sentry is gone, and with it all that was ours to do */
-        if (n < 0)
+        if (n < 0 && (errno == EINTR || errno == ENOMEM || errno == ENOBUFS))
             continue;
+        if (n <= 0)
+            _exit(0); /* the sentry is gone, and with it all that was ours to do */
         more_workers(cfg, in, n);
         follow_caller(in, n);
         gofer_answer(cfg, in, (size_t)n, out);

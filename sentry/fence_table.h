@@ -102,6 +102,7 @@ static const struct fence_rule fence_rules[] = {
     ALLOW_IF(pidfd_send_signal, "killing a stub", SIG_IS(1, SIGKILL)),
     ALLOW_IF(tgkill, "kicking a stub's thread", SIG_IS(2, SIG_KICK)),
     ALLOW_IF(tgkill, "is a stub's thread still there", SIG_IS(2, 0)),
+    ALLOW_IF(tgkill, "ending a stub that nobody can watch", SIG_IS(2, SIGKILL)),
     ALLOW_IF(tkill, "nudging a leader", SIG_IS(1, SIG_NUDGE)),
     ALLOW_IF(openat, "its procfs: read-only handles of memory files, stubs",
              FENCE_ARG(2, O_CREAT | O_TRUNC | O_APPEND, 0)),

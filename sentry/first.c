@@ -116,8 +116,11 @@ int start_first(const struct sentry_config *cfg, struct task **ret)
     r = task_publish(t);
     if (r == 0)
         strace_first(t, cfg->exec_path, cfg->argv, cfg->envp);
-    if (r == 0)
-        r = (int)MIN(do_setsid(t), 0L);
+    if (r == 0) {
+        long sid = do_setsid(t);
+
+        r = sid < 0 ? (int)sid : 0;
+    }
     if (r == 0)
         r = stdio(t, cfg);
     *ret = t;

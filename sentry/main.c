@@ -260,8 +260,10 @@ static int make_init(void)
 
 static int start_threads(const struct sentry_config *cfg)
 {
-    int r = cfg->platform->start();
+    int r = ktimers_reserve();
 
+    if (r == 0)
+        r = cfg->platform->start();
     if (r == 0 && cfg->control_sock >= 0)
         r = event_watch(cfg->control_sock, EPOLLIN, on_control, NULL);
     return r;

@@ -9,8 +9,11 @@
  */
 #include <errno.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 #include <time.h>
 
 #include "platform/trap/trap.h"
@@ -42,7 +45,9 @@ static int give_channel(struct listener *l, struct ctx *c, uint64_t id)
                                        .srcfd = (uint32_t)c->stub->as->chan_fd,
                                        .newfd_flags = 02000000 };
 
-    return ioctl(l->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add) < 0 ? -errno : 0;
+    int r = notif_ioctl(l->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+
+    return r < 0 ? r : 0;
 }
 
 static bool wants_channel(const struct ctx *c)
@@ -50,13 +55,32 @@ static bool wants_channel(const struct ctx *c)
     return !(c->clone_flags & AS_CLONE_VM) && !c->given;
 }
 
+/*
+ * Nobody will be told of the death of this process, so it ends now (it waits for the answer: the id is
+ * its own), and whoever waits for it hears of it.
+ */
+static void birth_failed(struct ctx *c, const struct seccomp_notif *n)
+{
+    bool blank = c->blank;
+
+    syscall(SYS_tgkill, n->pid, n->pid, SIGKILL);
+    atomic_fetch_add(&c->stub->refs, 1);
+    stub_died(c->stub);
+    if (blank) {
+        ctx_free(c);
+        blank_lost();
+    }
+}
+
 /* Its process exists. 1: it gets its channel, and rings again; 0: that was all. */
 static int first_bell(struct listener *l, struct ctx *c, const struct seccomp_notif *n)
 {
     bool process = !(c->clone_flags & AS_CLONE_THREAD);
 
-    if (process && stub_born(c->stub, (pid_t)n->pid) < 0)
-        return -EMFILE;
+    if (process && stub_born(c->stub, (pid_t)n->pid) < 0) {
+        birth_failed(c, n);
+        return -ENOSYS;
+    }
     c->tid = (pid_t)n->pid;
     if (!wants_channel(c))
         return 0;
@@ -83,12 +107,6 @@ static bool now_held(struct ctx *c, const struct seccomp_notif *n)
     return wanted;
 }
 
-static void die_unwatched(struct stub *s)
-{
-    atomic_fetch_add(&s->refs, 1); /* in the place of the watch's */
-    stub_died(s);
-}
-
 void on_born(struct listener *l, const struct seccomp_notif *n)
 {
     bool second = n->data.args[2] == 1;
@@ -102,9 +120,7 @@ void on_born(struct listener *l, const struct seccomp_notif *n)
         r = -ENOSYS;
     if (r < 0)
         (void)notif_send(l, n->id, 0, r, 0);
-    if (r == -EMFILE) /* its process leaves, and nobody watches that: its maker has to know */
-        die_unwatched(c->stub);
-    else if (r == 0 && c->blank)
+    if (r == 0 && c->blank)
         pool_put(c);
     else if (r == 0 && c->spare)
         threads_back(c);

@@ -17,6 +17,17 @@
 #endif
 #define SYNC_WAKE_UP 1
 
+/* A nudge (SIG_NUDGE) interrupts them, and an answer that is not given is a thread that waits for ever. */
+int notif_ioctl(int fd, unsigned long cmd, void *arg)
+{
+    int r;
+
+    do
+        r = ioctl(fd, cmd, arg);
+    while (r < 0 && errno == EINTR);
+    return r < 0 ? -errno : r;
+}
+
 int listener_sync(struct listener *l, bool on)
 {
     return trap.use_sync && ioctl(l->fd, SECCOMP_IOCTL_NOTIF_SET_FLAGS, on ? SYNC_WAKE_UP : 0) < 0

@@ -110,8 +110,10 @@ static ssize_t vm_copy(struct aspace *as, bool write, const struct iovec *local,
 
         if (r > 0)
             return r;
-        if (r == 0 || errno != ESRCH)
+        if (r == 0 || errno == EFAULT)
             break;
+        if (errno != ESRCH) /* refused, or no memory for it: there is another way */
+            return file_copy(as, write, local, nlocal, remote, nremote);
         last = pid;
     }
     return -EFAULT;

@@ -27,9 +27,8 @@ static int lend(struct ctx *c, int fd)
     struct seccomp_notif_addfd add = { .id = c->notif,
                                        .srcfd = (uint32_t)fd,
                                        .newfd_flags = 02000000 /* O_CLOEXEC */ };
-    int r = ioctl(c->l->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 
-    return r < 0 ? -errno : r;
+    return notif_ioctl(c->l->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 }
 
 #define LENT_MAX (BLOCK_OPS_MAX - AS_OPS_MAX - CTX_DEFERRED) /* each has its close */

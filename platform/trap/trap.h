@@ -213,6 +213,7 @@ extern struct trap {
     struct ctx *pool[8];
     cpu_set_t cpus; /* those of the sandbox */
     unsigned npool, npending;
+    unsigned lost;            /* blanks that were asked for and will not come */
     bool forks;               /* the guest has forked, and may exec at any time */
     uint64_t pending[8];      /* nonces whose listener has not come yet */
     struct listener *promote; /* waits for a spare worker */
@@ -228,8 +229,9 @@ extern struct trap {
 
 /* zygote.c */
 int zygote_start(const struct platform_config *cfg);
-void zygote_request_locked(void);   /* one more blank; trap.lock held */
-void zygote_listener_arrived(void); /* zygote_sock is readable */
+void zygote_request_locked(void); /* one more blank; trap.lock held */
+void zygote_listener_arrived(void);
+void blank_lost(void); /* zygote_sock is readable */
 int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as);
 void pool_put(struct ctx *c);
 /* The guest forks: an exec may follow. */
@@ -339,6 +341,8 @@ void born_promised(struct ctx *child); /* its maker says that it exists: it is t
 bool born_overdue(void);               /* on the reaper; true: some are still waited for */
 
 /* worker.c */
+/* SEND or ADDFD: never -EINTR. What the call returns, or -errno. */
+int notif_ioctl(int fd, unsigned long cmd, void *arg);
 int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint32_t flags);
 void deliver(struct ctx *c, enum platform_event ev);
 bool worker_leads(const struct listener *l); /* the calling one */

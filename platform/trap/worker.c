@@ -34,7 +34,7 @@ int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint
 {
     struct seccomp_notif_resp resp = { .id = id, .val = val, .error = error, .flags = flags };
 
-    return ioctl(l->fd, SECCOMP_IOCTL_NOTIF_SEND, &resp) < 0 ? -errno : 0;
+    return notif_ioctl(l->fd, SECCOMP_IOCTL_NOTIF_SEND, &resp);
 }
 
 /*

@@ -202,13 +202,20 @@ static int make_blob_fd(void)
 void zygote_request_locked(void)
 {
     struct zygote_request rq;
+    ssize_t n;
 
     if (trap.npending == ARRAY_SIZE(trap.pending))
         return;
     while (getrandom(&rq.nonce, sizeof rq.nonce, 0) != sizeof rq.nonce || rq.nonce == 0)
         ;
     trap.pending[trap.npending++] = rq.nonce;
-    (void)!hostio_send(trap.zygote_sock, &rq, sizeof rq, MSG_NOSIGNAL);
+    do
+        n = hostio_send(trap.zygote_sock, &rq, sizeof rq, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n < 0) {
+        trap.npending--;
+        trap.lost++;
+    }
     atomic_fetch_add(&trap.st.blanks, 1);
 }
 
@@ -282,6 +289,8 @@ static int receive_fd(int sock, uint64_t *ret_nonce)
     n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
     if (n == 0 || (n < 0 && errno == ECONNRESET))
         return -EPIPE;
+    if (n < 0)
+        return -errno;
     if (n != sizeof *ret_nonce)
         return -EIO;
     cm = CMSG_FIRSTHDR(&msg);
@@ -303,6 +312,15 @@ static bool take_pending_locked(uint64_t nonce)
     return false;
 }
 
+/* It was asked for and will not come: who waits for it asks for another. */
+void blank_lost(void)
+{
+    pthread_mutex_lock(&trap.lock);
+    trap.lost++;
+    pthread_cond_broadcast(&trap.pool_cond);
+    pthread_mutex_unlock(&trap.lock);
+}
+
 /* On the reaper: a pending blank has its listener; its first bell is awaited. */
 void zygote_listener_arrived(void)
 {
@@ -312,31 +330,41 @@ void zygote_listener_arrived(void)
     struct aspace *as;
     struct stub *s;
     struct ctx *c;
+    bool asked;
 
-    if (fd == -EMFILE) { /* who waits for it asks for another */
-        pthread_mutex_lock(&trap.lock);
-        (void)take_pending_locked(nonce);
-        pthread_mutex_unlock(&trap.lock);
-        return;
-    }
+    if (fd == -EINTR || fd == -ENOMEM || fd == -ENOBUFS)
+        return;         /* it is still there */
     if (fd == -EPIPE) { /* the zygote is gone, and with it every stub */
         epoll_ctl(trap.epoll_fd, EPOLL_CTL_DEL, trap.zygote_sock, NULL);
         if (!atomic_load(&trap.stopping) && trap.client->lost)
             trap.client->lost("zygote");
     }
-    if (fd < 0)
+    if (fd < 0 && fd != -EMFILE)
         return;
+    pthread_mutex_lock(&trap.lock);
+    asked = take_pending_locked(nonce);
+    pthread_mutex_unlock(&trap.lock);
+    if (fd < 0) { /* who waits for it asks for another */
+        if (asked)
+            blank_lost();
+        return;
+    }
     l = listener_new(fd);
+    if (!l)
+        close(fd);
     as = l ? aspace_make() : NULL;
     s = as ? stub_new(as, l) : NULL;
     c = s ? ctx_new(as, s, l, 0) : NULL;
     if (c) {
         pthread_mutex_lock(&trap.lock);
-        c->nonce = take_pending_locked(nonce) ? nonce : 0;
+        c->nonce = asked ? nonce : 0;
         pthread_mutex_unlock(&trap.lock);
         c->blank = true;
         frame_make_blank(c);
-        (void)listener_start(l); /* without it the blank is missed, and asked for again */
+        if (!listener_start(l))
+            blank_lost();
+    } else if (asked) { /* no memory or descriptor: the closed listener ends it */
+        blank_lost();
     }
     if (s)
         stub_put(s);
@@ -376,12 +404,14 @@ int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as)
 {
     struct timespec until;
     struct ctx *c = NULL;
+    unsigned lost;
     int tries = 5;
     int r = 0;
 
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += 2;
     pthread_mutex_lock(&trap.lock);
+    lost = trap.lost;
     while (!c && r == 0) {
         if (trap.npool > 0) {
             c = trap.pool[0];
@@ -394,8 +424,12 @@ int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as)
             pthread_mutex_unlock(&trap.lock);
             worker_block_begin();
             pthread_mutex_lock(&trap.lock);
-            if (trap.npool == 0)
+            if (trap.npool == 0 && trap.lost == lost)
                 r = pthread_cond_timedwait(&trap.pool_cond, &trap.lock, &until);
+            if (r == 0 && trap.npool == 0 && trap.lost != lost) {
+                lost = trap.lost;
+                r = --tries > 0 ? 0 : EAGAIN;
+            }
             if (r && trap.npool == 0 && --tries > 0) { /* killed before it was known: another one */
                 until.tv_sec += 2;
                 r = 0;

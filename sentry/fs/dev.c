@@ -43,8 +43,8 @@ static ssize_t null_write(struct task *t, struct file *f, struct iter *it, loff_
 
     (void)t;
     (void)f;
+    (void)pos;
     iter_skip(it, n);
-    *pos += (loff_t)n;
     return (ssize_t)n;
 }
 
@@ -57,9 +57,8 @@ static ssize_t full_write(struct task *t, struct file *f, struct iter *it, loff_
     return -ENOSPC;
 }
 
-/* A long read ends early for a signal, as on Linux. */
-static ssize_t fill(struct task *t, struct iter *it, loff_t *pos,
-                    ssize_t (*some)(struct iter *it, size_t n))
+/* A long read ends early for a signal, as on Linux. These devices have no position to move. */
+static ssize_t fill(struct task *t, struct iter *it, ssize_t (*some)(struct iter *it, size_t n))
 {
     ssize_t done = 0, n = 0;
 
@@ -69,14 +68,14 @@ static ssize_t fill(struct task *t, struct iter *it, loff_t *pos,
             break;
         done += n;
     }
-    *pos += done;
     return done ? done : n;
 }
 
 static ssize_t zero_read(struct task *t, struct file *f, struct iter *it, loff_t *pos)
 {
     (void)f;
-    return fill(t, it, pos, iter_put_zero);
+    (void)pos;
+    return fill(t, it, iter_put_zero);
 }
 
 static ssize_t put_random(struct iter *it, size_t n)
@@ -93,7 +92,8 @@ static ssize_t put_random(struct iter *it, size_t n)
 static ssize_t random_read(struct task *t, struct file *f, struct iter *it, loff_t *pos)
 {
     (void)f;
-    return fill(t, it, pos, put_random);
+    (void)pos;
+    return fill(t, it, put_random);
 }
 
 static uint32_t random_poll(struct file *f, struct poll_table *pt)
@@ -180,6 +180,7 @@ int chrdev_open(struct task *t, struct inode *inode, struct file *f)
     if (min >= ARRAY_SIZE(mem) || !mem[min])
         return -ENXIO;
     f->ops = mem[min];
+    f->mode |= FMODE_OWN_POS; /* that is, none */
     return 0;
 }
 

@@ -245,6 +245,8 @@ static long finish(struct task *t, struct exec_state *s)
     mm = make_mm(t, s, &sp);
     if (!mm || unshare_all(t) < 0) {
         mm_put(mm);
+        if (s->first)
+            sandbox_start_failed(ENOMEM);
         return do_exit_group(t, SIGSEGV);
     }
     kfree(robust_leave(t, false)); /* marks what the old image held; nobody waits in it any more */

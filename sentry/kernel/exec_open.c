@@ -50,7 +50,7 @@ static struct file *open_image(struct task *t, int dfd, const char *path, int fl
         return ERR_PTR(r);
     if (S_ISLNK(p.dentry->inode->mode))
         r = -ELOOP;
-    else if (!S_ISREG(p.dentry->inode->mode) || (p.mnt->flags & MS_NOEXEC))
+    else if (!S_ISREG(p.dentry->inode->mode) || (p.mnt && p.mnt->flags & MS_NOEXEC))
         r = -EACCES;
     else
         r = inode_permission(t, p.dentry->inode, X_OK);

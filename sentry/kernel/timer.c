@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/kernel.h"
@@ -29,6 +30,7 @@ static pthread_cond_t ran = PTHREAD_COND_INITIALIZER;
 static pthread_mutex_t ran_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct ktimer **heap;
 static size_t nheap, cap_heap;
+#define HEAP_ROOM (1ul << 25)
 static struct ktimer *_Atomic running;   /* whose function runs now */
 static ktime_t programmed = KTIME_NEVER; /* what the timerfd is set to; timers_lock */
 static __thread bool is_runner;
@@ -87,6 +89,22 @@ static void remove_locked(struct ktimer *tm)
         sift_down(last, i);
 }
 
+/*
+ * Arming cannot fail, so the room for all there can ever be is set aside at start-up: timers lie in
+ * objects that are charged, and pages that are not used cost nothing.
+ */
+int ktimers_reserve(void)
+{
+    void *all = mmap(NULL, HEAP_ROOM * sizeof *heap, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (all == MAP_FAILED)
+        return -errno;
+    heap = all;
+    cap_heap = HEAP_ROOM;
+    return 0;
+}
+
 void ktimer_arm(struct ktimer *tm, ktime_t when)
 {
     LOCK_SCOPE(&timers_lock);
@@ -95,16 +113,8 @@ void ktimer_arm(struct ktimer *tm, ktime_t when)
     tm->when = when;
     if (when == KTIME_NEVER)
         return;
-    if (nheap == cap_heap) {
-        /* Timers lie in objects that were charged; a few bytes of ours for each cannot fail. */
-        size_t cap = cap_heap ? cap_heap * 2 : 64;
-        struct ktimer **h = realloc(heap, cap * sizeof *h);
-
-        if (!h)
-            abort();
-        heap = h;
-        cap_heap = cap;
-    }
+    if (nheap == cap_heap && (heap || ktimers_reserve() < 0))
+        abort();
     sift_up(tm, nheap++);
     if (heap[0]->when < programmed) {
         programmed = heap[0]->when;

@@ -19,6 +19,8 @@ struct ktimer {
 
 void ktimer_init(struct ktimer *tm, void (*func)(struct ktimer *));
 /* Absolute CLOCK_MONOTONIC; arming an armed timer moves it. */
+/* Once, at start-up. 0 or -errno. */
+int ktimers_reserve(void);
 void ktimer_arm(struct ktimer *tm, ktime_t when);
 /* True when it was armed. The function may still be running on the event thread. */
 bool ktimer_cancel(struct ktimer *tm);

@@ -124,7 +124,7 @@ static long regular_ioctl(struct task *t, struct file *f, unsigned cmd, gaddr_t 
     switch (cmd) {
     case FIONREAD:
     case FIOQSIZE:
-        r = vfs_getattr(t, &f->path, &st);
+        r = file_getattr(t, f, &st);
         if (r < 0)
             return r;
         size = (int64_t)st.size;
@@ -154,9 +154,7 @@ static long common_ioctl(struct task *t, struct file *f, int fd, unsigned cmd, g
             return fasync_set(f, fd, n != 0);
         return n ? -ENOTTY : 0;
     case FIGETBSZ:
-        if (!f->inode || !(S_ISREG(f->inode->mode) || S_ISDIR(f->inode->mode)))
-            return -ENOTTY;
-        r = vfs_getattr(t, &f->path, &st);
+        r = file_getattr(t, f, &st);
         n = (int)st.blksize;
         return r < 0 ? r : put_guest(t, arg, &n);
     case FS_IOC_FIEMAP:

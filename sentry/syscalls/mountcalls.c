@@ -86,7 +86,7 @@ static int bind(struct task *t, const char *source, const struct path *at)
 
     if (r < 0)
         return r;
-    r = vfs_bind(&from, at, 0);
+    r = from.mnt ? vfs_bind(&from, at, 0) : -EINVAL;
     path_put(&from);
     return r;
 }
@@ -100,6 +100,8 @@ static int do_mount(struct task *t, gaddr_t usource, const struct path *at, gadd
 
     if (usource && copy_in_str(t, source, usource, sizeof source) < 0)
         return -EFAULT;
+    if (!at->mnt) /* a pipe by way of /proc/self/fd: on no mount */
+        return -EINVAL;
     if (flags & MS_REMOUNT) {
         if (at->dentry != at->mnt->root)
             return -EINVAL;
@@ -149,6 +151,10 @@ long sys_umount2(struct task *t, gaddr_t target, int flags)
     r = walk_user(t, AT_FDCWD, target, flags & UMOUNT_NOFOLLOW ? 0 : WALK_FOLLOW, &at);
     if (r < 0)
         return r;
+    if (!at.mnt) { /* a pipe by way of /proc/self/fd: on no mount */
+        path_put(&at);
+        return -EINVAL;
+    }
     m = mount_ref(at.mnt);
     r = at.dentry == m->root ? 0 : -EINVAL;
     path_put(&at);

@@ -48,17 +48,6 @@ int at_path(struct task *t, int dfd, gaddr_t upath, int flags, struct path *ret,
     return 0;
 }
 
-/* Of a file without a path (a pipe, a socket). */
-static int file_getattr(struct task *t, struct file *f, struct kstat *ret)
-{
-    if (f->path.dentry)
-        return vfs_getattr(t, &f->path, ret);
-    if (f->inode)
-        return inode_getattr(t, f->inode, ret);
-    *ret = (struct kstat){ .mode = 0600, .nlink = 1, .blksize = 4096 };
-    return 0;
-}
-
 static int at_getattr(struct task *t, int dfd, gaddr_t upath, int flags, struct kstat *ret)
 {
     struct file *f;

@@ -58,6 +58,16 @@ int vfs_getattr(struct task *t, const struct path *p, struct kstat *ret)
     return 0;
 }
 
+int file_getattr(struct task *t, struct file *f, struct kstat *ret)
+{
+    if (f->path.dentry)
+        return vfs_getattr(t, &f->path, ret);
+    if (f->inode) /* a pipe, a socket */
+        return inode_getattr(t, f->inode, ret);
+    *ret = (struct kstat){ .mode = 0600, .nlink = 1, .blksize = 4096 };
+    return 0;
+}
+
 void inode_apply_attr(struct inode *i, const struct setattr *a)
 {
     LOCK_SCOPE(&i->lock);

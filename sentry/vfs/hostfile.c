@@ -388,10 +388,7 @@ static int host_open(struct task *t, struct inode *i, struct file *f)
     if (f->mode & (FMODE_READ | FMODE_WRITE) & ~h->mode)
         return -EACCES;
     atomic_fetch_add(&h->opens, 1);
-    if (f->mode & FMODE_WRITER) {
-        LOCK_SCOPE(&i->lock);
-        i->writers--;
-    }
+    file_uncount_writer(f);
     set_file_mode(f, h);
     f->mode &= ~(unsigned)FMODE_OWN_POS;
     return 0;

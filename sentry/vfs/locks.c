@@ -192,7 +192,7 @@ static int range_of(struct task *t, struct file *f, const struct lx_flock *fl,
     if (fl->l_whence == SEEK_CUR) {
         base = f->pos;
     } else if (fl->l_whence == SEEK_END) {
-        r = vfs_getattr(t, &f->path, &st);
+        r = file_getattr(t, f, &st);
         if (r < 0)
             return r;
         base = (int64_t)st.size;

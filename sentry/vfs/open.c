@@ -63,6 +63,14 @@ static int count_writer(struct inode *i, struct file *f)
     return 0;
 }
 
+void file_uncount_writer(struct file *f)
+{
+    LOCK_SCOPE(&f->inode->lock);
+    if (f->mode & FMODE_WRITER)
+        f->inode->writers--;
+    f->mode &= ~(unsigned)FMODE_WRITER;
+}
+
 int inode_deny_write(struct inode *i)
 {
     LOCK_SCOPE(&i->lock);

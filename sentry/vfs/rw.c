@@ -33,6 +33,12 @@ bool file_appends(const struct task *t, const struct file *f)
 
 typedef ssize_t (*rw_op)(struct task *t, struct file *f, struct iter *it, loff_t *pos);
 
+/* No file goes beyond the largest position; what would is refused before anything is moved. */
+static bool beyond_all(const struct iter *it, loff_t pos)
+{
+    return pos < 0 || it->left > (uint64_t)(INT64_MAX - pos);
+}
+
 /* The operation at the right place; *off or f->pos moves behind what was moved. */
 static ssize_t run_at(struct task *t, struct file *f, struct iter *it, loff_t *off, rw_op op)
 {
@@ -41,7 +47,10 @@ static ssize_t run_at(struct task *t, struct file *f, struct iter *it, loff_t *o
 
     if (f->mode & FMODE_STREAM || (!off && f->mode & FMODE_OWN_POS))
         return op(t, f, it, NULL);
-    start = pos = (off ? *off : f->pos) + (loff_t)t->call.done;
+    pos = off ? *off : f->pos;
+    if (pos < 0 || __builtin_add_overflow(pos, (loff_t)t->call.done, &pos) || beyond_all(it, pos))
+        return -EINVAL;
+    start = pos;
     n = op(t, f, it, &pos);
     if (n <= 0)
         return n;
@@ -59,7 +68,7 @@ static ssize_t run_locked(struct task *t, struct file *f, struct iter *it, loff_
     ssize_t n;
 
     if (off)
-        return *off < 0 ? -EINVAL : run_at(t, f, it, off, op);
+        return run_at(t, f, it, off, op);
     n = file_pos_lock(t, f);
     if (n < 0)
         return n;
@@ -109,8 +118,6 @@ static int limit_write(struct task *t, struct file *f, struct iter *it, const lo
         (void)signal_send_task(t, SIGXFSZ, NULL);
         return -EFBIG;
     }
-    if (pos >= INT64_MAX)
-        return -EFBIG;
     it->left = MIN(it->left, MIN(max, INT64_MAX) - pos);
     return 0;
 }
@@ -121,7 +128,7 @@ static int before_write(struct task *t, struct file *f, struct iter *it, const l
 
     if (!f->inode || !S_ISREG(f->inode->mode) || t->call.done || f->mode & FMODE_OWN_POS)
         return 0;
-    if (off && *off < 0)
+    if (beyond_all(it, off ? *off : f->pos))
         return -EINVAL;
     r = limit_write(t, f, it, off);
     if (r == 0 && it->left && f->inode->mode & (S_ISUID | S_ISGID))

@@ -295,6 +295,8 @@ int inode_permission_generic(struct task *t, struct inode *i, int mask);
 /* The caller owns i or has CAP_FOWNER. */
 bool inode_owner_or_capable(struct task *t, struct inode *i);
 int vfs_getattr(struct task *t, const struct path *p, struct kstat *ret);
+/* Of an open file, which need not have a path. */
+int file_getattr(struct task *t, struct file *f, struct kstat *ret);
 /* Checks everything but W_OK for a size. */
 int vfs_setattr(struct task *t, const struct path *p, const struct setattr *a);
 /* The same for what has no path (a pipe): no mount, no inotify. */
@@ -310,6 +312,8 @@ int vfs_check_size(struct task *t, uint64_t size);
 void inode_remove_privs(struct task *t, struct inode *i);
 /* Against writing while it is executed: -ETXTBSY when open for writing. Undone by allow. */
 int inode_deny_write(struct inode *i);
+/* For files that were not opened by their name: they are never counted. */
+void file_uncount_writer(struct file *f);
 void inode_allow_write(struct inode *i);
 /* Opens a resolved path. ERR_PTR. */
 struct file *vfs_open(struct task *t, const struct path *p, unsigned flags);
