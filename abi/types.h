@@ -31,6 +31,9 @@ typedef int64_t ktime_t;   /* nanoseconds of CLOCK_MONOTONIC unless said otherwi
 #define EWAITING 900  /* the record is queued; the handler is run again when it is woken */
 #define EDETACHED 901 /* the handler has taken over: no answer, regs are already as wanted */
 
+/* The kernel's; musl's O_ACCMODE has O_PATH in it. */
+#define LX_O_ACCMODE 3
+
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))

@@ -9,11 +9,8 @@
  */
 #include <errno.h>
 #include <linux/seccomp.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #include <time.h>
 
 #include "platform/trap/trap.h"
@@ -56,14 +53,13 @@ static bool wants_channel(const struct ctx *c)
 }
 
 /*
- * Nobody will be told of the death of this process, so it ends now (it waits for the answer: the id is
- * its own), and whoever waits for it hears of it.
+ * Nobody will be told of the death of this process. It ends when it is answered with an error, and
+ * whoever waits for it hears of it now.
  */
-static void birth_failed(struct ctx *c, const struct seccomp_notif *n)
+static void birth_failed(struct ctx *c)
 {
     bool blank = c->blank;
 
-    syscall(SYS_tgkill, n->pid, n->pid, SIGKILL);
     atomic_fetch_add(&c->stub->refs, 1);
     stub_died(c->stub);
     if (blank) {
@@ -78,7 +74,7 @@ static int first_bell(struct listener *l, struct ctx *c, const struct seccomp_no
     bool process = !(c->clone_flags & AS_CLONE_THREAD);
 
     if (process && stub_born(c->stub, (pid_t)n->pid) < 0) {
-        birth_failed(c, n);
+        birth_failed(c);
         return -ENOSYS;
     }
     c->tid = (pid_t)n->pid;

@@ -400,6 +400,8 @@ void pool_expect_exec(void)
     pthread_mutex_unlock(&trap.lock);
 }
 
+#define LOST_PAUSE_NS 100000000
+
 int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as)
 {
     struct timespec until;
@@ -429,6 +431,9 @@ int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as)
             if (r == 0 && trap.npool == 0 && trap.lost != lost) {
                 lost = trap.lost;
                 r = --tries > 0 ? 0 : EAGAIN;
+                pthread_mutex_unlock(&trap.lock); /* what was missing may come back */
+                hostio_nap(LOST_PAUSE_NS);
+                pthread_mutex_lock(&trap.lock);
             }
             if (r && trap.npool == 0 && --tries > 0) { /* killed before it was known: another one */
                 until.tv_sec += 2;

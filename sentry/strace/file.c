@@ -16,9 +16,9 @@
 static void sx_oflags(struct sx *s, uint64_t v)
 {
     static const char *const modes[] = { "O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE" };
-    uint64_t rest = v & ~(uint64_t)O_ACCMODE;
+    uint64_t rest = v & ~(uint64_t)LX_O_ACCMODE;
 
-    sx_puts(s, modes[v & O_ACCMODE]);
+    sx_puts(s, modes[v & LX_O_ACCMODE]);
     if (rest) {
         sx_puts(s, "|");
         sx_flags(s, &x_open, rest);

@@ -13,7 +13,7 @@
 #define LX_O_TMPFILE 020000000 /* the bit alone */
 #define PATH_FLAGS (O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)
 #define ALL_FLAGS                                                                                  \
-    (O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC |          \
+    (LX_O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC |       \
      O_DSYNC | O_ASYNC | O_DIRECT | LX_O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME |        \
      O_CLOEXEC | O_PATH | LX_O_TMPFILE)
 
@@ -22,7 +22,7 @@ static int check_flags(unsigned flags)
 {
     if ((flags & (O_DIRECTORY | O_CREAT)) == (O_DIRECTORY | O_CREAT))
         return -EINVAL;
-    if (flags & LX_O_TMPFILE && (!(flags & O_DIRECTORY) || (flags & O_ACCMODE) == O_RDONLY))
+    if (flags & LX_O_TMPFILE && (!(flags & O_DIRECTORY) || (flags & LX_O_ACCMODE) == O_RDONLY))
         return -EINVAL;
     return 0;
 }

@@ -32,7 +32,7 @@ static unsigned mode_of_flags(unsigned flags)
 {
     if (flags & O_PATH)
         return FMODE_PATH;
-    switch (flags & O_ACCMODE) {
+    switch (flags & LX_O_ACCMODE) {
     case O_RDONLY:
         return FMODE_READ;
     case O_WRONLY:

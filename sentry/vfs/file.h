@@ -116,7 +116,7 @@ struct file_ops {
 struct file {
     _Atomic int refs;
     const struct file_ops *ops; /* [I] */
-    _Atomic unsigned flags;     /* O_ACCMODE and status flags */
+    _Atomic unsigned flags;     /* LX_O_ACCMODE and status flags */
     unsigned mode;              /* [I] FMODE_* */
     loff_t pos;                 /* pos_lock where it is shared, see file_pos_lock */
     struct tlock pos_lock;
@@ -152,7 +152,7 @@ enum {
 
 /*
  * A file on an anonymous inode ("anon_inode:[name]"; name is static, "eventfd" say). Takes over
- * priv: on failure the caller still owns it. ERR_PTR(-ENOMEM / -ENFILE). flags: O_ACCMODE |
+ * priv: on failure the caller still owns it. ERR_PTR(-ENOMEM / -ENFILE). flags: LX_O_ACCMODE |
  * O_NONBLOCK. Such files are streams (FMODE_STREAM); clear the bit for one that seeks.
  */
 struct file *anon_file_new(const char *name, const struct file_ops *ops, void *priv,

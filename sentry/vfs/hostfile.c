@@ -435,7 +435,7 @@ struct file *host_file_new(int fd, unsigned flags)
     struct host_file *h = kzalloc(sizeof *h);
     int has = fcntl(fd, F_GETFL);
     struct file *f = file_new_sized(sizeof *f, &host_ops,
-                                    (has < 0 ? flags : (unsigned)has) & (O_ACCMODE | O_APPEND));
+                                    (has < 0 ? flags : (unsigned)has) & (LX_O_ACCMODE | O_APPEND));
     struct dentry *root = NULL;
     struct stat st;
 

@@ -5,7 +5,7 @@
 #include "sentry/vfs/file.h"
 
 /*
- * Takes over fd, also on failure. flags: O_ACCMODE, where the host does not tell it. The host's
+ * Takes over fd, also on failure. flags: LX_O_ACCMODE, where the host does not tell it. The host's
  * O_NONBLOCK is neither looked at nor changed: the guest's is its own. ERR_PTR.
  */
 struct file *host_file_new(int fd, unsigned flags);

@@ -136,7 +136,7 @@ static int wanted_access(unsigned flags)
 {
     int mask = flags & O_TRUNC ? W_OK : 0;
 
-    switch (flags & O_ACCMODE) {
+    switch (flags & LX_O_ACCMODE) {
     case O_RDONLY:
         return mask | R_OK;
     case O_WRONLY:
@@ -341,7 +341,7 @@ static struct file *open_walk(struct task *t, int dfd, const char *path, unsigne
         walk |= WALK_FOLLOW;
     if (flags & O_DIRECTORY)
         walk |= WALK_DIR;
-    vfs_walk_opens = !(flags & (O_PATH | O_DIRECTORY)) && (flags & O_ACCMODE) == O_RDONLY;
+    vfs_walk_opens = !(flags & (O_PATH | O_DIRECTORY)) && (flags & LX_O_ACCMODE) == O_RDONLY;
     r = walk_path(t, dfd, path, walk, &p);
     vfs_walk_opens = false;
     if (r < 0)

@@ -72,7 +72,7 @@ struct file *shmem_file_new(const char *name, uint64_t size, unsigned flags)
 
     if (r < 0)
         return ERR_PTR(r);
-    f = vfs_open_inode(NULL, &p, (flags & ~O_ACCMODE) | O_RDWR);
+    f = vfs_open_inode(NULL, &p, (flags & ~LX_O_ACCMODE) | O_RDWR);
     path_put(&p);
     if (!IS_ERR(f))
         file_uncount_writer(f); /* as on Linux: it may be executed while it is open */
