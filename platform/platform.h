@@ -171,6 +171,11 @@ struct platform {
     int (*early)(const struct platform_config *cfg);
     int (*start)(void);
     void (*stop)(void);
+    /*
+     * What the host has ended so that nothing runs any more; NULL: all is well. For who sees a process
+     * end by a signal, perhaps before client.lost is called. May be NULL.
+     */
+    const char *(*lost)(void);
 
     /*
      * A fresh, empty address space with one held context. May wait (bounded) for the zygote.

@@ -99,18 +99,7 @@ static __attribute__((noreturn)) void leave(void)
     _exit(0);
 }
 
-/* May be called by any worker; the first call decides. */
-void sandbox_end(int wait_status)
-{
-    if (atomic_exchange(&ending, true))
-        return;
-    tty_host_drain();
-    notes_send();
-    start_report_end(config);
-    control_send(CTL_EXIT, (uint64_t)(unsigned)wait_status, NULL);
-    leave();
-}
-
+/* These may be called by any worker; the first call decides. */
 void sandbox_lost(const char *what)
 {
     if (atomic_exchange(&ending, true))
@@ -119,6 +108,24 @@ void sandbox_lost(const char *what)
                  "the %s was ended from outside; run with --log=FILE "
                  "--log-level=debug",
                  what);
+    leave();
+}
+
+void sandbox_end(int wait_status)
+{
+    const char *lost = WIFSIGNALED(wait_status) && kernel.platform->lost ? kernel.platform->lost()
+                                                                         : NULL;
+
+    if (lost) { /* the program died with it, and is only seen first */
+        sandbox_lost(lost);
+        return;
+    }
+    if (atomic_exchange(&ending, true))
+        return;
+    tty_host_drain();
+    notes_send();
+    start_report_end(config);
+    control_send(CTL_EXIT, (uint64_t)(unsigned)wait_status, NULL);
     leave();
 }
 

@@ -336,10 +336,8 @@ static uint64_t field(const char *text, const char *name)
     return at && sscanf(at + strlen(name), " %lu", &kib) == 1 ? kib * 1024ull : 0;
 }
 
-/* The whole of a small file of the process. */
-static int proc_text(struct aspace *as, const char *name, char *buf, size_t cap)
+int proc_text(pid_t pid, const char *name, char *buf, size_t cap)
 {
-    pid_t pid = aspace_pid(as);
     ssize_t n;
     int fd;
 
@@ -361,7 +359,7 @@ int as_cost(struct aspace *as, bool exact, struct as_usage *ret)
 {
     uint64_t tables;
     char text[4096];
-    int r = proc_text(as, "status", text, sizeof text);
+    int r = proc_text(aspace_pid(as), "status", text, sizeof text);
 
     if (r < 0)
         return r;
@@ -370,7 +368,8 @@ int as_cost(struct aspace *as, bool exact, struct as_usage *ret)
                               .vsize = field(text, "\nVmSize:"),
                               .own = field(text, "\nRssAnon:") + field(text, "\nVmSwap:") +
                                      tables };
-    if (exact && proc_text(as, "smaps_rollup", text, sizeof text) == 0 && strstr(text, "Pss_Anon:"))
+    if (exact && proc_text(aspace_pid(as), "smaps_rollup", text, sizeof text) == 0 &&
+        strstr(text, "Pss_Anon:"))
         ret->own = field(text, "\nPss_Anon:") + field(text, "\nSwapPss:") + tables;
     return 0;
 }

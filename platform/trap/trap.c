@@ -236,6 +236,7 @@ const struct platform platform_trap = {
     .as_each = as_each,
     .as_usage = as_usage,
     .as_cost = as_cost,
+    .lost = zygote_lost,
     .as_vdso = vdso,
     .as_limit = limit,
     .worker_block_begin = worker_block_begin,

@@ -197,6 +197,7 @@ struct worker {
 extern struct trap {
     const struct platform_client *client;
     int proc_fd, zygote_sock, epoll_fd;
+    pid_t zygote;
     unsigned max_workers;
     bool use_sync, use_killable;
     bool use_vm;    /* process_vm_*; else /proc/PID/mem */
@@ -229,9 +230,10 @@ extern struct trap {
 
 /* zygote.c */
 int zygote_start(const struct platform_config *cfg);
-void zygote_request_locked(void); /* one more blank; trap.lock held */
-void zygote_listener_arrived(void);
-void blank_lost(void); /* zygote_sock is readable */
+void zygote_request_locked(void);   /* one more blank; trap.lock held */
+void zygote_listener_arrived(void); /* zygote_sock is readable */
+void blank_lost(void);
+const char *zygote_lost(void); /* as platform.lost */
 int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as);
 void pool_put(struct ctx *c);
 /* The guest forks: an exec may follow. */
@@ -423,6 +425,8 @@ int as_query(struct aspace *as, gaddr_t addr, struct as_mapping *ret);
 int as_each(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m, void *arg),
             void *arg);
 int as_usage(struct aspace *as, struct as_usage *ret);
+/* A small file of a process, whole, as a string. 0 or -ENOENT. */
+int proc_text(pid_t pid, const char *name, char *buf, size_t cap);
 int as_cost(struct aspace *as, bool exact, struct as_usage *ret);
 pid_t aspace_pid(struct aspace *as);
 int ctx_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);

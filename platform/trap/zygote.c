@@ -13,6 +13,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -265,6 +266,7 @@ int zygote_start(const struct platform_config *cfg)
     if (pid == 0)
         become_zygote(sv[1], &base, &listen, secret, blob_fd);
     r = pid < 0 ? -errno : 0;
+    trap.zygote = (pid_t)pid;
     close(sv[1]);
     close(blob_fd);
     explicit_bzero(&secret, sizeof secret);
@@ -273,6 +275,27 @@ int zygote_start(const struct platform_config *cfg)
 }
 
 /* ---- the pool ---- */
+
+#define PF_EXITING 4 /* in the ninth word of /proc/PID/stat */
+
+/*
+ * It is about to end before those that die with it, but it is the last to be gone. A blank that is being
+ * made may have its socket still.
+ */
+const char *zygote_lost(void)
+{
+    char text[512], *at;
+    unsigned long flags = 0;
+
+    if (trap.proc_fd < 0)
+        return NULL;
+    if (proc_text(trap.zygote, "stat", text, sizeof text) < 0)
+        return "zygote";
+    at = strrchr(text, ')'); /* behind the name: state, five numbers, flags */
+    if (!at || sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) != 1)
+        return NULL;
+    return flags & PF_EXITING ? "zygote" : NULL;
+}
 
 /* -EPIPE: there is no zygote any more. */
 static int receive_fd(int sock, uint64_t *ret_nonce)

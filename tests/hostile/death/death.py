@@ -144,7 +144,6 @@ class Sandbox:
 
 
 # What the front end says, and with which status it ends.
-mistold = []  # at most one is let pass
 TOLD = {"sentry": (125, "the sentry was ended by signal 9"), "gofer": (125, "the gofer was ended by signal 9"),
         "zygote": (125, "the zygote was ended"), "first": (137, ""), "front": (-9, "")}
 
@@ -182,10 +181,7 @@ def kill_one(sbx, which):
     if which in TOLD:
         status, line = TOLD[which]
         early = f"the {which} was ended while it started"
-        # Known: the program, which dies with the zygote, may be seen to end first, and be all that is told.
-        if which == "zygote" and code == 137 and not text.strip() and not mistold:
-            mistold.append(took)
-        elif code != status or (line not in text and early not in text):
+        if code != status or (line not in text and early not in text):
             fail(f"{which}: status {code}, wanted {status}; it said: {text.strip() or 'nothing'}")
     return took
 
