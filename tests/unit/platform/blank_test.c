@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "suite.h"
 
 static void limit_descriptors(rlim_t n)
 {
@@ -58,22 +59,10 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("blank");
     TCase *tc = tcase_create("blank");
-    SRunner *sr = srunner_create(s);
-    const char *why;
-    int failed;
 
     (void)start_guest; /* the fixture's; none is needed here */
-    if (P->probe(&why) < 0) {
-        printf("SKIP: %s\n", why);
-        return 77;
-    }
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, no_room_for_a_listener);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return run_tests("blank", tc, /* light= */ false);
 }

@@ -4,6 +4,7 @@
  * for. Whatever they do, nobody but they may suffer.
  */
 #include "light.h"
+#include "suite.h"
 
 /* A thread that posts calls for ever, and waits for none, keeps no other from being heard. */
 START_TEST(posts_for_ever)
@@ -144,26 +145,10 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("light_hostile");
     TCase *tc = tcase_create("light_hostile");
-    SRunner *sr = srunner_create(s);
-    const char *why;
-    int failed;
 
-    if (P->probe(&why) < 0) {
-        printf("SKIP: %s\n", why);
-        return 77;
-    }
-    if (!(getauxval(AT_HWCAP2) & 2)) {
-        printf("SKIP: gs cannot be set without a call\n");
-        return 77;
-    }
     tcase_set_timeout(tc, 30);
     tcase_add_test(tc, posts_for_ever);
     tcase_add_test(tc, lies);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return run_tests("light_hostile", tc, /* light= */ true);
 }

@@ -4,6 +4,7 @@
  * die in the middle of it.
  */
 #include "light.h"
+#include "suite.h"
 
 START_TEST(sites_are_patched)
 {
@@ -136,28 +137,12 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("light");
     TCase *tc = tcase_create("light");
-    SRunner *sr = srunner_create(s);
-    const char *why;
-    int failed;
 
-    if (P->probe(&why) < 0) {
-        printf("SKIP: %s\n", why);
-        return 77;
-    }
-    if (!(getauxval(AT_HWCAP2) & 2)) {
-        printf("SKIP: gs cannot be set without a call\n");
-        return 77;
-    }
     tcase_set_timeout(tc, 30);
     tcase_add_test(tc, sites_are_patched);
     tcase_add_test(tc, frames_are_fetched);
     tcase_add_test(tc, light_contexts_are_copied);
     tcase_add_test(tc, dies_without_a_frame);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return run_tests("light", tc, /* light= */ true);
 }

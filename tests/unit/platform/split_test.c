@@ -4,6 +4,7 @@
  * dies when it lies about it; nobody else may suffer.
  */
 #include "light.h"
+#include "suite.h"
 
 static uint64_t splits(void)
 {
@@ -92,26 +93,10 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("split");
     TCase *tc = tcase_create("split");
-    SRunner *sr = srunner_create(s);
-    const char *why;
-    int failed;
 
-    if (P->probe(&why) < 0) {
-        printf("SKIP: %s\n", why);
-        return 77;
-    }
-    if (!(getauxval(AT_HWCAP2) & 2)) {
-        printf("SKIP: gs cannot be set without a call: no call is light\n");
-        return 77;
-    }
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, each_gets_its_own);
     tcase_add_test(tc, lies_about_it);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+    return run_tests("split", tc, /* light= */ true);
 }

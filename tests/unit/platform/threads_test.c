@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "suite.h"
 
 /* The next event of c is a call, on whose worker a thread is made, and started. */
 static struct ctx *ready_thread(struct ctx *c, uint64_t fs, uint64_t word)
@@ -92,21 +93,9 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("threads");
     TCase *tc = tcase_create("threads");
-    SRunner *sr = srunner_create(s);
-    const char *why;
-    int failed;
 
-    if (P->probe(&why) < 0) {
-        printf("SKIP: %s\n", why);
-        return 77;
-    }
     tcase_set_timeout(tc, 30);
     tcase_add_test(tc, ready_threads);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return run_tests("threads", tc, /* light= */ false);
 }

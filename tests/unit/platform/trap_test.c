@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "fixture.h"
+#include "suite.h"
 
 START_TEST(calls_are_answered)
 {
@@ -295,16 +296,8 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("trap");
     TCase *tc = tcase_create("trap");
-    SRunner *sr = srunner_create(s);
-    const char *why;
-    int failed;
 
-    if (P->probe(&why) < 0) {
-        printf("SKIP: %s\n", why);
-        return 77;
-    }
     tcase_set_timeout(tc, 30);
     tcase_add_test(tc, calls_are_answered);
     tcase_add_test(tc, faults_are_told);
@@ -313,9 +306,5 @@ int main(void)
     tcase_add_test(tc, many_wait);
     tcase_add_test(tc, frozen_copy);
     tcase_add_test(tc, death_is_told);
-    suite_add_tcase(s, tc);
-    srunner_run_all(sr, CK_NORMAL);
-    failed = srunner_ntests_failed(sr);
-    srunner_free(sr);
-    return failed != 0;
+    return run_tests("trap", tc, /* light= */ false);
 }
