@@ -27,7 +27,7 @@ static volatile unsigned char (*passed)[NUMBERS]; /* shared: [way][number] */
 enum way { BY_BLOB, BY_OWN, BY_BLOB_X32, BY_OWN_X32, BY_INT80, BY_VSYSCALL, WAYS };
 
 static uint64_t seed = 1, rounds = 2;
-static char *room, *edge;
+static char *room, *edge; /* behind each nothing can be written: counts of ours must not lie there */
 static volatile uint32_t *at_step; /* shared: by number */
 
 static long kind(unsigned k, uint64_t *s)
@@ -208,15 +208,23 @@ static void from_32_bits(uint64_t i)
                      : "memory");
 }
 
+static char *fenced_new(size_t n)
+{
+    char *p = mmap(NULL, n + 65536, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED || mprotect(p, n, PROT_READ | PROT_WRITE) < 0)
+        end_hard(1);
+    return p;
+}
+
 bool calls_all(int argc, char **argv)
 {
     bool good;
 
     seed = seed_of(argc, argv);
     rounds = argc > 1 ? strtoull(argv[1], NULL, 0) : 2;
-    room = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    edge = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    munmap(edge + 4096, 4096);
+    room = fenced_new(65536);
+    edge = fenced_new(4096);
     at_step = shared_new(NUMBERS * sizeof *at_step);
     passed = shared_new(WAYS * NUMBERS);
     good = pool_run(number, NUMBERS, 400);
