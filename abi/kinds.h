@@ -133,7 +133,9 @@
     X(MADVICE, int)                                                                                \
     X(FADVICE, int)                                                                                \
     X(IPCKEY, int)                                                                                 \
-    X(IPCCMD, int)                                                                                 \
+    X(SHMCMD, int)                                                                                 \
+    X(SEMCMD, int)                                                                                 \
+    X(MSGCMD, int)                                                                                 \
     X(ITIMER, int)                                                                                 \
     X(AF, int)                                                                                     \
     X(SHUTHOW, int)                                                                                \

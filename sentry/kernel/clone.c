@@ -16,6 +16,7 @@
 
 #include "abi/sched.h"
 #include "sentry/ipc/pidfd.h"
+#include "sentry/ipc/sysv/sem.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/kernel.h"
@@ -87,7 +88,7 @@ static int share(struct task *child, struct task *t, uint64_t flags)
     if (!child->files)
         return -ENOMEM;
     child->fs = flags & CLONE_FS ? fs_ctx_ref(t->fs) : fs_ctx_copy(t->fs);
-    return child->fs ? 0 : -ENOMEM;
+    return child->fs ? sem_clone(child, t, flags & CLONE_SYSVSEM) : -ENOMEM;
 }
 
 static unsigned host_flags(const struct clone_args *a)

@@ -11,6 +11,7 @@
  */
 #include <errno.h>
 
+#include "sentry/ipc/sysv/sem.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/jobctl.h"
@@ -145,6 +146,7 @@ static void begin(struct task *t, int code)
 
 void task_drop_resources(struct task *t)
 {
+    sem_exit(t);
     lock(&kernel.tasks_lock); /* others look at them (procfs, pidfds) */
     struct files *files = t->files;
     struct fs_ctx *fs = t->fs;

@@ -7,6 +7,7 @@
  * file->pos_lock, rename) come before all of these and may be held over gofer trips and waits.
  *
  *   class          lock                       guards
+ *   LOCK_IPC       ids->lock (ipc/sysv)       System V's ids and objects; files are made under it
  *   LOCK_MOUNTS    vfs.mounts_lock            mount tree
  *   LOCK_DCACHE    vfs.dcache_lock            dentry tree and hash, inode table
  *   LOCK_EPOLL     epoll->lock                an epoll set's items (members are polled under it)

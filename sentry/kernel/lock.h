@@ -24,25 +24,26 @@
 
 enum lock_class {
     LOCK_NONE,
-    LOCK_MOUNTS,   /* 1  the mount tree */
-    LOCK_DCACHE,   /* 2  dentry tree and hash */
-    LOCK_EPOLL,    /* 3  an epoll set's items; held while members are polled */
-    LOCK_NET,      /* 4  port and name tables of sockets */
-    LOCK_SOCKET,   /* 5  one socket, or one connected pair */
-    LOCK_TTY,      /* 6  one terminal */
-    LOCK_OBJECT,   /* 7  pipe, eventfd, timerfd, inotify, ... : one object */
-    LOCK_INODE,    /* 8  an inode's attributes, small data and locks */
-    LOCK_FILES,    /* 9  a descriptor table */
-    LOCK_FS,       /* 10 cwd, root, umask of a task */
-    LOCK_MM,       /* 11 the record of an address space */
-    LOCK_TASKS,    /* 12 process tree, ids, groups, sessions, all signal state */
-    LOCK_WQ,       /* 13 one wait queue */
-    LOCK_EPREADY,  /* 14 an epoll set's ready list (taken from a wake) */
-    LOCK_WQ_EPOLL, /* 15 the wait queue of an epoll set itself */
-    LOCK_TIMERS,   /* 16 the timer heap */
-    LOCK_READY,    /* 17 ready lists of workers */
-    LOCK_PLATFORM, /* 18 what a platform keeps */
-    LOCK_LEAF,     /* 19 takes nothing below it */
+    LOCK_IPC,      /* 1  ids of System V; files are made and let go under it */
+    LOCK_MOUNTS,   /* 2  the mount tree */
+    LOCK_DCACHE,   /* 3  dentry tree and hash */
+    LOCK_EPOLL,    /* 4  an epoll set's items; held while members are polled */
+    LOCK_NET,      /* 5  port and name tables of sockets */
+    LOCK_SOCKET,   /* 6  one socket, or one connected pair */
+    LOCK_TTY,      /* 7  one terminal */
+    LOCK_OBJECT,   /* 8  pipe, eventfd, timerfd, inotify, ... : one object */
+    LOCK_INODE,    /* 9  an inode's attributes, small data and locks */
+    LOCK_FILES,    /* 10 a descriptor table */
+    LOCK_FS,       /* 11 cwd, root, umask of a task */
+    LOCK_MM,       /* 12 the record of an address space */
+    LOCK_TASKS,    /* 13 process tree, ids, groups, sessions, all signal state */
+    LOCK_WQ,       /* 14 one wait queue */
+    LOCK_EPREADY,  /* 15 an epoll set's ready list (taken from a wake) */
+    LOCK_WQ_EPOLL, /* 16 the wait queue of an epoll set itself */
+    LOCK_TIMERS,   /* 17 the timer heap */
+    LOCK_READY,    /* 18 ready lists of workers */
+    LOCK_PLATFORM, /* 19 what a platform keeps */
+    LOCK_LEAF,     /* 20 takes nothing below it */
 };
 
 #define LOCK_WAITED 0x80000000u

@@ -24,6 +24,7 @@ struct files;
 struct fs_ctx;
 struct tty;
 struct file;
+struct sem_undos;
 
 enum rec_state {
     REC_RUN,
@@ -127,6 +128,7 @@ struct task {
     uint64_t ptrace_reserved;
     unsigned long personality;   /* [T] */
     struct task_sched sched;     /* [T] inherited */
+    struct sem_undos *sem_undos; /* [t] ipc/sysv/sem.h; NULL: none yet */
     uint64_t utime_ns, stime_ns; /* [T] final figures, when dead */
     uint64_t ncalls;             /* [t] */
     struct sx *trace;            /* [t] the tracer's line of the call; NULL: none */

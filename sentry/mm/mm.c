@@ -24,6 +24,22 @@ struct mm *mm_new(struct aspace *as)
     return mm;
 }
 
+struct file *vma_file_ref(struct file *f)
+{
+    if (!f)
+        return NULL;
+    if (f->ops->vma_open)
+        f->ops->vma_open(f);
+    return file_ref(f);
+}
+
+void vma_file_put(struct file *f)
+{
+    if (f && f->ops->vma_close)
+        f->ops->vma_close(f);
+    file_put(f);
+}
+
 /* Never under mm->lock: the last reference of a file takes locks that come before it. */
 static void vmas_free(struct list *dead)
 {
@@ -31,7 +47,7 @@ static void vmas_free(struct list *dead)
         struct vma *v = list_first(dead, struct vma, link);
 
         list_del(&v->link);
-        file_put(v->file);
+        vma_file_put(v->file);
         kfree(v);
     }
 }
@@ -40,8 +56,8 @@ static struct vma *vma_dup(const struct vma *v)
 {
     struct vma *n = kmemdup(v, sizeof *v);
 
-    if (n && n->file)
-        file_ref(n->file);
+    if (n)
+        vma_file_ref(n->file);
     return n;
 }
 
@@ -165,7 +181,7 @@ int vma_add(struct mm *mm, gaddr_t start, gaddr_t len, int prot, int flags, stru
     struct list *at, dead = LIST_INIT(dead);
 
     if (!n) {
-        file_put(file);
+        vma_file_put(file);
         return -ENOMEM;
     }
     *n = (struct vma){ .start = start,

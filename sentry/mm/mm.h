@@ -48,7 +48,11 @@ struct mm *mm_copy(struct mm *mm, struct aspace *as); /* fork: the record of the
 struct mm *mm_ref(struct mm *mm);
 void mm_put(struct mm *mm);
 
-/* Record changes. vma_add takes over file. */
+/* A vma's reference on its file (NULL is fine), told to files that count who maps them. */
+struct file *vma_file_ref(struct file *f);
+void vma_file_put(struct file *f); /* without locks */
+
+/* Record changes. vma_add takes over file, a vma's reference; it counts as told already. */
 int vma_add(struct mm *mm, gaddr_t start, gaddr_t len, int prot, int flags, struct file *file,
             uint64_t offset);
 void vma_remove(struct mm *mm, gaddr_t start, gaddr_t len);

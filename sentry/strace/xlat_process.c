@@ -53,12 +53,21 @@ static const struct xlat t_ipckey[] = {
 };
 XSET(x_ipckey, t_ipckey, "IPC_");
 
-static const struct xlat t_ipccmd[] = {
-    X(IPC_RMID), X(IPC_SET),    X(IPC_STAT), X(IPC_INFO), X(SHM_STAT), X(SHM_INFO),
-    X(SHM_LOCK), X(SHM_UNLOCK), X(GETPID),   X(GETVAL),   X(GETALL),   X(GETNCNT),
-    X(GETZCNT),  X(SETVAL),     X(SETALL),   X(SEM_STAT), X(SEM_INFO),
+#define IPC_COMMON X(IPC_RMID), X(IPC_SET), X(IPC_STAT), X(IPC_INFO)
+
+static const struct xlat t_shmcmd[] = {
+    IPC_COMMON, X(SHM_LOCK), X(SHM_UNLOCK), X(SHM_STAT), X(SHM_INFO),
 };
-XSET(x_ipccmd, t_ipccmd, "IPC_");
+XSET(x_shmcmd, t_shmcmd, "SHM_");
+
+static const struct xlat t_semcmd[] = {
+    IPC_COMMON, X(GETPID), X(GETVAL), X(GETALL),   X(GETNCNT),
+    X(GETZCNT), X(SETVAL), X(SETALL), X(SEM_STAT), X(SEM_INFO),
+};
+XSET(x_semcmd, t_semcmd, "SEM_");
+
+static const struct xlat t_msgcmd[] = { IPC_COMMON, X(MSG_STAT), X(MSG_INFO) };
+XSET(x_msgcmd, t_msgcmd, "MSG_");
 
 static const struct xlat t_itimer[] = {
     X(ITIMER_REAL),

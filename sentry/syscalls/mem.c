@@ -301,7 +301,7 @@ long sys_mremap(struct task *t, gaddr_t old, size_t olen, size_t nlen, unsigned 
     if (v && v->file) {
         keep = *v;
         keep.offset += old - v->start;
-        file_ref(keep.file);
+        vma_file_ref(keep.file);
     }
     unlock(&t->mm->lock);
     if (olen && !(flags & 4 /* MREMAP_DONTUNMAP */))

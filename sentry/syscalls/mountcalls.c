@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#include "sentry/ipc/mqueue.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/syscalls/path_arg.h"
@@ -66,6 +67,8 @@ static int new_super(struct task *t, const char *type, gaddr_t udata, struct sup
         *ret = devpts_new();
     } else if (!strcmp(type, "devtmpfs")) {
         *ret = devtmpfs_new();
+    } else if (!strcmp(type, "mqueue")) {
+        *ret = mqueue_fs();
     } else if (!strcmp(type, "tmpfs") || !strcmp(type, "ramfs")) {
         if (udata && copy_in_str(t, opts, udata, sizeof opts) < 0)
             return -EINVAL;

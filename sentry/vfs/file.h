@@ -85,6 +85,10 @@ struct file_ops {
     /* arg as the guest gave it. NULL or -ENOIOCTLCMD: the common ones, then -ENOTTY. */
     long (*ioctl)(struct task *t, struct file *f, unsigned cmd, uint64_t arg);
 
+    /* An address space's record maps it once more (mm->lock held), or once less. May be NULL. */
+    void (*vma_open)(struct file *f);
+    void (*vma_close)(struct file *f);
+
     /* NULL: -ENODEV. */
     int (*mmap)(struct task *t, struct file *f, struct mmap_request *req);
 

@@ -20,6 +20,8 @@
 #include "sentry/fs/mem/data.h"
 #include "sentry/vfs/vfs.h"
 
+struct mqueue;
+
 struct mem_name {
     struct list order;     /* in names.all, by pos */
     struct mem_name *next; /* hash chain */
@@ -64,6 +66,7 @@ struct mem_node { /* inode->priv */
     bool changed;         /* attributes are ours */
     bool xattrs_copied;   /* so are extended attributes */
     struct list changed_link;
+    struct mqueue *mq;   /* [I] the queue that it is (fs/mqueue.c); NULL */
     bool counted;        /* [I] against the sandbox's limit on inodes */
     unsigned more_names; /* inode->lock; made by link(), counted as inodes */
     unsigned seals;      /* as of memfd_create; a mounted tmpfs's files have F_SEAL_SEAL */

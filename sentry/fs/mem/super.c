@@ -14,6 +14,7 @@
 #include "sentry/fs/mem/data.h"
 #include "sentry/fs/mem/mem.h"
 #include "sentry/fs/overlay/overlay.h"
+#include "sentry/ipc/mqueue.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/limits.h"
@@ -74,6 +75,8 @@ static void mem_evict(struct inode *i)
     }
     dentry_put(n->lower);
     mem_count_give(n->more_names + n->counted);
+    if (n->mq)
+        mqueue_evict(n->mq);
     kfree(n);
     atomic_fetch_sub(&mem_super(i->sb)->inodes, 1);
 }

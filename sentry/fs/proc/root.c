@@ -101,25 +101,8 @@ static const char devices[] = "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /d
                               "  5 /dev/ptmx\n 10 misc\n136 pts\n\nBlock devices:\n";
 static const char cgroups[] = "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"
                               "cpuset\t0\t1\t1\ncpu\t0\t1\t1\nmemory\t0\t1\t1\npids\t0\t1\t1\n";
-static const char sem_head[] =
-    "       key      semid perms      nsems   uid   gid  cuid  cgid      "
-    "otime      ctime\n";
-static const char shm_head[] =
-    "       key      shmid perms                  size  cpid  lpid nattch"
-    "   uid   gid  cuid  cgid      atime      dtime      ctime"
-    "                   rss                  swap\n";
-static const char msg_head[] =
-    "       key      msqid perms      cbytes       qnum lspid lrpid   uid"
-    "   gid  cuid  cgid      stime      rtime      ctime\n";
 static const char pressure[] = "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
                                "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
-
-static const struct pnode sysvipc_nodes[] = {
-    PTEXT("msg", 0444, msg_head),
-    PTEXT("sem", 0444, sem_head),
-    PTEXT("shm", 0444, shm_head),
-};
-static const struct pdir sysvipc_dir = { PNODES(sysvipc_nodes) };
 
 static const struct pnode tty_nodes[] = {
     PTEXT("drivers", 0444,
@@ -163,7 +146,7 @@ static const struct pnode root_nodes[] = {
     PFILE("stat", 0444, proc_show_cpustat),
     PTEXT("swaps", 0444, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
     PDIR("sys", &proc_sys_dir),
-    PDIR("sysvipc", &sysvipc_dir),
+    PDIR("sysvipc", &proc_sysvipc_dir),
     PLINK("thread-self", read_thread_self),
     PDIR("tty", &tty_dir),
     PFILE("uptime", 0444, proc_show_uptime),

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One queue; see mqueue.h. */
+#include "sentry/ipc/mqueue.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "sentry/kernel/alloc.h"
+#include "sentry/kernel/call.h"
+#include "sentry/kernel/task.h"
+#include "sentry/vfs/file.h"
+
+struct mqueue *mqueue_new(const struct lx_mq_attr *attr)
+{
+    struct mqueue *q = kzalloc(sizeof *q);
+
+    if (!q)
+        return NULL;
+    lock_init(&q->lock, LOCK_OBJECT);
+    wq_init(&q->wq);
+    list_init(&q->messages);
+    list_init(&q->receivers);
+    list_init(&q->senders);
+    list_init(&q->all);
+    q->maxmsg = attr->maxmsg;
+    q->msgsize = attr->msgsize;
+    return q;
+}
+
+void mqueue_free(struct mqueue *q)
+{
+    while (!list_empty(&q->messages)) {
+        struct mq_msg *m = list_first(&q->messages, struct mq_msg, link);
+
+        list_del(&m->link);
+        kfree(m);
+    }
+    if (q->notify_owner)
+        tgroup_put(q->notify_owner);
+    wq_done(&q->wq);
+    lock_done(&q->lock);
+    kfree(q);
+}
+
+/* ---- messages ---- */
+
+static void insert(struct mqueue *q, struct mq_msg *m)
+{
+    struct list *at = q->messages.prev;
+
+    while (at != &q->messages && list_entry(at, struct mq_msg, link)->prio < m->prio)
+        at = at->prev;
+    list_add_head(at, &m->link);
+    q->count++;
+    q->bytes += m->len;
+}
+
+static struct mq_msg *take(struct mqueue *q)
+{
+    struct mq_msg *m = list_first(&q->messages, struct mq_msg, link);
+
+    list_del(&m->link);
+    q->count--;
+    q->bytes -= m->len;
+    return m;
+}
+
+static void finish(struct mq_wait *w, struct mq_msg *m)
+{
+    list_del(&w->link);
+    w->queued = false;
+    w->done = true;
+    w->msg = m;
+    wq_wake_all(&w->wq, 0);
+}
+
+/* A message came into an empty queue that nobody waited at. */
+static void tell(struct task *t, struct mqueue *q)
+{
+    struct lx_siginfo si = { .signo = q->notify.signo, .code = SI_MESGQ };
+
+    if (!q->notify_owner)
+        return;
+    si.rt.pid = t->group->pid;
+    si.rt.uid = t->cred->uid;
+    si.rt.value = q->notify.value;
+    if (q->notify.notify == SIGEV_SIGNAL && q->notify.signo)
+        (void)signal_send_group(q->notify_owner, q->notify.signo, &si);
+    tgroup_put(q->notify_owner);
+    q->notify_owner = NULL;
+}
+
+static void begin(struct mqueue *q, struct mq_wait *w, struct list *waiters)
+{
+    if (!w->q) {
+        wq_init(&w->wq);
+        list_init(&w->link);
+        w->q = q;
+    }
+    if (!w->queued)
+        list_add_tail(waiters, &w->link);
+    w->queued = true;
+}
+
+long mqueue_send(struct task *t, struct mqueue *q, struct mq_wait *w, bool nonblock)
+{
+    LOCK_SCOPE(&q->lock);
+    struct mq_msg *m = w->msg;
+
+    if (w->done)
+        return 0;
+    if (!w->queued && !list_empty(&q->receivers)) {
+        w->msg = NULL;
+        finish(list_first(&q->receivers, struct mq_wait, link), m);
+        return 0;
+    }
+    if (!w->queued && q->count < (uint64_t)q->maxmsg) {
+        w->msg = NULL;
+        insert(q, m);
+        if (q->count == 1)
+            tell(t, q);
+        wq_wake(&q->wq, POLLIN | POLLRDNORM);
+        return 0;
+    }
+    if (nonblock)
+        return -EAGAIN;
+    begin(q, w, &q->senders);
+    return task_wait(t, &w->wq, WAIT_EXCL);
+}
+
+long mqueue_receive(struct task *t, struct mqueue *q, struct mq_wait *w, bool nonblock)
+{
+    LOCK_SCOPE(&q->lock);
+
+    if (w->done)
+        return 0;
+    if (!w->queued && q->count > 0) {
+        w->msg = take(q);
+        if (!list_empty(&q->senders)) {
+            struct mq_wait *s = list_first(&q->senders, struct mq_wait, link);
+
+            insert(q, s->msg);
+            finish(s, NULL);
+        } else {
+            wq_wake(&q->wq, POLLOUT | POLLWRNORM);
+        }
+        return 0;
+    }
+    if (nonblock)
+        return -EAGAIN;
+    begin(q, w, &q->receivers);
+    return task_wait(t, &w->wq, WAIT_EXCL);
+}
+
+void mq_wait_free(void *scratch)
+{
+    struct mq_wait *w = scratch;
+
+    if (w->q) {
+        lock(&w->q->lock);
+        list_del(&w->link);
+        unlock(&w->q->lock);
+        wq_done(&w->wq);
+    }
+    kfree(w->msg);
+}
+
+/* ---- notification, figures ---- */
+
+int mqueue_notify(struct task *t, struct mqueue *q, const struct lx_sigevent *ev)
+{
+    LOCK_SCOPE(&q->lock);
+
+    if (!ev) {
+        if (q->notify_owner == t->group) {
+            tgroup_put(q->notify_owner);
+            q->notify_owner = NULL;
+        }
+        return 0;
+    }
+    if (q->notify_owner)
+        return -EBUSY;
+    q->notify = *ev;
+    q->notify_owner = tgroup_ref(t->group);
+    return 0;
+}
+
+void mqueue_closed(struct mqueue *q, struct tgroup *g)
+{
+    LOCK_SCOPE(&q->lock);
+    if (q->notify_owner && q->notify_owner == g) {
+        tgroup_put(q->notify_owner);
+        q->notify_owner = NULL;
+    }
+}
+
+uint32_t mqueue_poll(struct mqueue *q, struct poll_table *pt)
+{
+    poll_wait(pt, &q->wq);
+    LOCK_SCOPE(&q->lock);
+    return (q->count > 0 ? POLLIN | POLLRDNORM : 0u) |
+           (q->count < (uint64_t)q->maxmsg ? POLLOUT | POLLWRNORM : 0u);
+}
+
+void mqueue_attr(struct mqueue *q, struct lx_mq_attr *ret)
+{
+    LOCK_SCOPE(&q->lock);
+    *ret = (struct lx_mq_attr){ .maxmsg = q->maxmsg,
+                                .msgsize = q->msgsize,
+                                .curmsgs = (int64_t)q->count };
+}
+
+size_t mqueue_text(struct mqueue *q, char *buf, size_t cap)
+{
+    LOCK_SCOPE(&q->lock);
+    bool told = q->notify_owner;
+    bool by_signal = told && q->notify.notify == SIGEV_SIGNAL;
+    int n = snprintf(buf, cap, "QSIZE:%-10lu NOTIFY:%-5d SIGNO:%-5d NOTIFY_PID:%-6d\n",
+                     (unsigned long)q->bytes, told ? q->notify.notify : 0,
+                     by_signal ? q->notify.signo : 0, told ? q->notify_owner->pid : 0);
+
+    return n < 0 ? 0 : MIN((size_t)n, cap - 1);
+}
