@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ipc.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -233,7 +234,13 @@ static void do_deed(const struct sentry_config *cfg)
         a[i] = calls[deed].arg[i] == -1   ? target
                : calls[deed].arg[i] == -2 ? -1
                                           : calls[deed].arg[i];
-    syscall(calls[deed].nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+    long r = syscall(calls[deed].nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+
+    /* Where it bites it has succeeded, and what it made would outlive us. */
+    if (calls[deed].nr == SYS_shmget && r >= 0)
+        syscall(SYS_shmctl, r, IPC_RMID, 0);
+    if (calls[deed].nr == SYS_msgget && r >= 0)
+        syscall(SYS_msgctl, r, IPC_RMID, 0);
     _exit(1);
 }
 
