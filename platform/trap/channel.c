@@ -21,7 +21,8 @@ struct aspace *aspace_make(void)
     if (!as)
         return NULL;
     as->refs = 1;
-    as->mem_fd = -1;
+    stub_memory_init(&as->mem, aspace_pid);
+    as->mem.hides = patch_owns;
     tlist_init(&as->stubs);
     as->nblocks = BLOCKS_FIRST;
     as->chan_fd = memfd_create("channel", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -61,8 +62,7 @@ void aspace_touch(struct aspace *as)
 
 void aspace_free(struct aspace *as)
 {
-    if (as->mem_fd >= 0)
-        close(as->mem_fd);
+    stub_memory_done(&as->mem);
     munmap(as->chan, CHANNEL_SIZE);
     close(as->chan_fd);
     patches_free(atomic_load(&as->patches));

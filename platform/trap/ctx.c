@@ -136,7 +136,7 @@ struct ctx *ctx_new(struct aspace *as, struct stub *s, struct listener *l, int w
     c->block->seq = 0;
     c->block->self = block_addr(c->index);
     c->block->magic = BLOB_MAGIC;
-    c->block->classes = trap.slot + trap.light_class;
+    c->block->classes = stubs.slot + trap.light_class;
     ctx_words_forget(c);
     c->stub = s;
     atomic_fetch_add(&s->refs, 1);

@@ -24,7 +24,7 @@
 
 #include "abi/types.h"
 #include "abi/unfenced.h"
-#include "platform/trap/bpf.h"
+#include "platform/shared/bpf.h"
 
 #define OFF_NR offsetof(struct seccomp_data, nr)
 #define OFF_ARCH offsetof(struct seccomp_data, arch)

@@ -121,7 +121,7 @@ static void take_sigsys(struct ctx *c, const char *info)
 /* Is the guest's state that of a light call which is over, not that of the frame? */
 static bool in_light(uint64_t rip)
 {
-    uint64_t off = rip - trap.slot;
+    uint64_t off = rip - stubs.slot;
 
     return (off >= trap.light_exit && off < trap.light_end) || off == trap.light_framed;
 }

@@ -33,7 +33,7 @@ static const struct light_lend *lend_of(uint64_t nr)
 
 static bool reachable(gaddr_t at, uint64_t n)
 {
-    return at < trap.slot && n <= trap.slot - at;
+    return at < stubs.slot && n <= stubs.slot - at;
 }
 
 static void take_lent(struct ctx *c, const struct light_lend *l, const struct light_call *call)

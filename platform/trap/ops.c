@@ -279,7 +279,7 @@ void ops_done(struct ctx *c)
             note_rseq(c, op);
         if ((op->kind == AS_GET_FS || op->kind == AS_GET_GS) && op->ret == 0)
             memcpy(&op->ret, (char *)c->block + BLOCK_STACK_OFF - 64, 8);
-        if (op->kind == AS_GET_GS && (uint64_t)op->ret >> SLOT_SHIFT == trap.slot >> SLOT_SHIFT)
+        if (op->kind == AS_GET_GS && (uint64_t)op->ret >> SLOT_SHIFT == stubs.slot >> SLOT_SHIFT)
             op->ret = 0; /* ours: the guest has set none */
     }
     c->clone_child = NULL;

@@ -160,7 +160,7 @@ static bool is_there(struct aspace *as, const struct area *a)
     uint64_t entry;
 
     return as_read(as, a->base, &entry, sizeof entry) == sizeof entry &&
-           entry == trap.slot + trap.light_entry;
+           entry == stubs.slot + trap.light_entry;
 }
 
 /*
@@ -330,7 +330,7 @@ bool patch_site(struct ctx *c)
     uint8_t *state;
     bool busy = false;
 
-    if (!trap.use_gs || as->own_gs || trap.proc_fd < 0 || c->regs.rip >= trap.slot ||
+    if (!trap.use_gs || as->own_gs || stubs.proc_fd < 0 || c->regs.rip >= stubs.slot ||
         native((uint32_t)c->regs.orig_rax) || c->regs.rip < SITE_NEAR + 2)
         return false;
     p = patches_of(as);
@@ -346,7 +346,7 @@ bool patch_site(struct ctx *c)
 /* What want_area has asked for. */
 static void mapped_locked(struct ctx *c, struct patches *p)
 {
-    uint64_t entry = trap.slot + trap.light_entry;
+    uint64_t entry = stubs.slot + trap.light_entry;
     gaddr_t base = (gaddr_t)c->own_ops[0].ret;
     struct area *a;
 
@@ -443,8 +443,9 @@ bool patch_unwind(struct ctx *c)
     return go_on;
 }
 
-bool patch_owns(struct aspace *as, gaddr_t at)
+bool patch_owns(struct stub_memory *mem, gaddr_t at)
 {
+    struct aspace *as = tlist_entry(mem, struct aspace, mem);
     struct patches *p = atomic_load(&as->patches);
     bool owns = false;
 
@@ -463,7 +464,7 @@ bool patch_owns(struct aspace *as, gaddr_t at)
 void patch_disable(struct aspace *as)
 {
     struct patches *p = atomic_load(&as->patches);
-    uint64_t plain = trap.slot + trap.light_plain;
+    uint64_t plain = stubs.slot + trap.light_plain;
 
     as->own_gs = true;
     if (!p)

@@ -35,7 +35,7 @@
 
 #include "abi/hostio.h"
 #include "abi/types.h"
-#include "platform/trap/bpf.h"
+#include "platform/shared/bpf.h"
 #include "platform/trap/trap.h"
 
 #define RSEQ_UNREGISTER 1

@@ -31,15 +31,7 @@ static int probe(const char **ret_why)
     return 0;
 }
 
-/* Some containers forbid both of these, on oneself too. */
-static bool vm_allowed(void)
-{
-    char from = 0, to;
-    struct iovec l = { &to, 1 }, r = { &from, 1 };
-
-    return process_vm_readv(getpid(), &l, 1, &r, 1, 0) == 1;
-}
-
+/* Some containers forbid it, on oneself too. */
 static bool getfd_allowed(void)
 {
     int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
@@ -57,12 +49,13 @@ static int early(const struct platform_config *cfg)
     int r;
 
     trap.client = cfg->client;
-    trap.proc_fd = cfg->proc_fd;
+    stubs.proc_fd = cfg->proc_fd;
+    stubs.ours = CHANNEL_SIZE;
     trap.max_workers = cfg->max_workers;
     sched_getaffinity(0, sizeof trap.cpus, &trap.cpus);
     trap.use_sync = !(cfg->without & SBX_WITHOUT_SYNC);
     trap.use_killable = !(cfg->without & SBX_WITHOUT_WAITKILLABLE);
-    trap.use_vm = !(cfg->without & SBX_WITHOUT_PROCESSVM) && vm_allowed();
+    stubs.use_vm = !(cfg->without & SBX_WITHOUT_PROCESSVM) && stub_vm_allowed();
     trap.use_getfd = !(cfg->without & SBX_WITHOUT_PROCESSVM) && getfd_allowed();
     for (unsigned i = 0; i < TID_HASH; i++)
         tlist_init(&trap.tids[i]);
@@ -152,12 +145,12 @@ static void facts(struct ctx *c, const struct ctx_facts *f)
 static gaddr_t vdso(struct aspace *as)
 {
     (void)as;
-    return trap.vdso;
+    return stubs.vdso;
 }
 
 static gaddr_t limit(void)
 {
-    return trap.slot - (1ull << SLOT_SHIFT);
+    return stubs.slot - (1ull << SLOT_SHIFT);
 }
 
 static void stats(struct platform_stats *ret)

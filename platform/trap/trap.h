@@ -35,6 +35,8 @@
 #include <sys/types.h>
 
 #include "platform/platform.h"
+#include "platform/shared/memory.h"
+#include "platform/shared/tlist.h"
 #include "platform/stub/blob.h"
 
 #define TID_HASH 1024
@@ -58,10 +60,6 @@ struct job {
     pthread_mutex_t lock;
     pthread_cond_t cond;
     unsigned events;
-};
-
-struct tlist { /* a list node of this folder; the sentry's list.h lies above us */
-    struct tlist *next, *prev;
 };
 
 struct listener {
@@ -115,7 +113,7 @@ struct aspace {
     _Atomic bool killed;
     struct patches *_Atomic patches;
     bool own_gs;         /* the guest uses gs itself: no light calls */
-    _Atomic int mem_fd;  /* /proc/PID/mem of one of them, -1: not open yet */
+    struct stub_memory mem;
     struct aspace *next; /* house.c: among those that are over, or not used yet */
 };
 
@@ -196,17 +194,14 @@ struct worker {
 
 extern struct trap {
     const struct platform_client *client;
-    int proc_fd, zygote_sock, epoll_fd;
+    int zygote_sock, epoll_fd;
     pid_t zygote;
     unsigned max_workers;
     bool use_sync, use_killable;
-    bool use_vm;    /* process_vm_*; else /proc/PID/mem */
     bool use_getfd; /* pidfd_getfd; else threads share their maker's listener */
-    uint64_t slot;
-    uint32_t handler, restorer, light_entry, light_plain, light_exit, light_end, light_framed,
+    uint32_t light_entry, light_plain, light_exit, light_end, light_framed,
         light_class;
     bool use_gs; /* gs bases can be set without a call: call sites may be patched */
-    uint64_t vdso;
     pthread_mutex_t lock;
     struct tlist tids[TID_HASH];
     struct tlist unborn; /* ctxs awaited, by nonce */
@@ -257,7 +252,7 @@ static inline struct block *block_at(struct aspace *as, unsigned index)
 }
 static inline uint64_t block_addr(unsigned index)
 {
-    return trap.slot + CHANNEL_OFF + ((uint64_t)index << BLOCK_SHIFT);
+    return stubs.slot + CHANNEL_OFF + ((uint64_t)index << BLOCK_SHIFT);
 }
 
 /* ctx.c */
@@ -327,7 +322,7 @@ bool patch_site(struct ctx *c);   /* c, held, has trapped; true: its event waits
 bool patch_go_on(struct ctx *c);  /* the internal operations are done; true: there are more */
 bool poke_hit(struct ctx *c);     /* has it met a breakpoint of ours? Then it just goes on */
 bool patch_unwind(struct ctx *c); /* out of a trampoline, to its site; true: it goes on */
-bool patch_owns(struct aspace *as, gaddr_t at);
+bool patch_owns(struct stub_memory *mem, gaddr_t at);
 void patch_disable(struct aspace *as);
 
 /* spin.c */
@@ -425,32 +420,7 @@ int as_query(struct aspace *as, gaddr_t addr, struct as_mapping *ret);
 int as_each(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m, void *arg),
             void *arg);
 int as_usage(struct aspace *as, struct as_usage *ret);
-/* A small file of a process, whole, as a string. 0 or -ENOENT. */
-int proc_text(pid_t pid, const char *name, char *buf, size_t cap);
 int as_cost(struct aspace *as, bool exact, struct as_usage *ret);
-pid_t aspace_pid(struct aspace *as);
+pid_t aspace_pid(struct stub_memory *mem);
 int ctx_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
 int ctx_process_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
-
-#define tlist_entry(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
-static inline void tlist_init(struct tlist *l)
-{
-    l->next = l->prev = l;
-}
-static inline bool tlist_empty(const struct tlist *l)
-{
-    return l->next == l;
-}
-static inline void tlist_add(struct tlist *l, struct tlist *n)
-{
-    n->prev = l->prev;
-    n->next = l;
-    l->prev->next = n;
-    l->prev = n;
-}
-static inline void tlist_del(struct tlist *n)
-{
-    n->prev->next = n->next;
-    n->next->prev = n->prev;
-    tlist_init(n);
-}

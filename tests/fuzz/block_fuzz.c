@@ -104,7 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     struct take t = { p, n };
 
-    trap.slot = SLOT;
+    stubs.slot = SLOT;
     trap.light_exit = 0x100;
     trap.light_end = 0x200;
     trap.light_framed = 0x300;

@@ -21,7 +21,7 @@
 #include "abi/types.h"
 #include "fence_gofer.h"
 #include "fence_sentry.h"
-#include "platform/trap/bpf.h"
+#include "platform/shared/bpf.h"
 
 #define NUMBERS 601
 #define X32 0x40000000u

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See bpf.h. */
-#include "platform/trap/bpf.h"
+#include "platform/shared/bpf.h"
 
 #include <errno.h>
 #include <linux/filter.h>
