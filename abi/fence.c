@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <linux/seccomp.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "abi/fence.h"
+#include "abi/fence_tracee.h"
 #include "abi/types.h"
 
 int fence_apply(const struct sock_filter *filter, unsigned n)
@@ -25,6 +27,19 @@ int fence_apply(const struct sock_filter *filter, unsigned n)
     if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog) < 0)
         return -errno;
     return 0;
+}
+
+int fence_apply_tracer(const struct sock_filter *filter, unsigned n, pid_t tracee)
+{
+    struct sock_filter own[BPF_MAXINSNS];
+
+    if (n == 0 || n > BPF_MAXINSNS)
+        return -EINVAL;
+    memcpy(own, filter, n * sizeof own[0]);
+    for (unsigned i = 0; i < n; i++)
+        if (own[i].k == FENCE_TRACEE && BPF_CLASS(own[i].code) == BPF_JMP)
+            own[i].k = (uint32_t)tracee;
+    return fence_apply(own, n);
 }
 
 int fence_limits(const int *none, unsigned n)

@@ -8,12 +8,16 @@
 
 #include <linux/filter.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /*
  * Sets no_new_privs and installs the filter for the calling thread and those it makes. 0 or -errno
  * (-EINVAL: the host has no seccomp filters).
  */
 int fence_apply(const struct sock_filter *filter, unsigned n);
+
+/* The same, of a filter in which FENCE_TRACEE stands for the process that may be traced. */
+int fence_apply_tracer(const struct sock_filter *filter, unsigned n, pid_t tracee);
 
 /* Nothing of these resources (RLIMIT_*), hard and soft. 0 or -errno. */
 int fence_limits(const int *none, unsigned n);

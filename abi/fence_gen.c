@@ -3,7 +3,8 @@
  * Runs while sbx is built: reads the fence table FENCE_TABLE that it was compiled with, has
  * libseccomp make filters of it (as trees, so that a call passes few instructions), and prints them
  * as C arrays. Usage: fence_gen NAME > fence_NAME.h; the arrays are fence_NAME and, with the rules
- * for who has a ring, fence_NAME_ring; each in two versions, of which __GLIBC__ chooses.
+ * for who has a ring, fence_NAME_ring, and where the table has rules for who traces, fence_NAME_tracer
+ * and fence_NAME_ring_tracer; each in two versions, of which __GLIBC__ chooses.
  *
  * fence_gen NAME --list prints the names of the calls that a release's fence_NAME admits.
  */
@@ -80,6 +81,13 @@ static void print_both(const char *name, int only)
 {
     print(name, "", only);
     print(name, "_ring", only | FENCE_RING);
+    for (unsigned n = 0; n < NRULES; n++) {
+        if (fence_rules[n].only == FENCE_TRACER) {
+            print(name, "_tracer", only | FENCE_TRACER);
+            print(name, "_ring_tracer", only | FENCE_RING | FENCE_TRACER);
+            break;
+        }
+    }
 }
 
 static void list(void)

@@ -9,6 +9,7 @@
  *       REFUSE(clone3, ENOSYS, "why"),
  *       GLIBC(brk, "malloc"),                                only where sbx is linked with glibc
  *       RING(io_uring_enter, "why"),                         only where there is a ring
+ *       TRACER_IF(ptrace, "why", ...),                       only where there is a process to trace
  *       WIDE(sigaltstack, "address sanitizer"),              in sanitizer builds only
  *   };
  *
@@ -21,9 +22,12 @@
 #include <seccomp.h>
 #include <stdint.h>
 
+#include "abi/fence_tracee.h"
+
 #define FENCE_WIDE 1  /* in builds with SBX_WIDE_FILTERS */
 #define FENCE_GLIBC 2 /* where the C library is glibc */
-#define FENCE_RING 4  /* in the second filter that is made, for who has an io_uring */
+#define FENCE_RING 4  /* in filters that are made for who has an io_uring */
+#define FENCE_TRACER 8 /* in filters that are made for who traces another process */
 
 struct fence_arg {
     unsigned arg; /* number + 1; 0: no more */
@@ -102,6 +106,22 @@ struct fence_rule {
 #define RING_IF(call, why, ...)                                                                    \
     {                                                                                              \
         SCMP_SYS(call), SCMP_ACT_ALLOW, FENCE_RING, #call, why,                                    \
+        {                                                                                          \
+            __VA_ARGS__                                                                            \
+        }                                                                                          \
+    }
+#define TRACER(call, why)                                                                          \
+    {                                                                                              \
+        SCMP_SYS(call), SCMP_ACT_ALLOW, FENCE_TRACER, #call, why,                                  \
+        {                                                                                          \
+            {                                                                                      \
+                0                                                                                  \
+            }                                                                                      \
+        }                                                                                          \
+    }
+#define TRACER_IF(call, why, ...)                                                                  \
+    {                                                                                              \
+        SCMP_SYS(call), SCMP_ACT_ALLOW, FENCE_TRACER, #call, why,                                  \
         {                                                                                          \
             __VA_ARGS__                                                                            \
         }                                                                                          \

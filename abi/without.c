@@ -19,6 +19,8 @@ static const struct {
     { "cgroup", SBX_WITHOUT_CGROUP },
     { "processvm", SBX_WITHOUT_PROCESSVM },
     { "seccomp", SBX_WITHOUT_SECCOMP },
+    { "notify", SBX_WITHOUT_NOTIFY },
+    { "stubfilter", SBX_WITHOUT_STUBFILTER },
 };
 
 uint64_t without_parse(const char *list, const char **ret_bad)

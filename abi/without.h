@@ -15,6 +15,8 @@ enum {
     SBX_WITHOUT_CGROUP = 1 << 7,
     SBX_WITHOUT_PROCESSVM = 1 << 8,
     SBX_WITHOUT_SECCOMP = 1 << 9, /* then nothing runs */
+    SBX_WITHOUT_NOTIFY = 1 << 10,
+    SBX_WITHOUT_STUBFILTER = 1 << 11, /* of the platform ptrace */
 };
 
 /* A comma-separated list (NULL or empty: nothing). *ret_bad: the first unknown word, or NULL. */

@@ -77,7 +77,8 @@ static const struct check {
     int (*probe)(void);
     const char *cost; /* of its absence */
 } checks[] = {
-    { "seccomp notification", 0, NULL, host_notify, "no program can run (platform trap)" },
+    { "seccomp notification", SBX_WITHOUT_NOTIFY, NULL, host_notify,
+      "calls are caught by ptrace, which takes several times as long" },
     { "  killable waits", SBX_WITHOUT_WAITKILLABLE, NULL, host_killable,
       "a caught host signal may repeat a call (Linux 5.19)" },
     { "  synchronous wake-up", SBX_WITHOUT_SYNC, find_sync, NULL,
@@ -122,19 +123,22 @@ static const char *improvement(const bool *ok)
     return NULL;
 }
 
-static void print_platforms(void)
+static void print_platforms(uint64_t without)
 {
-    static const struct platform *const all[] = { &platform_trap };
+    static const struct platform *const all[] = { &platform_trap, &platform_ptrace };
     const char *why = NULL;
     const struct platform *p;
 
     for (unsigned i = 0; i < ARRAY_SIZE(all); i++) {
-        int r = all[i]->probe(&why);
+        const char *no = NULL;
+        bool works = platform_find(all[i]->name, without, &no) && !no && all[i]->probe(&no) == 0;
 
-        printf("  %-22s %s\n", all[i]->name, r == 0 ? "works" : why ? why : "does not work here");
+        printf("  %-22s %s\n", all[i]->name, works ? "works" : no ? no : "does not work here");
     }
-    p = platform_find("auto", &why);
-    if (p)
+    p = platform_find("auto", without, &why);
+    if (p && why)
+        printf("--platform=auto chooses %s, which is slower: %s\n", p->name, why);
+    else if (p)
         printf("--platform=auto chooses %s: the best of those that work\n", p->name);
     else
         printf("--platform=auto finds none: %s\n", why ? why : "none works");
@@ -169,7 +173,7 @@ int cmd_doctor(int argc, char **argv)
                f.ok ? "" : checks[i].cost);
     }
     puts("Platforms:");
-    print_platforms();
+    print_platforms(without);
     help = improvement(ok);
     printf("%s%s\n", help ? "To improve this host: " : "Nothing to improve on this host.",
            help ? help : "");

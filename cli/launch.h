@@ -36,6 +36,7 @@ struct launch {
     const struct program *program;
     char **envp;
     const struct platform *platform;
+    const char *platform_why; /* why it is not a better one; NULL: it is the best */
     uint64_t without;
     uint64_t limits[LIMITS];
     uint64_t t_start_ns;

@@ -36,7 +36,7 @@ static const struct row {
     { "hostname", 0, 1, T_STRING, AT(hostname), 0, "NAME", "host name inside (sbx)" },
     { "timeout", 0, 1, T_DURATION, 0, 0, "TIME", "end it after 5, 1.5s, 2m, 1h: status 124" },
     { "require", 0, 1, T_REQUIRE, 0, 0, "LIST", "refuse to run without these: see sbx(1)" },
-    { "platform", 0, 1, T_STRING, AT(platform), 0, "NAME", "auto or trap" },
+    { "platform", 0, 1, T_STRING, AT(platform), 0, "NAME", "auto, trap or ptrace" },
     { "strace", 0, 2, T_STRACE, 0, 0, "FILE", "print the system calls, as strace does" },
     { "stats", 0, 2, T_STATS, 0, 0, "json", "print times and counts at the end" },
     { "log", 0, 1, T_STRING, AT(log_file), 0, "FILE", "what sbx itself has to say" },

@@ -141,6 +141,7 @@ static const char *call_name(uint64_t nr)
 #define SYS5(n, name, ...) SBX_CALL(n, name)
 #define SYS6(n, name, ...) SBX_CALL(n, name)
 #include "abi/syscalls.def"
+#include "platform/platform.h"
     };
 
     return nr < ARRAY_SIZE(names) && names[nr] ? names[nr] : "?";
@@ -207,7 +208,7 @@ static unsigned collect_steps(struct report *r, const struct launch *l, struct s
     return n;
 }
 
-static void print_text(struct report *r, double wall, double user, double sys,
+static void print_text(struct report *r, const struct launch *l, double wall, double user, double sys,
                        const struct step *steps, unsigned nsteps)
 {
     FILE *f = stderr;
@@ -219,6 +220,8 @@ static void print_text(struct report *r, double wall, double user, double sys,
     fprintf(f, "sbx: peak memory %.1f MiB programs, %.1f MiB sentry (sampled)\n",
             (double)r->totals.guest_peak_rss / 1048576,
             (double)r->totals.sentry_peak_rss / 1048576);
+    fprintf(f, "sbx: platform %s%s%s\n", l->platform->name, l->platform_why ? ": " : "",
+            l->platform_why ? l->platform_why : "");
     fprintf(f, "sbx: start-up (ms):");
     for (unsigned i = 0; i < nsteps; i++)
         fprintf(f, " %s %.3f", steps[i].name, steps[i].ms);
@@ -231,16 +234,17 @@ static void print_text(struct report *r, double wall, double user, double sys,
                 r->calls[i].count, r->calls[i].errors, (double)r->calls[i].ns / 1e6);
 }
 
-static void print_json(struct report *r, double wall, double user, double sys,
+static void print_json(struct report *r, const struct launch *l, double wall, double user, double sys,
                        const struct step *steps, unsigned nsteps)
 {
     FILE *f = stderr;
 
     fprintf(f,
-            "{\"wall_ms\":%.3f,\"cpu_user_ms\":%.3f,\"cpu_system_ms\":%.3f,"
+            "{\"platform\":\"%s\",\"wall_ms\":%.3f,\"cpu_user_ms\":%.3f,\"cpu_system_ms\":%.3f,"
             "\"sentry_cpu_ms\":%.3f,\"guest_cpu_ms\":%.3f,\"guest_peak_bytes\":%" PRIu64
             ",\"sentry_peak_bytes\":%" PRIu64 ",\"startup_ms\":{",
-            wall, user, sys, (double)(r->totals.sentry_user_ns + r->totals.sentry_sys_ns) / 1e6,
+            l->platform->name, wall, user, sys,
+            (double)(r->totals.sentry_user_ns + r->totals.sentry_sys_ns) / 1e6,
             (double)(r->totals.guest_user_ns + r->totals.guest_sys_ns) / 1e6,
             r->totals.guest_peak_rss, r->totals.sentry_peak_rss);
     for (unsigned i = 0; i < nsteps; i++)
@@ -287,5 +291,5 @@ void report_stats(struct report *r, const struct launch *l, enum stats_mode mode
     sys += (double)r->totals.guest_sys_ns / 1e6;
     qsort(r->calls, r->ncalls, sizeof r->calls[0], by_time);
     n = collect_steps(r, l, steps);
-    (mode == STATS_JSON ? print_json : print_text)(r, wall, user, sys, steps, n);
+    (mode == STATS_JSON ? print_json : print_text)(r, l, wall, user, sys, steps, n);
 }

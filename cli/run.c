@@ -45,19 +45,20 @@ static int open_view(const struct run_options *o, struct view *ret)
     return 0;
 }
 
-static int find_platform(const char *name, uint64_t without, const struct platform **ret)
+static int find_platform(const char *name, uint64_t without, struct launch *l)
 {
     bool automatic = strcmp(name, "auto") == 0;
     const char *why = NULL;
 
     if (without & SBX_WITHOUT_SECCOMP)
         return fail(EXIT_SBX, "this host cannot run programs: SBX_WITHOUT leaves out seccomp");
-    *ret = platform_find(name, &why); /* auto: one that has been probed */
-    if (!*ret && !automatic)
-        return fail(EXIT_SBX, "--platform %s: no such platform; give auto or trap", name);
-    if (!*ret || (!automatic && (*ret)->probe(&why) < 0))
+    l->platform = platform_find(name, without, &why); /* auto: one that has been probed */
+    if (!l->platform && !automatic)
+        return fail(EXIT_SBX, "--platform %s: no such platform; give auto, trap or ptrace", name);
+    if (!l->platform || (!automatic && (why || l->platform->probe(&why) < 0)))
         return fail(EXIT_SBX, "this host cannot run programs: %s; see `sbx doctor`",
                     why ? why : "no platform works");
+    l->platform_why = why;
     return 0;
 }
 
@@ -181,7 +182,7 @@ int cmd_run(int argc, char **argv)
         return 0;
     }
     if ((r = check_words(&o, &l.without, l.limits)) || (r = require_check(o.require, l.without)) ||
-        (r = find_platform(o.platform, l.without, &l.platform)) || (r = open_view(&o, &v)) ||
+        (r = find_platform(o.platform, l.without, &l)) || (r = open_view(&o, &v)) ||
         (r = user_find(&v, o.user, &u)) || (r = program_find(&v, o.args, o.nargs, o.command, &p)) ||
         (r = shown_build(&o, &v, &u, &p, &s)))
         return r;

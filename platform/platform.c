@@ -4,9 +4,21 @@
 
 #include <string.h>
 
-static const struct platform *const platforms[] = { &platform_trap, &platform_skeleton };
+#include "abi/without.h"
 
-const struct platform *platform_find(const char *name, const char **ret_why)
+static const struct platform *const platforms[] = { &platform_trap, &platform_ptrace,
+                                                &platform_skeleton };
+
+/* What trap stands on may be left out. */
+static bool left_out(const struct platform *p, uint64_t without, const char **ret_why)
+{
+    if (p != &platform_trap || !(without & SBX_WITHOUT_NOTIFY))
+        return false;
+    *ret_why = "SBX_WITHOUT leaves out seccomp notification";
+    return true;
+}
+
+const struct platform *platform_find(const char *name, uint64_t without, const char **ret_why)
 {
     const struct platform *first = NULL;
 
@@ -16,11 +28,12 @@ const struct platform *platform_find(const char *name, const char **ret_why)
         const char *why = NULL;
 
         if (strcmp(name, "auto") == 0) {
-            if (p->probe(&why) == 0)
+            if (!left_out(p, without, &why) && p->probe(&why) == 0)
                 return p;
             if (!*ret_why)
                 *ret_why = why;
         } else if (strcmp(name, p->name) == 0) {
+            (void)left_out(p, without, ret_why);
             first = p;
         }
     }

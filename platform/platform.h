@@ -176,6 +176,11 @@ struct platform {
      * end by a signal, perhaps before client.lost is called. May be NULL.
      */
     const char *(*lost)(void);
+    /*
+     * After early: the one process that the platform will attach to (PTRACE_SEIZE), which is all that the
+     * fence lets it attach to. NULL: it is no tracer.
+     */
+    pid_t (*tracee)(void);
 
     /*
      * A fresh, empty address space with one held context. May wait (bounded) for the zygote.
@@ -295,7 +300,10 @@ struct platform {
     void (*stats)(struct platform_stats *ret);
 };
 
-extern const struct platform platform_trap, platform_skeleton;
+extern const struct platform platform_trap, platform_ptrace, platform_skeleton;
 
-/* By name or "auto"; NULL when unknown. ret_why as in probe. */
-const struct platform *platform_find(const char *name, const char **ret_why);
+/*
+ * By name, or "auto": the best of those that work, without SBX_WITHOUT_* features; *ret_why then says
+ * why a better one does not, or is NULL. NULL when there is none.
+ */
+const struct platform *platform_find(const char *name, uint64_t without, const char **ret_why);

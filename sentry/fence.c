@@ -12,9 +12,10 @@
 #include "abi/types.h"
 #include "abi/unfenced.h"
 #include "abi/without.h"
+#include "platform/platform.h"
 #include "fence_sentry.h"
 
-#define NPROC 41000 /* its stubs count too, which have 40000 (platform/trap/zygote.c) */
+#define NPROC 41000 /* its stubs count too, which have 40000 (platform/shared/zygote.c) */
 
 int fence_landlock(const struct sentry_config *cfg)
 {
@@ -52,6 +53,13 @@ int fence_put_up(const struct sentry_config *cfg)
     fence_no_new_code();
     if (unfenced("sentryfilter"))
         return 0;
+    if (cfg->platform->tracee)
+        return cfg->gofer_ring >= 0
+                   ? fence_apply_tracer(fence_sentry_ring_tracer,
+                                        ARRAY_SIZE(fence_sentry_ring_tracer),
+                                        cfg->platform->tracee())
+                   : fence_apply_tracer(fence_sentry_tracer, ARRAY_SIZE(fence_sentry_tracer),
+                                        cfg->platform->tracee());
     return cfg->gofer_ring >= 0 ? fence_apply(fence_sentry_ring, ARRAY_SIZE(fence_sentry_ring))
                                 : fence_apply(fence_sentry, ARRAY_SIZE(fence_sentry));
 }

@@ -16,9 +16,14 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#endif
+
+#ifndef PTRACE_SYSEMU
+#define PTRACE_SYSEMU 31
 #endif
 
 #include "abi/fence_rule.h"
@@ -33,6 +38,7 @@
 
 #define FUTEX_IS(op) FENCE_ARG(1, ~(uint64_t)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME), op)
 #define SIG_IS(arg, sig) FENCE_ARG(arg, 0xffffffffull, sig)
+#define PTRACE_IS(request) FENCE_ARG(0, ~0ull, request)
 #define SIG_KICK SIGURG   /* platform/stub/blob.h */
 #define SIG_NUDGE SIGUSR2 /* platform/trap/trap.h */
 
@@ -105,6 +111,25 @@ static const struct fence_rule fence_rules[] = {
     ALLOW_IF(tkill, "nudging a leader", SIG_IS(1, SIG_NUDGE)),
     ALLOW_IF(openat, "its procfs: read-only handles of memory files, stubs",
              FENCE_ARG(2, O_CREAT | O_TRUNC | O_APPEND, 0)),
+
+    /* the platform ptrace: stubs are its tracees, all of them by way of the first */
+    TRACER_IF(ptrace, "the zygote, and no other process", PTRACE_IS(PTRACE_SEIZE),
+              FENCE_ARG(1, ~0ull, FENCE_TRACEE)),
+    TRACER_IF(ptrace, "it stops for the first time", PTRACE_IS(PTRACE_INTERRUPT)),
+    TRACER_IF(ptrace, "a stub runs", PTRACE_IS(PTRACE_CONT)),
+    TRACER_IF(ptrace, "where its filter could not be installed", PTRACE_IS(PTRACE_SYSEMU)),
+    TRACER_IF(ptrace, "the same, its native calls", PTRACE_IS(PTRACE_SYSCALL)),
+    TRACER_IF(ptrace, "the host has stopped it", PTRACE_IS(PTRACE_LISTEN)),
+    TRACER_IF(ptrace, "registers", PTRACE_IS(PTRACE_GETREGS)),
+    TRACER_IF(ptrace, "registers", PTRACE_IS(PTRACE_SETREGS)),
+    TRACER_IF(ptrace, "the FPU", PTRACE_IS(PTRACE_GETREGSET)),
+    TRACER_IF(ptrace, "the FPU", PTRACE_IS(PTRACE_SETREGSET)),
+    TRACER_IF(ptrace, "the page with the arguments of its calls", PTRACE_IS(PTRACE_POKEDATA)),
+    TRACER_IF(ptrace, "the number of a new stub", PTRACE_IS(PTRACE_GETEVENTMSG)),
+    TRACER_IF(ptrace, "faults", PTRACE_IS(PTRACE_GETSIGINFO)),
+    TRACER_IF(ptrace, "how a call was made", PTRACE_IS(0x420e /* PTRACE_GET_SYSCALL_INFO */)),
+    TRACER(wait4, "stops and ends of stubs"),
+    TRACER_IF(tgkill, "killing a stub", SIG_IS(2, SIGKILL)),
 
     /* what glibc does in its own ways */
     GLIBC(futex, "all that its locks use"),

@@ -96,3 +96,33 @@ int bpf_finish(struct bpf_asm *a)
     }
     return (int)a->n;
 }
+
+uint32_t bpf_run(const struct bpf_asm *a, const struct seccomp_data *d)
+{
+    uint32_t acc = 0;
+
+    for (unsigned i = 0; i < a->n; i++) {
+        const struct bpf_insn *in = &a->insn[i];
+
+        switch (in->code) {
+        case BPF_LD | BPF_W | BPF_ABS:
+            memcpy(&acc, (const char *)d + in->k, sizeof acc);
+            break;
+        case BPF_ALU | BPF_AND | BPF_K:
+            acc &= in->k;
+            break;
+        case BPF_JMP | BPF_JEQ | BPF_K:
+            i += acc == in->k ? in->jt : in->jf;
+            break;
+        case BPF_JMP | BPF_JGE | BPF_K:
+            i += acc >= in->k ? in->jt : in->jf;
+            break;
+        case BPF_JMP | BPF_JA:
+            i += in->k;
+            break;
+        default:
+            return in->code == (BPF_RET | BPF_K) ? in->k : SECCOMP_RET_KILL_PROCESS;
+        }
+    }
+    return SECCOMP_RET_KILL_PROCESS;
+}

@@ -6,7 +6,9 @@
  */
 #pragma once
 
+#include <linux/seccomp.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "platform/stub/blob.h"
@@ -36,6 +38,26 @@ void bpf_ret(struct bpf_asm *a, uint32_t action);
 /* Resolves the labels. Instructions, or -E2BIG / -EINVAL (a label without a place, too far). */
 int bpf_finish(struct bpf_asm *a);
 
-/* The two programs of a stub (trap/filter.c). slot_hi: upper half of the slot's address. */
+/* What the program says of a call: SECCOMP_RET_*, by the instructions that are made here. */
+uint32_t bpf_run(const struct bpf_asm *a, const struct seccomp_data *d);
+
+/* ---- the programs of stubs ---- */
+
+#define OFF_NR offsetof(struct seccomp_data, nr)
+#define OFF_ARCH offsetof(struct seccomp_data, arch)
+#define OFF_IP offsetof(struct seccomp_data, instruction_pointer)
+#define ARG_LO(n) (offsetof(struct seccomp_data, args) + 8 * (n))
+#define ARG_HI(n) (ARG_LO(n) + 4)
+
+/* Part of one: goes to allow for the native calls, with their arguments checked, else to other. */
+void filter_native(struct bpf_asm *a, uint32_t slot_hi, int allow, int other);
+
+/*
+ * Under the trap platform (trap/filter.c): the base, and on top of it what a listener is told of.
+ * slot_hi: upper half of the slot's address.
+ */
 int filter_base(struct bpf_asm *a, uint32_t slot_hi, uint32_t blob_size, uint64_t secret);
 int filter_listen(struct bpf_asm *a);
+
+/* Under ptrace: native calls pass, all others stop for the tracer, and fail where there is none. */
+int filter_traced(struct bpf_asm *a, uint32_t slot_hi);

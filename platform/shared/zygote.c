@@ -12,6 +12,7 @@
 #include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -223,4 +224,25 @@ int zygote_make(const struct platform_config *cfg, const struct zygote_plan *p, 
     close(blob_fd);
     *ret_pid = (pid_t)pid;
     return -err;
+}
+
+#define PF_EXITING 4 /* in the ninth word of /proc/PID/stat */
+
+/*
+ * It is about to end before those that die with it, but it is the last to be gone. A blank that is being
+ * made may have its socket still.
+ */
+bool zygote_is_lost(pid_t pid)
+{
+    char text[512], *at;
+    unsigned long flags = 0;
+
+    if (stubs.proc_fd < 0)
+        return false;
+    if (proc_text(pid, "stat", text, sizeof text) < 0)
+        return true;
+    at = strrchr(text, ')'); /* behind the name: state, five numbers, flags */
+    if (!at || sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) != 1)
+        return false;
+    return flags & PF_EXITING;
 }

@@ -24,3 +24,6 @@ int zygote_prepare(struct blob_header *ret);
 /* sock: its end of a socket, which stays the caller's. 0 or -errno. */
 int zygote_make(const struct platform_config *cfg, const struct zygote_plan *p, int sock,
                 pid_t *ret_pid);
+
+/* Has the host ended it, or is about to? */
+bool zygote_is_lost(pid_t pid);

@@ -32,6 +32,7 @@ blob_start:
     .long light_end - blob_start
     .long light_framed - blob_start
     .long light_class - blob_start
+    .long traced_call - blob_start
 
     .text
     /* Signal handler: the C part, on this thread's alternate stack. */
@@ -57,6 +58,12 @@ blob_syscall:
     movq 40(%r11), %r9
     syscall
     ret
+
+    /* Where a tracer has a stub make a call; it is stopped again behind it (ptrace/inject.c). */
+traced_call:
+    syscall
+    int3
+    hlt
 
     /* long blob_store32(uint32_t *to, uint32_t value): 0, or -EFAULT by the handler's fix-up. */
     .globl blob_store32, blob_store32_insn, blob_store32_fault

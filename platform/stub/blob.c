@@ -306,8 +306,10 @@ void zygote_main(struct zygote_data *z)
     long pid;
 
     unmap_all_but(z);
-    if (sys6(NR_SECCOMP, 1, 0, (uint64_t)&prog, 0, 0, 0) < 0)
+    if (z->base_len && sys6(NR_SECCOMP, 1, 0, (uint64_t)&prog, 0, 0, 0) < 0)
         die();
+    while (z->traced) /* until it is told otherwise */
+        sys6(NR_FUTEX, (uint64_t)&z->traced, 0, 1, 0, 0, 0);
     for (;;) {
         if (sys6(NR_READ, (uint64_t)z->sock, (uint64_t)&rq, sizeof rq, 0, 0, 0) != sizeof rq)
             die();

@@ -26,12 +26,6 @@
 #include "abi/unfenced.h"
 #include "platform/shared/bpf.h"
 
-#define OFF_NR offsetof(struct seccomp_data, nr)
-#define OFF_ARCH offsetof(struct seccomp_data, arch)
-#define OFF_IP offsetof(struct seccomp_data, instruction_pointer)
-#define ARG_LO(n) (offsetof(struct seccomp_data, args) + 8 * (n))
-#define ARG_HI(n) (ARG_LO(n) + 4)
-
 /* What the blob may call, with the reason. Least dangerous first. */
 static const struct {
     unsigned short nr;
@@ -168,77 +162,6 @@ static void from_blob(struct bpf_asm *a, uint64_t secret, int allow, int notify,
     bpf_jeq(a, 0, allow, trap);
 }
 
-/* start in arg 0 lies so far below the slot that no length below 4 GiB reaches it. */
-static void check_range(struct bpf_asm *a, uint32_t slot_hi, int trap)
-{
-    bpf_load(a, ARG_HI(0));
-    bpf_jge(a, slot_hi - 1, trap, BPF_NEXT);
-    bpf_load(a, ARG_HI(1));
-    bpf_jeq(a, 0, BPF_NEXT, trap);
-}
-
-static void from_guest(struct bpf_asm *a, uint32_t slot_hi, int allow, int trap)
-{
-    int map = bpf_label(a), unmap = bpf_label(a), protect = bpf_label(a), advise = bpf_label(a);
-    int futex = bpf_label(a);
-
-    bpf_load(a, OFF_ARCH);
-    bpf_jeq(a, AUDIT_ARCH_X86_64, BPF_NEXT, trap);
-    bpf_load(a, OFF_NR);
-    bpf_jeq(a, SYS_futex, futex, BPF_NEXT);
-    bpf_jeq(a, SYS_mmap, map, BPF_NEXT);
-    bpf_jeq(a, SYS_munmap, unmap, BPF_NEXT);
-    bpf_jeq(a, SYS_mprotect, protect, BPF_NEXT);
-    bpf_jeq(a, SYS_madvise, advise, trap);
-
-    bpf_here(a, map); /* not fixed, private, anonymous, not executable, below 4 GiB */
-    bpf_load(a, ARG_LO(0));
-    bpf_jeq(a, 0, BPF_NEXT, trap);
-    bpf_load(a, ARG_HI(0));
-    bpf_jeq(a, 0, BPF_NEXT, trap);
-    bpf_load(a, ARG_HI(1));
-    bpf_jeq(a, 0, BPF_NEXT, trap);
-    bpf_load(a, ARG_LO(2));
-    bpf_and(a, ~(uint32_t)(PROT_READ | PROT_WRITE));
-    bpf_jeq(a, 0, BPF_NEXT, trap);
-    bpf_load(a, ARG_HI(2));
-    bpf_jeq(a, 0, BPF_NEXT, trap);
-    bpf_load(a, ARG_LO(3));
-    bpf_and(a, ~(uint32_t)(MAP_NORESERVE | MAP_STACK));
-    bpf_jeq(a, MAP_PRIVATE | MAP_ANONYMOUS, BPF_NEXT, trap);
-    bpf_load(a, ARG_HI(3));
-    bpf_jeq(a, 0, allow, trap);
-
-    bpf_here(a, unmap);
-    check_range(a, slot_hi, trap);
-    bpf_ja(a, allow);
-
-    bpf_here(a, protect);
-    check_range(a, slot_hi, trap);
-    bpf_load(a, ARG_LO(2));
-    bpf_and(a, ~(uint32_t)(PROT_READ | PROT_WRITE | PROT_EXEC));
-    bpf_jeq(a, 0, BPF_NEXT, trap);
-    bpf_load(a, ARG_HI(2));
-    bpf_jeq(a, 0, allow, trap);
-
-    bpf_here(a, advise);
-    check_range(a, slot_hi, trap);
-    bpf_load(a, ARG_LO(2));
-    bpf_jeq(a, MADV_DONTNEED, allow, BPF_NEXT);
-    bpf_jeq(a, MADV_FREE, allow, trap);
-
-    bpf_here(a, futex); /* whatever does not make the host read or write thread ids */
-    bpf_load(a, ARG_LO(1));
-    bpf_and(a, ~(uint32_t)(FUTEX_PRIVATE_FLAG | FUTEX_CLOCK_REALTIME));
-    bpf_jeq(a, FUTEX_WAIT, allow, BPF_NEXT);
-    bpf_jeq(a, FUTEX_WAKE, allow, BPF_NEXT);
-    bpf_jeq(a, FUTEX_WAIT_BITSET, allow, BPF_NEXT);
-    bpf_jeq(a, FUTEX_WAKE_BITSET, allow, BPF_NEXT);
-    bpf_jeq(a, FUTEX_REQUEUE, allow, BPF_NEXT);
-    bpf_jeq(a, FUTEX_CMP_REQUEUE, allow, BPF_NEXT);
-    bpf_jeq(a, FUTEX_WAKE_OP, allow, trap);
-}
-
 int filter_base(struct bpf_asm *a, uint32_t slot_hi, uint32_t blob_size, uint64_t secret)
 {
     int inside = bpf_label(a), outside = bpf_label(a), maybe = bpf_label(a);
@@ -272,7 +195,7 @@ int filter_base(struct bpf_asm *a, uint32_t slot_hi, uint32_t blob_size, uint64_
 
     bpf_here(a, outside);
     allow2 = bpf_label(a), trap2 = bpf_label(a);
-    from_guest(a, slot_hi, allow2, trap2);
+    filter_native(a, slot_hi, allow2, trap2);
     bpf_here(a, allow2);
     bpf_ret(a, SECCOMP_RET_ALLOW);
     bpf_here(a, trap2);

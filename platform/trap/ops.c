@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 
 #include "abi/hostio.h"
+#include "platform/shared/opcalls.h"
 #include "platform/trap/trap.h"
 
 static struct block_op *block_ops(struct ctx *c)
@@ -72,21 +73,6 @@ static int lend_once(struct ctx *c, struct lent *l, int fd)
     return r;
 }
 
-static uint64_t clone_flags_of(unsigned f)
-{
-    uint64_t host;
-
-    if (f & AS_CLONE_THREAD)
-        host = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
-    else
-        host = SIGCHLD | CLONE_PARENT | (f & AS_CLONE_VM ? CLONE_VM : 0);
-    if (f & AS_CLONE_SETTLS)
-        host |= CLONE_SETTLS;
-    if (f & AS_CLONE_CLEARTID)
-        host |= CLONE_CHILD_CLEARTID;
-    return host;
-}
-
 /*
  * A forked process finds the descriptor of its channel among those that it inherits; its parent has
  * it for the time of the clone only. (A parent that keeps it could write to its child's registers,
@@ -119,7 +105,7 @@ static void put_clone(struct ctx *c, struct as_op *op, struct block_op *b, struc
         atomic_store(&child->stub->as->patches, patches_fork(c->stub->as));
     frame_clone(child, c);
     c->clone_child = child;
-    c->clone_host = clone_flags_of(flags);
+    c->clone_host = stub_clone_flags(flags);
     c->clone_seen = false;
     *b = (struct block_op){ .nr = OP_CLONE,
                             .a = { c->clone_host, block_addr(child->index), ctx_nonce(child),
@@ -137,12 +123,6 @@ static struct block_op plain(uint32_t nr, const struct as_op *op)
 
 static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct lent *l)
 {
-    static const uint16_t calls[] = {
-        [AS_MUNMAP] = SYS_munmap,   [AS_MPROTECT] = SYS_mprotect, [AS_MREMAP] = SYS_mremap,
-        [AS_MADVISE] = SYS_madvise, [AS_MSYNC] = SYS_msync,       [AS_MLOCK] = SYS_mlock2,
-        [AS_MUNLOCK] = SYS_munlock, [AS_MINCORE] = SYS_mincore,   [AS_MEMBARRIER] = SYS_membarrier,
-        [AS_CLOSE] = SYS_close,     [AS_RSEQ] = SYS_rseq,
-    };
 
     switch (op->kind) {
     case AS_MMAP:
@@ -184,11 +164,10 @@ static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct
                                        block_addr(c->index) + BLOCK_STACK_OFF - 64 } };
         return 0;
     default:
-        if (op->kind < sizeof calls / sizeof calls[0] && calls[op->kind]) {
-            *b = plain(calls[op->kind], op);
-            return 0;
-        }
-        return -EINVAL;
+        if (stub_call_of(op->kind) < 0)
+            return -EINVAL;
+        *b = plain((uint32_t)stub_call_of(op->kind), op);
+        return 0;
     }
 }
 

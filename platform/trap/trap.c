@@ -4,11 +4,14 @@
  * raises SIGSYS into the blob, which rings a doorbell that seccomp notifies the sentry of.
  */
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "abi/without.h"
@@ -19,6 +22,29 @@ struct trap trap = { .lock = PTHREAD_MUTEX_INITIALIZER,
                      .spare_cond = PTHREAD_COND_INITIALIZER,
                      .ops_cond = PTHREAD_COND_INITIALIZER };
 
+/*
+ * Where we are filtered already, that may refuse a filter with a listener, or have a listener itself:
+ * there is one for a process. So it is tried, in a child.
+ */
+static bool may_listen(void)
+{
+    struct sock_filter allow = { BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW };
+    struct sock_fprog prog = { 1, &allow };
+    int status = 0;
+    pid_t child;
+
+    if (prctl(PR_GET_SECCOMP) == 0)
+        return true;
+    child = fork();
+    if (child == 0)
+        _exit(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+              syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER,
+                      &prog) < 0);
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 static int probe(const char **ret_why)
 {
     uint32_t act = SECCOMP_RET_USER_NOTIF;
@@ -27,6 +53,10 @@ static int probe(const char **ret_why)
         *ret_why =
             "the kernel has no seccomp user notification (Linux 5.0), or it is forbidden here";
         return -ENOSYS;
+    }
+    if (!may_listen()) {
+        *ret_why = "seccomp user notification is forbidden here, or taken (a container's)";
+        return -EBUSY;
     }
     return 0;
 }

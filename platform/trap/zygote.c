@@ -84,25 +84,9 @@ int zygote_start(const struct platform_config *cfg)
 
 /* ---- the pool ---- */
 
-#define PF_EXITING 4 /* in the ninth word of /proc/PID/stat */
-
-/*
- * It is about to end before those that die with it, but it is the last to be gone. A blank that is being
- * made may have its socket still.
- */
 const char *zygote_lost(void)
 {
-    char text[512], *at;
-    unsigned long flags = 0;
-
-    if (stubs.proc_fd < 0)
-        return NULL;
-    if (proc_text(trap.zygote, "stat", text, sizeof text) < 0)
-        return "zygote";
-    at = strrchr(text, ')'); /* behind the name: state, five numbers, flags */
-    if (!at || sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) != 1)
-        return NULL;
-    return flags & PF_EXITING ? "zygote" : NULL;
+    return zygote_is_lost(trap.zygote) ? "zygote" : NULL;
 }
 
 /* -EPIPE: there is no zygote any more. */
