@@ -14,7 +14,7 @@ enum {
     SBX_WITHOUT_LANDLOCK = 1 << 6,
     SBX_WITHOUT_CGROUP = 1 << 7,
     SBX_WITHOUT_PROCESSVM = 1 << 8,
-    SBX_WITHOUT_SECCOMP = 1 << 9, /* then nothing runs */
+    SBX_WITHOUT_SECCOMP = 1 << 9, /* no filter around any process */
     SBX_WITHOUT_NOTIFY = 1 << 10,
     SBX_WITHOUT_STUBFILTER = 1 << 11, /* of the platform ptrace */
 };

@@ -77,7 +77,9 @@ static const struct check {
     int (*probe)(void);
     const char *cost; /* of its absence */
 } checks[] = {
-    { "seccomp notification", SBX_WITHOUT_NOTIFY, NULL, host_notify,
+    { "seccomp filters", SBX_WITHOUT_SECCOMP, NULL, host_filter,
+      "namespaces and Landlock alone fence, and calls are caught by ptrace" },
+    { "  notification", SBX_WITHOUT_NOTIFY, NULL, host_notify,
       "calls are caught by ptrace, which takes several times as long" },
     { "  killable waits", SBX_WITHOUT_WAITKILLABLE, NULL, host_killable,
       "a caught host signal may repeat a call (Linux 5.19)" },

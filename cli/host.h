@@ -13,6 +13,7 @@ int host_netns(void);
 int host_timens(void);
 int host_mounts(void); /* detached ones: open_tree(2) */
 int host_iouring(void);
+int host_filter(void);   /* seccomp filters */
 int host_notify(void);   /* seccomp filters with a listener */
 int host_killable(void); /* whose waits only a fatal signal ends (Linux 5.19) */
 int host_vm(void);       /* process_vm_readv(2) */

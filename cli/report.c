@@ -16,6 +16,7 @@
 
 #include "cli/error.h"
 #include "cli/view.h"
+#include "platform/platform.h"
 
 static char *clean(const char *text, size_t n)
 {
@@ -141,7 +142,6 @@ static const char *call_name(uint64_t nr)
 #define SYS5(n, name, ...) SBX_CALL(n, name)
 #define SYS6(n, name, ...) SBX_CALL(n, name)
 #include "abi/syscalls.def"
-#include "platform/platform.h"
     };
 
     return nr < ARRAY_SIZE(names) && names[nr] ? names[nr] : "?";

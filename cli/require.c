@@ -13,7 +13,7 @@
 
 static const char *help_seccomp(void)
 {
-    return "a kernel with CONFIG_SECCOMP_FILTER, Linux 5.0 or later";
+    return "a kernel with CONFIG_SECCOMP_FILTER, and nobody who forbids filters";
 }
 
 static const char *help_landlock(void)
@@ -29,7 +29,7 @@ static const struct feature {
     const char *(*help)(void);
 } features[] = {
     { "userns", REQUIRE_USERNS, SBX_WITHOUT_USERNS, host_userns, host_help_userns },
-    { "seccomp", REQUIRE_SECCOMP, SBX_WITHOUT_SECCOMP, host_notify, help_seccomp },
+    { "seccomp", REQUIRE_SECCOMP, SBX_WITHOUT_SECCOMP, host_filter, help_seccomp },
     { "cgroup", REQUIRE_CGROUP, SBX_WITHOUT_CGROUP, host_cgroup, host_help_cgroup },
     { "landlock", REQUIRE_LANDLOCK, SBX_WITHOUT_LANDLOCK, host_landlock, help_landlock },
     { "iouring", REQUIRE_IOURING, SBX_WITHOUT_IOURING, host_iouring, host_help_iouring },

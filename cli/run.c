@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@
 #include "cli/cli.h"
 #include "cli/environ.h"
 #include "cli/error.h"
+#include "cli/host.h"
 #include "cli/launch.h"
 #include "cli/monitor.h"
 #include "cli/require.h"
@@ -45,14 +48,38 @@ static int open_view(const struct run_options *o, struct view *ret)
     return 0;
 }
 
-static int find_platform(const char *name, uint64_t without, struct launch *l)
+/*
+ * A host that refuses every filter: then calls are caught by ptrace, and what is left around the
+ * processes has to hold them.
+ */
+static int check_filters(struct launch *l)
+{
+    bool userns = !(l->without & SBX_WITHOUT_USERNS) && (geteuid() == 0 || host_userns() == 0);
+    bool landlock = !(l->without & SBX_WITHOUT_LANDLOCK) && host_landlock() == 0;
+
+    if (!(l->without & SBX_WITHOUT_SECCOMP) &&
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, NULL) < 0 && errno == EFAULT)
+        return 0;
+    if (!userns && !landlock)
+        return fail(EXIT_SBX, "this host cannot run programs: neither seccomp filters, nor "
+                              "namespaces, nor Landlock; see `sbx doctor`");
+    l->without |= SBX_WITHOUT_SECCOMP | SBX_WITHOUT_NOTIFY | SBX_WITHOUT_STUBFILTER;
+    note("no seccomp filters here: the sandbox is fenced by %s; see `sbx doctor`",
+         userns && landlock ? "namespaces and Landlock"
+         : userns           ? "namespaces alone"
+                            : "Landlock alone");
+    return 0;
+}
+
+static int find_platform(const char *name, struct launch *l)
 {
     bool automatic = strcmp(name, "auto") == 0;
     const char *why = NULL;
+    int r = check_filters(l);
 
-    if (without & SBX_WITHOUT_SECCOMP)
-        return fail(EXIT_SBX, "this host cannot run programs: SBX_WITHOUT leaves out seccomp");
-    l->platform = platform_find(name, without, &why); /* auto: one that has been probed */
+    if (r)
+        return r;
+    l->platform = platform_find(name, l->without, &why); /* auto: one that has been probed */
     if (!l->platform && !automatic)
         return fail(EXIT_SBX, "--platform %s: no such platform; give auto, trap or ptrace", name);
     if (!l->platform || (!automatic && (why || l->platform->probe(&why) < 0)))
@@ -182,7 +209,7 @@ int cmd_run(int argc, char **argv)
         return 0;
     }
     if ((r = check_words(&o, &l.without, l.limits)) || (r = require_check(o.require, l.without)) ||
-        (r = find_platform(o.platform, l.without, &l)) || (r = open_view(&o, &v)) ||
+        (r = find_platform(o.platform, &l)) || (r = open_view(&o, &v)) ||
         (r = user_find(&v, o.user, &u)) || (r = program_find(&v, o.args, o.nargs, o.command, &p)) ||
         (r = shown_build(&o, &v, &u, &p, &s)))
         return r;

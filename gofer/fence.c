@@ -152,7 +152,7 @@ int gofer_fence(const struct gofer_config *cfg)
         r = nodes_init(max_nodes);
     if (r == 0)
         r = gofer_server_init(cfg);
-    if (r == 0 && !unfenced("goferfilter"))
+    if (r == 0 && !unfenced("goferfilter") && !(cfg->without & SBX_WITHOUT_SECCOMP))
         r = cfg->ring_fd >= 0 ? fence_apply(fence_gofer_ring, ARRAY_SIZE(fence_gofer_ring))
                               : fence_apply(fence_gofer, ARRAY_SIZE(fence_gofer));
     return r;

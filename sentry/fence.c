@@ -51,7 +51,7 @@ int fence_put_up(const struct sentry_config *cfg)
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0)
         return -errno;
     fence_no_new_code();
-    if (unfenced("sentryfilter"))
+    if (unfenced("sentryfilter") || (cfg->without & SBX_WITHOUT_SECCOMP))
         return 0;
     if (cfg->platform->tracee)
         return cfg->gofer_ring >= 0

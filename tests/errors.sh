@@ -126,7 +126,8 @@ libc.prctl(38, 1, 0, 0, 0)
 libc.prctl(22, 2, ctypes.c_char_p(prog), 0, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 EOF
-    expect 125 'doctor' python3 refuse.py "$sbx" run /bin/true
+    expect 125 'not here: seccomp' python3 refuse.py "$sbx" run --require=seccomp /bin/true
+    expect 125 'doctor' python3 refuse.py "$sbx" run --platform=trap /bin/true
 fi
 
 # Nothing is left behind: no file (the player of the host apart), and after a moment no process.

@@ -27,7 +27,7 @@ gives() {
 # What doctor finds, --require accepts; each of them switched off, it does not.
 "$sbx" doctor >"$out"
 all=
-for row in 'userns:user namespaces' 'seccomp:seccomp notification' 'cgroup:cgroup v2' \
+for row in 'userns:user namespaces' 'seccomp:seccomp filters' 'cgroup:cgroup v2' \
     'landlock:Landlock' 'iouring:io_uring'; do
     word=${row%%:*}
     "$sbx" doctor >"$out"
@@ -47,7 +47,9 @@ export SBX_WITHOUT=userns,landlock
 gives 125 'not here: userns (switched off by SBX_WITHOUT), landlock (' --require=landlock,userns
 gives 0 '' --require=seccomp
 export SBX_WITHOUT=seccomp
-gives 125 'cannot run programs'
+gives 0 'no seccomp filters here'
+export SBX_WITHOUT=seccomp,userns,landlock
+[ "$(id -u)" -eq 0 ] || gives 125 'cannot run programs'
 unset SBX_WITHOUT
 
 gives 125 "unknown feature 'nosuch'; give userns, seccomp, cgroup, landlock or iouring" --require=userns,nosuch

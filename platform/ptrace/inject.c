@@ -21,6 +21,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "abi/hostio.h"
+#include "abi/types.h"
 #include "platform/ptrace/ptrace.h"
 
 #define STUB_SOCK 3
@@ -124,22 +126,37 @@ static int forget_data(struct ctx *z)
     return (int)pt_call(z, SYS_munmap, rest, NULL);
 }
 
+/* It is stopped, and runs again until it waits in the blob, all of its own done. */
+static int await_ready(struct ctx *z)
+{
+    uint64_t end = stubs.slot + BLOB_MAX;
+    int status, r;
+
+    for (;;) {
+        r = (int)pt_ptrace(PTRACE_INTERRUPT, z->tid, 0, 0);
+        if (r < 0 || !pt_await(z, &status) || (r = pt_regs_take(z)) < 0)
+            return r < 0 ? r : -ESRCH;
+        if (z->raw.orig_rax == SYS_futex && z->raw.rip >= stubs.slot && z->raw.rip < end)
+            return 0;
+        pt_ptrace(PTRACE_CONT, z->tid, 0, 0);
+        hostio_nap(50000);
+    }
+}
+
 int pt_take_zygote(void)
 {
     struct ctx *z = pt_ctx_new(NULL);
-    int status, r;
+    int r;
 
     if (!z)
         return -ENOMEM;
     z->tid = pt.zygote_pid;
     r = (int)pt_ptrace(PTRACE_SEIZE, z->tid, 0, OPTIONS);
-    if (r == 0)
-        r = (int)pt_ptrace(PTRACE_INTERRUPT, z->tid, 0, 0);
     if (r < 0)
         return r;
     pt_hash(z);
-    if (!pt_await(z, &status) || (r = pt_regs_take(z)) < 0 || (r = pt_fpu_learn(z)) < 0)
-        return r < 0 ? r : -ESRCH;
+    if ((r = await_ready(z)) < 0 || (r = pt_fpu_learn(z)) < 0)
+        return r;
     z->raw.fs_base = z->raw.gs_base = 0;
     z->raw.fs = z->raw.gs = 0;
     pt.zygote = z;

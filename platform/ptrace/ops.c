@@ -237,7 +237,7 @@ static void copy(void *arg)
 
 int pt_as_copy(struct ctx *const *all, unsigned n, struct ctx **ret)
 {
-    struct copying k = { all, n, ret, 0 };
+    struct copying k = { all, n, ret, -EAGAIN };
 
     if (n == 0)
         return -EBUSY;

@@ -123,7 +123,7 @@ static void make_blank(void *arg)
 
 static int blank(struct ctx **ret_ctx, struct aspace **ret_as)
 {
-    struct blanking b = { 0 };
+    struct blanking b = { .r = -EAGAIN };
 
     pt_errand(make_blank, &b);
     if (b.r < 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside the ptrace platform (docs/decisions/ptrace.md).
+ * Inside the ptrace platform (docs/decisions/0040-ptrace.md).
  *
  *   struct aspace    guest memory: the host processes that share it
  *   struct stub      one host process

@@ -77,8 +77,9 @@ void pt_errand(void (*run)(void *arg), void *arg)
     pthread_mutex_unlock(&pt.lock);
     nudge(waits);
     pthread_mutex_lock(&pt.lock);
-    while (!e.done)
+    while (!e.done && !(atomic_load(&pt.stopping) && !tlist_empty(&e.link)))
         pthread_cond_wait(&pt.cond, &pt.lock);
+    tlist_del(&e.link); /* where nobody will run it any more */
     pthread_mutex_unlock(&pt.lock);
 }
 
@@ -128,6 +129,8 @@ static void go(struct ctx *c, int sig)
 
 void pt_resume_now(struct ctx *c)
 {
+    if (atomic_load(&c->gone)) /* its number may be another's */
+        return;
     pt_run_deferred(c);
     if (c->over)
         return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The trap platform with a client that keeps each event until the test has looked at it. */
+/* A platform with a client that keeps each event until the test has looked at it. */
 #pragma once
 
 #include <check.h>
@@ -9,7 +9,10 @@
 
 #include "platform/platform.h"
 
-static const struct platform *const P = &platform_trap;
+#ifndef PLATFORM
+#define PLATFORM platform_trap
+#endif
+static const struct platform *const P = &PLATFORM;
 
 static struct {
     pthread_mutex_t lock;
@@ -46,6 +49,8 @@ static void nothing_owner(void *owner)
 {
     (void)owner;
 }
+
+static uint64_t without; /* SBX_WITHOUT_* */
 
 static const struct platform_client client = {
     .event = on_event, .drain = nothing, .owner_ref = nothing_owner, .owner_put = nothing_owner
@@ -108,7 +113,9 @@ static struct ctx *start_guest(const void *code, size_t n, struct aspace **ret_a
 
 static void begin(void)
 {
-    struct platform_config pc = { .client = &client, .proc_fd = -1, .max_workers = 8 };
+    struct platform_config pc = {
+        .client = &client, .proc_fd = -1, .max_workers = 8, .without = without
+    };
 
     ck_assert_int_eq(P->early(&pc), 0);
     ck_assert_int_eq(P->start(), 0);

@@ -10,6 +10,10 @@
 
 #include "platform/platform.h"
 
+#ifndef PLATFORM
+#define PLATFORM platform_trap
+#endif
+
 /* Runs what tc has; what main() returns. light: they need call sites to be patched. */
 static inline int run_tests(const char *name, TCase *tc, bool light)
 {
@@ -20,7 +24,7 @@ static inline int run_tests(const char *name, TCase *tc, bool light)
 
     suite_add_tcase(s, tc);
     sr = srunner_create(s);
-    if (platform_trap.probe(&why) < 0) {
+    if (PLATFORM.probe(&why) < 0) {
         printf("SKIP: %s\n", why);
         return 77;
     }
