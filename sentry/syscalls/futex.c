@@ -2,7 +2,7 @@
 /*
  * futex(2), as far as it reaches the sentry. Waits, wakes and requeues that are not
  * priority-inheriting run natively on the host, in the stub that holds the word (caps.native_futex;
- * platform/trap/filter.c), and never come here. What comes are the operations that would have the
+ * platform/shared/native.c), and never come here. What comes are the operations that would have the
  * host read or write thread ids, which are the sentry's; they are answered as by a kernel without
  * CONFIG_FUTEX_PI, which every C library copes with (PTHREAD_PRIO_INHERIT: ENOTSUP).
  */

@@ -28,5 +28,7 @@ forbid sentry/ipc 'platform/' "pipes and the like know nothing of platforms"
 forbid sentry 'platform/[a-z]+/' "the sentry knows platform/platform.h, no platform"
 forbid sentry 'gofer/(gofer|server|main)' "the sentry knows the gofer's client only"
 forbid platform/trap 'platform/(kvm|ptrace|skeleton)/' "platforms do not know each other"
+forbid platform/ptrace 'platform/(kvm|trap|skeleton)/' "platforms do not know each other"
+forbid platform/shared 'platform/(kvm|ptrace|trap|skeleton)/' "what platforms share knows none of them"
 [ "$failed" -ne 0 ] || echo "layers are kept"
 exit $failed
