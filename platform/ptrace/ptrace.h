@@ -42,6 +42,9 @@
 
 enum ctx_state { PT_UNBORN, PT_HELD, PT_RUNNING, PT_LEAVING, PT_OVER };
 
+/* Of the call that was not carried out the end is told, then the entry of the next. */
+enum { AGAIN_NOT, AGAIN_END, AGAIN_ENTRY };
+
 /* What is wanted of the tracer for a held context. */
 enum want { WANT_NOTHING, WANT_RESUME, WANT_OPS, WANT_FPU, WANT_EXIT };
 
@@ -82,7 +85,7 @@ struct ctx {
     struct fault fault;
     bool over;         /* the tracer's; its end has been told, and is to be handled */
     bool kicked;       /* the tracer's; a kick came while a call was injected */
-    bool again;        /* the tracer's; it executes a call again, so that the host carries it out */
+    unsigned again;    /* the tracer's; it executes a call again, so that the host carries it out: AGAIN_* */
     bool vsyscall;     /* the tracer's; the host is leaving the vsyscall page */
     bool whole;        /* its FPU image has been fetched since it was held, */
     bool fpu_dirty;    /* and is to be written back */

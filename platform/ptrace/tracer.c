@@ -245,9 +245,14 @@ static bool is_native_call(const struct ctx *c)
 /* A call where there is no filter. */
 static void on_unfiltered(struct ctx *c)
 {
-    bool executes = c->again;
+    bool executes = c->again == AGAIN_ENTRY;
 
-    c->again = false;
+    if (c->again == AGAIN_END) {
+        c->again = AGAIN_ENTRY;
+        go(c, 0);
+        return;
+    }
+    c->again = AGAIN_NOT;
     if (!pt_is_native(c) || !is_native_call(c)) {
         on_call(c);
     } else if (executes) { /* it goes on into the host */
@@ -257,14 +262,14 @@ static void on_unfiltered(struct ctx *c)
         c->raw.rax = c->raw.orig_rax;
         c->raw.orig_rax = (uint64_t)-1;
         pt_ptrace(PTRACE_SETREGS, c->tid, 0, (uint64_t)(uintptr_t)&c->raw);
-        c->again = true;
+        c->again = AGAIN_END;
         go(c, 0);
     }
 }
 
 static void on_signal(struct ctx *c, int sig)
 {
-    c->again = false;
+    c->again = AGAIN_NOT;
     switch (sig) {
     case SIG_KICK:
         if (pt_regs_take(c) < 0)
