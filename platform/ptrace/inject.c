@@ -146,10 +146,13 @@ static int await_ready(struct ctx *z)
 int pt_take_zygote(void)
 {
     struct ctx *z = pt_ctx_new(NULL);
+    char byte;
     int r;
 
     if (!z)
         return -ENOMEM;
+    if (hostio_recv(pt.lend_sock, &byte, 1, 0) != 1)
+        return -EPIPE;
     z->tid = pt.zygote_pid;
     r = (int)pt_ptrace(PTRACE_SEIZE, z->tid, 0, OPTIONS);
     if (r < 0)

@@ -124,6 +124,7 @@ extern struct pt {
     uint64_t call_at; /* traced_call of the blob */
     size_t fpu_size;
     uint64_t fpu_features;
+    uint32_t mxcsr_mask;
     struct {
         _Atomic uint64_t stops, faults, kicks, forks, threads, blanks, ops, reads, writes;
     } st;

@@ -223,6 +223,9 @@ int pt_fpu_learn(struct ctx *zygote)
     if (r == 0 && n >= XSAVE_HEADER + 64) {
         pt.fpu_size = n;
         memcpy(&pt.fpu_features, buf + FP_SW_OFF, 8);
+        memcpy(&pt.mxcsr_mask, buf + 28, 4);
+        if (!pt.mxcsr_mask)
+            pt.mxcsr_mask = 0xffbf;
     } else if (r == 0) {
         r = -ENOSYS;
     }
@@ -254,13 +257,8 @@ int pt_fpu_put(struct ctx *c)
 
 int pt_fpu_blank(struct ctx *c)
 {
-    int r = pt_fpu_fetch(c);
-
-    if (r == 0) {
-        pt_fpu_reset(c);
-        r = pt_fpu_put(c);
-    }
-    return r;
+    pt_fpu_reset(c);
+    return c->fpu ? pt_fpu_put(c) : -ENOMEM;
 }
 
 size_t pt_fpu_size(struct ctx *c)
@@ -277,41 +275,51 @@ int pt_fpu_get(struct ctx *c, void *buf, size_t n)
     return 0;
 }
 
+/* An image that owes nothing to the one before. */
+static uint8_t *fpu_clear(struct ctx *c)
+{
+    if (!c->fpu)
+        c->fpu = malloc(pt.fpu_size);
+    if (c->fpu) {
+        memset(c->fpu, 0, pt.fpu_size);
+        memcpy(c->fpu + 28, &pt.mxcsr_mask, 4);
+        c->whole = c->fpu_dirty = true;
+    }
+    return c->fpu;
+}
+
 int pt_fpu_set(struct ctx *c, const void *buf, size_t n)
 {
-    uint32_t mxcsr, mask;
+    uint32_t mxcsr;
     uint64_t features;
-    uint8_t *at = c->fpu;
+    uint8_t *at;
 
-    if (!c->whole || n > pt.fpu_size || n < XSAVE_HEADER)
+    if (n > pt.fpu_size || n < XSAVE_HEADER)
         return -EINVAL;
-    memcpy(&mask, at + 28, 4);
-    memset(at, 0, pt.fpu_size);
+    at = fpu_clear(c);
+    if (!at)
+        return -ENOMEM;
     memcpy(at, buf, n);
     memcpy(&mxcsr, at + 24, 4);
-    mxcsr &= mask ? mask : 0xffbf; /* the host refuses an image with what it does not know */
+    mxcsr &= pt.mxcsr_mask; /* the host refuses an image with what it does not know */
     memcpy(at + 24, &mxcsr, 4);
-    memcpy(at + 28, &mask, 4);
+    memcpy(at + 28, &pt.mxcsr_mask, 4);
     memcpy(&features, at + XSAVE_HEADER, 8);
     features &= pt.fpu_features;
     memset(at + XSAVE_HEADER, 0, 64);
     memcpy(at + XSAVE_HEADER, &features, 8);
-    c->fpu_dirty = true;
     return 0;
 }
 
+/* The header says: no component is in use. Without memory for it the old image stays. */
 void pt_fpu_reset(struct ctx *c)
 {
     static const uint16_t fcw = 0x37f;
     static const uint32_t mxcsr = 0x1f80;
-    uint32_t mask;
+    uint8_t *at = fpu_clear(c);
 
-    if (!c->whole)
+    if (!at)
         return;
-    memcpy(&mask, c->fpu + 28, 4);
-    memset(c->fpu, 0, pt.fpu_size); /* the header says: no component is in use */
-    memcpy(c->fpu, &fcw, sizeof fcw);
-    memcpy(c->fpu + 24, &mxcsr, sizeof mxcsr);
-    memcpy(c->fpu + 28, &mask, 4);
-    c->fpu_dirty = true;
+    memcpy(at, &fcw, sizeof fcw);
+    memcpy(at + 24, &mxcsr, sizeof mxcsr);
 }

@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #if __has_include(<sys/rseq.h>)
@@ -176,6 +177,8 @@ static void become_zygote(int sock, const struct zygote_plan *p, int blob_fd)
         _exit(124);
     drop_capabilities();
     prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* the sentry reads stubs */
+    if (p->traced && send(sock, "", 1, MSG_NOSIGNAL) != 1) /* it may be attached to, from now on */
+        _exit(124);
     ((void (*)(uint64_t))(stubs.slot + h.zygote))(stubs.slot);
     _exit(124);
 }

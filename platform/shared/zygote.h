@@ -15,7 +15,7 @@ struct zygote_plan {
     uint64_t secret;                     /* of its own forks */
     uint32_t handler, restorer;          /* of the signals of its stubs; 0: none */
     bool use_killable, use_gs;
-    bool traced; /* it makes nothing by itself: it waits for its tracer */
+    bool traced; /* it makes nothing by itself: it sends a byte, and waits for its tracer */
 };
 
 /* Looks for a place in the address space: stubs.slot and stubs.vdso are set. */
