@@ -125,6 +125,7 @@ static const struct fence_rule fence_rules[] = {
     TRACER_IF(ptrace, "the FPU", PTRACE_IS(PTRACE_GETREGSET)),
     TRACER_IF(ptrace, "the FPU", PTRACE_IS(PTRACE_SETREGSET)),
     TRACER_IF(ptrace, "the page with the arguments of its calls", PTRACE_IS(PTRACE_POKEDATA)),
+    TRACER_IF(ptrace, "the frame of a fault", PTRACE_IS(PTRACE_PEEKDATA)),
     TRACER_IF(ptrace, "the number of a new stub", PTRACE_IS(PTRACE_GETEVENTMSG)),
     TRACER_IF(ptrace, "faults", PTRACE_IS(PTRACE_GETSIGINFO)),
     TRACER_IF(ptrace, "how a call was made", PTRACE_IS(0x420e /* PTRACE_GET_SYSCALL_INFO */)),

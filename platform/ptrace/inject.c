@@ -114,16 +114,40 @@ long pt_call(struct ctx *c, long nr, const uint64_t a[6], pid_t *ret_new)
     return -ESRCH;
 }
 
+int pt_signal_frame(struct ctx *c, int sig, uint64_t rsp, uint64_t *ret_rsp)
+{
+    struct user_regs_struct r = c->raw;
+    int status;
+
+    r.rsp = rsp;
+    if (pt_ptrace(PTRACE_SETREGS, c->tid, 0, (uint64_t)(uintptr_t)&r) < 0 ||
+        pt_ptrace(PTRACE_CONT, c->tid, 0, (uint64_t)sig) < 0)
+        return -ESRCH;
+    while (pt_await(c, &status)) {
+        if (status >> 16 == 0 && WSTOPSIG(status) == SIGTRAP) {
+            if (!stopped_at(c, 3, -1, &r))
+                break;
+            *ret_rsp = r.rsp;
+            return 0;
+        }
+        if (status >> 16 == 0 && WSTOPSIG(status) != SIG_KICK)
+            break;
+        c->kicked |= WSTOPSIG(status) == SIG_KICK;
+        pt_ptrace(PTRACE_CONT, c->tid, 0, 0);
+    }
+    return c->over ? -ESRCH : -EFAULT;
+}
+
 /* ---- the zygote ---- */
 
+/* Its data, and its stack above. */
 static int forget_data(struct ctx *z)
 {
-    const uint64_t rest[6] = { SCRATCH + SCRATCH_SIZE, ZDATA_SIZE - SCRATCH_SIZE };
+    const uint64_t below[6] = { stubs.slot + ZDATA_OFF, SCRATCH_OFF };
+    const uint64_t above[6] = { SCRATCH + SCRATCH_SIZE, ZDATA_SIZE - SCRATCH_OFF - SCRATCH_SIZE };
+    long r = pt_call(z, SYS_munmap, below, NULL);
 
-    for (uint64_t at = 0; at < SCRATCH_SIZE; at += 8)
-        if (pt_ptrace(PTRACE_POKEDATA, z->tid, SCRATCH + at, 0) < 0)
-            return -EIO;
-    return (int)pt_call(z, SYS_munmap, rest, NULL);
+    return (int)(r < 0 ? r : pt_call(z, SYS_munmap, above, NULL));
 }
 
 /* It is stopped, and runs again until it waits in the blob, all of its own done. */

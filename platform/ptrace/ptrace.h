@@ -37,8 +37,9 @@
 #define TID_HASH 1024
 #define SIG_NUDGE SIGUSR2 /* takes the tracer out of its wait */
 #define PT_DEFERRED 2
-#define SCRATCH (stubs.slot + ZDATA_OFF) /* a page of each stub, for what a call points to */
-#define SCRATCH_SIZE 4096
+#define SCRATCH_OFF 0x4000 /* in what was the zygote's data: pages of each stub that we use, for */
+#define SCRATCH_SIZE 0x4000
+#define SCRATCH (stubs.slot + ZDATA_OFF + SCRATCH_OFF) /* what a call points to, and frames */
 
 enum ctx_state { PT_UNBORN, PT_HELD, PT_RUNNING, PT_LEAVING, PT_OVER };
 
@@ -158,6 +159,8 @@ void pt_forget_new(void);
 long pt_ptrace(long request, pid_t tid, uint64_t addr, uint64_t data); /* -errno */
 /* Makes a call as c, which is stopped. -ESRCH: it is over. ret_new: the thread that it has made. */
 long pt_call(struct ctx *c, long nr, const uint64_t a[6], pid_t *ret_new);
+/* Has the host deliver sig, which c is stopped by, to where it is stopped again. 0: the frame lies at rsp. */
+int pt_signal_frame(struct ctx *c, int sig, uint64_t rsp, uint64_t *ret_rsp);
 int pt_take_zygote(void);
 int pt_lend(struct ctx *c, int fd); /* its number there, to be closed again */
 int pt_make_blank(struct ctx **ret);

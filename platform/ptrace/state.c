@@ -166,40 +166,45 @@ static uint64_t trap_number(int sig, int code)
     }
 }
 
-/* Bits of a page fault. The host does not tell a tracer: it is worked out from what is mapped. */
-static uint64_t page_error(struct ctx *c, gaddr_t addr, int code)
+/*
+ * The host tells error code and cr2 in a signal frame only, not to a tracer: so it is made to write one,
+ * into our own pages, and the FPU, which it clears for a handler, is written back. What other threads
+ * of the guest may have put there meanwhile is their own affair.
+ */
+static int read_frame(struct ctx *c, int sig)
 {
-    struct as_mapping m;
-    uint64_t err = 4 | (code == SEGV_ACCERR);
+    enum { ERR = 8 + 40 + 8 * 19 }; /* behind the return address, in the registers of the ucontext */
+    uint64_t at = 0, w[4] = { 0 };  /* err, trapno, oldmask, cr2 */
+    int r = pt_fpu_fetch(c);
 
-    if (addr == c->raw.rip)
-        return err | 16;
-    if (code == SEGV_ACCERR && stub_query(&c->stub->as->mem, addr, &m) == 0 && m.start <= addr &&
-        (m.prot & PROT_READ))
-        err |= 2;
-    return err;
+    if (r == 0)
+        r = pt_signal_frame(c, sig, SCRATCH + SCRATCH_SIZE, &at);
+    c->fpu_dirty = c->whole;
+    for (unsigned i = 0; i < ARRAY_SIZE(w) && r == 0; i++)
+        r = (int)pt_ptrace(PTRACE_PEEKDATA, c->tid, at + ERR + 8 * i, (uint64_t)(uintptr_t)&w[i]);
+    if (r == 0)
+        c->fault.err = w[0], c->fault.trapno = w[1], c->fault.cr2 = w[3];
+    return r == -ESRCH ? r : 0;
 }
 
 /* The signal stop of guest code that sig has met. -ENOENT: it is none of its own faults. */
 int pt_fault_take(struct ctx *c, int sig)
 {
     siginfo_t info;
-    uint64_t trap;
 
     if (pt_ptrace(PTRACE_GETSIGINFO, c->tid, 0, (uint64_t)(uintptr_t)&info) < 0 ||
         pt_regs_take(c) < 0)
         return -ESRCH;
     if (info.si_code <= 0)
         return -ENOENT;
-    trap = trap_number(sig, info.si_code);
-    c->fault = (struct fault){
-        .signo = sig, .code = info.si_code, .addr = (uint64_t)(uintptr_t)info.si_addr, .trapno = trap
-    };
-    if (trap == 14) {
-        c->fault.cr2 = c->fault.addr;
-        c->fault.err = page_error(c, c->fault.addr, info.si_code);
-    }
-    pt_regs_kick(c);
+    c->fault = (struct fault){ .signo = sig,
+                               .code = info.si_code,
+                               .addr = (uint64_t)(uintptr_t)info.si_addr,
+                               .trapno = trap_number(sig, info.si_code) };
+    pt_regs_kick(c); /* first: the host would leave a restartable sequence, too, in the frame */
+    if ((sig == SIGSEGV || sig == SIGBUS) && pt.fpu_size <= SCRATCH_SIZE - 2048 &&
+        read_frame(c, sig) < 0)
+        return -ESRCH;
     return 0;
 }
 

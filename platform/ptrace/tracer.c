@@ -181,7 +181,6 @@ static void on_leaving(struct ctx *c, int status)
 
 static void held(struct ctx *c, enum platform_event ev)
 {
-    c->whole = false;
     atomic_store(&c->state, PT_HELD);
     pt_deliver(c, ev);
 }
@@ -288,6 +287,7 @@ static void on_signal(struct ctx *c, int sig)
             held(c, EV_FAULT);
             return;
         case -ENOENT:
+            sig = SIGKILL; /* it would end it; these two have a handler (pt_signal_frame) */
             break;
         default:
             return;

@@ -90,8 +90,7 @@ int filter_traced(struct bpf_asm *a, uint32_t slot_hi)
     bpf_load(a, OFF_ARCH);
     bpf_jeq(a, AUDIT_ARCH_X86_64, BPF_NEXT, trace);
     bpf_load(a, OFF_NR);
-    bpf_jeq(a, SYS_sched_yield, allow, BPF_NEXT);
-    bpf_jeq(a, SYS_restart_syscall, allow, native); /* a futex wait, over a stop by the host */
+    bpf_jeq(a, SYS_sched_yield, allow, native);
     bpf_here(a, native);
     filter_native(a, slot_hi, allow, trace);
     bpf_here(a, allow);

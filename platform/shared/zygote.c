@@ -60,22 +60,30 @@ static uint64_t choose_slot(void)
     return hi << SLOT_SHIFT;
 }
 
+static int set_handler(int sig, uint32_t handler, uint32_t restorer, uint64_t flags)
+{
+    struct ksigaction sa = { .handler = stubs.slot + handler,
+                             .restorer = stubs.slot + restorer,
+                             .flags = SA_SIGINFO | SA_NODEFER | 0x04000000 /* SA_RESTORER */ | flags,
+                             .mask = flags & SA_ONSTACK ? 1ull << (SIG_KICK - 1) : 0 };
+
+    return syscall(SYS_rt_sigaction, sig, &sa, NULL, 8) < 0 ? -errno : 0;
+}
+
 /* Handlers of everything that a stub's thread can be stopped by; forks inherit them. */
 static int set_handlers(const struct zygote_plan *p)
 {
-    static const int sigs[] = { SIGSYS, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIG_KICK };
-    struct ksigaction sa = { .handler = stubs.slot + p->handler,
-                             .restorer = stubs.slot + p->restorer,
-                             .flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART |
-                                      0x04000000 /* SA_RESTORER */,
-                             .mask = 1ull << (SIG_KICK - 1) };
+    static const int sigs[] = { SIGSEGV, SIGBUS, SIGSYS, SIGFPE, SIGILL, SIGTRAP, SIG_KICK };
     struct ksigaction ign = { .handler = 1 };
+    int r = 0;
 
-    for (unsigned i = 0; p->handler && i < ARRAY_SIZE(sigs); i++) {
-        if (syscall(SYS_rt_sigaction, sigs[i], &sa, NULL, 8) < 0)
-            return -errno;
-    }
-    return syscall(SYS_rt_sigaction, SIGCHLD, &ign, NULL, 8) < 0 ? -errno : 0;
+    for (unsigned i = 0; p->handler && i < ARRAY_SIZE(sigs) && r == 0; i++)
+        r = set_handler(sigs[i], p->handler, p->restorer, SA_ONSTACK | SA_RESTART);
+    for (unsigned i = 0; p->stop && i < 2 && r == 0; i++)
+        r = set_handler(sigs[i], p->stop, p->stop, 0);
+    if (r == 0 && syscall(SYS_rt_sigaction, SIGCHLD, &ign, NULL, 8) < 0)
+        r = -errno;
+    return r;
 }
 
 /* Is this page a mapping of the kernel's making? Those are not dumped, whatever is asked for. */
