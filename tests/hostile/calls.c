@@ -101,6 +101,10 @@ static void print_passed(void)
     static const char *const names[] = { "blob",      "guest", "x32 blob",
                                          "x32 guest", "i386",  "vsyscall" };
 
+    if (!stub.channel) {
+        printf("nobody counts what is told: what passes is for hostile-filters to say\n");
+        return;
+    }
     for (unsigned way = 0; way < WAYS; way++) {
         printf("passed by %s:", names[way]);
         for (unsigned nr = 0; nr < NUMBERS; nr++) {

@@ -52,6 +52,7 @@ bool stub_find(void)
             continue;
         stub.slot = hi << SLOT_SHIFT;
         stub.header = h;
+        stub.channel = readable(stub.slot + CHANNEL_OFF, &h, sizeof h);
         stub.syscall_ret = find_bytes("\x0f\x05\xc3", 3);
         stub.clone = find_bytes("\x41\x54\x41\x55\x41\x56\x49\x89\xf4", 9); /* push r12.. */
         if (!stub.syscall_ret || !stub.clone)
@@ -64,8 +65,11 @@ bool stub_find(void)
 
 struct block *stub_block(void)
 {
+    static char none[BLOCK_SIZE] __attribute__((aligned(BLOCK_SIZE)));
     uint64_t gs = 0;
 
+    if (!stub.channel)
+        return (struct block *)none;
     if (getauxval(AT_HWCAP2) & 2 /* FSGSBASE */)
         __asm__ volatile("rdgsbase %0" : "=r"(gs));
     if (gs >> SLOT_SHIFT != stub.slot >> SLOT_SHIFT)

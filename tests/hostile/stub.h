@@ -17,12 +17,16 @@ struct stub {
     struct blob_header header; /* as it says there */
     uint64_t syscall_ret;      /* syscall; ret */
     uint64_t clone;            /* its blob_clone: cloned children go on at blob_born */
+    bool channel;              /* is there one? Not under ptrace */
 };
 extern struct stub stub;
 
 /* False, and a line why: this is no stub (a native run, say). */
 bool stub_find(void);
-/* The calling thread's block, or the first one where the processor cannot tell. */
+/*
+ * The calling thread's block, or the first one where the processor cannot tell; memory of our own where
+ * there is no channel.
+ */
 struct block *stub_block(void);
 
 /* A call by the blob's own instruction, by one of ours, by int 0x80. -errno. */

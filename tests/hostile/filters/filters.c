@@ -5,7 +5,8 @@
  * that at a jump which depends on one both ways are gone. What comes out is compared with the committed
  * lists:
  *
- *     filters DIR [--write]      DIR/calls-stub.txt, calls-sentry.txt, calls-gofer.txt
+ *     filters DIR [--write]      DIR/calls-stub.txt, calls-sentry.txt, calls-gofer.txt; and of the platform
+ *                                ptrace calls-traced.txt, calls-tracer.txt (stub and sentry)
  *
  * A line for each way through: the call, and the conditions on its arguments under which it passes
  * (notify: to the sentry, which decides). A list that grows or shrinks unannounced fails the test.
@@ -262,6 +263,26 @@ static void list_stub(FILE *out)
     fclose(none);
 }
 
+/* What is traced is told to the sentry, whose call it then is: it does not pass. */
+static void list_traced(FILE *out)
+{
+    struct bpf_asm traced;
+    struct run r = { .out = out };
+
+    bpf_init(&traced);
+    if (filter_traced(&traced, SLOT_HI) < 0)
+        exit(1);
+    for (unsigned i = 0; i < traced.n; i++) {
+        if (traced.insn[i].code == (BPF_RET | BPF_K) && traced.insn[i].k == SECCOMP_RET_TRACE)
+            traced.insn[i].k = SECCOMP_RET_TRAP;
+    }
+    r.insn = traced.insn;
+    r.n = traced.n;
+    fprintf(out, "# Calls that the filter of a stub lets pass under ptrace, wherever they are made. All\n"
+                 "# others stop for the tracer, and fail where there is none.\n");
+    all_numbers(&r, "stub:");
+}
+
 static void list_fence(FILE *out, const char *who, const struct sock_filter *f, unsigned n)
 {
     struct run r = { .out = out, .insn = (const struct bpf_insn *)(const void *)f, .n = n };
@@ -294,6 +315,10 @@ static int check(const char *dir, const char *who, bool write)
 
     if (strcmp(who, "stub") == 0)
         list_stub(out);
+    else if (strcmp(who, "traced") == 0)
+        list_traced(out);
+    else if (strcmp(who, "tracer") == 0)
+        list_fence(out, who, fence_sentry_tracer, ARRAY_SIZE(fence_sentry_tracer));
     else if (strcmp(who, "sentry") == 0)
         list_fence(out, who, fence_sentry, ARRAY_SIZE(fence_sentry));
     else
@@ -316,7 +341,7 @@ static int check(const char *dir, const char *who, bool write)
 
 int main(int argc, char **argv)
 {
-    static const char *const all[] = { "stub", "sentry", "gofer" };
+    static const char *const all[] = { "stub", "sentry", "gofer", "traced", "tracer" };
     bool write = argc > 2 && strcmp(argv[2], "--write") == 0;
     int r = 0;
 
