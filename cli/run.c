@@ -52,7 +52,7 @@ static int open_view(const struct run_options *o, struct view *ret)
  * A host that refuses every filter: then calls are caught by ptrace, and what is left around the
  * processes has to hold them.
  */
-static int check_filters(struct launch *l)
+static int check_filters(struct launch *l, const char **ret_held_by)
 {
     bool userns = !(l->without & SBX_WITHOUT_USERNS) && (geteuid() == 0 || host_userns() == 0);
     bool landlock = !(l->without & SBX_WITHOUT_LANDLOCK) && host_landlock() == 0;
@@ -64,18 +64,17 @@ static int check_filters(struct launch *l)
         return fail(EXIT_SBX, "this host cannot run programs: neither seccomp filters, nor "
                               "namespaces, nor Landlock; see `sbx doctor`");
     l->without |= SBX_WITHOUT_SECCOMP | SBX_WITHOUT_NOTIFY | SBX_WITHOUT_STUBFILTER;
-    note("no seccomp filters here: the sandbox is fenced by %s; see `sbx doctor`",
-         userns && landlock ? "namespaces and Landlock"
-         : userns           ? "namespaces alone"
-                            : "Landlock alone");
+    *ret_held_by = userns && landlock ? "namespaces and Landlock"
+                   : userns           ? "namespaces alone"
+                                      : "Landlock alone";
     return 0;
 }
 
 static int find_platform(const char *name, struct launch *l)
 {
     bool automatic = strcmp(name, "auto") == 0;
-    const char *why = NULL;
-    int r = check_filters(l);
+    const char *why = NULL, *held_by = NULL;
+    int r = check_filters(l, &held_by);
 
     if (r)
         return r;
@@ -86,6 +85,8 @@ static int find_platform(const char *name, struct launch *l)
         return fail(EXIT_SBX, "this host cannot run programs: %s; see `sbx doctor`",
                     why ? why : "no platform works");
     l->platform_why = why;
+    if (held_by)
+        note("no seccomp filters here: the sandbox is fenced by %s; see `sbx doctor`", held_by);
     return 0;
 }
 

@@ -14,7 +14,8 @@ static bool left_out(const struct platform *p, uint64_t without, const char **re
 {
     if (p != &platform_trap || !(without & SBX_WITHOUT_NOTIFY))
         return false;
-    *ret_why = "SBX_WITHOUT leaves out seccomp notification";
+    *ret_why = without & SBX_WITHOUT_SECCOMP ? "no seccomp filter can be installed here"
+                                             : "SBX_WITHOUT leaves out seccomp notification";
     return true;
 }
 
