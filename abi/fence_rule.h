@@ -24,9 +24,9 @@
 
 #include "abi/fence_tracee.h"
 
-#define FENCE_WIDE 1  /* in builds with SBX_WIDE_FILTERS */
-#define FENCE_GLIBC 2 /* where the C library is glibc */
-#define FENCE_RING 4  /* in filters that are made for who has an io_uring */
+#define FENCE_WIDE 1   /* in builds with SBX_WIDE_FILTERS */
+#define FENCE_GLIBC 2  /* where the C library is glibc */
+#define FENCE_RING 4   /* in filters that are made for who has an io_uring */
 #define FENCE_TRACER 8 /* in filters that are made for who traces another process */
 
 struct fence_arg {

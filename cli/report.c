@@ -208,8 +208,8 @@ static unsigned collect_steps(struct report *r, const struct launch *l, struct s
     return n;
 }
 
-static void print_text(struct report *r, const struct launch *l, double wall, double user, double sys,
-                       const struct step *steps, unsigned nsteps)
+static void print_text(struct report *r, const struct launch *l, double wall, double user,
+                       double sys, const struct step *steps, unsigned nsteps)
 {
     FILE *f = stderr;
 
@@ -234,8 +234,8 @@ static void print_text(struct report *r, const struct launch *l, double wall, do
                 r->calls[i].count, r->calls[i].errors, (double)r->calls[i].ns / 1e6);
 }
 
-static void print_json(struct report *r, const struct launch *l, double wall, double user, double sys,
-                       const struct step *steps, unsigned nsteps)
+static void print_json(struct report *r, const struct launch *l, double wall, double user,
+                       double sys, const struct step *steps, unsigned nsteps)
 {
     FILE *f = stderr;
 

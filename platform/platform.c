@@ -7,7 +7,7 @@
 #include "abi/without.h"
 
 static const struct platform *const platforms[] = { &platform_trap, &platform_ptrace,
-                                                &platform_skeleton };
+                                                    &platform_skeleton };
 
 /* What trap stands on may be left out. */
 static bool left_out(const struct platform *p, uint64_t without, const char **ret_why)

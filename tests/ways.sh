@@ -3,7 +3,8 @@
 #
 # ways.sh SBX GUESTS WAY: the ways in which a sandbox is started (docs/ARCHITECTURE.md, "Fallbacks").
 # WAY is user or root, then the host features switched off, joined by '-': user-userns-iouring. Or
-# `container` is among them: then it all happens behind the filter of tests/container.py.
+# `container` is among them: then it all happens behind the filter of tests/container.py; `taken`: behind
+# that of tests/taken.py, and the platform must be another one.
 # GUESTS is the folder of the guest tests.
 set -u
 sbx=$(realpath "$1") guests=$(realpath "$2") way=$3
@@ -11,13 +12,21 @@ top=$(mktemp -d)
 trap 'rm -rf "$top"' EXIT
 chmod 755 "$top"
 who=${way%%-*}
-without=$(printf '%s' "${way#"$who"}" | sed 's/^-//; s/-/,/g; s/container,*//')
+without=$(printf '%s' "${way#"$who"}" | sed 's/^-//; s/-/,/g; s/container,*//; s/taken,*//')
 container=
 case $way in
 *-container*)
     [ -x /usr/bin/python3 ] || { echo "python3 is missing" && exit 77; }
     cp "$(dirname "$(realpath "$0")")/container.py" "$top/.container.py"
     container="/usr/bin/python3 .container.py"
+    ;;
+esac
+
+case $way in
+*-taken*)
+    [ -x /usr/bin/python3 ] || { echo "python3 is missing" && exit 77; }
+    cp "$(dirname "$(realpath "$0")")/taken.py" "$top/.taken.py"
+    container="/usr/bin/python3 .taken.py"
     ;;
 esac
 
@@ -68,6 +77,18 @@ for t in $list; do
 done
 [ ! -x /usr/bin/python3 ] || run script.py
 run ls -l /
+case $way in
+*-taken* | *-notify* | *-seccomp*)
+    # shellcheck disable=SC2086 # words of a command
+    $as $container env -i PATH=/usr/bin:/bin SBX_WITHOUT="$without" ./sbx run --stats true 2>"$top.out"
+    if ! grep -q '^sbx: platform ptrace: ' "$top.out"; then
+        echo "FAILED: the platform was not ptrace:"
+        cat "$top.out"
+        failed=1
+    fi
+    rm -f "$top.out"
+    ;;
+esac
 if [ "$(find "$top" -newer script.py -type f | grep -cv -e /sbx -e script.py)" -ne 0 ]; then
     find "$top" -newer script.py
 fi

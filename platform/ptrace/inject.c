@@ -271,8 +271,8 @@ static int send_fd(int fd)
 static int write_msghdr(struct ctx *c)
 {
     enum { IOV = 64, BYTE = 80, CONTROL = 96 };
-    const uint64_t words[] = { 0,  0, SCRATCH + IOV, 1, SCRATCH + CONTROL, CMSG_SPACE(sizeof(int)),
-                               0,  0, SCRATCH + BYTE, 1 };
+    const uint64_t words[] = { 0, 0, SCRATCH + IOV,  1, SCRATCH + CONTROL, CMSG_SPACE(sizeof(int)),
+                               0, 0, SCRATCH + BYTE, 1 };
 
     for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
         if (pt_ptrace(PTRACE_POKEDATA, c->tid, SCRATCH + 8 * i, words[i]) < 0)

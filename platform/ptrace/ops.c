@@ -124,7 +124,8 @@ static long run(struct ctx *c, const struct as_op *op, struct lent *l)
     case AS_CLOSE:
         return -EBADF; /* none is ever left open */
     default:
-        return stub_call_of(op->kind) < 0 ? -EINVAL : pt_call(c, stub_call_of(op->kind), op->a, NULL);
+        return stub_call_of(op->kind) < 0 ? -EINVAL
+                                          : pt_call(c, stub_call_of(op->kind), op->a, NULL);
     }
 }
 

@@ -52,8 +52,8 @@ enum want { WANT_NOTHING, WANT_RESUME, WANT_OPS, WANT_FPU, WANT_EXIT };
 struct stub {
     _Atomic int refs;
     struct aspace *as;
-    pid_t pid;           /* 0: not born yet */
-    struct tlist ctxs;   /* pt.lock; those that live */
+    pid_t pid;         /* 0: not born yet */
+    struct tlist ctxs; /* pt.lock; those that live */
     struct tlist as_link;
     struct tlist kill_link; /* pt.lock; in pt.kills or on none */
     _Atomic int nlive;      /* contexts that the sentry has not given up */
@@ -61,9 +61,9 @@ struct stub {
 };
 
 struct aspace {
-    _Atomic int refs;    /* stubs and users */
-    _Atomic int users;   /* the sentry's references; the last one kills the stubs */
-    struct tlist stubs;  /* pt.lock */
+    _Atomic int refs;   /* stubs and users */
+    _Atomic int users;  /* the sentry's references; the last one kills the stubs */
+    struct tlist stubs; /* pt.lock */
     struct stub_memory mem;
 };
 
@@ -73,24 +73,26 @@ struct ctx {
     pid_t tid;
     _Atomic int state;
     _Atomic bool gone, freed;
-    void *owner;                 /* pt.lock */
-    struct tlist stub_link;      /* pt.lock */
-    struct tlist hash_link;      /* the tracer's */
-    struct tlist stash_link;     /* the tracer's; a status that came while it waited for another, */
-    int stash;                   /* this */
-    struct tlist want_link;      /* pt.lock */
-    enum want want;              /* pt.lock */
-    bool busy;                   /* pt.lock; its operations are being looked at */
-    struct regs regs;            /* of the guest, as the owner sees them */
-    struct user_regs_struct raw; /* of the guest, as the host has told them; bases and segments count */
+    void *owner;             /* pt.lock */
+    struct tlist stub_link;  /* pt.lock */
+    struct tlist hash_link;  /* the tracer's */
+    struct tlist stash_link; /* the tracer's; a status that came while it waited for another, */
+    int stash;               /* this */
+    struct tlist want_link;  /* pt.lock */
+    enum want want;          /* pt.lock */
+    bool busy;               /* pt.lock; its operations are being looked at */
+    struct regs regs;        /* of the guest, as the owner sees them */
+    struct user_regs_struct
+        raw; /* of the guest, as the host has told them; bases and segments count */
     struct fault fault;
-    bool over;         /* the tracer's; its end has been told, and is to be handled */
-    bool kicked;       /* the tracer's; a kick came while a call was injected */
-    unsigned again;    /* the tracer's; it executes a call again, so that the host carries it out: AGAIN_* */
-    bool vsyscall;     /* the tracer's; the host is leaving the vsyscall page */
-    bool whole;        /* its FPU image has been fetched since it was held, */
-    bool fpu_dirty;    /* and is to be written back */
-    uint8_t *fpu;      /* pt.fpu_size; NULL: never needed so far */
+    bool over;   /* the tracer's; its end has been told, and is to be handled */
+    bool kicked; /* the tracer's; a kick came while a call was injected */
+    unsigned
+        again; /* the tracer's; it executes a call again, so that the host carries it out: AGAIN_* */
+    bool vsyscall;  /* the tracer's; the host is leaving the vsyscall page */
+    bool whole;     /* its FPU image has been fetched since it was held, */
+    bool fpu_dirty; /* and is to be written back */
+    uint8_t *fpu;   /* pt.fpu_size; NULL: never needed so far */
     unsigned clone_flags;
     struct as_op *ops;
     unsigned nops;
@@ -118,9 +120,9 @@ extern struct pt {
     _Atomic bool stopping;
     struct ctx *zygote;
     pid_t zygote_pid;
-    int lend_sock;    /* the other end is descriptor 3 of each stub */
-    unsigned stale;   /* the tracer's; descriptors sent to a stub that ended before it took them */
-    bool filtered;    /* stubs have a filter; else each call of theirs stops */
+    int lend_sock;  /* the other end is descriptor 3 of each stub */
+    unsigned stale; /* the tracer's; descriptors sent to a stub that ended before it took them */
+    bool filtered;  /* stubs have a filter; else each call of theirs stops */
     struct bpf_asm filter;
     uint64_t call_at; /* traced_call of the blob */
     size_t fpu_size;
@@ -150,8 +152,8 @@ struct ctx *pt_by_tid(pid_t tid);
 void pt_hash(struct ctx *c);
 void pt_unhash(struct ctx *c);
 bool pt_await(struct ctx *c, int *ret_status); /* its next stop; false: it is over */
-bool pt_await_new(pid_t tid);                  /* the first stop of a new thread; false: it is over */
-struct ctx *pt_unstash(int *ret_status);       /* the next that was put aside, or NULL */
+bool pt_await_new(pid_t tid);            /* the first stop of a new thread; false: it is over */
+struct ctx *pt_unstash(int *ret_status); /* the next that was put aside, or NULL */
 void pt_put_aside(pid_t tid, int status);
 void pt_forget_new(void);
 

@@ -173,8 +173,10 @@ static uint64_t trap_number(int sig, int code)
  */
 static int read_frame(struct ctx *c, int sig)
 {
-    enum { ERR = 8 + 40 + 8 * 19 }; /* behind the return address, in the registers of the ucontext */
-    uint64_t at = 0, w[4] = { 0 };  /* err, trapno, oldmask, cr2 */
+    enum {
+        ERR = 8 + 40 + 8 * 19
+    };                             /* behind the return address, in the registers of the ucontext */
+    uint64_t at = 0, w[4] = { 0 }; /* err, trapno, oldmask, cr2 */
     int r = pt_fpu_fetch(c);
 
     if (r == 0)

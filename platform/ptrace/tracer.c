@@ -220,8 +220,9 @@ static void on_call(struct ctx *c)
         c->raw.orig_rax = (uint64_t)-1;
         c->raw.rip -= 2;
         pt_regs_kick(c);
-        c->fault =
-            (struct fault){ .signo = SIGSEGV, .code = SI_KERNEL, .trapno = 13, .err = 0x402 };
+        c->fault = (struct fault){
+            .signo = SIGSEGV, .code = SI_KERNEL, .trapno = 13, .err = 0x402
+        };
         atomic_fetch_add_explicit(&pt.st.faults, 1, memory_order_relaxed);
         held(c, EV_FAULT);
         return;

@@ -39,8 +39,8 @@ static int mem_fd(struct stub_memory *mem)
 }
 
 /* As process_vm_*: the bytes of one list into the room of the other, up to what cannot be had. */
-static ssize_t file_copy(struct stub_memory *mem, bool write, const struct iovec *local, unsigned nlocal,
-                         const struct iovec *remote, unsigned nremote)
+static ssize_t file_copy(struct stub_memory *mem, bool write, const struct iovec *local,
+                         unsigned nlocal, const struct iovec *remote, unsigned nremote)
 {
     size_t l = 0, r = 0; /* of the first of each that are done */
     ssize_t sum = 0;
@@ -71,8 +71,8 @@ static ssize_t file_copy(struct stub_memory *mem, bool write, const struct iovec
  * To or from another address space, through one of its threads. That may be on its way out just
  * now: then it is not named a second time.
  */
-static ssize_t vm_copy(struct stub_memory *mem, bool write, const struct iovec *local, unsigned nlocal,
-                       const struct iovec *remote, unsigned nremote)
+static ssize_t vm_copy(struct stub_memory *mem, bool write, const struct iovec *local,
+                       unsigned nlocal, const struct iovec *remote, unsigned nremote)
 {
     pid_t last = 0, pid;
 
@@ -157,7 +157,7 @@ ssize_t stub_write(struct stub_memory *mem, gaddr_t to, const void *from, size_t
 
 /* Up to the first range that is not a guest's to have. */
 ssize_t stub_move(struct stub_memory *mem, bool write, const struct iovec *ours, unsigned nours,
-                const struct iovec *theirs, unsigned ntheirs)
+                  const struct iovec *theirs, unsigned ntheirs)
 {
     unsigned n = 0;
 
@@ -284,7 +284,7 @@ static bool usage_line(const char *line, struct as_mapping *m)
 }
 
 int stub_each(struct stub_memory *mem, bool usage, int (*fn)(const struct as_mapping *m, void *arg),
-            void *arg)
+              void *arg)
 {
     FILE *f = proc_file(mem, usage ? "smaps" : "maps");
     struct as_mapping m, next;

@@ -64,7 +64,8 @@ static int set_handler(int sig, uint32_t handler, uint32_t restorer, uint64_t fl
 {
     struct ksigaction sa = { .handler = stubs.slot + handler,
                              .restorer = stubs.slot + restorer,
-                             .flags = SA_SIGINFO | SA_NODEFER | 0x04000000 /* SA_RESTORER */ | flags,
+                             .flags = SA_SIGINFO | SA_NODEFER | 0x04000000 /* SA_RESTORER */ |
+                                      flags,
                              .mask = flags & SA_ONSTACK ? 1ull << (SIG_KICK - 1) : 0 };
 
     return syscall(SYS_rt_sigaction, sig, &sa, NULL, 8) < 0 ? -errno : 0;
@@ -184,7 +185,7 @@ static void become_zygote(int sock, const struct zygote_plan *p, int blob_fd)
     if (set_handlers(p) < 0)
         _exit(124);
     drop_capabilities();
-    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* the sentry reads stubs */
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);                    /* the sentry reads stubs */
     if (p->traced && send(sock, "", 1, MSG_NOSIGNAL) != 1) /* it may be attached to, from now on */
         _exit(124);
     ((void (*)(uint64_t))(stubs.slot + h.zygote))(stubs.slot);

@@ -14,7 +14,7 @@ struct zygote_plan {
     const struct bpf_asm *base, *listen; /* its filter, what a blank adds; NULL: none */
     uint64_t secret;                     /* of its own forks */
     uint32_t handler, restorer;          /* of the signals of its stubs; 0: none */
-    uint32_t stop;                       /* handler of faults where nothing of ours runs: a breakpoint */
+    uint32_t stop; /* handler of faults where nothing of ours runs: a breakpoint */
     bool use_killable, use_gs;
     bool traced; /* it makes nothing by itself: it sends a byte, and waits for its tracer */
 };

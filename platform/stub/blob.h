@@ -249,7 +249,7 @@ struct zygote_data {
     int sock;
     uint32_t base_len, listen_len;
     uint32_t use_killable, use_gs;
-    uint32_t traced; /* its tracer does the rest */
+    uint32_t traced;       /* its tracer does the rest */
     uint64_t slot, secret; /* secret: third argument of the zygote's own clone */
     uint64_t task_size;
     uint64_t keep[2][2]; /* ranges to keep: the host's vDSO */

@@ -123,7 +123,6 @@ static struct block_op plain(uint32_t nr, const struct as_op *op)
 
 static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct lent *l)
 {
-
     switch (op->kind) {
     case AS_MMAP:
         *b = plain(SYS_mmap, op);

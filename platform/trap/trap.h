@@ -112,7 +112,7 @@ struct aspace {
     struct tlist stubs;             /* trap.lock */
     _Atomic bool killed;
     struct patches *_Atomic patches;
-    bool own_gs;         /* the guest uses gs itself: no light calls */
+    bool own_gs; /* the guest uses gs itself: no light calls */
     struct stub_memory mem;
     struct aspace *next; /* house.c: among those that are over, or not used yet */
 };
@@ -199,8 +199,7 @@ extern struct trap {
     unsigned max_workers;
     bool use_sync, use_killable;
     bool use_getfd; /* pidfd_getfd; else threads share their maker's listener */
-    uint32_t light_entry, light_plain, light_exit, light_end, light_framed,
-        light_class;
+    uint32_t light_entry, light_plain, light_exit, light_end, light_framed, light_class;
     bool use_gs; /* gs bases can be set without a call: call sites may be patched */
     pthread_mutex_t lock;
     struct tlist tids[TID_HASH];

@@ -278,8 +278,10 @@ static void list_traced(FILE *out)
     }
     r.insn = traced.insn;
     r.n = traced.n;
-    fprintf(out, "# Calls that the filter of a stub lets pass under ptrace, wherever they are made. All\n"
-                 "# others stop for the tracer, and fail where there is none.\n");
+    fprintf(
+        out,
+        "# Calls that the filter of a stub lets pass under ptrace, wherever they are made. All\n"
+        "# others stop for the tracer, and fail where there is none.\n");
     all_numbers(&r, "stub:");
 }
 

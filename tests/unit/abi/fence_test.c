@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -41,14 +42,17 @@ struct attempt {
     long nr, a[6];
 };
 
-static int attempt(const struct sock_filter *filter, unsigned n, const struct attempt *t)
+#define TRACEE 0x3ffffe /* above the highest number of a process but one */
+
+static int attempt_traced(const struct sock_filter *filter, unsigned n, pid_t tracee,
+                          const struct attempt *t)
 {
     int status = 0;
     pid_t pid = fork();
 
     ck_assert_int_ge(pid, 0);
     if (pid == 0) {
-        if (fence_apply(filter, n) < 0)
+        if ((tracee ? fence_apply_tracer(filter, n, tracee) : fence_apply(filter, n)) < 0)
             _exit(1);
         syscall(t->nr, t->a[0], t->a[1], t->a[2], t->a[3], t->a[4], t->a[5]);
         _exit(0);
@@ -56,6 +60,11 @@ static int attempt(const struct sock_filter *filter, unsigned n, const struct at
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert_msg(WIFSIGNALED(status) || WEXITSTATUS(status) == 0, "no filter");
     return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static int attempt(const struct sock_filter *filter, unsigned n, const struct attempt *t)
+{
+    return attempt_traced(filter, n, 0, t);
 }
 
 #define RW (PROT_READ | PROT_WRITE)
@@ -102,6 +111,27 @@ static const struct attempt of_sentry[] = {
     { "a number to come", DIES, 600, { 0 } },
 };
 
+/* Of one that traces its stubs, beside these. */
+static const struct attempt of_tracer[] = {
+    { "attaching to the zygote", LIVES, SYS_ptrace, { PTRACE_SEIZE, TRACEE } },
+    { "attaching to another", DIES, SYS_ptrace, { PTRACE_SEIZE, TRACEE + 1 } },
+    { "attaching to pid 1", DIES, SYS_ptrace, { PTRACE_SEIZE, 1 } },
+    { "number, in the upper half", DIES, SYS_ptrace, { PTRACE_SEIZE, TRACEE | 1l << 32 } },
+    { "attaching in the old way", DIES, SYS_ptrace, { PTRACE_ATTACH, TRACEE } },
+    { "being traced", DIES, SYS_ptrace, { PTRACE_TRACEME, 0 } },
+    { "letting go", DIES, SYS_ptrace, { PTRACE_DETACH, TRACEE } },
+    { "options", DIES, SYS_ptrace, { PTRACE_SETOPTIONS, TRACEE } },
+    { "filters of a tracee", DIES, SYS_ptrace, { 0x420c /* PTRACE_SECCOMP_GET_FILTER */, TRACEE } },
+    { "running on", LIVES, SYS_ptrace, { PTRACE_CONT, TRACEE } },
+    { "registers", LIVES, SYS_ptrace, { PTRACE_GETREGS, TRACEE, 0, (long)here } },
+    { "waiting", LIVES, SYS_wait4, { -1, 0, WNOHANG } },
+    { "SIGKILL to a thread", LIVES, SYS_tgkill, { TRACEE, TRACEE, SIGKILL } },
+    { "SIGTERM to a thread", DIES, SYS_tgkill, { TRACEE, TRACEE, SIGTERM } },
+    { "kill", DIES, SYS_kill, { TRACEE, SIGKILL } },
+    { "fork", DIES, SYS_clone, { SIGCHLD } },
+    { "mmap of code", DIES, SYS_mmap, { 0, 4096, PROT_READ | PROT_EXEC, ANON, -1 } },
+};
+
 static const struct attempt of_gofer[] = {
     { "mmap of memory", LIVES, SYS_mmap, { 0, 4096, RW, ANON, -1 } },
     { "mmap of code", DIES, SYS_mmap, { 0, 4096, PROT_READ | PROT_EXEC, ANON, -1 } },
@@ -128,6 +158,16 @@ START_TEST(sentrys_filter)
     const struct attempt *t = &of_sentry[_i];
 
     ck_assert_msg(attempt(fence_sentry, ARRAY_SIZE(fence_sentry), t) == t->end, "%s", t->what);
+}
+END_TEST
+
+START_TEST(tracers_filter)
+{
+    const struct attempt *t = &of_tracer[_i];
+
+    ck_assert_msg(attempt_traced(fence_sentry_tracer, ARRAY_SIZE(fence_sentry_tracer), TRACEE,
+                                 t) == t->end,
+                  "%s", t->what);
 }
 END_TEST
 
@@ -210,6 +250,7 @@ int main(void)
 
     tcase_set_timeout(c, 60);
     tcase_add_loop_test(c, sentrys_filter, 0, (int)ARRAY_SIZE(of_sentry));
+    tcase_add_loop_test(c, tracers_filter, 0, (int)ARRAY_SIZE(of_tracer));
     tcase_add_loop_test(c, gofers_filter, 0, (int)ARRAY_SIZE(of_gofer));
     tcase_add_test(c, with_a_ring_its_calls_pass);
     tcase_add_test(c, landlock_leaves_what_was_allowed);
