@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls that a stub makes for us: a stopped thread is set to the blob's `syscall`, behind which a
- * breakpoint stops it again. The blob's text can be changed by nobody; where there is a filter the
- * call stops in it as well, and passes only if it is ours. A guest that goes there by itself finds its
- * call told to the sentry as any other.
+ * Calls that a stub makes for us: a stopped thread is set to the `syscall` of the blob, whose text nobody
+ * can change, stopped at its entry, looked at, and stopped at its end. What it would do between the two
+ * and our own code is the host's: a restartable sequence of the guest's that covers this place leads
+ * anywhere else whenever the thread has been stopped. So the call passes only with our number and
+ * arguments, at our place; its result is taken before the thread is back in user mode; and what the guest
+ * gets to run meanwhile runs behind the filter, or is stopped by its first call.
  *
  * A descriptor is lent through a socket whose one end each stub has as descriptor 3, the only one that
  * stays open in it. What recvmsg() finds in the scratch page may be scribbled upon by other threads
@@ -25,6 +27,9 @@
 #include "abi/types.h"
 #include "platform/ptrace/ptrace.h"
 
+#ifndef PTRACE_SYSEMU
+#define PTRACE_SYSEMU 31
+#endif
 #define STUB_SOCK 3
 #define OPTIONS                                                                                    \
     (PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |        \
@@ -51,13 +56,12 @@ static long broken(struct ctx *c)
     return -ESRCH;
 }
 
-static bool stopped_at(const struct ctx *c, uint64_t off, long orig, struct user_regs_struct *ret)
+static bool take_regs(const struct ctx *c, struct user_regs_struct *ret)
 {
-    return pt_ptrace(PTRACE_GETREGS, c->tid, 0, (uint64_t)(uintptr_t)ret) == 0 &&
-           ret->rip == pt.call_at + off && (orig < 0 || ret->orig_rax == (uint64_t)orig);
+    return pt_ptrace(PTRACE_GETREGS, c->tid, 0, (uint64_t)(uintptr_t)ret) == 0;
 }
 
-static int begin_call(struct ctx *c, long nr, const uint64_t a[6])
+static int begin_call(struct ctx *c, long nr, const uint64_t a[6], long how)
 {
     struct user_regs_struct r = c->raw;
     long e;
@@ -68,74 +72,114 @@ static int begin_call(struct ctx *c, long nr, const uint64_t a[6])
     r.rdi = a[0], r.rsi = a[1], r.rdx = a[2], r.r10 = a[3], r.r8 = a[4], r.r9 = a[5];
     r.eflags = 0x202;
     e = pt_ptrace(PTRACE_SETREGS, c->tid, 0, (uint64_t)(uintptr_t)&r);
-    return (int)(e < 0 ? e : pt_ptrace(PTRACE_CONT, c->tid, 0, 0));
+    return (int)(e < 0 ? e : pt_ptrace(how, c->tid, 0, 0));
+}
+
+static bool is_ours(const struct user_regs_struct *r, long nr, const uint64_t a[6])
+{
+    return r->rip == pt.call_at + 2 && r->orig_rax == (uint64_t)nr && r->rdi == a[0] &&
+           r->rsi == a[1] && r->rdx == a[2] && r->r10 == a[3] && r->r8 == a[4] && r->r9 == a[5];
+}
+
+/* A signal that waits has it made again, once that has been taken. */
+static bool will_restart(const struct user_regs_struct *r)
+{
+    return (int64_t)r->rax <= -512 && (int64_t)r->rax >= -516;
+}
+
+/*
+ * How it runs up to the call: freely where the filter will stop it there. Not so where there is no filter,
+ * and for native calls, which that lets pass.
+ */
+static long way_to(long nr, const uint64_t a[6])
+{
+    struct user_regs_struct r = {
+        .rdi = a[0], .rsi = a[1], .rdx = a[2], .r10 = a[3], .r8 = a[4], .r9 = a[5]
+    };
+
+    r.orig_rax = (uint64_t)nr;
+    r.rip = pt.call_at + 2;
+    return pt.filtered && !pt_passes(&r) ? PTRACE_CONT : PTRACE_SYSCALL;
+}
+
+/*
+ * c at a stop of a call: of the one that was not carried out, whose end comes first; at the entry of
+ * ours (inside is false); at its end. 1: it is over; 0: go on; -EPROTO: the stop cannot be.
+ */
+static int on_stop(struct ctx *c, long nr, const uint64_t a[6], bool event, bool *inside,
+                   struct user_regs_struct *ret)
+{
+    if (!take_regs(c, ret))
+        return -EPROTO;
+    if (*inside && !event && ret->rip == pt.call_at + 2 && ret->orig_rax == (uint64_t)nr) {
+        *inside = !will_restart(ret);
+        return *inside;
+    }
+    if (*inside || (!event && ret->rip == pt.call_at && ret->orig_rax == (uint64_t)-1))
+        return *inside ? -EPROTO : 0;
+    *inside = is_ours(ret, nr, a);
+    return *inside ? 0 : -EPROTO;
 }
 
 long pt_call(struct ctx *c, long nr, const uint64_t a[6], pid_t *ret_new)
 {
+    const long way = way_to(nr, a);
     struct user_regs_struct r;
     unsigned long msg = 0;
-    bool passed = false;
+    bool inside = false;
     int status;
 
     if (c->over)
         return -ESRCH;
-    if (begin_call(c, nr, a) < 0)
+    if (begin_call(c, nr, a, way) < 0)
         return broken(c);
     while (pt_await(c, &status)) {
-        int sig = WSTOPSIG(status), pass = 0;
+        int sig = WSTOPSIG(status), event = status >> 16, pass = 0;
 
-        switch (status >> 16) {
-        case PTRACE_EVENT_SECCOMP:
-            if (passed || !stopped_at(c, 2, nr, &r))
-                return broken(c);
-            passed = true;
-            break;
-        case PTRACE_EVENT_CLONE:
-        case PTRACE_EVENT_FORK:
-        case PTRACE_EVENT_VFORK:
+        if (event == PTRACE_EVENT_SECCOMP || (event == 0 && sig == (SIGTRAP | 0x80))) {
+            int r_ = on_stop(c, nr, a, event, &inside, &r);
+
+            if (r_)
+                return r_ < 0 ? broken(c) : (long)r.rax;
+        } else if (event == PTRACE_EVENT_CLONE || event == PTRACE_EVENT_FORK ||
+                   event == PTRACE_EVENT_VFORK) {
             if (!ret_new || pt_ptrace(PTRACE_GETEVENTMSG, c->tid, 0, (uintptr_t)&msg) < 0)
                 return broken(c);
             *ret_new = (pid_t)msg;
-            break;
-        case 0:
-            if (sig == SIGTRAP)
-                return stopped_at(c, 3, -1, &r) ? (long)r.rax : broken(c);
-            if (sig == SIG_KICK)
-                c->kicked = true;
-            else
-                pass = sig; /* of the host's: what ends it ends it */
-            break;
-        default:
-            break;
+        } else if (event == 0 && sig == SIG_KICK) {
+            c->kicked = true;
+        } else if (event == 0 && sig == SIGTRAP) {
+            return broken(c);
+        } else if (event == 0) {
+            pass = sig == SIGSEGV || sig == SIGBUS ? SIGKILL : sig; /* of the host's: it ends it */
         }
-        pt_ptrace(PTRACE_CONT, c->tid, 0, (uint64_t)pass);
+        pt_ptrace(inside ? PTRACE_SYSCALL : way, c->tid, 0, (uint64_t)pass);
     }
     return -ESRCH;
 }
 
 int pt_signal_frame(struct ctx *c, int sig, uint64_t rsp, uint64_t *ret_rsp)
 {
+    const long how = pt.filtered ? PTRACE_CONT : PTRACE_SYSEMU;
     struct user_regs_struct r = c->raw;
     int status;
 
     r.rsp = rsp;
     if (pt_ptrace(PTRACE_SETREGS, c->tid, 0, (uint64_t)(uintptr_t)&r) < 0 ||
-        pt_ptrace(PTRACE_CONT, c->tid, 0, (uint64_t)sig) < 0)
+        pt_ptrace(how, c->tid, 0, (uint64_t)sig) < 0)
         return -ESRCH;
     while (pt_await(c, &status)) {
-        if (status >> 16 == 0 && WSTOPSIG(status) == SIGTRAP) {
-            if (!stopped_at(c, 3, -1, &r))
-                break;
+        if (status >> 16 == 0 && WSTOPSIG(status) == SIGTRAP && take_regs(c, &r) &&
+            r.rip == pt.call_at + 3) {
             *ret_rsp = r.rsp;
             return 0;
         }
         if (status >> 16 == 0 && WSTOPSIG(status) != SIG_KICK)
-            break;
+            return broken(c);
         c->kicked |= WSTOPSIG(status) == SIG_KICK;
-        pt_ptrace(PTRACE_CONT, c->tid, 0, 0);
+        pt_ptrace(how, c->tid, 0, 0);
     }
-    return c->over ? -ESRCH : -EFAULT;
+    return -ESRCH;
 }
 
 /* ---- the zygote ---- */

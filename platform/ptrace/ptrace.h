@@ -142,6 +142,7 @@ void pt_errand(void (*run)(void *arg), void *arg); /* waits until it is done */
 void pt_kill_locked(struct stub *s);
 void pt_deliver(struct ctx *c, enum platform_event ev);
 void pt_resume_now(struct ctx *c);
+bool pt_passes(const struct user_regs_struct *r); /* is a call that stopped so a native one? */
 
 /* wait.c */
 void pt_wait_init(void);

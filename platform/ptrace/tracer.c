@@ -148,7 +148,7 @@ void pt_resume_now(struct ctx *c)
     go(c, 0);
 }
 
-/* Its thread ends. What stops it on the way there is passed over (on_leaving). */
+/* Its thread ends, with a call as in inject.c. */
 static void leave(struct ctx *c)
 {
     struct user_regs_struct r = c->raw;
@@ -160,21 +160,36 @@ static void leave(struct ctx *c)
     r.eflags = 0x202;
     atomic_store(&c->state, PT_LEAVING);
     pt_ptrace(PTRACE_SETREGS, c->tid, 0, (uint64_t)(uintptr_t)&r);
-    pt_ptrace(PTRACE_CONT, c->tid, 0, 0);
+    pt_ptrace(pt.filtered ? PTRACE_CONT : PTRACE_SYSCALL, c->tid, 0, 0);
 }
 
+static void kill_stub(struct stub *s)
+{
+    pthread_mutex_lock(&pt.lock);
+    kill_threads_locked(s);
+    pthread_mutex_unlock(&pt.lock);
+}
+
+/* It is stopped on the way there, or was led off it. */
 static void on_leaving(struct ctx *c, int status)
 {
+    int event = status >> 16, sig = WSTOPSIG(status);
     struct user_regs_struct r;
 
-    if (status >> 16 == PTRACE_EVENT_SECCOMP || WSTOPSIG(status) == SIG_KICK ||
-        status >> 16 == PTRACE_EVENT_STOP) {
-        if (pt_ptrace(PTRACE_GETREGS, c->tid, 0, (uint64_t)(uintptr_t)&r) == 0 &&
-            (r.rip == pt.call_at || r.rip == pt.call_at + 2))
+    if (event == PTRACE_EVENT_SECCOMP || (event == 0 && sig == (SIGTRAP | 0x80))) {
+        if (pt_ptrace(PTRACE_GETREGS, c->tid, 0, (uint64_t)(uintptr_t)&r) < 0)
+            return;
+        if (r.rip == pt.call_at + 2 && r.orig_rax == SYS_exit)
             pt_ptrace(PTRACE_CONT, c->tid, 0, 0);
-        return;
+        else if (!event && r.rip == pt.call_at && r.orig_rax == (uint64_t)-1)
+            pt_ptrace(PTRACE_SYSCALL, c->tid, 0, 0);
+        else
+            kill_stub(c->stub);
+    } else if (event == PTRACE_EVENT_STOP || sig == SIG_KICK) {
+        pt_ptrace(pt.filtered ? PTRACE_CONT : PTRACE_SYSCALL, c->tid, 0, 0);
+    } else {
+        kill_stub(c->stub);
     }
-    pt_ptrace(PTRACE_CONT, c->tid, 0, (uint64_t)WSTOPSIG(status));
 }
 
 /* ---- stops ---- */
@@ -231,9 +246,8 @@ static void on_call(struct ctx *c)
     held(c, EV_SYSCALL);
 }
 
-static bool is_native_call(const struct ctx *c)
+bool pt_passes(const struct user_regs_struct *r)
 {
-    const struct user_regs_struct *r = &c->raw;
     const struct seccomp_data d = { .nr = (int)r->orig_rax,
                                     .arch = AUDIT_ARCH_X86_64,
                                     .instruction_pointer = r->rip,
@@ -253,7 +267,7 @@ static void on_unfiltered(struct ctx *c)
         return;
     }
     c->again = AGAIN_NOT;
-    if (!pt_is_native(c) || !is_native_call(c)) {
+    if (!pt_is_native(c) || !pt_passes(&c->raw)) {
         on_call(c);
     } else if (executes) { /* it goes on into the host */
         go(c, 0);

@@ -165,8 +165,8 @@ START_TEST(tracers_filter)
 {
     const struct attempt *t = &of_tracer[_i];
 
-    ck_assert_msg(attempt_traced(fence_sentry_tracer, ARRAY_SIZE(fence_sentry_tracer), TRACEE,
-                                 t) == t->end,
+    ck_assert_msg(attempt_traced(fence_sentry_tracer, ARRAY_SIZE(fence_sentry_tracer), TRACEE, t) ==
+                      t->end,
                   "%s", t->what);
 }
 END_TEST

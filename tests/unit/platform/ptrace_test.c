@@ -81,8 +81,66 @@ START_TEST(our_calls_are_not_the_guests)
 }
 END_TEST
 
+/* mov $39,%eax; syscall; mov %eax,(DATA + 0x800); jmp . */
+static const unsigned char led_out[] = { 0xb8, 39,   0,    0,    0,    0x0f, 0x05, 0x89,
+                                         0x04, 0x25, 0x00, 0x08, 0x60, 0x00, 0xeb, 0xfe };
+
+/*
+ * A restartable sequence that covers the place of our calls: the host leads the thread to its abort
+ * handler whenever it has been stopped there. What it calls from there is not carried out.
+ */
+START_TEST(sequences_do_not_lead_out)
+{
+    enum { AREA = 0x100, SEQUENCE = 0x140, HANDLER = 0x100, MAGIC = 0x53053053 };
+    struct as_op op = { .kind = AS_RSEQ, .fd = -1, .a = { DATA + AREA, 32, 0, MAGIC } };
+    const uint32_t magic = MAGIC;
+    struct aspace *as;
+    struct ctx *c, *e;
+
+    begin();
+    const uint64_t sequence[] = { 0, find_call(), 16, CODE + HANDLER }, at = DATA + SEQUENCE;
+
+    c = start_guest(loop_getpid, sizeof loop_getpid, &as);
+    P->ctx_resume(c);
+    ck_assert_int_eq(next_event(&e), EV_SYSCALL);
+    P->ctx_run_ops(c, &op, 1);
+    ck_assert_int_eq(next_event(&e), EV_OPS);
+    ck_assert_int_eq(op.ret, 0);
+    P->as_write(as, CODE + HANDLER - 4, &magic, sizeof magic, false);
+    P->as_write(as, CODE + HANDLER, led_out, sizeof led_out, false);
+    P->as_write(as, DATA + SEQUENCE, sequence, sizeof sequence, false);
+    P->as_write(as, DATA + AREA + 8, &at, sizeof at, false);
+    if (_i == 0) {
+        op = (struct as_op){ .kind = AS_MLOCK, .fd = -1, .a = { DATA, 4096 } };
+        P->ctx_run_ops(c, &op, 1);
+        ck_assert_int_eq(next_event(&e), EV_GONE);
+        ck_assert_int_ne(op.ret, 0);
+        P->ctx_free(c);
+    } else { /* the last call of a thread is made there, too */
+        struct ctx *first = c;
+        uint32_t called = 0;
+
+        op = (struct as_op){ .kind = AS_CLONE, .fd = -1, .a = { AS_CLONE_VM | AS_CLONE_THREAD } };
+        op.child = P->ctx_new_child(c, AS_CLONE_VM | AS_CLONE_THREAD);
+        P->as_write(as, DATA + AREA + 8, &(uint64_t){ 0 }, 8, false);
+        P->ctx_set_owner(op.child, &last);
+        P->ctx_run_ops(c, &op, 1);
+        ck_assert_int_ge(next_event(&e), 0);
+        ck_assert_int_ge(next_event(&e), 0);
+        P->as_write(as, DATA + AREA + 8, &at, sizeof at, false);
+        P->ctx_exit(first);
+        ck_assert_int_eq(next_event(&e), EV_GONE);
+        ck_assert_ptr_eq(e, op.child);
+        ck_assert(P->as_read(as, DATA + 0x800, &called, 4) != 4 || called == 0);
+        P->ctx_free(op.child);
+    }
+    P->as_put(as);
+}
+END_TEST
+
 static void add_all(TCase *tc)
 {
+    tcase_add_loop_test(tc, sequences_do_not_lead_out, 0, 2);
     add_contract(tc);
     tcase_add_test(tc, breakpoints_are_the_guests);
     tcase_add_test(tc, our_calls_are_not_the_guests);
