@@ -44,16 +44,19 @@ static char *host_of(const struct shown *s, const char *path)
 static int open_scope(struct results *r, const struct view *v, const struct shown *s)
 {
     const struct run_options *o = r->options;
-    const char *option = o->apply ? "--apply" : o->changes ? "--changes" : o->diff ? "--diff"
-                                                                                  : "--save-changes";
+    const char *option = o->apply     ? "--apply"
+                         : o->changes ? "--changes"
+                         : o->diff    ? "--diff"
+                                      : "--save-changes";
 
     r->path = o->changes_path ? view_absolute(v, o->changes_path) : s->cwd;
     r->host = host_of(s, r->path);
     if (!r->host)
-        return fail(EXIT_SBX,
-                    "%s: %s is no directory of the host's that the program may change; give one that is "
-                    "shown: --changes=DIR",
-                    option, r->path);
+        return fail(
+            EXIT_SBX,
+            "%s: %s is no directory of the host's that the program may change; give one that is "
+            "shown: --changes=DIR",
+            option, r->path);
     r->dir = open(r->host, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (r->dir < 0)
         return fail(EXIT_SBX, "%s: %s: %s; give a directory: --changes=DIR", option, r->host,
@@ -145,8 +148,9 @@ static int receive(struct results *r)
             return -1;
         if (h.kind == CHANGE_END)
             break;
-        if (!kind_ok(h.kind) || h.path_len == 0 || h.path_len >= PATH_MAX || h.link_len >= PATH_MAX ||
-            h.mtime_nsec >= 1000000000 || r->n == CHANGES_MAX || (h.link_len == 0) == S_ISLNK(h.mode))
+        if (!kind_ok(h.kind) || h.path_len == 0 || h.path_len >= PATH_MAX ||
+            h.link_len >= PATH_MAX || h.mtime_nsec >= 1000000000 || r->n == CHANGES_MAX ||
+            (h.link_len == 0) == S_ISLNK(h.mode))
             return -1;
         struct apply_change *c = xgrow(&r->changes, &r->n, sizeof *c);
 
@@ -200,7 +204,8 @@ int results_finish(struct results *r, int status)
         return status;
     if (receive(r) < 0) {
         close(r->sock);
-        return fail(EXIT_SBX, "what the program changed in %s is lost: the sandbox ended early", r->host);
+        return fail(EXIT_SBX, "what the program changed in %s is lost: the sandbox ended early",
+                    r->host);
     }
     if (r->partial)
         note("not everything that the program changed in %s could be told", r->host);

@@ -165,7 +165,8 @@ static int run_writer(struct results *r, int dir, bool into, struct said *ret)
         return 0;
     if (s.failed)
         return EXIT_SBX;
-    return fail(EXIT_SBX, "the writer was ended; the next --apply there undoes or finishes what it did");
+    return fail(EXIT_SBX,
+                "the writer was ended; the next --apply there undoes or finishes what it did");
 }
 
 int write_save(struct results *r)

@@ -29,17 +29,17 @@ struct apply_change {
 };
 
 struct apply_job {
-    int dir;     /* of the host, open for reading */
-    int state;   /* directory of the journals, open for reading */
-    int source;  /* to the sentry, behind its list */
-    int report;  /* SEQPACKET: struct apply_msg, the last one APPLY_DONE or APPLY_FAILED */
-    bool into;   /* copies to an empty directory: what was removed is no matter */
+    int dir;    /* of the host, open for reading */
+    int state;  /* directory of the journals, open for reading */
+    int source; /* to the sentry, behind its list */
+    int report; /* SEQPACKET: struct apply_msg, the last one APPLY_DONE or APPLY_FAILED */
+    bool into;  /* copies to an empty directory: what was removed is no matter */
     const struct apply_change *changes; /* sorted by path */
     unsigned n;
     struct timespec_ns {
         int64_t sec;
         uint32_t nsec;
-    } since; /* CLOCK_REALTIME_COARSE when the run began */
+    } since;          /* CLOCK_REALTIME_COARSE when the run began */
     uint64_t without; /* abi/without.h */
     bool root;        /* the caller is: keeps root's rights over files */
 };

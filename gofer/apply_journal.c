@@ -190,9 +190,9 @@ int journal_recover(int state, int dir, const char **ret_what)
         return errno == ENOENT ? 0 : -errno;
     r = read_all(fd, &h, sizeof h);
     h.text[sizeof h.text - 1] = 0;
-    if (r == 0 && (strncmp(h.text, MAGIC, strlen(MAGIC)) != 0 ||
-                   sscanf(h.text + strlen(MAGIC), "%15s %47s", word, j.name) != 2 ||
-                   !stage_name_ok(j.name)))
+    if (r == 0 &&
+        (strncmp(h.text, MAGIC, strlen(MAGIC)) != 0 ||
+         sscanf(h.text + strlen(MAGIC), "%15s %47s", word, j.name) != 2 || !stage_name_ok(j.name)))
         r = -EBADMSG;
     if (r == 0 && strcmp(word, "moving") == 0) {
         r = read_ops(fd, h.nops, &p);

@@ -79,7 +79,8 @@ static int do_put(int stage, int parent, const char *name, const struct op *op, 
     return rename_new(stage, staged, parent, name);
 }
 
-static int do_swap(int stage, int parent, const char *name, const struct op *op, const struct names *n)
+static int do_swap(int stage, int parent, const char *name, const struct op *op,
+                   const struct names *n)
 {
     struct stat st;
     int r;

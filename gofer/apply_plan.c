@@ -176,6 +176,8 @@ static enum fate check_one(struct check *c, unsigned i)
     if (a->head.kind != CHANGE_REMOVED && !S_ISREG(a->head.mode) && !S_ISDIR(a->head.mode) &&
         !S_ISLNK(a->head.mode))
         return skip(c, a, "only files, directories and links are written");
+    if (a->head.flags & CHANGE_GONE)
+        return skip(c, a, "it is gone on the host");
     if (added && (a->head.mode & (S_ISUID | S_ISGID)) && S_ISREG(a->head.mode))
         apply_say(c->job, APPLY_NOTE, a->path, "written without its set-id bits");
     if (c->job->into) {
@@ -199,8 +201,9 @@ static enum fate check_one(struct check *c, unsigned i)
     }
     if (r < 0)
         return skip(c, a, r == -ENOENT ? "it is gone on the host" : why_not(-r));
-    if (S_ISDIR(st.st_mode) && (a->head.kind == CHANGE_MODIFIED ||
-                                (added && S_ISDIR(a->head.mode) && !(a->head.flags & CHANGE_REPLACES))))
+    if (S_ISDIR(st.st_mode) &&
+        (a->head.kind == CHANGE_MODIFIED ||
+         (added && S_ISDIR(a->head.mode) && !(a->head.flags & CHANGE_REPLACES))))
         r = 0; /* what is in it stays */
     else
         r = tree_changed_since(c->job->dir, a->path, &c->job->since);

@@ -69,6 +69,7 @@ int journal_move(struct journal *j, const struct plan *p, const char **ret_path)
 /* Done, or given up: the stage and then the journal go. */
 int journal_end(struct journal *j);
 
-void apply_say(const struct apply_job *job, enum apply_type type, const char *path, const char *why);
+void apply_say(const struct apply_job *job, enum apply_type type, const char *path,
+               const char *why);
 /* One more, zeroed; NULL: no memory. */
 struct op *plan_add(struct plan *p, enum op_kind kind, const char *path);

@@ -23,7 +23,7 @@
 static int open_beneath(int dir, const char *path, int flags)
 {
     struct open_how how = {
-        .flags = (uint64_t)(flags | O_CLOEXEC | O_NOFOLLOW),
+        .flags = (uint64_t)(flags | O_CLOEXEC),
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
     };
 
@@ -80,7 +80,8 @@ bool ident_same(const struct stat *st, const struct ident *id)
     if (S_ISDIR(now.mode)) /* what is in it was looked at by itself */
         return now.dev == id->dev && now.ino == id->ino && S_ISDIR(id->mode);
     return now.dev == id->dev && now.ino == id->ino && now.size == id->size &&
-           now.mtime_sec == id->mtime_sec && now.mtime_nsec == id->mtime_nsec && now.mode == id->mode;
+           now.mtime_sec == id->mtime_sec && now.mtime_nsec == id->mtime_nsec &&
+           now.mode == id->mode;
 }
 
 static bool after(const struct stat *st, const struct timespec_ns *t)
@@ -91,7 +92,8 @@ static bool after(const struct stat *st, const struct timespec_ns *t)
 
 /* fn for each name in name beneath dir, from below; the directory itself is the caller's. */
 static int each_below(int dir, const char *name, unsigned depth,
-                      int (*fn)(int dir, const char *name, const struct stat *st, void *arg), void *arg)
+                      int (*fn)(int dir, const char *name, const struct stat *st, void *arg),
+                      void *arg)
 {
     int fd = open_beneath(dir, name, O_RDONLY | O_DIRECTORY), r = 0;
     struct dirent *e;

@@ -14,7 +14,8 @@ bool changes_path_ok(const char *path, size_t n)
         const char *slash = at < n ? memchr(path + at, '/', n - at) : NULL;
         size_t len = slash ? (size_t)(slash - path) - at : n - at;
 
-        if (len == 0 || len > NAME_MAX || (path[at] == '.' && (len == 1 || (len == 2 && path[at + 1] == '.'))))
+        if (len == 0 || len > NAME_MAX ||
+            (path[at] == '.' && (len == 1 || (len == 2 && path[at + 1] == '.'))))
             return false;
         at += len + 1;
     }

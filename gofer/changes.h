@@ -22,6 +22,7 @@ enum change_kind {
 enum {
     CHANGE_DATA = 1,     /* a regular file whose content can be asked for */
     CHANGE_REPLACES = 2, /* ADDED: in the place of something else */
+    CHANGE_GONE = 4,     /* MODIFIED: the host has removed it since, and it shows no more */
 };
 
 struct change_head {

@@ -14,6 +14,7 @@
 #include "abi/hostio.h"
 #include "gofer/changes.h"
 #include "sentry/fs/overlay/overlay.h"
+#include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/proc.h"
@@ -95,6 +96,7 @@ static int tell(void *arg, const struct overlay_change *c)
 {
     struct results *s = arg;
     struct change_head h = { .kind = (unsigned char)c->kind,
+                             .flags = c->gone ? CHANGE_GONE : 0u,
                              .mode = c->was,
                              .path_len = (uint32_t)strlen(c->path) };
     char link[PATH_MAX];
@@ -192,9 +194,10 @@ void results_serve(const struct sentry_config *cfg)
     if (!cfg->results_path)
         return;
     kernel.platform->worker_block_begin();
+    tty_host_close();
     end_all();
     r = tell_all(&s, cfg->results_path);
-    end.size = (uint64_t)-(int64_t)r;
+    end.size = (uint64_t) - (int64_t)r;
     r = r == -EPIPE ? r : send_all(s.sock, &end, sizeof end);
     while (r == 0 && receive(s.sock, &want))
         r = send_content(&s, want.index < s.n ? s.files[want.index] : NULL);

@@ -69,6 +69,7 @@ struct overlay_change {
     char kind; /* 'A' added, 'M' modified, 'D' removed */
     bool replaces,
         data;         /* 'A' in the place of something of the lower; a file with content of ours */
+    bool gone;        /* 'M': the lower has lost it since; dentry is NULL */
     const char *path; /* relative to the directory that was asked for */
     struct dentry *dentry; /* what shows there; NULL where removed */
     uint32_t was;          /* the mode of what is, or was, below */

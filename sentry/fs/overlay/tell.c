@@ -232,10 +232,11 @@ static bool attributes_differ(struct teller *w, struct inode *i, bool *ret_mode)
                                                low.mtime.tv_nsec != i->mtime.tv_nsec));
 }
 
-/* The dentry that the path shows if it is i's, else NULL. Or ERR_PTR. */
-static struct dentry *shown_at(struct teller *w, struct inode *i, const char *path)
+/* The dentry that the path shows beneath root if it is i's, else NULL. Or ERR_PTR. */
+static struct dentry *shown_at(struct teller *w, struct dentry *root, struct inode *i,
+                               const char *path)
 {
-    struct dentry *d = dentry_ref(i->sb->root);
+    struct dentry *d = dentry_ref(root);
 
     while (*path && d) {
         size_t n = strcspn(path, "/");
@@ -259,6 +260,20 @@ static struct dentry *shown_at(struct teller *w, struct inode *i, const char *pa
     return NULL;
 }
 
+/* It shows nowhere that its path below leads to: moved, and told by its new name, or lost below. */
+static int tell_gone(struct teller *w, struct inode *i, const char *path, const char *relative)
+{
+    struct dentry *root = mem_super(i->sb)->lower->root, *d;
+    const struct overlay_change c = { .kind = 'M', .gone = true, .path = relative, .was = i->mode };
+
+    if (S_ISDIR(i->mode) || i->nlink == 0)
+        return 0;
+    d = shown_at(w, root, dentry_inode(mem_node(i)->lower), path);
+    if (d && !IS_ERR(d))
+        dentry_put(d);
+    return d ? 0 : w->fn(w->arg, &c);
+}
+
 static int tell_changed(struct teller *w, struct inode *i)
 {
     struct path p = { .dentry = mem_node(i)->lower };
@@ -273,9 +288,11 @@ static int tell_changed(struct teller *w, struct inode *i)
         return PTR_ERR(path);
     if (strncmp(path, w->scope_path, n) != 0 || (path[n] && path[n] != '/'))
         return 0;
-    d = shown_at(w, i, path);
-    if (!d || IS_ERR(d))
-        return d ? PTR_ERR(d) : 0;
+    d = shown_at(w, i->sb->root, i, path);
+    if (!d)
+        return tell_gone(w, i, path, path + n + (path[n] == '/'));
+    if (IS_ERR(d))
+        return PTR_ERR(d);
     path += n;
     while (*path == '/')
         path++;
