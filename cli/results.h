@@ -2,7 +2,7 @@
 /*
  * What comes back of a run: --changes, --diff, --save-changes, --apply (cli/results*.c). The sentry is
  * asked when the program has ended (gofer/changes.h); what is written is written by a fenced process of its
- * own (gofer/apply.h).
+ * own (gofer/writer/apply.h).
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 
 #include "cli/options.h"
 #include "cli/shown.h"
-#include "gofer/apply.h"
+#include "gofer/writer/apply.h"
 
 struct results {
     const struct run_options *options;

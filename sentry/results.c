@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See results.h. The other side is the front end, or the writer that it has forked (gofer/apply.h): trusted
+ * See results.h. The other side is the front end, or the writer that it has forked (gofer/writer/apply.h): trusted
  * with what the program made, so nothing here is checked beyond what keeps us from falling over.
  */
 #include "sentry/results.h"

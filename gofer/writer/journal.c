@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "abi/types.h"
-#include "gofer/apply_priv.h"
+#include "gofer/writer/priv.h"
 
 #define MAGIC "sbx-apply 1 "
 #define STAGE ".sbx-apply-"

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "abi/types.h"
-#include "gofer/apply_priv.h"
+#include "gofer/writer/priv.h"
 
 /* What becomes of a change: later ones may lie beneath it. */
 enum fate { FATE_PLANNED, FATE_NEW_DIR, FATE_MERGED_DIR, FATE_SKIPPED };

@@ -2,7 +2,7 @@
 /*
  * The writer: a process that puts what a run changed into a directory of the host. The front end forks
  * it when the program has ended and the user has agreed; it fences itself (Landlock: that directory
- * and the journal's; seccomp: gofer/apply_fence_table.h) and works as the caller, so that the host
+ * and the journal's; seccomp: gofer/writer/fence_table.h) and works as the caller, so that the host
  * decides what may be written.
  *
  *   check     every change is looked at: what changed on the host since the run began, what is no

@@ -4,7 +4,7 @@
 
 #include <sys/stat.h>
 
-#include "gofer/apply.h"
+#include "gofer/writer/apply.h"
 
 /* What an object is known by, before and after it was moved. */
 struct ident {
@@ -37,7 +37,7 @@ struct plan {
     unsigned n, cap;
 };
 
-/* apply_tree.c: names beneath the directory; no link is followed, no other file system entered. */
+/* tree.c: names beneath the directory; no link is followed, no other file system entered. */
 /* The directory that holds path's last component, *ret_name; a descriptor or -errno. */
 int tree_parent(int dir, const char *path, const char **ret_name);
 /* Of path itself; -ENOENT. */
@@ -50,10 +50,10 @@ int tree_changed_since(int dir, const char *path, const struct timespec_ns *sinc
 /* Removes name beneath dir with all that is in it; -ENOENT is no error. */
 int tree_remove(int dir, const char *name);
 
-/* apply_plan.c: the check; says what is left out. 0 or -errno (said already). */
+/* plan.c: the check; says what is left out. 0 or -errno (said already). */
 int plan_make(const struct apply_job *job, struct plan *ret);
 
-/* apply_journal.c */
+/* journal.c, and journal_move in move.c */
 struct journal {
     int state, dir, stage; /* stage: -1 before it is made */
     char name[48];         /* of the stage, in dir */

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "abi/types.h"
-#include "gofer/apply_priv.h"
+#include "gofer/writer/priv.h"
 
 #ifndef RENAME_NOREPLACE
 #define RENAME_NOREPLACE 1

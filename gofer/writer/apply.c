@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The writer, from its fence to its last word: see apply.h. */
-#include "gofer/apply.h"
+#include "gofer/writer/apply.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #include "abi/types.h"
 #include "abi/without.h"
 #include "fence_writer.h"
-#include "gofer/apply_priv.h"
+#include "gofer/writer/priv.h"
 
 #define CHUNK 262144
 #define SAME_MAX 1024 /* names of one object are looked for in so many of the last files */

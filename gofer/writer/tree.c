@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "abi/types.h"
-#include "gofer/apply_priv.h"
+#include "gofer/writer/priv.h"
 
 #define DEPTH_MAX 256 /* directories that are open at once: what lies deeper is refused */
 
