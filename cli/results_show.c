@@ -85,7 +85,7 @@ static char **names_in(int dir, const char *path, unsigned *ret_n)
 
     *ret_n = 0;
     while (d && (e = readdir(d))) {
-        if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
             *(char **)xgrow(&names, ret_n, sizeof *names) = xjoin(path, e->d_name);
     }
     if (d)
