@@ -18,6 +18,7 @@
 #include "cli/results_write.h"
 
 #define CHANGES_MAX 4000000u
+#define TEXT_MAX (512ull << 20) /* of the list: what may be taken from a sentry that lies */
 
 static bool asked(const struct run_options *o)
 {
@@ -139,18 +140,26 @@ static int by_path(const void *a, const void *b)
     return strcmp(((const struct apply_change *)a)->path, ((const struct apply_change *)b)->path);
 }
 
+static bool head_ok(const struct change_head *h)
+{
+    bool link = S_ISLNK(h->mode) && h->kind != CHANGE_REMOVED && !(h->flags & CHANGE_GONE);
+
+    return kind_ok(h->kind) && h->path_len > 0 && h->path_len < PATH_MAX &&
+           h->link_len < PATH_MAX && link == (h->link_len > 0) && h->mtime_nsec < 1000000000;
+}
+
 static int receive(struct results *r)
 {
     struct change_head h;
+    uint64_t total = 0;
 
     for (;;) {
         if (take(r->sock, &h, sizeof h) < 0)
             return -1;
         if (h.kind == CHANGE_END)
             break;
-        if (!kind_ok(h.kind) || h.path_len == 0 || h.path_len >= PATH_MAX ||
-            h.link_len >= PATH_MAX || h.mtime_nsec >= 1000000000 || r->n == CHANGES_MAX ||
-            (h.link_len == 0) == S_ISLNK(h.mode))
+        total += sizeof *r->changes + h.path_len + h.link_len;
+        if (!head_ok(&h) || r->n == CHANGES_MAX || total > TEXT_MAX)
             return -1;
         struct apply_change *c = xgrow(&r->changes, &r->n, sizeof *c);
 

@@ -185,11 +185,15 @@ static bool agreed(const struct results *r)
     char line[16] = "";
     size_t n = 0;
     int tty = open_terminal();
+    double bytes = 0;
     char c;
 
     if (tty < 0)
         return false;
-    dprintf(tty, "sbx: write these %u changes to %s? [y/N] ", r->n, r->host);
+    for (unsigned i = 0; i < r->n; i++)
+        bytes += (double)r->changes[i].head.size;
+    dprintf(tty, "sbx: write these %u changes, %.1f MiB, to %s? [y/N] ", r->n, bytes / 1048576,
+            r->host);
     while (read(tty, &c, 1) == 1 && c != '\n') {
         if (n < sizeof line - 1)
             line[n++] = c;

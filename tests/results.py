@@ -95,6 +95,7 @@ SAME = [
     "mv dir moved; echo 2 >>moved/deep/y",
     "mv a dir/a2; mv dir/deep up; rm -r dir",
     "chmod 600 a; chmod 700 dir; chmod 644 prog",
+    "rm link",
     "rm link; ln -s nowhere link; ln -s ../x dir/l2",
     "rm swap; mkdir swap; echo in >swap/f; rm -r turn; echo now a file >turn",
     "cp a a.tmp; echo edited >>a.tmp; mv a.tmp a",

@@ -122,6 +122,8 @@ static int copy_content(const struct apply_job *job, const struct apply_change *
         r = read_exactly(job->source, &head, sizeof head);
     if (r == 0 && head.size < 0)
         r = head.size > -4096 ? (int)head.size : -EIO;
+    if (r == 0 && (uint64_t)head.size > a->head.size)
+        r = -EFBIG; /* not what the user agreed to */
     for (int64_t left = r == 0 ? head.size : 0; r == 0 && left > 0;) {
         size_t n = (size_t)MIN(left, (int64_t)sizeof buf);
 
