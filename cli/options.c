@@ -15,7 +15,20 @@
 #include "cli/error.h"
 #include "cli/require.h"
 
-enum take { T_STRING, T_LIST, T_BIND, T_DURATION, T_LEVEL, T_STRACE, T_STATS, T_REQUIRE, T_HELP };
+enum take {
+    T_STRING,
+    T_FLAG,
+    T_LIST,
+    T_BIND,
+    T_DURATION,
+    T_LEVEL,
+    T_STRACE,
+    T_STATS,
+    T_REQUIRE,
+    T_CHANGES,
+    T_APPLY,
+    T_HELP
+};
 
 #define AT(member) offsetof(struct run_options, member)
 
@@ -35,6 +48,12 @@ static const struct row {
     { "user", 'u', 1, T_STRING, AT(user), 0, "USER[:GROUP]", "user inside, by name or number" },
     { "hostname", 0, 1, T_STRING, AT(hostname), 0, "NAME", "host name inside (sbx)" },
     { "timeout", 0, 1, T_DURATION, 0, 0, "TIME", "end it after 5, 1.5s, 2m, 1h: status 124" },
+    { "changes", 0, 2, T_CHANGES, 0, 0, "DIR", "list what was changed there (where it starts)" },
+    { "diff", 0, 0, T_FLAG, AT(diff), 0, NULL, "show changed text" },
+    { "save-changes", 0, 1, T_STRING, AT(save_changes), 0, "DIR",
+      "copy what was changed into DIR" },
+    { "apply", 0, 2, T_APPLY, 0, 0, "WHEN", "write changes to the host: ask or always" },
+    { "json", 0, 0, T_FLAG, AT(json), 0, NULL, "list changes as JSON" },
     { "require", 0, 1, T_REQUIRE, 0, 0, "LIST", "refuse to run without these: see sbx(1)" },
     { "platform", 0, 1, T_STRING, AT(platform), 0, "NAME", "auto, trap or ptrace" },
     { "strace", 0, 2, T_STRACE, 0, 0, "FILE", "print the system calls, as strace does" },
@@ -121,6 +140,9 @@ static int take(struct run_options *o, const struct row *r, const char *v)
     case T_STRING:
         *(const char **)(base + r->where) = v;
         return 0;
+    case T_FLAG:
+        *(bool *)(base + r->where) = true;
+        return 0;
     case T_LIST:
         *(const char **)xgrow(base + r->where, (unsigned *)(base + r->count), sizeof v) = v;
         return 0;
@@ -145,6 +167,17 @@ static int take(struct run_options *o, const struct row *r, const char *v)
         return 0;
     case T_REQUIRE:
         return require_parse(v, &o->require);
+    case T_CHANGES:
+        if (v && !*v)
+            return fail(EXIT_SBX, "--changes=: give a directory, or --changes alone");
+        o->changes = true;
+        o->changes_path = v;
+        return 0;
+    case T_APPLY:
+        if (v && strcmp(v, "ask") != 0 && strcmp(v, "always") != 0)
+            return fail(EXIT_SBX, "--apply=%s: give ask or always", v);
+        o->apply = v && strcmp(v, "always") == 0 ? APPLY_ALWAYS : APPLY_ASK;
+        return 0;
     case T_HELP:
         o->help = true;
         return 0;
@@ -218,6 +251,8 @@ int options_parse(int argc, char **argv, struct run_options *ret)
     o.nargs = (unsigned)(argc - optind);
     if (!o.help && o.nargs == 0)
         return fail(EXIT_SBX, "nothing to run; give a FILE: sbx run script.py");
+    if (o.json && !o.changes && !o.apply && !o.save_changes && !o.diff)
+        return fail(EXIT_SBX, "--json lists changes; give --changes with it");
     *ret = o;
     return 0;
 }

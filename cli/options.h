@@ -12,6 +12,7 @@ struct bind_option {
 };
 
 enum stats_mode { STATS_OFF, STATS_TEXT, STATS_JSON };
+enum apply_mode { APPLY_NEVER, APPLY_ASK, APPLY_ALWAYS };
 
 struct run_options {
     const char *rootfs, *cwd, *user, *hostname, *platform;
@@ -27,6 +28,10 @@ struct run_options {
     int log_level;
     enum stats_mode stats;
     unsigned require; /* REQUIRE_* of require.h */
+    bool changes, diff, json;
+    const char *changes_path; /* NULL: where the program starts */
+    const char *save_changes;
+    enum apply_mode apply;
 
     bool command; /* behind "--": a command, never a script */
     char **args;  /* FILE and its arguments, NULL at the end */

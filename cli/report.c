@@ -116,8 +116,12 @@ void report_notes(const struct report *r)
     if (r->more_notes)
         fprintf(f, "; and %u more", r->more_notes);
     if (r->changed)
-        fprintf(f, "%s%" PRIu64 " file%s changed inside only and %s gone", r->nnotes ? "; " : "",
-                r->changed, r->changed == 1 ? " was" : "s were", r->changed == 1 ? "is" : "are");
+        fprintf(f,
+                "%s%" PRIu64
+                " file%s changed inside only and %s gone; --save-changes DIR or --apply "
+                "keeps such",
+                r->nnotes ? "; " : "", r->changed, r->changed == 1 ? " was" : "s were",
+                r->changed == 1 ? "is" : "are");
     fclose(f);
     note("%s", line);
     free(line);

@@ -20,6 +20,7 @@
 #include "cli/launch.h"
 #include "cli/monitor.h"
 #include "cli/require.h"
+#include "cli/results.h"
 #include "platform/platform.h"
 #include "sentry/kernel/limits.h"
 
@@ -160,7 +161,7 @@ static void find_terminal(struct launch *l, struct proxy *p)
         l->tty_rows = l->tty_cols = 0;
 }
 
-static int supervise(struct monitor *m, struct launch *l)
+static int supervise(struct monitor *m, struct launch *l, struct results *res)
 {
     const struct run_options *o = l->options;
     int pipe_end = -1, r = open_outputs(o, m, l, &pipe_end);
@@ -184,6 +185,8 @@ static int supervise(struct monitor *m, struct launch *l)
     if (o->timeout_ns)
         m->deadline = l->t_start_ns + o->timeout_ns;
     r = monitor_run(m);
+    res->sock = l->results;
+    r = results_finish(res, r);
     if (o->stats && m->report.have_totals)
         report_stats(&m->report, l, o->stats);
     report_notes(&m->report);
@@ -197,6 +200,7 @@ int cmd_run(int argc, char **argv)
     struct run_options o;
     struct program p;
     struct shown s;
+    struct results res;
     struct view v;
     struct user u;
     int r;
@@ -216,6 +220,10 @@ int cmd_run(int argc, char **argv)
         return r;
     if (o.cwd)
         s.cwd = view_absolute(&v, o.cwd);
+    r = results_prepare(&res, &o, &v, &s, l.without);
+    if (r)
+        return r;
+    l.results_path = res.path;
     l.options = &o;
     l.shown = &s;
     l.user = &u;
@@ -223,5 +231,5 @@ int cmd_run(int argc, char **argv)
     l.envp = environ_build(&o, &s, &u);
     m.launch = &l;
     launch_step(&l, "look-up");
-    return supervise(&m, &l);
+    return supervise(&m, &l, &res);
 }

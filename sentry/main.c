@@ -43,6 +43,7 @@
 #include "sentry/kernel/proc.h"
 #include "sentry/net/net.h"
 #include "sentry/notes.h"
+#include "sentry/results.h"
 #include "sentry/start.h"
 #include "sentry/strace/strace.h"
 #include "sentry/vfs/build.h"
@@ -126,6 +127,7 @@ void sandbox_end(int wait_status)
     notes_send();
     start_report_end(config);
     control_send(CTL_EXIT, (uint64_t)(unsigned)wait_status, NULL);
+    results_serve(config);
     leave();
 }
 

@@ -210,7 +210,8 @@ static uint64_t look(struct members *m)
     if (used > limit_of(LIMIT_MEMORY))
         choose(m, used);
     let_go(m);
-    await_ends();
+    if (used > limit_of(LIMIT_MEMORY))
+        await_ends();
     return next;
 }
 

@@ -426,3 +426,11 @@ void tty_host_drain(void)
         (void)hostio_poll(&p, 1, 100000000);
     }
 }
+
+void tty_host_close(void)
+{
+    int sock = atomic_load(&host.sock);
+
+    if (host.tty && sock >= 0)
+        shutdown(sock, SHUT_RDWR);
+}

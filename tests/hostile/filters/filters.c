@@ -5,8 +5,9 @@
  * that at a jump which depends on one both ways are gone. What comes out is compared with the committed
  * lists:
  *
- *     filters DIR [--write]      DIR/calls-stub.txt, calls-sentry.txt, calls-gofer.txt; and of the platform
- *                                ptrace calls-traced.txt, calls-tracer.txt (stub and sentry)
+ *     filters DIR [--write]      DIR/calls-stub.txt, calls-sentry.txt, calls-gofer.txt,
+ *                                calls-writer.txt; and of the platform ptrace calls-traced.txt,
+ *                                calls-tracer.txt (stub and sentry)
  *
  * A line for each way through: the call, and the conditions on its arguments under which it passes
  * (notify: to the sentry, which decides). A list that grows or shrinks unannounced fails the test.
@@ -21,6 +22,7 @@
 
 #include "abi/types.h"
 #include "fence_gofer.h"
+#include "fence_writer.h"
 #include "fence_sentry.h"
 #include "platform/shared/bpf.h"
 
@@ -323,6 +325,8 @@ static int check(const char *dir, const char *who, bool write)
         list_fence(out, who, fence_sentry_tracer, ARRAY_SIZE(fence_sentry_tracer));
     else if (strcmp(who, "sentry") == 0)
         list_fence(out, who, fence_sentry, ARRAY_SIZE(fence_sentry));
+    else if (strcmp(who, "writer") == 0)
+        list_fence(out, who, fence_writer, ARRAY_SIZE(fence_writer));
     else
         list_fence(out, who, fence_gofer, ARRAY_SIZE(fence_gofer));
     fclose(out);
@@ -343,7 +347,7 @@ static int check(const char *dir, const char *who, bool write)
 
 int main(int argc, char **argv)
 {
-    static const char *const all[] = { "stub", "sentry", "gofer", "traced", "tracer" };
+    static const char *const all[] = { "stub", "sentry", "gofer", "writer", "traced", "tracer" };
     bool write = argc > 2 && strcmp(argv[2], "--write") == 0;
     int r = 0;
 
