@@ -108,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     trap.light_exit = 0x100;
     trap.light_end = 0x200;
     trap.light_framed = 0x300;
-    atomic_store(&as.mem_fd, -1);
+    stub_memory_init(&as.mem, aspace_pid);
     if (!as.stubs.next)
         as.stubs.next = as.stubs.prev = &as.stubs;
     if (take8(&t) & 1)
