@@ -141,7 +141,11 @@ void pt_want(struct ctx *c, enum want w);
 void pt_errand(void (*run)(void *arg), void *arg); /* waits until it is done */
 void pt_kill_locked(struct stub *s);
 void pt_deliver(struct ctx *c, enum platform_event ev);
+
+/* stops.c: on the tracer */
 void pt_resume_now(struct ctx *c);
+void pt_leave(struct ctx *c); /* its thread ends */
+void pt_on_stop(struct ctx *c, int status);
 bool pt_passes(const struct user_regs_struct *r); /* is a call that stopped so a native one? */
 
 /* wait.c */
