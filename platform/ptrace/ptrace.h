@@ -120,9 +120,10 @@ extern struct pt {
     _Atomic bool stopping;
     struct ctx *zygote;
     pid_t zygote_pid;
-    int lend_sock;  /* the other end is descriptor 3 of each stub */
-    unsigned stale; /* the tracer's; descriptors sent to a stub that ended before it took them */
-    bool filtered;  /* stubs have a filter; else each call of theirs stops */
+    int lend_sock;   /* the other end is descriptor 3 of each stub */
+    unsigned served; /* the tracer's; stops since it has looked at all */
+    unsigned stale;  /* the tracer's; descriptors sent to a stub that ended before it took them */
+    bool filtered;   /* stubs have a filter; else each call of theirs stops */
     struct bpf_asm filter;
     uint64_t call_at; /* traced_call of the blob */
     size_t fpu_size;
@@ -151,6 +152,7 @@ bool pt_passes(const struct user_regs_struct *r); /* is a call that stopped so a
 /* wait.c */
 void pt_wait_init(void);
 pid_t pt_wait(int *ret_status, bool until_nudged); /* -errno; -EINTR: nudged */
+pid_t pt_poll(int *ret_status);                    /* what is there already; else 0 or -errno */
 
 /* stash.c: what became of threads, while the tracer waits for one of them */
 struct ctx *pt_by_tid(pid_t tid);

@@ -14,6 +14,7 @@
 #include "platform/ptrace/ptrace.h"
 
 #define TRACER_STACK (1024 * 1024)
+#define SERVED_AT_MOST 4
 
 static _Thread_local bool is_tracer;
 
@@ -225,6 +226,23 @@ static bool may_wait(void)
     return may;
 }
 
+/*
+ * The host tells of those first that were attached last: two of them that call all the time would keep
+ * the others waiting for ever. So now and then all that have stopped are put aside, to be served before any
+ * of them comes again.
+ */
+static void look_at_all(void)
+{
+    int status;
+    pid_t tid;
+
+    if (++pt.served < SERVED_AT_MOST)
+        return;
+    pt.served = 0;
+    while ((tid = pt_poll(&status)) > 0)
+        pt_put_aside(tid, status);
+}
+
 static void wait_and_tell(void)
 {
     int status;
@@ -247,6 +265,7 @@ static void wait_and_tell(void)
         else
             pt_put_aside(tid, status);
         pt.client->drain();
+        look_at_all();
     }
 }
 

@@ -58,6 +58,11 @@ void pt_wait_init(void)
     sigaction(SIGCHLD, &ign, NULL); /* stops are waited for, and no signal is made for each */
 }
 
+pid_t pt_poll(int *ret_status)
+{
+    return (pid_t)pt_wait_asm(ret_status, __WALL | __WNOTHREAD | WNOHANG);
+}
+
 pid_t pt_wait(int *ret_status, bool until_nudged)
 {
     long r;
