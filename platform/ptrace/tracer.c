@@ -14,7 +14,7 @@
 #include "platform/ptrace/ptrace.h"
 
 #define TRACER_STACK (1024 * 1024)
-#define SERVED_AT_MOST 4
+#define SERVED_AT_MOST 2
 
 static _Thread_local bool is_tracer;
 
