@@ -178,12 +178,13 @@ program meets none of them; what each holds against, and what only the host can 
 
 RAM is the memory of the host. `SBX_LIMITS=inodes=20000,memory=1G,...` in the environment of `sbx`
 changes single ones, by these names; `none` takes one away. Meant for tests, and for programs that
-need more.
+need more. The options are `--memory`, `--pids` (tasks), `--disk` (file-bytes), `--file-size`, `--output`,
+`--cpu-time`; memory and cpus are held by a cgroup too where one can be made (cli/cgroup.h).
 
 | name | default | beyond it | what is counted |
 |---|---|---|---|
 END
-    tr '\n' ' ' <sentry/kernel/limits.def | sed 's/LIMIT(/\n&/g' |
+    tr '\n' ' ' <sentry/kernel/limits.def | sed 's/UNLIMITED/none/g; s/LIMIT(/\n&/g' |
         sed -n 's/^LIMIT(\([A-Z_]*\), "\([^"]*\)", \([^,]*\), "\([^"]*\)", *"\([^"]*\)") *$/| \2 | \3 | \4 | \5 |/p'
     echo
     cat <<'END'
