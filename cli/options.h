@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "sentry/kernel/limits.h"
+
 struct bind_option {
     char *src, *dst; /* dst NULL: where src is */
     bool ro;
@@ -22,7 +24,10 @@ struct run_options {
     unsigned ntmpfs;
     const char **env; /* K=V, or K: the caller's value */
     unsigned nenv;
-    uint64_t timeout_ns; /* 0: none */
+    uint64_t timeout_ns;    /* 0: none */
+    uint64_t limit[LIMITS]; /* what was given, where given has the bit; CPU_TIME in nanoseconds */
+    unsigned given;
+    double cpus; /* 0: all */
     bool strace;
     const char *strace_file, *log_file;
     int log_level;

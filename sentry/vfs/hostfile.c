@@ -45,6 +45,7 @@
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/spent.h"
 #include "sentry/kernel/scratch.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/vfs.h"
@@ -213,7 +214,10 @@ static ssize_t host_write(struct task *t, struct file *f, struct iter *it, loff_
         *pos = st.st_size;
 
     while (it->left) {
-        got = iter_get(it, buffer, MIN(it->left, sizeof buffer));
+        got = (ssize_t)spent_room(MIN(it->left, sizeof buffer));
+        if (got == 0)
+            return *done ? (ssize_t)*done : -EFBIG;
+        got = iter_get(it, buffer, (size_t)got);
         if (got <= 0)
             return *done ? (ssize_t)*done : got;
         r = h->regular ? regular_move(h, (size_t)got, pos ? *pos : -1, /* write_it= */ true)
@@ -229,6 +233,7 @@ static ssize_t host_write(struct task *t, struct file *f, struct iter *it, loff_
             (void)pipe_broken(t);
         if (r < 0)
             return *done && r != -EWAITING ? (ssize_t)*done : r;
+        spent_output((size_t)r);
         *done += (uint64_t)r;
         if (pos)
             *pos += r;

@@ -152,13 +152,21 @@ other clones are the sentry's to judge), arch_prctl (segment bases), prctl (the 
 clock_gettime (the thread's own clock), seccomp (a filter with a listener of its own). From anywhere:
 sched_yield; mmap of private anonymous memory, munmap, mprotect and madvise outside of the stub's slot,
 futex without priority inheritance. Any other call is SIGSYS to the stub's code, and the sentry's to answer.
+
+## Under the platform ptrace
+
+The stub's calls are those from anywhere, and no others. The sentry has these more, only then:
+
+| call | arguments | why |
+|---|---|---|
 EOF
+    allowed sentry TRACER | awk -F'\t' '{ print "| " $1 " | " $2 " | " $3 " |" }'
 }
 
-# allowed WHO: call, has its arguments looked at, why; of a release
+# allowed WHO [KIND]: call, has its arguments looked at, why; of a release
 allowed() {
     sed -n '/fence_rules\[\]/,/^};/p' "$1/fence_table.h" | tr '\n' ' ' | sed 's/  */ /g; s/\([A-Z_]*([a-z0-9_]*, "\)/\n\1/g' |
-        sed -n 's/^ALLOW\(_IF\)\{0,1\}(\([a-z0-9_]*\), "\([^"]*\)".*/\2\t\1\t\3/p' |
+        sed -n "s/^${2:-ALLOW}\(_IF\)\{0,1\}(\([a-z0-9_]*\), \"\([^\"]*\)\".*/\2\t\1\t\3/p" |
         awk -F'\t' -v OFS='\t' '
             !($1 in why) { order[++n] = $1 }
             { why[$1] = why[$1] (why[$1] ? "; " : "") $3; if ($2) arg[$1] = "checked" }
@@ -178,12 +186,13 @@ program meets none of them; what each holds against, and what only the host can 
 
 RAM is the memory of the host. `SBX_LIMITS=inodes=20000,memory=1G,...` in the environment of `sbx`
 changes single ones, by these names; `none` takes one away. Meant for tests, and for programs that
-need more.
+need more. The options are `--memory`, `--pids` (tasks), `--disk` (file-bytes), `--file-size`, `--output`,
+`--cpu-time`; memory and cpus are held by a cgroup too where one can be made (cli/cgroup.h).
 
 | name | default | beyond it | what is counted |
 |---|---|---|---|
 END
-    tr '\n' ' ' <sentry/kernel/limits.def | sed 's/LIMIT(/\n&/g' |
+    tr '\n' ' ' <sentry/kernel/limits.def | sed 's/UNLIMITED/none/g; s/LIMIT(/\n&/g' |
         sed -n 's/^LIMIT(\([A-Z_]*\), "\([^"]*\)", \([^,]*\), "\([^"]*\)", *"\([^"]*\)") *$/| \2 | \3 | \4 | \5 |/p'
     echo
     cat <<'END'
