@@ -59,12 +59,13 @@ static int open_view(const struct run_options *o, struct view *ret)
  */
 static int check_filters(struct launch *l, const char **ret_held_by)
 {
-    bool userns = !(l->without & SBX_WITHOUT_USERNS) && (geteuid() == 0 || host_userns() == 0);
-    bool landlock = !(l->without & SBX_WITHOUT_LANDLOCK) && host_landlock() == 0;
+    bool userns, landlock;
 
     if (!(l->without & SBX_WITHOUT_SECCOMP) &&
         syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, NULL) < 0 && errno == EFAULT)
         return 0;
+    userns = !(l->without & SBX_WITHOUT_USERNS) && (geteuid() == 0 || host_userns() == 0);
+    landlock = !(l->without & SBX_WITHOUT_LANDLOCK) && host_landlock() == 0;
     if (!userns && !landlock)
         return fail(EXIT_SBX, "this host cannot run programs: neither seccomp filters, nor "
                               "namespaces, nor Landlock; see `sbx doctor`");
