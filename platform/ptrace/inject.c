@@ -4,8 +4,9 @@
  * can change, stopped at its entry, looked at, and stopped at its end. What it would do between the two
  * and our own code is the host's: a restartable sequence of the guest's that covers this place leads
  * anywhere else whenever the thread has been stopped. So the call passes only with our number and
- * arguments, at our place; its result is taken before the thread is back in user mode; and what the guest
- * gets to run meanwhile runs behind the filter, or is stopped by its first call.
+ * arguments, at our place; its result is taken before the thread is back in user mode; and the trap flag
+ * is set, which `syscall` takes away: led elsewhere, the thread is stopped by the first instruction that
+ * it carries out, and ended.
  *
  * A descriptor is lent through a socket whose one end each stub has as descriptor 3, the only one that
  * stays open in it. What recvmsg() finds in the scratch page may be scribbled upon by other threads
@@ -27,9 +28,6 @@
 #include "abi/types.h"
 #include "platform/ptrace/ptrace.h"
 
-#ifndef PTRACE_SYSEMU
-#define PTRACE_SYSEMU 31
-#endif
 #define STUB_SOCK 3
 #define OPTIONS                                                                                    \
     (PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |        \
@@ -70,7 +68,7 @@ static int begin_call(struct ctx *c, long nr, const uint64_t a[6], long how)
     r.rax = (uint64_t)nr;
     r.orig_rax = (uint64_t)-1;
     r.rdi = a[0], r.rsi = a[1], r.rdx = a[2], r.r10 = a[3], r.r8 = a[4], r.r9 = a[5];
-    r.eflags = 0x202;
+    r.eflags = PT_STEP_FLAGS;
     e = pt_ptrace(PTRACE_SETREGS, c->tid, 0, (uint64_t)(uintptr_t)&r);
     return (int)(e < 0 ? e : pt_ptrace(how, c->tid, 0, 0));
 }
@@ -160,24 +158,22 @@ long pt_call(struct ctx *c, long nr, const uint64_t a[6], pid_t *ret_new)
 
 int pt_signal_frame(struct ctx *c, int sig, uint64_t rsp, uint64_t *ret_rsp)
 {
-    const long how = pt.filtered ? PTRACE_CONT : PTRACE_SYSEMU;
     struct user_regs_struct r = c->raw;
     int status;
 
     r.rsp = rsp;
     if (pt_ptrace(PTRACE_SETREGS, c->tid, 0, (uint64_t)(uintptr_t)&r) < 0 ||
-        pt_ptrace(how, c->tid, 0, (uint64_t)sig) < 0)
+        pt_ptrace(PTRACE_SINGLESTEP, c->tid, 0, (uint64_t)sig) < 0)
         return -ESRCH;
     while (pt_await(c, &status)) {
         if (status >> 16 == 0 && WSTOPSIG(status) == SIGTRAP && take_regs(c, &r) &&
-            r.rip == pt.call_at + 3) {
+            r.rip == pt.call_at + 2) {
             *ret_rsp = r.rsp;
             return 0;
         }
-        if (status >> 16 == 0 && WSTOPSIG(status) != SIG_KICK)
+        if (status >> 16 == 0)
             return broken(c);
-        c->kicked |= WSTOPSIG(status) == SIG_KICK;
-        pt_ptrace(how, c->tid, 0, 0);
+        pt_ptrace(PTRACE_SINGLESTEP, c->tid, 0, 0); /* stopped by the host */
     }
     return -ESRCH;
 }

@@ -37,7 +37,8 @@
 #define TID_HASH 1024
 #define SIG_NUDGE SIGUSR2 /* takes the tracer out of its wait */
 #define PT_DEFERRED 2
-#define SCRATCH_OFF 0x4000 /* in what was the zygote's data: pages of each stub that we use, for */
+#define PT_STEP_FLAGS 0x302 /* of a call of ours: with the trap flag */
+#define SCRATCH_OFF 0x4000  /* in what was the zygote's data: pages of each stub that we use, for */
 #define SCRATCH_SIZE 0x4000
 #define SCRATCH (stubs.slot + ZDATA_OFF + SCRATCH_OFF) /* what a call points to, and frames */
 
@@ -168,7 +169,7 @@ void pt_forget_new(void);
 long pt_ptrace(long request, pid_t tid, uint64_t addr, uint64_t data); /* -errno */
 /* Makes a call as c, which is stopped. -ESRCH: it is over. ret_new: the thread that it has made. */
 long pt_call(struct ctx *c, long nr, const uint64_t a[6], pid_t *ret_new);
-/* Has the host deliver sig, which c is stopped by, to where it is stopped again. 0: the frame lies at rsp. */
+/* Has the host write the frame of sig, which c is stopped by, and stop it again. 0: it lies at *ret_rsp. */
 int pt_signal_frame(struct ctx *c, int sig, uint64_t rsp, uint64_t *ret_rsp);
 int pt_take_zygote(void);
 int pt_lend(struct ctx *c, int fd); /* its number there, to be closed again */

@@ -72,7 +72,7 @@ void pt_leave(struct ctx *c)
     r.rax = SYS_exit;
     r.orig_rax = (uint64_t)-1;
     r.rdi = 0;
-    r.eflags = 0x202;
+    r.eflags = PT_STEP_FLAGS;
     atomic_store(&c->state, PT_LEAVING);
     pt_ptrace(PTRACE_SETREGS, c->tid, 0, (uint64_t)(uintptr_t)&r);
     pt_ptrace(pt.filtered ? PTRACE_CONT : PTRACE_SYSCALL, c->tid, 0, 0);

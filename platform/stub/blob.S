@@ -59,7 +59,7 @@ blob_syscall:
     syscall
     ret
 
-    /* Where a tracer has a stub make a call; it is stopped again behind it (ptrace/inject.c). */
+    /* Where a tracer has a stub make a call (ptrace/inject.c). Nothing runs behind it. */
 traced_call:
     syscall
     int3
