@@ -78,8 +78,9 @@ static int more_reserve(struct task *t, unsigned n)
 
 int poll_items(struct task *t, struct poll_item *items, unsigned n, bool now)
 {
-    struct item_table count = { .pt = { .queue = item_count, .task = t }, .task = t };
-    struct item_table queue = { .pt = { .queue = item_queue, .task = t }, .task = t };
+    struct task *who = t->async ? t->async_for : t;
+    struct item_table count = { .pt = { .queue = item_count, .task = who }, .task = t };
+    struct item_table queue = { .pt = { .queue = item_queue, .task = who }, .task = t };
     int ready = items_scan(&count, items, n);
     if (ready)
         return ready;

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "sentry/kernel/async.h"
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/proc.h"
@@ -200,14 +201,17 @@ static void run_call(struct task *t)
         long ret;
 
         t->call.runs++;
-        ret = syscall_dispatch(t);
+        ret = t->async ? async_run(t) : syscall_dispatch(t);
         if (ret != -EWAITING) {
             /* a wait that was queued and then given up */
             if (atomic_load(&t->rec) != REC_RUN) {
                 atomic_store(&t->rec, REC_RUN);
                 task_unqueue(t);
             }
-            finish_call(t, ret);
+            if (t->async)
+                async_finish(t, ret);
+            else
+                finish_call(t, ret);
             return;
         }
         if (settle(t))
@@ -215,8 +219,12 @@ static void run_call(struct task *t)
     }
 }
 
-/* rec is READY (or was OPS): this worker has it. */
-static void run_record(struct task *t)
+void dispatch_call(struct task *t)
+{
+    run_call(t);
+}
+
+static void run_record_now(struct task *t)
 {
     if (freeze_park(t))
         return;
@@ -230,6 +238,23 @@ static void run_record(struct task *t)
     else
         task_return(t);
     task_put(t);
+}
+
+/* rec is READY (or was OPS): this worker has it. Counted before a freeze is looked for, as A in freeze.c. */
+static void run_record(struct task *t)
+{
+    bool async = t->async;
+
+    if (async)
+        atomic_fetch_add(&async_running, 1);
+    run_record_now(t);
+    if (async)
+        atomic_fetch_sub(&async_running, 1);
+}
+
+void dispatch_taken(struct task *t)
+{
+    run_record(t);
 }
 
 /* A signal that is taken needs more of the context than it may have come with. */

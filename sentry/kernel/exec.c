@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/async.h"
 #include "sentry/kernel/exec.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/posix_timer.h"
@@ -28,6 +29,7 @@
 #include "sentry/kernel/robust.h"
 #include "sentry/mm/mm.h"
 #include "sentry/syscalls/table.h"
+#include "sentry/uring/uring.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
 
@@ -242,6 +244,8 @@ static long finish(struct task *t, struct exec_state *s)
     struct file *old_exe;
     gaddr_t sp = 0;
 
+    async_cancel_all(t);
+    uring_task_free(t);
     mm = make_mm(t, s, &sp);
     if (!mm || unshare_all(t) < 0) {
         mm_put(mm);

@@ -13,6 +13,7 @@
 
 #include "sentry/ipc/sysv/sem.h"
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/async.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/jobctl.h"
 #include "sentry/kernel/kernel.h"
@@ -24,6 +25,7 @@
 #include "sentry/strace/strace.h"
 #include "sentry/mm/mm.h"
 #include "sentry/strace/strace.h"
+#include "sentry/uring/uring.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
 
@@ -272,6 +274,8 @@ long do_exit(struct task *t, int code)
         if (kernel.strace)
             strace_exit(t, code);
         begin(t, code);
+        async_cancel_all(t);
+        uring_task_free(t);
         t->leave_phase = LEAVE_WORDS;
         t->leave_ops = robust_leave(t, nobody_stays(t));
     }

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/async.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/cpulimit.h"
 #include "sentry/kernel/kernel.h"
@@ -67,6 +68,10 @@ static void task_free(struct task *t)
     ktimer_cancel_sync(&t->deadline);
     wq_done(&t->signalfd_wq);
     wq_done(&t->vfork_wq);
+    if (t->async) {
+        t->async->free(t);
+        return;
+    }
     if (t->cred)
         cred_put(t->cred);
     tgroup_put(t->group);
@@ -164,18 +169,24 @@ static int group_inherit_locked(struct tgroup *g, struct task *parent, uint64_t 
 
 /* ---- tasks ---- */
 
-static struct task *task_blank(void)
+void task_init(struct task *t)
 {
-    struct task *t = kzalloc(sizeof *t);
-    if (!t)
-        return NULL;
     atomic_init(&t->refs, 1);
+    list_init(&t->async_link);
+    list_init(&t->async_calls);
     list_init(&t->group_link);
     sigpending_init(&t->pending);
     wq_init(&t->signalfd_wq);
     wq_init(&t->vfork_wq);
     t->altstack.flags = SS_DISABLE;
     call_task_init(t);
+}
+
+static struct task *task_blank(void)
+{
+    struct task *t = kzalloc(sizeof *t);
+    if (t)
+        task_init(t);
     return t;
 }
 

@@ -25,6 +25,8 @@ struct fs_ctx;
 struct tty;
 struct file;
 struct sem_undos;
+struct async_ops;
+struct uring_task;
 
 enum rec_state {
     REC_RUN,
@@ -131,6 +133,14 @@ struct task {
     struct sem_undos *sem_undos; /* [t] ipc/sysv/sem.h; NULL: none yet */
     uint64_t utime_ns, stime_ns; /* [T] final figures, when dead */
     uint64_t ncalls;             /* [t] */
+
+    /* calls without a thread (async.h), of which this is one, or which work for it */
+    const struct async_ops *async; /* [I] NULL: a thread */
+    struct task *async_for;        /* [t] */
+    struct list async_link, async_calls;
+    _Atomic bool async_cancelled;
+    bool async_owns, async_waited; /* [t] */
+    struct uring_task *uring;      /* [t] uring/uring.h; NULL: nothing registered */
     struct sx *trace;            /* [t] the tracer's line of the call; NULL: none */
     struct rusage_extra {
         uint64_t minflt, majflt, nvcsw, nivcsw, inblock, oublock;
@@ -190,6 +200,8 @@ struct tgroup {
     int nice;
 };
 
+/* What is not zero in a new one. */
+void task_init(struct task *t);
 struct task *task_ref(struct task *t);
 void task_put(struct task *t);
 struct tgroup *tgroup_ref(struct tgroup *g);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sentry/ipc/aio.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/vfs/file.h"
@@ -122,6 +123,7 @@ void mm_put(struct mm *mm)
 {
     if (!mm || atomic_fetch_sub(&mm->refs, 1) != 1)
         return;
+    aio_mm_gone(mm);
     vmas_free(&mm->vmas);
     if (mm->as)
         kernel.platform->as_put(mm->as);

@@ -13,6 +13,7 @@
 #include "sentry/kernel/lock.h"
 #include "sentry/kernel/list.h"
 
+struct aio_table;
 struct aspace;
 struct file;
 struct task;
@@ -39,6 +40,7 @@ struct mm {
     struct file *exe; /* [I] reference; nobody writes to it meanwhile: mm_set_exe */
     bool dumpable;
     bool thp_disable; /* as PR_SET_THP_DISABLE said */
+    struct aio_table *aio; /* ipc/aio.h; NULL: none yet */
 };
 
 struct mm *mm_new(struct aspace *as); /* takes over as */

@@ -199,6 +199,8 @@ int fd_install(struct task *t, struct file *file, int min, bool cloexec)
     unsigned fd, from = (unsigned)min;
     int r;
 
+    if (t->call.install)
+        return t->call.install(t, file);
     lock(&f->lock);
     fd = lowest_free_locked(f, from > f->next ? from : f->next);
     r = fd >= fd_limit(t) ? -EMFILE : grow_locked(f, fd);

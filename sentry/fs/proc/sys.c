@@ -12,6 +12,7 @@
 
 #include "abi/resource.h"
 #include "sentry/fs/proc/proc.h"
+#include "sentry/ipc/aio.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/pid.h"
 
@@ -27,7 +28,7 @@ static PROC_STORE(refuse)
         .arg = (long)(uintptr_t)(text "\n")                                                        \
     }
 
-enum { HOSTNAME, DOMAINNAME, THREADS_MAX, FILE_NR, NS_LAST_PID };
+enum { HOSTNAME, DOMAINNAME, THREADS_MAX, FILE_NR, NS_LAST_PID, AIO_NR };
 
 static PROC_SHOW(show_dynamic)
 {
@@ -47,6 +48,9 @@ static PROC_SHOW(show_dynamic)
         break;
     case NS_LAST_PID:
         pt_printf(out, "%d\n", pid_last());
+        break;
+    case AIO_NR:
+        pt_printf(out, "%" PRIu64 "\n", aio_count());
         break;
     }
     return 0;
@@ -126,7 +130,8 @@ static const struct pnode kernel_nodes[] = {
     SYSCTL("dmesg_restrict", "1"),
     DYNAMIC("domainname", 0644, DOMAINNAME),
     DYNAMIC("hostname", 0644, HOSTNAME),
-    SYSCTL("io_uring_disabled", "2"),
+    SYSCTL("io_uring_disabled", "0"),
+    SYSCTL("io_uring_group", "-1"),
     PDIR("keys", &keys_dir),
     SYSCTL("kptr_restrict", "2"),
     SYSCTL("max_lock_depth", "1024"),
@@ -208,7 +213,7 @@ static const struct pdir mqueue_dir = { PNODES(mqueue_nodes) };
 
 static const struct pnode fs_nodes[] = {
     SYSCTL("aio-max-nr", "65536"),
-    SYSCTL("aio-nr", "0"),
+    DYNAMIC("aio-nr", 0444, AIO_NR),
     PTEXT("dentry-state", 0444, "0\t0\t45\t0\t0\t0\n"),
     PDIR("epoll", &epoll_dir),
     SYSCTL("file-max", "9223372036854775807"),

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cancelling requests that wait: by what they carry, by file, by operation, or all. */
+#include <errno.h>
+
+#include "sentry/kernel/timer.h"
+#include "sentry/mm/copy.h"
+#include "sentry/uring/uring.h"
+
+#define CANCEL_FLAGS                                                                               \
+    (LX_CANCEL_ALL | LX_CANCEL_FD | LX_CANCEL_ANY | LX_CANCEL_FD_FIXED | LX_CANCEL_USERDATA |      \
+     LX_CANCEL_OP)
+
+struct ureq *uring_find(struct uring *r, bool (*fn)(struct ureq *q, const void *arg),
+                        const void *arg)
+{
+    struct ureq *q;
+
+    LOCK_SCOPE(&r->lock);
+    list_for_each(q, &r->inflight, link) {
+        if (!async_cancelled(&q->task) && fn(q, arg)) {
+            task_ref(&q->task);
+            return q;
+        }
+    }
+    return NULL;
+}
+
+static bool any(struct ureq *q, const void *arg)
+{
+    (void)q, (void)arg;
+    return true;
+}
+
+void uring_cancel_all(struct uring *r)
+{
+    struct ureq *q;
+
+    while ((q = uring_find(r, any, NULL))) {
+        async_cancel(&q->task);
+        task_put(&q->task);
+    }
+}
+
+struct search {
+    const struct ucancel *c;
+    const struct ureq *but;
+};
+
+static bool matches(struct ureq *q, const void *arg)
+{
+    const struct search *s = arg;
+    const struct ucancel *c = s->c;
+
+    if (q == s->but)
+        return false;
+    if (c->flags & LX_CANCEL_ANY)
+        return true;
+    if (c->flags & LX_CANCEL_FD && q->file != c->file)
+        return false;
+    if (c->flags & LX_CANCEL_OP && q->sqe.opcode != c->opcode)
+        return false;
+    if (c->flags & LX_CANCEL_USERDATA || !(c->flags & (LX_CANCEL_FD | LX_CANCEL_OP)))
+        return q->sqe.user_data == c->user_data;
+    return true;
+}
+
+int uring_cancel(struct uring *r, const struct ucancel *c, struct ureq *but)
+{
+    struct search s = { c, but };
+    bool all = c->flags & (LX_CANCEL_ALL | LX_CANCEL_ANY);
+    struct ureq *q;
+    int n = 0;
+
+    while ((q = uring_find(r, matches, &s))) {
+        bool ended = async_cancel(&q->task);
+
+        task_put(&q->task);
+        n++;
+        if (!all)
+            return ended ? 0 : -EALREADY;
+    }
+    return all ? n : -ENOENT;
+}
+
+static int flags_check(unsigned f)
+{
+    if (f & ~CANCEL_FLAGS)
+        return -EINVAL;
+    return f & LX_CANCEL_ANY && f & (LX_CANCEL_FD | LX_CANCEL_OP) ? -EINVAL : 0;
+}
+
+int cancel_prep(struct ureq *q)
+{
+    if (q->sqe.off || q->sqe.splice_fd_in)
+        return -EINVAL;
+    return flags_check(q->sqe.op_flags);
+}
+
+long cancel_issue(struct ureq *q)
+{
+    const struct lx_sqe *s = &q->sqe;
+    struct ucancel c = { .user_data = s->addr,
+                         .flags = s->op_flags,
+                         .opcode = (uint8_t)s->len };
+    int r;
+
+    if (c.flags & LX_CANCEL_FD) {
+        c.file = ureq_file(q, s->fd,
+                           s->flags & LX_SQE_FIXED_FILE || c.flags & LX_CANCEL_FD_FIXED);
+        if (!c.file)
+            return -EBADF;
+    }
+    r = uring_cancel(q->ring, &c, q);
+    file_put(c.file);
+    return r;
+}
+
+/* Requests end in the call that cancels them, so there is nothing left to wait for, and no timeout. */
+long uring_sync_cancel(struct task *t, struct uring *r, gaddr_t arg)
+{
+    struct lx_sync_cancel a;
+    struct ucancel c;
+    int e;
+
+    if (get_guest(t, &a, arg) < 0)
+        return -EFAULT;
+    for (unsigned i = 0; i < ARRAY_SIZE(a.pad_); i++)
+        if (a.pad_[i])
+            return -EINVAL;
+    if (a.pad2_[0] || a.pad2_[1] || a.pad2_[2] || flags_check(a.flags) < 0)
+        return -EINVAL;
+    c = (struct ucancel){ .user_data = a.addr, .flags = a.flags, .opcode = a.opcode };
+    if (c.flags & LX_CANCEL_FD) {
+        c.file = c.flags & LX_CANCEL_FD_FIXED ? rsrc_file_get(r, (unsigned)a.fd) : fd_get(t, a.fd);
+        if (!c.file)
+            return -EBADF;
+    }
+    e = uring_cancel(r, &c, NULL);
+    file_put(c.file);
+    return e > 0 ? 0 : e;
+}
