@@ -87,7 +87,8 @@ static int prepare_file(struct task *t, struct map_state *s, int fd)
     r = f->ops->mmap(t, f, &s->req);
     if (r < 0)
         return r;
-    s->file = file_ref(f);
+    if (!s->req.ret_no_file)
+        s->file = file_ref(f);
     return 0;
 }
 

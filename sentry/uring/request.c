@@ -147,7 +147,7 @@ bool ureq_more(struct ureq *q, long res, uint32_t cflags)
     unlock(&r->lock);
     if (posted) {
         q->cflags = 0;
-        cq_signal(r, q->task.async_waited);
+        cq_signal(r, q->sqe.flags & LX_SQE_ASYNC);
     }
     return posted;
 }
@@ -202,7 +202,7 @@ static void finish(struct ureq *q, long res)
     deferred = !list_empty(&r->deferred);
     unlock(&r->lock);
     if (post)
-        cq_signal(r, q->task.async_waited);
+        cq_signal(r, q->sqe.flags & LX_SQE_ASYNC);
     if (q->target)
         task_put(&q->target->task);
     if (lt)

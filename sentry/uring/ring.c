@@ -63,10 +63,12 @@ static int uring_mmap(struct task *t, struct file *f, struct mmap_request *req)
     default:
         return -EINVAL;
     }
-    if (!p || req->len > p->len || (req->flags & MAP_TYPE) == MAP_PRIVATE)
+    if (!p || (req->flags & MAP_TYPE) == MAP_PRIVATE)
         return -EINVAL;
     req->ret_fd = p->fd;
     req->ret_offset = 0;
+    /* We are not told of every munmap, and a ring must end when its descriptor is closed. */
+    req->ret_no_file = true;
     return 0;
 }
 
@@ -211,7 +213,7 @@ static int check_attach(struct task *t, const struct lx_uring_params *p)
         return 0;
     f = fd_get(t, (int)p->wq_fd);
     if (!f)
-        return p->flags & LX_URING_SQPOLL ? -ENXIO : -EBADF;
+        return -ENXIO;
     fine = uring_of(f) && (!(p->flags & LX_URING_SQPOLL) || uring_of(f)->sqpoll);
     file_put(f);
     return fine ? 0 : -EINVAL;

@@ -183,8 +183,9 @@ static int add(struct uring *r, struct chain *c, struct ureq *q)
         c->head = q;
     }
     c->last = q;
-    if (!(q->sqe.flags & LINKS))
-        queue(r, c);
+    if (q->sqe.flags & LINKS)
+        return 0; /* a broken chain is gathered to its end all the same */
+    queue(r, c);
     return err;
 }
 

@@ -244,7 +244,7 @@ struct ucqe {
 };
 /* may_overflow: where there is no room, keep it until there is. False: it is lost, or not posted. */
 bool cq_post_locked(struct uring *r, const struct ucqe *c, bool may_overflow);
-/* After posting, without the lock: the eventfd. async: not in the submitter's call. */
+/* After posting, without the lock: the eventfd. async: what a worker of Linux's would have done. */
 void cq_signal(struct uring *r, bool async);
 void cq_flush(struct uring *r);
 unsigned cq_ready(struct uring *r);

@@ -52,6 +52,7 @@ struct mmap_request {
     int prot, flags;     /* as mmap */
     int ret_fd;          /* host descriptor to map, opened with no more rights than needed */
     bool ret_fd_owned;   /* close it after the map */
+    bool ret_no_file;    /* the record of the mapping holds no reference on the file */
     bool ret_anon;       /* map anonymous memory instead (/dev/zero) */
     uint64_t ret_offset; /* offset in ret_fd */
 };
