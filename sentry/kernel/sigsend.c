@@ -185,8 +185,10 @@ static int send(struct task *t, int sig, const struct lx_siginfo *info, bool who
 
 int signal_send_task_locked(struct task *t, int sig, const struct lx_siginfo *info)
 {
-    if (t->async)
-        return 0; /* SIGPIPE, SIGXFSZ: its result says it */
+    if (t->async) /* SIGPIPE, SIGXFSZ: of the thread that it works for */
+        t = t->async_for;
+    if (!t || t->async)
+        return 0;
     return t->dead ? -ESRCH : send(t, sig, info, false);
 }
 

@@ -112,8 +112,9 @@ static int check(struct ureq *q)
         return -EOPNOTSUPP; /* no file here has queues to look at */
     if (!q->u.rw.segs && !selects(q) && !rw_range_ok(q->u.rw.addr, q->u.rw.len))
         return -EFAULT;
-    /* What says O_NONBLOCK of itself is not waited for. */
-    if (q->sqe.op_flags & RWF_NOWAIT || (file_nonblock(f) && f->ops->poll))
+    /* Of files that say O_NONBLOCK only those that Linux could not wait for otherwise. */
+    if (q->sqe.op_flags & RWF_NOWAIT ||
+        (file_nonblock(f) && f->inode && S_ISCHR(f->inode->mode)))
         q->nowait = true;
     return 0;
 }
