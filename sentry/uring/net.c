@@ -163,7 +163,8 @@ int recvmsg_prep(struct ureq *q)
     q->u.msg.namelen = h.namelen < 0 ? 0 : (uint32_t)h.namelen;
     q->u.msg.control = h.control;
     q->u.msg.controllen = (uint32_t)MIN(h.controllen, (uint64_t)UINT32_MAX / 2);
-    if (!multi(q) && h.iovlen) {
+    q->sqe.len = 0; /* the whole buffer */
+    if (h.iovlen) {
         struct {
             gaddr_t base;
             uint64_t len;
