@@ -252,6 +252,12 @@ enum { /* accept, in ioprio */
 
 enum { LX_MSG_DATA, LX_MSG_SEND_FD }; /* msg_ring, in addr */
 enum { LX_MSG_RING_CQE_SKIP = 1, LX_MSG_RING_FLAGS_PASS = 2 };
+enum { /* commands of sockets */
+    LX_SOCKET_INQ,
+    LX_SOCKET_OUTQ,
+    LX_SOCKET_GETSOCKOPT,
+    LX_SOCKET_SETSOCKOPT,
+};
 enum { LX_NOP_INJECT_RESULT = 1 };
 enum { LX_FIXED_FD_NO_CLOEXEC = 1 };
 #define LX_SPLICE_F_FD_IN_FIXED (1u << 31)

@@ -112,7 +112,7 @@ int aio_poll_cancel(struct aio_ctx *c, uint64_t obj)
 
     if (!p)
         return -EINVAL;
-    ended = async_cancel(&p->task);
+    ended = async_end(&p->task);
     task_put(&p->task);
     return ended ? -EINPROGRESS : -EINVAL;
 }
@@ -122,7 +122,7 @@ void aio_poll_cancel_all(struct aio_ctx *c)
     struct aio_poll *p;
 
     while ((p = find(c, 0, /* any= */ true))) {
-        async_cancel(&p->task);
+        async_end(&p->task);
         task_put(&p->task);
     }
 }

@@ -12,6 +12,7 @@
 #include <poll.h>
 
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/async.h"
 #include "sentry/kernel/task.h"
 
 /* ---- the core ---- */
@@ -78,7 +79,7 @@ static int more_reserve(struct task *t, unsigned n)
 
 int poll_items(struct task *t, struct poll_item *items, unsigned n, bool now)
 {
-    struct task *who = t->async ? t->async_for : t;
+    struct task *who = async_thread(t);
     struct item_table count = { .pt = { .queue = item_count, .task = who }, .task = t };
     struct item_table queue = { .pt = { .queue = item_queue, .task = who }, .task = t };
     int ready = items_scan(&count, items, n);

@@ -5,10 +5,10 @@
  * async_lock guards who works for whom: task.async_calls and task.async_link. A call on such a list
  * holds a reference on the task it works for.
  *
- *      async_cancel                              task_wait (of the call)
- *      ------------                              ---------
- *      sigpending, leaving = true   (A)          rec = QUEUED              (C)
- *      claim: QUEUED or WAITING?    (B)          test sigpending, leaving  (D)
+ *      async_cancel, async_end                   task_wait (of the call)
+ *      -----------------------                   ---------
+ *      sigpending = true            (A)          rec = QUEUED              (C)
+ *      claim: QUEUED or WAITING?    (B)          test sigpending           (D)
  *
  * All are sequentially consistent, as for signals (wait.c): if D misses A, B comes after C and claims.
  */
@@ -120,8 +120,8 @@ long async_run(struct task *t)
 void async_finish(struct task *t, long ret)
 {
     call_end(t);
-    drop(t);
     t->async->done(t, ret);
+    drop(t); /* last: what done takes off may hang on the task it works for */
     task_put(t);
 }
 
@@ -130,20 +130,36 @@ void async_start(struct task *t)
     dispatch_call(t);
 }
 
-bool async_cancel(struct task *t)
+/* Waits that only a fatal signal would end are short, and go on to their end. */
+static bool ask(struct task *t)
 {
     if (atomic_exchange(&t->async_cancelled, true))
         return false;
-    atomic_store(&t->fatal, true);
     atomic_store(&t->sigpending, true);
-    atomic_store(&t->leaving, true);
+    return true;
+}
+
+bool async_cancel(struct task *t)
+{
+    bool first = ask(t);
+
+    if (first)
+        task_interrupt(t);
+    return first;
+}
+
+bool async_end(struct task *t)
+{
+    bool first = ask(t);
+
     if (task_take(t))
         dispatch_taken(t);
     else
         task_interrupt(t);
-    return true;
+    return first;
 }
 
+/* The first that was not asked yet; a reference. */
 static struct task *next_of(struct task *t)
 {
     struct task *c;
@@ -156,12 +172,12 @@ static struct task *next_of(struct task *t)
     return NULL;
 }
 
-void async_cancel_all(struct task *t)
+void async_end_all(struct task *t)
 {
     struct task *c;
 
     while ((c = next_of(t))) {
-        async_cancel(c);
+        async_end(c);
         task_put(c);
     }
 }

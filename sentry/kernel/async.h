@@ -37,16 +37,25 @@ void async_start(struct task *t);
 /* Now, not when it waits first: for calls that are to be started later, by somebody else. */
 void async_own(struct task *t);
 /*
- * Ends it as soon as may be: a waiting one is run here and now. False: that had been asked before.
- * The caller holds a reference and no lock.
+ * Interrupts its wait as a signal does, this one and all that follow: it ends as soon as may be. False:
+ * that had been asked before. async_cancel leaves the rest to whoever runs what is ready; after
+ * async_end one that waited has been run, so mostly it has ended: the caller holds no lock.
  */
 bool async_cancel(struct task *t);
+bool async_end(struct task *t);
 static inline bool async_cancelled(const struct task *t)
 {
     return atomic_load(&t->async_cancelled);
 }
+/* The thread that t is or works for; NULL: none (any more). */
+static inline struct task *async_thread(struct task *t)
+{
+    struct task *who = t->async ? t->async_for : t;
+
+    return who && !who->async ? who : NULL;
+}
 /* All calls that work for t. */
-void async_cancel_all(struct task *t);
+void async_end_all(struct task *t);
 
 /* Dispatcher only: one run, and the end. */
 long async_run(struct task *t);

@@ -177,8 +177,34 @@ static bool settle(struct task *t)
 
 /* ---- running ---- */
 
+/*
+ * What a call has made ready for calls without a thread happens before its answer, as their results
+ * are looked for in memory.
+ */
+static void run_async_ready(void)
+{
+    struct task *t, *tmp;
+    struct list now;
+
+    if (!my_ready || list_empty(my_ready))
+        return;
+    list_init(&now);
+    list_for_each_safe(t, tmp, my_ready, ready_link) {
+        if (t->async) {
+            list_del(&t->ready_link);
+            list_add_tail(&now, &t->ready_link);
+        }
+    }
+    while (!list_empty(&now)) {
+        t = list_first(&now, struct task, ready_link);
+        list_del(&t->ready_link);
+        run_record(t);
+    }
+}
+
 static void finish_call(struct task *t, long ret)
 {
+    run_async_ready();
     if (kernel.strace)
         strace_call(t, ret);
     call_end(t);

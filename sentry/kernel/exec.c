@@ -244,7 +244,7 @@ static long finish(struct task *t, struct exec_state *s)
     struct file *old_exe;
     gaddr_t sp = 0;
 
-    async_cancel_all(t);
+    async_end_all(t);
     uring_task_free(t);
     mm = make_mm(t, s, &sp);
     if (!mm || unshare_all(t) < 0) {

@@ -36,7 +36,7 @@ void uring_cancel_all(struct uring *r)
     struct ureq *q;
 
     while ((q = uring_find(r, any, NULL))) {
-        async_cancel(&q->task);
+        async_end(&q->task);
         task_put(&q->task);
     }
 }
@@ -72,7 +72,7 @@ int uring_cancel(struct uring *r, const struct ucancel *c, struct ureq *but)
     int n = 0;
 
     while ((q = uring_find(r, matches, &s))) {
-        bool ended = async_cancel(&q->task);
+        bool ended = but ? async_cancel(&q->task) : async_end(&q->task);
 
         task_put(&q->task);
         n++;
@@ -131,7 +131,7 @@ long uring_sync_cancel(struct task *t, struct uring *r, gaddr_t arg)
         return -EINVAL;
     c = (struct ucancel){ .user_data = a.addr, .flags = a.flags, .opcode = a.opcode };
     if (c.flags & LX_CANCEL_FD) {
-        c.file = c.flags & LX_CANCEL_FD_FIXED ? rsrc_file_get(r, (unsigned)a.fd) : fd_get(t, a.fd);
+        c.file = c.flags & LX_CANCEL_FD_FIXED ? rsrc_file_get(r, (unsigned)a.fd, NULL) : fd_get(t, a.fd);
         if (!c.file)
             return -EBADF;
     }

@@ -19,6 +19,14 @@ struct kept { /* on uring.overflow */
     struct ucqe c;
 };
 
+/* This thread wakes somebody because of a result. */
+static _Thread_local unsigned waking;
+
+bool cq_waking(void)
+{
+    return waking;
+}
+
 static bool full_locked(struct uring *r)
 {
     assert_locked(&r->lock);
@@ -47,19 +55,33 @@ static void clear_flag(struct uring *r, uint32_t bit)
     atomic_fetch_and((_Atomic uint32_t *)&r->head->sq_flags, ~bit);
 }
 
-static bool keep_locked(struct uring *r, const struct ucqe *c)
+static bool keep_locked(struct uring *r, struct list *on, const struct ucqe *c)
 {
     struct kept *k = atomic_load(&r->closed) ? NULL : kzalloc(sizeof *k);
 
-    if (!k) {
+    if (!k)
+        return false;
+    k->c = *c;
+    list_add_tail(on, &k->link);
+    return true;
+}
+
+static bool overflow_locked(struct uring *r, const struct ucqe *c)
+{
+    if (!keep_locked(r, &r->overflow, c)) {
         sh_store(&r->head->cq_overflow, ++r->dropped);
         return false;
     }
-    k->c = *c;
-    list_add_tail(&r->overflow, &k->link);
     r->noverflow++;
     set_flag(r, LX_SQ_CQ_OVERFLOW);
     return true;
+}
+
+static void wake_locked(struct uring *r)
+{
+    waking++;
+    wq_wake(&r->cq_wq, POLLIN | POLLRDNORM);
+    waking--;
 }
 
 bool cq_post_locked(struct uring *r, const struct ucqe *c, bool may_overflow)
@@ -69,11 +91,26 @@ bool cq_post_locked(struct uring *r, const struct ucqe *c, bool may_overflow)
     if (!r->noverflow && !full_locked(r))
         write_locked(r, c);
     else
-        posted = may_overflow && keep_locked(r, c);
+        posted = may_overflow && overflow_locked(r, c);
     if (!posted)
         return false;
     timeout_check_locked(r);
-    wq_wake(&r->cq_wq, POLLIN | POLLRDNORM);
+    wake_locked(r);
+    return true;
+}
+
+/* IORING_SETUP_DEFER_TASKRUN: not before the program asks. What has several results may not pile up. */
+bool cq_post_async_locked(struct uring *r, const struct ucqe *c, bool may_overflow)
+{
+    if (!(r->flags & LX_URING_DEFER_TASKRUN))
+        return cq_post_locked(r, c, may_overflow);
+    if ((!may_overflow && r->nlate + r->cq_tail - sh_load(&r->head->cq_head) >= r->cq_entries) ||
+        !keep_locked(r, &r->late, c))
+        return may_overflow ? cq_post_locked(r, c, may_overflow) : false;
+    r->nlate++;
+    if (r->flags & LX_URING_TASKRUN_FLAG)
+        set_flag(r, LX_SQ_TASKRUN);
+    wake_locked(r);
     return true;
 }
 
@@ -87,26 +124,41 @@ void cq_signal(struct uring *r, bool async)
         e = file_ref(r->eventfd);
     unlock(&r->lock);
     if (e) {
+        waking++;
         eventfd_signal(e);
+        waking--;
         file_put(e);
     }
+}
+
+static struct kept *first(struct list *l)
+{
+    struct kept *k = list_first(l, struct kept, link);
+
+    list_del(&k->link);
+    return k;
 }
 
 void cq_flush(struct uring *r)
 {
     LOCK_SCOPE(&r->lock);
-    if (!r->noverflow)
-        return;
     while (r->noverflow && !full_locked(r)) {
-        struct kept *k = list_first(&r->overflow, struct kept, link);
+        struct kept *k = first(&r->overflow);
 
         write_locked(r, &k->c);
-        list_del(&k->link);
         kfree(k);
-        r->noverflow--;
+        if (--r->noverflow == 0)
+            clear_flag(r, LX_SQ_CQ_OVERFLOW);
     }
-    if (!r->noverflow)
-        clear_flag(r, LX_SQ_CQ_OVERFLOW);
+    if (r->nlate)
+        clear_flag(r, LX_SQ_TASKRUN);
+    while (r->nlate) {
+        struct kept *k = first(&r->late);
+
+        r->nlate--;
+        cq_post_locked(r, &k->c, /* may_overflow= */ true);
+        kfree(k);
+    }
 }
 
 unsigned cq_ready(struct uring *r)
@@ -117,12 +169,10 @@ unsigned cq_ready(struct uring *r)
 
 void cq_free(struct uring *r)
 {
-    while (!list_empty(&r->overflow)) {
-        struct kept *k = list_first(&r->overflow, struct kept, link);
-
-        list_del(&k->link);
-        kfree(k);
-    }
+    while (!list_empty(&r->overflow))
+        kfree(first(&r->overflow));
+    while (!list_empty(&r->late))
+        kfree(first(&r->late));
 }
 
 /*

@@ -96,6 +96,8 @@ static long get_events(struct task *t, struct uring *r, struct enter *e, unsigne
     int w;
 
     if (t->call.phase == ENTER_PREPARE) {
+        if (r->flags & LX_URING_DEFER_TASKRUN && r->issuer && r->issuer != t->tid)
+            return -EEXIST;
         cq_flush(r);
         lock(&r->lock);
         e->timeouts = r->cq_timeouts;

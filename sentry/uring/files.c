@@ -215,6 +215,8 @@ int fd_install_prep(struct ureq *q)
         return -EINVAL;
     if (!(s->flags & LX_SQE_FIXED_FILE))
         return -EBADF;
+    if (s->personality)
+        return -EPERM;
     return s->op_flags & ~(uint32_t)LX_FIXED_FD_NO_CLOEXEC ? -EINVAL : 0;
 }
 
@@ -240,7 +242,7 @@ static long post_to(struct uring *to, const struct lx_sqe *s, int32_t res, uint3
     bool posted;
 
     lock(&to->lock);
-    posted = cq_post_locked(to, &c, /* may_overflow= */ true);
+    posted = cq_post_async_locked(to, &c, /* may_overflow= */ true);
     unlock(&to->lock);
     if (!posted)
         return -EOVERFLOW;
@@ -268,7 +270,7 @@ static long msg_fd(struct ureq *q, struct uring *to, const struct lx_sqe *s)
         return -EINVAL;
     if (atomic_load(&to->disabled))
         return -EBADFD;
-    f = rsrc_file_get(q->ring, (unsigned)s->addr3);
+    f = rsrc_file_get(q->ring, (unsigned)s->addr3, NULL);
     if (!f)
         return -EBADF;
     slot = rsrc_file_install(to, f, s->file_index, /* ret_slot= */ false);

@@ -85,6 +85,45 @@ long sendmsg_issue(struct ureq *q)
     return sys_sendmsg(&q->task, FD, q->sqe.addr, q->sqe.op_flags | MSG_NOSIGNAL);
 }
 
+/*
+ * Zero copy: what is sent is copied all the same, so the memory is the program's again at once, and
+ * says so if asked. Two results: what was sent, then that.
+ */
+int send_zc_prep(struct ureq *q)
+{
+    const struct lx_sqe *s = &q->sqe;
+
+    if (s->flags & LX_SQE_CQE_SKIP || s->addr3 || s->pad2_)
+        return -EINVAL;
+    if (s->ioprio & ~(LX_RECVSEND_POLL_FIRST | LX_RECVSEND_FIXED_BUF | LX_SEND_ZC_REPORT_USAGE))
+        return -EINVAL;
+    if (s->opcode == LX_OP_SENDMSG_ZC &&
+        (s->addr2 || s->file_index || s->ioprio & LX_RECVSEND_FIXED_BUF))
+        return -EINVAL;
+    if (s->opcode == LX_OP_SEND_ZC && s->pad3_)
+        return -EINVAL;
+    q->nowait = s->op_flags & MSG_DONTWAIT;
+    return 0;
+}
+
+long send_zc_issue(struct ureq *q)
+{
+    const struct lx_sqe *s = &q->sqe;
+    long r = 0;
+
+    if (s->ioprio & LX_RECVSEND_FIXED_BUF)
+        r = rsrc_buffer_check(q->ring, s->buf_index, s->addr, s->len, &q->nodes[1]);
+    if (r == 0)
+        r = s->opcode == LX_OP_SEND_ZC ? send_issue(q) : sendmsg_issue(q);
+    if (r == -EWAITING || (r == -EAGAIN && !q->nowait && q->file->ops->poll))
+        return r;
+    if (async_cancelled(&q->task) && r <= -ERESTARTSYS)
+        r = -ECANCELED;
+    ureq_first(q, r);
+    q->cflags = LX_CQE_NOTIF;
+    return s->ioprio & LX_SEND_ZC_REPORT_USAGE ? (int32_t)LX_NOTIF_USAGE_COPIED : 0;
+}
+
 /* ---- receiving ---- */
 
 int recv_prep(struct ureq *q)
@@ -257,7 +296,7 @@ static long recvmsg_picked(struct ureq *q)
         return r;
     if (!multi(q))
         return n;
-    q->u.msg.notif = n == 0 && sk->ops->stream; /* the end: the last result */
+    q->u.msg.last = n == 0 && sk->ops->stream; /* the end: the last result */
     return (long)(payload - q->buf.addr) + MIN(n, (long)room);
 }
 
@@ -273,7 +312,7 @@ long recvmsg_issue(struct ureq *q)
         return sys_recvmsg(&q->task, FD, q->sqe.addr, q->sqe.op_flags);
     for (;;) {
         r = recvmsg_picked(q);
-        if (!multi(q) || r < 0 || q->u.msg.notif || !ureq_more(q, r, 0))
+        if (!multi(q) || r < 0 || q->u.msg.last || !ureq_more(q, r, 0))
             return r;
         q->tries = 0;
         ureq_again(q);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of operations. What is not in it is refused as by a kernel that does not know it, and not
- * told of by IORING_REGISTER_PROBE: MADVISE (only a thread's own context can do it), URING_CMD, the
- * zero-copy sends, WAITID and the futex operations.
+ * told of by IORING_REGISTER_PROBE: MADVISE (only a thread's own context can do it), and the futex
+ * operations (most futexes never come here).
  */
 #include "sentry/uring/ops.h"
 
@@ -62,6 +62,10 @@ static const struct uop table[LX_OP_LAST] = {
     [LX_OP_FGETXATTR] = { xattr_prep, fgetxattr_issue, NULL, NAME, 0 },
     [LX_OP_GETXATTR] = { xattr_prep, getxattr_issue, NULL, NAME, 0 },
     [LX_OP_SOCKET] = { socket_prep, socket_issue, NULL, NAME, 0 },
+    [LX_OP_URING_CMD] = { NULL, command_issue, NULL, UOP_FILE, 0 },
+    [LX_OP_SEND_ZC] = { send_zc_prep, send_zc_issue, NULL, NET | UOP_PRIO, WRITES },
+    [LX_OP_SENDMSG_ZC] = { send_zc_prep, send_zc_issue, NULL, NET | UOP_PRIO, WRITES },
+    [LX_OP_WAITID] = { waitid_prep, waitid_issue, NULL, 0, 0 },
     [LX_OP_READ_MULTISHOT] = { read_multishot_prep, read_multishot_issue, NULL,
                                UOP_FILE | UOP_SELECT, READS },
     [LX_OP_FIXED_FD_INSTALL] = { fd_install_prep, fd_install_issue, NULL, UOP_FILE, 0 },

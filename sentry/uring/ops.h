@@ -58,12 +58,19 @@ long setxattr_issue(struct ureq *q);
 long fsetxattr_issue(struct ureq *q);
 long getxattr_issue(struct ureq *q);
 long fgetxattr_issue(struct ureq *q);
+int waitid_prep(struct ureq *q);
+long waitid_issue(struct ureq *q);
+
+/* command.c */
+long command_issue(struct ureq *q);
 
 /* net.c */
 int send_prep(struct ureq *q);
 long send_issue(struct ureq *q);
 int sendmsg_prep(struct ureq *q);
 long sendmsg_issue(struct ureq *q);
+int send_zc_prep(struct ureq *q);
+long send_zc_issue(struct ureq *q);
 int recv_prep(struct ureq *q);
 long recv_issue(struct ureq *q);
 int recvmsg_prep(struct ureq *q);

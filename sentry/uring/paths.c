@@ -175,3 +175,19 @@ long fgetxattr_issue(struct ureq *q)
 
     return sys_fgetxattr(&q->task, s->fd, s->addr, s->addr2, s->len);
 }
+
+/* ---- not of files at all ---- */
+
+int waitid_prep(struct ureq *q)
+{
+    const struct lx_sqe *s = &q->sqe;
+
+    return s->addr || s->buf_index || s->addr3 || s->op_flags ? -EINVAL : 0;
+}
+
+long waitid_issue(struct ureq *q)
+{
+    const struct lx_sqe *s = &q->sqe;
+
+    return sys_waitid(&q->task, (int)s->len, s->fd, s->addr2, s->splice_fd_in, /* rusage= */ 0);
+}

@@ -36,6 +36,12 @@ static bool hook_wake(struct wait_entry *e, uint32_t events)
 
     if (events && !(events & both_names(__atomic_load_n(&q->u.pl.events, __ATOMIC_RELAXED))))
         return false;
+    if (!q->u.pl.multi) { /* once is enough: many that hang here are not gone through again */
+        list_del(&e->link); /* e->q stays: who cleans up waits for this wake by its lock */
+        atomic_store(&q->u.pl.off, true);
+    }
+    if (cq_waking())
+        atomic_store(&q->u.pl.looped, true); /* its next result is the last */
     atomic_fetch_add(&q->u.pl.wakes, 1);
     task_interrupt(&q->task);
     return true;
@@ -89,7 +95,7 @@ int poll_add_prep(struct ureq *q)
 /* The file's events now, of those that are wanted; first: and hangs on its queues. */
 static int ask(struct ureq *q, bool first, uint32_t *ret)
 {
-    struct hooks hs = { .pt = { .task = q->task.async_for }, .q = q };
+    struct hooks hs = { .pt = { .task = async_thread(&q->task) }, .q = q };
 
     if (first)
         hs.pt.queue = hook_add;
@@ -102,10 +108,17 @@ long poll_add_issue(struct ureq *q)
 {
     bool first = !q->u.pl.armed;
     unsigned seen = atomic_load(&q->u.pl.wakes);
-    bool news = first || seen != q->u.pl.seen;
     uint32_t got = 0;
+    bool news;
     int r;
 
+    if (atomic_load(&q->u.pl.looped))
+        q->u.pl.multi = false;
+    if (atomic_exchange(&q->u.pl.off, false)) {
+        poll_add_cleanup(q);
+        first = true;
+    }
+    news = first || seen != q->u.pl.seen;
     q->u.pl.armed = true;
     q->u.pl.seen = seen;
     r = news || !q->u.pl.multi ? ask(q, first, &got) : 0;

@@ -37,7 +37,7 @@ static _Thread_local struct {
 
 struct file *ureq_file(struct ureq *q, int fd, bool fixed)
 {
-    return fixed ? rsrc_file_get(q->ring, (unsigned)fd) : fd_get(&q->task, fd);
+    return fixed ? rsrc_file_get(q->ring, (unsigned)fd, &q->nodes[0]) : fd_get(&q->task, fd);
 }
 
 /* The handlers find the file in slot 0, whatever number the entry had. */
@@ -136,20 +136,32 @@ static struct ucqe cqe_of(struct ureq *q, long res, uint32_t flags)
                           .extra = { q->extra[0], q->extra[1] } };
 }
 
-bool ureq_more(struct ureq *q, long res, uint32_t cflags)
+static bool more(struct ureq *q, long res, uint32_t cflags, bool may_overflow)
 {
     struct uring *r = q->ring;
     struct ucqe c = cqe_of(q, res, cflags | q->cflags | LX_CQE_MORE);
     bool posted;
 
     lock(&r->lock);
-    posted = cq_post_locked(r, &c, /* may_overflow= */ false);
+    posted = q->task.async_waited ? cq_post_async_locked(r, &c, may_overflow)
+                                  : cq_post_locked(r, &c, may_overflow);
     unlock(&r->lock);
     if (posted) {
         q->cflags = 0;
         cq_signal(r, q->sqe.flags & LX_SQE_ASYNC);
     }
     return posted;
+}
+
+bool ureq_more(struct ureq *q, long res, uint32_t cflags)
+{
+    return more(q, res, cflags, /* may_overflow= */ false);
+}
+
+void ureq_first(struct ureq *q, long res)
+{
+    q->fail |= res < 0;
+    (void)more(q, res, 0, /* may_overflow= */ true);
 }
 
 /* Ends the timeout that guarded q; was_started as seen under the lock, with a reference then. */
@@ -177,7 +189,8 @@ static void go_on(struct ureq *next, bool failed, bool quiet)
 static void finish(struct ureq *q, long res)
 {
     struct uring *r = q->ring;
-    bool failed = (res < 0 && !q->fine) || q->fail, skip = q->sqe.flags & LX_SQE_CQE_SKIP;
+    bool aside = q->sqe.opcode == LX_OP_LINK_TIMEOUT && !q->early; /* what it says is no failure */
+    bool failed = (res < 0 && !q->fine && !aside) || q->fail, skip = q->sqe.flags & LX_SQE_CQE_SKIP;
     bool post = !q->no_cqe && !(skip && !failed), lt_started = false, deferred;
     struct ureq *lt, *next = q->next;
     struct ucqe c = cqe_of(q, res, q->cflags);
@@ -197,7 +210,9 @@ static void finish(struct ureq *q, long res)
     if (q->sqe.opcode == LX_OP_TIMEOUT)
         r->cq_timeouts++;
     r->finished++;
-    if (post)
+    if (post && q->task.async_waited)
+        cq_post_async_locked(r, &c, /* may_overflow= */ true);
+    else if (post)
         cq_post_locked(r, &c, /* may_overflow= */ true);
     deferred = !list_empty(&r->deferred);
     unlock(&r->lock);
@@ -210,6 +225,8 @@ static void finish(struct ureq *q, long res)
     go_on(next, failed && !(q->sqe.flags & LX_SQE_HARDLINK && !q->early), skip && failed);
     if (deferred)
         uring_undefer(r);
+    rsrc_node_put(q->nodes[0]);
+    rsrc_node_put(q->nodes[1]);
     uring_put(r);
 }
 

@@ -38,7 +38,7 @@ static uint32_t uring_poll(struct file *f, struct poll_table *pt)
     LOCK_SCOPE(&r->lock);
     if (sh_load(&r->head->sq_tail) - sh_load(&r->head->sq_head) < r->sq_entries)
         mask |= POLLOUT | POLLWRNORM;
-    if (r->cq_tail != sh_load(&r->head->cq_head) || r->noverflow)
+    if (r->cq_tail != sh_load(&r->head->cq_head) || r->noverflow || r->nlate)
         mask |= POLLIN | POLLRDNORM;
     return mask;
 }
@@ -170,7 +170,7 @@ static int check_flags(const struct lx_uring_params *p)
         return -EINVAL;
     if (f & LX_URING_DEFER_TASKRUN && !(f & LX_URING_SINGLE_ISSUER))
         return -EINVAL;
-    if (f & LX_URING_SQ_AFF && !(f & LX_URING_SQPOLL))
+    if (f & LX_URING_SQ_AFF && (!(f & LX_URING_SQPOLL) || p->sq_thread_cpu >= kernel.ncpus))
         return -EINVAL;
     return 0;
 }
@@ -277,6 +277,7 @@ static struct uring *ring_new(const struct lx_uring_params *p)
     wq_init(&r->sq_wq);
     wq_init(&r->sqpoll_wq);
     list_init(&r->overflow);
+    list_init(&r->late);
     list_init(&r->inflight);
     list_init(&r->timeouts);
     list_init(&r->deferred);

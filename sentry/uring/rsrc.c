@@ -25,32 +25,60 @@ static void post_tag(struct uring *r, uint64_t tag)
     cq_signal(r, /* async= */ true);
 }
 
-static int tag_in(struct task *t, gaddr_t tags, unsigned i, uint64_t *ret)
+void rsrc_node_put(struct unode *n)
 {
-    *ret = 0;
-    return tags ? copy_in(t, ret, tags + i * sizeof *ret, sizeof *ret) : 0;
+    if (!n || atomic_fetch_sub(&n->refs, 1) != 1)
+        return;
+    post_tag(n->ring, n->tag);
+    kfree(n);
+}
+
+static struct unode *node_ref(struct unode *n)
+{
+    if (n)
+        atomic_fetch_add(&n->refs, 1);
+    return n;
+}
+
+/* NULL where there is no tag. */
+static int node_in(struct task *t, struct uring *r, gaddr_t tags, unsigned i, struct unode **ret)
+{
+    uint64_t tag = 0;
+
+    *ret = NULL;
+    if (tags && copy_in(t, &tag, tags + i * sizeof tag, sizeof tag) < 0)
+        return -EFAULT;
+    if (!tag)
+        return 0;
+    *ret = kzalloc(sizeof **ret);
+    if (!*ret)
+        return -ENOMEM;
+    atomic_init(&(*ret)->refs, 1);
+    (*ret)->ring = r;
+    (*ret)->tag = tag;
+    return 0;
 }
 
 /* ---- files ---- */
 
 /* Puts f (a reference; NULL: nothing) into a slot; what was there is the caller's. */
-static struct uring_file swap_locked(struct uring *r, unsigned i, struct file *f, uint64_t tag)
+static struct uring_file swap_locked(struct uring *r, unsigned i, struct file *f,
+                                     struct unode *node)
 {
     struct uring_file was = r->files.at[i];
 
     assert_locked(&r->lock);
-    r->files.at[i] = (struct uring_file){ f, tag };
+    r->files.at[i] = (struct uring_file){ f, node };
     return was;
 }
 
-static void let_go(struct uring *r, struct uring_file was)
+static void let_go(struct uring_file was)
 {
     file_put(was.file);
-    if (was.file)
-        post_tag(r, was.tag);
+    rsrc_node_put(was.node);
 }
 
-static int change(struct uring *r, unsigned i, struct file *f, uint64_t tag)
+static int change(struct uring *r, unsigned i, struct file *f, struct unode *node)
 {
     struct uring_file was;
 
@@ -58,11 +86,12 @@ static int change(struct uring *r, unsigned i, struct file *f, uint64_t tag)
     if (i >= r->files.n) {
         unlock(&r->lock);
         file_put(f);
+        kfree(node); /* it was never in use */
         return r->files.n ? -EINVAL : -ENXIO;
     }
-    was = swap_locked(r, i, f, tag);
+    was = swap_locked(r, i, f, node);
     unlock(&r->lock);
-    let_go(r, was);
+    let_go(was);
     return 0;
 }
 
@@ -96,8 +125,7 @@ long rsrc_files_unregister(struct uring *r)
     if (!was.at)
         return -ENXIO;
     for (unsigned i = 0; i < was.n; i++)
-        if (was.at[i].file)
-            let_go(r, was.at[i]);
+        let_go(was.at[i]);
     kfree(was.at);
     return 0;
 }
@@ -119,16 +147,19 @@ long rsrc_files_register(struct task *t, struct uring *r, gaddr_t fds, gaddr_t t
     for (unsigned i = 0; i < n && fds && err == 0; i++) {
         struct file *f = file_in(t, fds, i, &fd);
 
-        err = tag_in(t, tags, i, &at[i].tag);
-        if (IS_ERR(f))
+        if (IS_ERR(f)) {
             err = PTR_ERR(f);
-        else if (!f && (fd != -1 || at[i].tag))
+            break;
+        }
+        at[i].file = f;
+        err = node_in(t, r, tags, i, &at[i].node);
+        if (err == 0 && !f && (fd != -1 || at[i].node))
             err = fd == -1 ? -EINVAL : -EBADF;
-        else
-            at[i].file = f;
     }
-    for (unsigned i = 0; i < n && err < 0; i++)
+    for (unsigned i = 0; i < n && err < 0; i++) {
         file_put(at[i].file);
+        kfree(at[i].node);
+    }
     if (err < 0) {
         kfree(at);
         return err;
@@ -153,33 +184,34 @@ long rsrc_files_update(struct task *t, struct uring *r, unsigned at, gaddr_t fds
         return -EINVAL;
     for (; done < n; done++) {
         struct file *f = file_in(t, fds, (unsigned)done, &fd);
-        uint64_t tag;
+        struct unode *node = NULL;
 
-        err = IS_ERR(f) ? PTR_ERR(f) : tag_in(t, tags, (unsigned)done, &tag);
-        if (err == 0 && fd == LX_REGISTER_FILES_SKIP) {
-            if (tag)
-                err = -EINVAL;
-            if (err == 0)
-                continue;
-        }
-        if (err == 0 && fd == -1 && tag)
+        err = IS_ERR(f) ? PTR_ERR(f) : node_in(t, r, tags, (unsigned)done, &node);
+        if (err == 0 && !f && node)
             err = -EINVAL;
+        if (err == 0 && fd == LX_REGISTER_FILES_SKIP)
+            continue;
         if (err < 0) {
+            kfree(node);
             if (!IS_ERR(f))
                 file_put(f);
             break;
         }
-        err = change(r, at + (unsigned)done, f, tag);
+        err = change(r, at + (unsigned)done, f, node);
         if (err < 0)
             break;
     }
     return done ? done : err;
 }
 
-struct file *rsrc_file_get(struct uring *r, unsigned slot)
+struct file *rsrc_file_get(struct uring *r, unsigned slot, struct unode **ret_node)
 {
     LOCK_SCOPE(&r->lock);
-    return slot < r->files.n && r->files.at[slot].file ? file_ref(r->files.at[slot].file) : NULL;
+    if (slot >= r->files.n || !r->files.at[slot].file)
+        return NULL;
+    if (ret_node && !*ret_node)
+        *ret_node = node_ref(r->files.at[slot].node);
+    return file_ref(r->files.at[slot].file);
 }
 
 static int free_slot_locked(struct uring *r)
@@ -208,13 +240,13 @@ int rsrc_file_install(struct uring *r, struct file *f, uint32_t file_index, bool
         return -EBADF;
     }
     if (file_index != LX_FILE_INDEX_ALLOC) {
-        slot = change(r, file_index - 1, f, /* tag= */ 0);
+        slot = change(r, file_index - 1, f, /* node= */ NULL);
         return slot < 0 ? slot : ret_slot ? (int)file_index - 1 : 0;
     }
     lock(&r->lock);
     slot = r->files.n ? free_slot_locked(r) : -ENFILE;
     if (slot >= 0)
-        swap_locked(r, (unsigned)slot, f, 0);
+        swap_locked(r, (unsigned)slot, f, NULL);
     unlock(&r->lock);
     if (slot < 0)
         file_put(f);
@@ -234,10 +266,10 @@ int rsrc_file_remove(struct uring *r, unsigned slot)
     else if (!r->files.at[slot].file)
         e = -EBADF;
     else
-        was = swap_locked(r, slot, NULL, 0);
+        was = swap_locked(r, slot, NULL, NULL);
     unlock(&r->lock);
     if (e == 0)
-        let_go(r, was);
+        let_go(was);
     return e;
 }
 
@@ -272,21 +304,25 @@ void rsrc_redirect(struct ureq *q)
 
 /* ---- buffers ---- */
 
-static int buffer_in(struct task *t, gaddr_t iovs, gaddr_t tags, unsigned i,
+static int buffer_in(struct task *t, struct uring *r, gaddr_t iovs, gaddr_t tags, unsigned i,
                      struct uring_buffer *ret)
 {
+    int err;
+
     struct {
         gaddr_t base;
         uint64_t len;
     } v = { 0 };
 
+    *ret = (struct uring_buffer){ 0 };
     if (iovs && copy_in(t, &v, iovs + i * sizeof v, sizeof v) < 0)
         return -EFAULT;
     *ret = (struct uring_buffer){ .addr = v.base, .len = v.len, .used = v.base };
-    if (tag_in(t, tags, i, &ret->tag) < 0)
-        return -EFAULT;
+    err = node_in(t, r, tags, i, &ret->node);
+    if (err < 0)
+        return err;
     if (!v.base)
-        return v.len ? -EFAULT : ret->tag ? -EINVAL : 0;
+        return v.len ? -EFAULT : ret->node ? -EINVAL : 0;
     if (!v.len || v.len > BUFFER_MAX)
         return -EFAULT;
     return v.base + v.len < v.base ? -EOVERFLOW : 0;
@@ -317,8 +353,7 @@ long rsrc_buffers_unregister(struct uring *r)
     if (!was)
         return -ENXIO;
     for (unsigned i = 0; i < n; i++)
-        if (was[i].used)
-            post_tag(r, was[i].tag);
+        rsrc_node_put(was[i].node);
     kfree(was);
     return 0;
 }
@@ -336,11 +371,13 @@ long rsrc_buffers_register(struct task *t, struct uring *r, gaddr_t iovs, gaddr_
     if (!b)
         return -ENOMEM;
     for (unsigned i = 0; i < n && err == 0; i++) {
-        err = buffer_in(t, iovs, tags, i, &b[i]);
+        err = buffer_in(t, r, iovs, tags, i, &b[i]);
         if (err == 0)
             err = buffer_probe(t, &b[i]);
     }
     if (err < 0) {
+        for (unsigned i = 0; i < n; i++)
+            kfree(b[i].node);
         kfree(b);
         return err;
     }
@@ -366,22 +403,24 @@ long rsrc_buffers_update(struct task *t, struct uring *r, unsigned at, gaddr_t i
     for (; done < n; done++) {
         struct uring_buffer b, was;
 
-        err = buffer_in(t, iovs, tags, (unsigned)done, &b);
+        err = buffer_in(t, r, iovs, tags, (unsigned)done, &b);
         if (err == 0)
             err = buffer_probe(t, &b);
-        if (err < 0)
+        if (err < 0) {
+            kfree(b.node);
             break;
+        }
         lock(&r->lock);
         was = r->bufs[at + done];
         r->bufs[at + done] = b;
         unlock(&r->lock);
-        if (was.used)
-            post_tag(r, was.tag);
+        rsrc_node_put(was.node);
     }
     return done ? done : err;
 }
 
-int rsrc_buffer_check(struct uring *r, unsigned index, gaddr_t addr, uint64_t len)
+int rsrc_buffer_check(struct uring *r, unsigned index, gaddr_t addr, uint64_t len,
+                      struct unode **ret_node)
 {
     const struct uring_buffer *b;
 
@@ -391,6 +430,8 @@ int rsrc_buffer_check(struct uring *r, unsigned index, gaddr_t addr, uint64_t le
     b = &r->bufs[index];
     if (!b->used || addr < b->addr || addr - b->addr > b->len || len > b->len - (addr - b->addr))
         return -EFAULT;
+    if (!*ret_node)
+        *ret_node = node_ref(b->node);
     return 0;
 }
 

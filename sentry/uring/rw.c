@@ -58,7 +58,8 @@ int rw_fixed_prep(struct ureq *q)
 
     if (r < 0)
         return r;
-    return rsrc_buffer_check(q->ring, q->sqe.buf_index, q->sqe.addr, q->sqe.len);
+    return rsrc_buffer_check(q->ring, q->sqe.buf_index, q->sqe.addr, q->sqe.len,
+                             &q->nodes[1]);
 }
 
 int read_multishot_prep(struct ureq *q)

@@ -285,7 +285,7 @@ static void sqpoll_done(struct task *t, long ret)
     struct task *mine;
 
     (void)ret;
-    async_cancel_all(t); /* what it has submitted */
+    async_end_all(t); /* what it has submitted */
     lock(&r->lock);
     mine = r->sqpoll;
     r->sqpoll = NULL;
@@ -339,7 +339,7 @@ void uring_sqpoll_stop(struct uring *r)
     unlock(&r->lock);
     if (!p)
         return;
-    async_cancel(p);
+    async_end(p);
     task_put(p);
 }
 

@@ -46,7 +46,16 @@ static int prep(struct ureq *q, bool linked)
 
 int timeout_prep(struct ureq *q)
 {
-    return prep(q, /* linked= */ false);
+    int r = prep(q, /* linked= */ false);
+
+    /* It needs nobody, and goes on when its submitter has left: the ring may be another's, too. */
+    if (r == 0 && !q->task.async_owns) {
+        q->task.async_for = NULL;
+        q->task.mm = NULL;
+        q->task.files = NULL;
+        q->task.fs = NULL;
+    }
+    return r;
 }
 
 int link_timeout_prep(struct ureq *q)

@@ -35,14 +35,21 @@ struct ureq;
 #define URING_MAX_BUFFERS (1u << 14)
 #define URING_RING_FDS 16
 
+struct unode { /* a resource with a tag: of the table, and of each request that uses it */
+    _Atomic int refs;
+    struct uring *ring;
+    uint64_t tag;
+};
+
 struct uring_file { /* a fixed file */
     struct file *file;
-    uint64_t tag;
+    struct unode *node; /* NULL: no tag */
 };
 
 struct uring_buffer { /* a fixed buffer */
     gaddr_t addr;
-    uint64_t len, tag;
+    uint64_t len;
+    struct unode *node;
     bool used;
 };
 
@@ -84,6 +91,8 @@ struct uring {
     uint32_t cq_tail;          /* [l] */
     struct list overflow;      /* [l] results that found no room */
     unsigned noverflow;        /* [l] */
+    struct list late;          /* [l] DEFER_TASKRUN: results that wait for io_uring_enter */
+    unsigned nlate;            /* [l] */
     uint32_t dropped;          /* [l] results for which there was not even memory */
     bool told_dropped;         /* [l] */
     uint32_t cq_timeouts;      /* [l] results of timeouts */
@@ -145,6 +154,7 @@ struct ureq {
     struct ureq *target;            /* of a linked timeout: a reference */
     uint64_t seq;                   /* deferred: this many must have ended */
     struct file *file;
+    struct unode *nodes[2]; /* of its file, of its buffer */
     struct poll_item poll;
     long early;        /* result found in submission; 0: none */
     uint64_t extra[2]; /* of the result, with CQE32 */
@@ -170,6 +180,7 @@ struct ureq {
             uint32_t events;
             struct uhook *hooks;
             _Atomic unsigned wakes;
+            _Atomic bool looped, off;
             unsigned seen;
             bool multi, armed;
         } pl;
@@ -182,7 +193,7 @@ struct ureq {
         struct {
             gaddr_t name, control;
             uint32_t namelen, controllen;
-            bool notif;
+            bool last;
         } msg;
         struct {
             loff_t in, out;
@@ -226,6 +237,8 @@ void ureq_fail_chain(struct ureq *q, bool quiet);
 void ureq_fail(struct ureq *q, long res);
 /* One of several results (F_MORE). False: there is no room, the request is to end. */
 bool ureq_more(struct ureq *q, long res, uint32_t cflags);
+/* The first of exactly two results. */
+void ureq_first(struct ureq *q, long res);
 /* The record from the beginning, for another try; what the op keeps in q stays. */
 void ureq_again(struct ureq *q);
 /* Waits for the request's file: 1 when one of the events holds, else as task_wait. */
@@ -244,9 +257,13 @@ struct ucqe {
 };
 /* may_overflow: where there is no room, keep it until there is. False: it is lost, or not posted. */
 bool cq_post_locked(struct uring *r, const struct ucqe *c, bool may_overflow);
+/* The same for one that did not come in the submitter's own call. */
+bool cq_post_async_locked(struct uring *r, const struct ucqe *c, bool may_overflow);
 /* After posting, without the lock: the eventfd. async: what a worker of Linux's would have done. */
 void cq_signal(struct uring *r, bool async);
 void cq_flush(struct uring *r);
+/* Does this thread wake somebody because of a result? A poll with many of them must not feed itself. */
+bool cq_waking(void);
 unsigned cq_ready(struct uring *r);
 void cq_free(struct uring *r);
 long uring_wait(struct task *t, struct uring *r, unsigned min, uint32_t timeouts_before);
@@ -268,7 +285,8 @@ struct ucancel {
     unsigned flags;
     uint8_t opcode;
 };
-/* How many were asked to end, or -ENOENT, -EALREADY. but: not this one. */
+/* How many were asked to end, or -ENOENT, -EALREADY. but: who asks, and whose result comes first;
+ * NULL: they have ended when this returns. */
 int uring_cancel(struct uring *r, const struct ucancel *c, struct ureq *but);
 void uring_cancel_all(struct uring *r);
 int cancel_prep(struct ureq *q);
@@ -295,13 +313,16 @@ long rsrc_buffers_update(struct task *t, struct uring *r, unsigned at, gaddr_t i
                          unsigned n);
 long rsrc_buffers_unregister(struct uring *r);
 long rsrc_alloc_range(struct task *t, struct uring *r, gaddr_t arg);
-/* A reference, or NULL. */
-struct file *rsrc_file_get(struct uring *r, unsigned slot);
+/* A reference, or NULL. ret_node: what q is to hold, too; may be NULL, and points at NULL at first. */
+struct file *rsrc_file_get(struct uring *r, unsigned slot, struct unode **ret_node);
+/* The last one tells the tag. NULL is fine. */
+void rsrc_node_put(struct unode *n);
 /* slot LX_FILE_INDEX_ALLOC: the first that is free, else slot - 1. Takes over f. */
 int rsrc_file_install(struct uring *r, struct file *f, uint32_t file_index, bool ret_slot);
 int rsrc_file_remove(struct uring *r, unsigned slot);
 /* 0 when [addr, addr+len) lies in the fixed buffer; -EFAULT. */
-int rsrc_buffer_check(struct uring *r, unsigned index, gaddr_t addr, uint64_t len);
+int rsrc_buffer_check(struct uring *r, unsigned index, gaddr_t addr, uint64_t len,
+                      struct unode **ret_node);
 void rsrc_free(struct uring *r);
 /* Files that q makes go to a slot of the ring, not to the table of descriptors. */
 void rsrc_redirect(struct ureq *q);
