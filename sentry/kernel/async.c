@@ -159,25 +159,55 @@ bool async_end(struct task *t)
     return first;
 }
 
-/* The first that was not asked yet; a reference. */
-static struct task *next_of(struct task *t)
+/* The first that was not asked yet; a reference. left: what goes on alone is let go. */
+static struct task *next_of(struct task *t, bool left)
 {
-    struct task *c;
+    struct task *c, *tmp;
 
     LOCK_SCOPE(&async_lock);
-    list_for_each(c, &t->async_calls, async_link) {
-        if (!async_cancelled(c))
+    list_for_each_safe(c, tmp, &t->async_calls, async_link) {
+        if (left && c->async_alone)
+            list_del(&c->async_link);
+        else if (!async_cancelled(c))
             return task_ref(c);
     }
     return NULL;
 }
 
-void async_end_all(struct task *t)
+static void end_all(struct task *t, bool left)
 {
     struct task *c;
 
-    while ((c = next_of(t))) {
+    while ((c = next_of(t, left))) {
         async_end(c);
         task_put(c);
     }
+}
+
+void async_end_all(struct task *t)
+{
+    end_all(t, /* left= */ false);
+}
+
+/* They keep t, which is dead then; only who ends them changes. */
+static bool hand_over(struct task *t)
+{
+    struct task *o;
+
+    LOCK_SCOPE(&kernel.tasks_lock);
+    list_for_each(o, &t->group->tasks, group_link) {
+        if (o == t || o->dead || atomic_load(&o->leaving))
+            continue;
+        lock(&async_lock);
+        list_splice_tail(&o->async_calls, &t->async_calls);
+        unlock(&async_lock);
+        return true;
+    }
+    return false;
+}
+
+void async_leave(struct task *t)
+{
+    if (!hand_over(t))
+        end_all(t, /* left= */ true);
 }

@@ -10,8 +10,8 @@
  *                     \--> waits --claim--> runs on a worker ----------^
  *
  * While the first run lasts everything is borrowed, so a call that ends at once costs no references.
- * One that waits owns what it uses, and the task it works for knows it: it is cancelled when that
- * task leaves or execs. A cancelled call finds each of its waits interrupted.
+ * One that waits owns what it uses, and the task it works for knows it: it is cancelled when the
+ * process of that task ends or execs. A cancelled call finds each of its waits interrupted.
  */
 #pragma once
 
@@ -56,6 +56,11 @@ static inline struct task *async_thread(struct task *t)
 }
 /* All calls that work for t. */
 void async_end_all(struct task *t);
+/*
+ * t leaves: its calls go on for another thread of its process, which ends them when it leaves; where
+ * there is none they end now.
+ */
+void async_leave(struct task *t);
 
 /* Dispatcher only: one run, and the end. */
 long async_run(struct task *t);

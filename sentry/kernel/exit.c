@@ -274,7 +274,7 @@ long do_exit(struct task *t, int code)
         if (kernel.strace)
             strace_exit(t, code);
         begin(t, code);
-        async_end_all(t);
+        async_leave(t);
         uring_task_free(t);
         t->leave_phase = LEAVE_WORDS;
         t->leave_ops = robust_leave(t, nobody_stays(t));

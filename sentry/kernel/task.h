@@ -140,6 +140,7 @@ struct task {
     struct list async_link, async_calls;
     _Atomic bool async_cancelled;
     bool async_owns, async_waited; /* [t] */
+    bool async_alone;              /* [I] goes on when its process has ended */
     struct uring_task *uring;      /* [t] uring/uring.h; NULL: nothing registered */
     struct sx *trace;            /* [t] the tracer's line of the call; NULL: none */
     struct rusage_extra {

@@ -48,9 +48,9 @@ int timeout_prep(struct ureq *q)
 {
     int r = prep(q, /* linked= */ false);
 
-    /* It needs nobody, and goes on when its submitter has left: the ring may be another's, too. */
+    /* It needs nobody, and goes on when its submitter has ended: the ring may be another's, too. */
     if (r == 0 && !q->task.async_owns) {
-        q->task.async_for = NULL;
+        q->task.async_alone = true;
         q->task.mm = NULL;
         q->task.files = NULL;
         q->task.fs = NULL;
@@ -180,6 +180,7 @@ long timeout_remove_issue(struct ureq *q)
     if (s->op_flags & (LX_TIMEOUT_UPDATE | LX_LINK_TIMEOUT_UPDATE)) {
         lock(&q->ring->lock);
         other->u.tm.when = q->u.tm.when;
+        other->u.tm.period = q->u.tm.period;
         list_del(&other->tlink); /* it does not count any more */
         unlock(&q->ring->lock);
         task_interrupt(&other->task);
