@@ -50,8 +50,7 @@ static int take_count(struct aio_ctx *c, unsigned n)
 static int make_ring(struct aio_ctx *c, unsigned asked)
 {
     unsigned want = MAX(asked, kernel.ncpus * 4) * 2 + 2;
-    int r = shpages_new(&c->pages,
-                        sizeof(struct lx_aio_ring) + want * sizeof(struct lx_io_event));
+    int r = shpages_new(&c->pages, sizeof(struct lx_aio_ring) + want * sizeof(struct lx_io_event));
 
     if (r < 0)
         return r == -ENFILE ? r : -ENOMEM;

@@ -153,7 +153,7 @@ bool async_end(struct task *t)
     bool first = ask(t);
 
     if (task_take(t))
-        dispatch_taken(t);
+        dispatch_record(t);
     else
         task_interrupt(t);
     return first;

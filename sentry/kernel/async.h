@@ -21,8 +21,9 @@ struct async_ops {
     long (*run)(struct task *t); /* as a handler: a result, or -EWAITING */
     /* It waits for the first time: on whatever lists the owner keeps. May be NULL. */
     void (*waits)(struct task *t);
-    void (*done)(struct task *t, long ret); /* the result; nothing runs it any more. No locks held. */
-    void (*free)(struct task *t);           /* the last reference went; may be called under locks */
+    void (*done)(struct task *t,
+                 long ret);       /* the result; nothing runs it any more. No locks held. */
+    void (*free)(struct task *t); /* the last reference went; may be called under locks */
 };
 
 /*

@@ -2,7 +2,7 @@
 /*
  * The dispatcher: from an event of the platform to a handler, and back to guest code.
  *
- *   event --> run_record --> handler ---> result --> task_return --> ctx_resume
+ *   event --> dispatch_record --> handler ---> result --> task_return --> ctx_resume
  *                 ^             |                        |
  *                 |         -EWAITING                -EWAITING (stopped, leaving)
  *                 |             v                        v
@@ -43,8 +43,6 @@ static struct {
                .cond = PTHREAD_COND_INITIALIZER,
                .list = LIST_INIT(overflow.list) };
 
-static void run_record(struct task *t);
-
 /* ---- ready lists ---- */
 
 static void *runner_main(void *arg)
@@ -61,7 +59,7 @@ static void *runner_main(void *arg)
         t = list_first(&overflow.list, struct task, ready_link);
         list_del(&t->ready_link);
         pthread_mutex_unlock(&overflow.lock);
-        run_record(t);
+        dispatch_record(t);
         dispatch_drain();
     }
     return NULL;
@@ -113,7 +111,7 @@ void dispatch_drain(void)
         struct task *t = list_first(my_ready, struct task, ready_link);
 
         list_del(&t->ready_link);
-        run_record(t);
+        dispatch_record(t);
         if (++n == RUN_AT_ONCE && !list_empty(my_ready))
             leave_to_runner(my_ready);
     }
@@ -198,7 +196,7 @@ static void run_async_ready(void)
     while (!list_empty(&now)) {
         t = list_first(&now, struct task, ready_link);
         list_del(&t->ready_link);
-        run_record(t);
+        dispatch_record(t);
     }
 }
 
@@ -221,7 +219,7 @@ static void finish_call(struct task *t, long ret)
     task_return(t);
 }
 
-static void run_call(struct task *t)
+void dispatch_call(struct task *t)
 {
     for (;;) {
         long ret;
@@ -245,11 +243,6 @@ static void run_call(struct task *t)
     }
 }
 
-void dispatch_call(struct task *t)
-{
-    run_call(t);
-}
-
 static void run_record_now(struct task *t)
 {
     if (freeze_park(t))
@@ -260,14 +253,14 @@ static void run_record_now(struct task *t)
     task_unqueue(t);
     atomic_store(&t->rec, REC_RUN);
     if (t->phase == PHASE_CALL)
-        run_call(t);
+        dispatch_call(t);
     else
         task_return(t);
     task_put(t);
 }
 
 /* rec is READY (or was OPS): this worker has it. Counted before a freeze is looked for, as A in freeze.c. */
-static void run_record(struct task *t)
+void dispatch_record(struct task *t)
 {
     bool async = t->async;
 
@@ -276,11 +269,6 @@ static void run_record(struct task *t)
     run_record_now(t);
     if (async)
         atomic_fetch_sub(&async_running, 1);
-}
-
-void dispatch_taken(struct task *t)
-{
-    run_record(t);
 }
 
 /* A signal that is taken needs more of the context than it may have come with. */
@@ -392,7 +380,7 @@ static void on_syscall(struct task *t, struct ctx *c)
     t->ret = 0;
     t->phase = PHASE_CALL;
     if (!freeze_park(t))
-        run_call(t);
+        dispatch_call(t);
 }
 
 static void on_gone(struct task *t, struct ctx *c)
@@ -455,7 +443,7 @@ static void on_event(void *owner, struct ctx *c, enum platform_event ev)
     }
     if (ev == EV_OPS) {
         if (claim_ops(t))
-            run_record(t);
+            dispatch_record(t);
         task_put(t);
         return;
     }

@@ -84,7 +84,7 @@ void dispatch_drain(void);
 void task_make_ready(struct task *t);
 /* async.c: the first run of t's call, of which t->rec is RUN; a later one, which the caller took. */
 void dispatch_call(struct task *t);
-void dispatch_taken(struct task *t);
+void dispatch_record(struct task *t);
 /* wait.c: claims a record that waits for the caller to run. */
 bool task_take(struct task *t);
 /* wait.c: takes the record off all queues; function of task.deadline. */

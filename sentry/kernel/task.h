@@ -142,7 +142,7 @@ struct task {
     bool async_owns, async_waited; /* [t] */
     bool async_alone;              /* [I] goes on when its process has ended */
     struct uring_task *uring;      /* [t] uring/uring.h; NULL: nothing registered */
-    struct sx *trace;            /* [t] the tracer's line of the call; NULL: none */
+    struct sx *trace;              /* [t] the tracer's line of the call; NULL: none */
     struct rusage_extra {
         uint64_t minflt, majflt, nvcsw, nivcsw, inblock, oublock;
     } ru; /* [t] */

@@ -39,7 +39,7 @@ struct mm {
     unsigned nauxv;
     struct file *exe; /* [I] reference; nobody writes to it meanwhile: mm_set_exe */
     bool dumpable;
-    bool thp_disable; /* as PR_SET_THP_DISABLE said */
+    bool thp_disable;      /* as PR_SET_THP_DISABLE said */
     struct aio_table *aio; /* ipc/aio.h; NULL: none yet */
 };
 

@@ -54,8 +54,7 @@ static long rw_flat(struct task *t, int fd, gaddr_t buf, size_t count, loff_t *o
         return PTR_ERR(f);
     if (off && *off < 0)
         return -EINVAL;
-    if (!rw_range_ok(buf, count) &&
-        f->mode & (dir == READ ? FMODE_READ : FMODE_WRITE))
+    if (!rw_range_ok(buf, count) && f->mode & (dir == READ ? FMODE_READ : FMODE_WRITE))
         return -EFAULT; /* before anything is looked at, as any range that no program can have */
     iter_guest(&it, t, buf, MIN(count, MAX_RW_COUNT));
     return run(t, f, &it, off, dir);

@@ -99,14 +99,11 @@ int cancel_prep(struct ureq *q)
 long cancel_issue(struct ureq *q)
 {
     const struct lx_sqe *s = &q->sqe;
-    struct ucancel c = { .user_data = s->addr,
-                         .flags = s->op_flags,
-                         .opcode = (uint8_t)s->len };
+    struct ucancel c = { .user_data = s->addr, .flags = s->op_flags, .opcode = (uint8_t)s->len };
     int r;
 
     if (c.flags & LX_CANCEL_FD) {
-        c.file = ureq_file(q, s->fd,
-                           s->flags & LX_SQE_FIXED_FILE || c.flags & LX_CANCEL_FD_FIXED);
+        c.file = ureq_file(q, s->fd, s->flags & LX_SQE_FIXED_FILE || c.flags & LX_CANCEL_FD_FIXED);
         if (!c.file)
             return -EBADF;
     }
@@ -131,7 +128,8 @@ long uring_sync_cancel(struct task *t, struct uring *r, gaddr_t arg)
         return -EINVAL;
     c = (struct ucancel){ .user_data = a.addr, .flags = a.flags, .opcode = a.opcode };
     if (c.flags & LX_CANCEL_FD) {
-        c.file = c.flags & LX_CANCEL_FD_FIXED ? rsrc_file_get(r, (unsigned)a.fd, NULL) : fd_get(t, a.fd);
+        c.file = c.flags & LX_CANCEL_FD_FIXED ? rsrc_file_get(r, (unsigned)a.fd, NULL)
+                                              : fd_get(t, a.fd);
         if (!c.file)
             return -EBADF;
     }

@@ -69,7 +69,7 @@ int ftruncate_prep(struct ureq *q)
     const struct lx_sqe *s = &q->sqe;
 
     return s->op_flags || s->addr || s->len || s->buf_index || s->splice_fd_in || s->addr3 ? -EINVAL
-                                                                                          : 0;
+                                                                                           : 0;
 }
 
 long ftruncate_issue(struct ureq *q)

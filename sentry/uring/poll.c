@@ -36,7 +36,7 @@ static bool hook_wake(struct wait_entry *e, uint32_t events)
 
     if (events && !(events & both_names(__atomic_load_n(&q->u.pl.events, __ATOMIC_RELAXED))))
         return false;
-    if (!q->u.pl.multi) { /* once is enough: many that hang here are not gone through again */
+    if (!q->u.pl.multi) {   /* once is enough: many that hang here are not gone through again */
         list_del(&e->link); /* e->q stays: who cleans up waits for this wake by its lock */
         atomic_store(&q->u.pl.off, true);
     }

@@ -266,9 +266,9 @@ static int fd_add(struct task *t, struct lx_rsrc_update *a)
     f = fd_get(t, (int)a->data);
     if (!f)
         return -EBADF;
-    i = !uring_of(f) ? -EOPNOTSUPP
-                     : uring_task_add(t, f, any ? 0 : a->offset,
-                                      any ? URING_RING_FDS : a->offset + 1);
+    i = !uring_of(f)
+            ? -EOPNOTSUPP
+            : uring_task_add(t, f, any ? 0 : a->offset, any ? URING_RING_FDS : a->offset + 1);
     file_put(f);
     if (i >= 0)
         a->offset = (uint32_t)i;

@@ -80,8 +80,7 @@ long ureq_wait_file(struct ureq *q, uint32_t events)
 
 static bool worth_polling(struct ureq *q)
 {
-    return q->op->poll && !q->nowait && q->file && q->file->ops->poll &&
-           ++q->tries < TRIES_AT_ONCE;
+    return q->op->poll && !q->nowait && q->file && q->file->ops->poll && ++q->tries < TRIES_AT_ONCE;
 }
 
 static long ureq_run(struct task *t)

@@ -23,9 +23,9 @@
      LX_URING_NO_SQARRAY)
 #define FEATURES                                                                                   \
     (LX_FEAT_SINGLE_MMAP | LX_FEAT_NODROP | LX_FEAT_SUBMIT_STABLE | LX_FEAT_RW_CUR_POS |           \
-     LX_FEAT_CUR_PERSONALITY | LX_FEAT_FAST_POLL | LX_FEAT_POLL_32BITS |                           \
-     LX_FEAT_SQPOLL_NONFIXED | LX_FEAT_EXT_ARG | LX_FEAT_NATIVE_WORKERS | LX_FEAT_RSRC_TAGS |      \
-     LX_FEAT_CQE_SKIP | LX_FEAT_LINKED_FILE | LX_FEAT_REG_REG_RING)
+     LX_FEAT_CUR_PERSONALITY | LX_FEAT_FAST_POLL | LX_FEAT_POLL_32BITS | LX_FEAT_SQPOLL_NONFIXED | \
+     LX_FEAT_EXT_ARG | LX_FEAT_NATIVE_WORKERS | LX_FEAT_RSRC_TAGS | LX_FEAT_CQE_SKIP |             \
+     LX_FEAT_LINKED_FILE | LX_FEAT_REG_REG_RING)
 
 /* ---- the file ---- */
 
@@ -89,9 +89,8 @@ static size_t uring_fdinfo(struct file *f, char *buf, size_t cap)
                  "CqOverflowList:\t%u\n",
                  r->sq_entries - 1, sh_load(&r->head->sq_head), sh_load(&r->head->sq_tail),
                  r->sq_head, r->cq_entries - 1, sh_load(&r->head->cq_head), r->cq_tail, r->cq_tail,
-                 sh_load(&r->head->sq_tail) - r->sq_head,
-                 r->cq_tail - sh_load(&r->head->cq_head), -1, -1, r->files.n, r->nbufs, waiting,
-                 r->noverflow);
+                 sh_load(&r->head->sq_tail) - r->sq_head, r->cq_tail - sh_load(&r->head->cq_head),
+                 -1, -1, r->files.n, r->nbufs, waiting, r->noverflow);
     return n < 0 ? 0 : MIN((size_t)n, cap);
 }
 

@@ -336,7 +336,7 @@ static int buffer_probe(struct task *t, const struct uring_buffer *b)
     if (!b->used)
         return 0;
     return copy_in(t, &c, b->addr, 1) < 0 || copy_in(t, &c, b->addr + b->len - 1, 1) < 0 ? -EFAULT
-                                                                                        : 0;
+                                                                                         : 0;
 }
 
 long rsrc_buffers_unregister(struct uring *r)

@@ -58,8 +58,7 @@ int rw_fixed_prep(struct ureq *q)
 
     if (r < 0)
         return r;
-    return rsrc_buffer_check(q->ring, q->sqe.buf_index, q->sqe.addr, q->sqe.len,
-                             &q->nodes[1]);
+    return rsrc_buffer_check(q->ring, q->sqe.buf_index, q->sqe.addr, q->sqe.len, &q->nodes[1]);
 }
 
 int read_multishot_prep(struct ureq *q)
@@ -114,8 +113,7 @@ static int check(struct ureq *q)
     if (!q->u.rw.segs && !selects(q) && !rw_range_ok(q->u.rw.addr, q->u.rw.len))
         return -EFAULT;
     /* Of files that say O_NONBLOCK only those that Linux could not wait for otherwise. */
-    if (q->sqe.op_flags & RWF_NOWAIT ||
-        (file_nonblock(f) && f->inode && S_ISCHR(f->inode->mode)))
+    if (q->sqe.op_flags & RWF_NOWAIT || (file_nonblock(f) && f->inode && S_ISCHR(f->inode->mode)))
         q->nowait = true;
     return 0;
 }

@@ -106,8 +106,7 @@ static int check(struct ureq *q, struct chain *c)
     n = personality(q);
     if (n < 0)
         return n;
-    if (s->opcode == LX_OP_LINK_TIMEOUT &&
-        (!c->head || c->last->sqe.opcode == LX_OP_LINK_TIMEOUT))
+    if (s->opcode == LX_OP_LINK_TIMEOUT && (!c->head || c->last->sqe.opcode == LX_OP_LINK_TIMEOUT))
         return -EINVAL;
     return q->op->prep ? q->op->prep(q) : 0;
 }

@@ -116,8 +116,7 @@ long timeout_issue(struct ureq *q)
 
         if (r != -ETIMEDOUT)
             return r;
-        if (!q->u.tm.multi || q->u.tm.repeats == 1 || !q->u.tm.period ||
-            !ureq_more(q, -ETIME, 0)) {
+        if (!q->u.tm.multi || q->u.tm.repeats == 1 || !q->u.tm.period || !ureq_more(q, -ETIME, 0)) {
             q->fine = q->sqe.op_flags & LX_TIMEOUT_ETIME_SUCCESS;
             return -ETIME;
         }
@@ -170,8 +169,8 @@ static bool is_timeout(struct ureq *q, const void *arg)
 long timeout_remove_issue(struct ureq *q)
 {
     const struct lx_sqe *s = &q->sqe;
-    struct wanted w = { s->addr, s->op_flags & LX_LINK_TIMEOUT_UPDATE ? LX_OP_LINK_TIMEOUT
-                                                                       : LX_OP_TIMEOUT };
+    struct wanted w = { s->addr,
+                        s->op_flags & LX_LINK_TIMEOUT_UPDATE ? LX_OP_LINK_TIMEOUT : LX_OP_TIMEOUT };
     struct ureq *other = uring_find(q->ring, is_timeout, &w);
     long r = 0;
 

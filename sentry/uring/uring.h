@@ -74,17 +74,17 @@ struct uring {
     uint32_t *array;             /* [I] in rings; NULL with NO_SQARRAY */
     bool on_guest;               /* [I] NO_MMAP: lies over the guest's own pages */
     struct tlock submit;
-    uint32_t sq_head;                /* [s] */
-    _Atomic bool disabled;           /* R_DISABLED and not yet enabled */
-    pid_t issuer;                    /* [l] SINGLE_ISSUER: who may; 0: the first */
-    _Atomic bool closed;             /* its file is gone */
-    struct uring_restrict limit;     /* [s] */
-    uint64_t submitted;              /* [s] requests so far */
-    bool drain_next;                 /* [s] the request behind a chain with a drain in it drains */
-    struct cred *personality[16];    /* [l] references */
-    bool drain_disabled;             /* [s] a result was left out: they cannot be counted */
-    struct task *sqpoll;             /* [l] what takes entries off by itself; a reference */
-    bool sq_kicked;                  /* [l] it is to look again */
+    uint32_t sq_head;             /* [s] */
+    _Atomic bool disabled;        /* R_DISABLED and not yet enabled */
+    pid_t issuer;                 /* [l] SINGLE_ISSUER: who may; 0: the first */
+    _Atomic bool closed;          /* its file is gone */
+    struct uring_restrict limit;  /* [s] */
+    uint64_t submitted;           /* [s] requests so far */
+    bool drain_next;              /* [s] the request behind a chain with a drain in it drains */
+    struct cred *personality[16]; /* [l] references */
+    bool drain_disabled;          /* [s] a result was left out: they cannot be counted */
+    struct task *sqpoll;          /* [l] what takes entries off by itself; a reference */
+    bool sq_kicked;               /* [l] it is to look again */
     struct waitqueue sqpoll_wq, sq_wq;
 
     struct lock lock;

@@ -151,9 +151,9 @@ enum {
     FMODE_STREAM = 8, /* no position: pos arguments are NULL, pread is -ESPIPE */
     FMODE_EXEC = 16,
     FMODE_DIR_OPEN = 32,
-    FMODE_OWN_POS = 128, /* the object keeps its position itself: pos arguments at it are NULL */
+    FMODE_OWN_POS = 128,  /* the object keeps its position itself: pos arguments at it are NULL */
     FMODE_NOT_SENT = 256, /* no socket carries it: it could hold that socket (io_uring) */
-    FMODE_WRITER = 64,   /* counted in inode->writers by who opened it; file_put counts it off */
+    FMODE_WRITER = 64,    /* counted in inode->writers by who opened it; file_put counts it off */
 };
 
 /*

@@ -121,7 +121,8 @@ static inline int ring_submit(struct ring *r)
 
 static inline unsigned ring_ready(struct ring *r)
 {
-    return atomic_load(ring_word(r, r->p.cq_off.tail)) - atomic_load(ring_word(r, r->p.cq_off.head));
+    return atomic_load(ring_word(r, r->p.cq_off.tail)) -
+           atomic_load(ring_word(r, r->p.cq_off.head));
 }
 
 static inline struct lx_cqe *ring_peek(struct ring *r)
@@ -130,7 +131,8 @@ static inline struct lx_cqe *ring_peek(struct ring *r)
 
     if (!ring_ready(r))
         return NULL;
-    return (void *)(r->rings + r->p.cq_off.cqes + (head & (r->p.cq_entries - 1)) * ring_cqe_size(r));
+    return (void *)(r->rings + r->p.cq_off.cqes +
+                    (head & (r->p.cq_entries - 1)) * ring_cqe_size(r));
 }
 
 static inline void ring_seen(struct ring *r)
@@ -142,7 +144,9 @@ static inline void ring_seen(struct ring *r)
 static inline struct lx_cqe ring_next(struct ring *r)
 {
     struct lx_cqe c = { .user_data = UINT64_MAX, .res = -9999 };
-    struct { int64_t s, ns; } ts = { 1, 0 };
+    struct {
+        int64_t s, ns;
+    } ts = { 1, 0 };
     struct lx_uring_getevents_arg a = { .ts = (uintptr_t)&ts };
     struct lx_cqe *p = ring_peek(r);
 

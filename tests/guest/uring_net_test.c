@@ -158,8 +158,9 @@ static void messages(void)
         char buf[CMSG_SPACE(sizeof(int))];
         struct cmsghdr h;
     } ctl = { 0 };
-    struct msghdr m = { .msg_iov = out, .msg_iovlen = 2, .msg_control = &ctl,
-                        .msg_controllen = sizeof ctl };
+    struct msghdr m = {
+        .msg_iov = out, .msg_iovlen = 2, .msg_control = &ctl, .msg_controllen = sizeof ctl
+    };
     struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 
     CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, p), 0);
@@ -176,8 +177,9 @@ static void messages(void)
     if (c)
         close(*(int *)(void *)CMSG_DATA(c));
     /* a ring does not travel */
-    m = (struct msghdr){ .msg_iov = out, .msg_iovlen = 2, .msg_control = &ctl,
-                         .msg_controllen = sizeof ctl };
+    m = (struct msghdr){
+        .msg_iov = out, .msg_iovlen = 2, .msg_control = &ctl, .msg_controllen = sizeof ctl
+    };
     c = CMSG_FIRSTHDR(&m);
     c->cmsg_level = SOL_SOCKET, c->cmsg_type = SCM_RIGHTS, c->cmsg_len = CMSG_LEN(sizeof(int));
     memcpy(CMSG_DATA(c), &r.fd, sizeof(int));
@@ -274,8 +276,9 @@ static void messages_into_buffers(void)
     /* one message, one buffer */
     struct iovec v = { NULL, 4 };
     struct sockaddr_in from = { 0 };
-    m = (struct msghdr){ .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &v,
-                         .msg_iovlen = 1 };
+    m = (struct msghdr){
+        .msg_name = &from, .msg_namelen = sizeof from, .msg_iov = &v, .msg_iovlen = 1
+    };
     s = io(LX_OP_RECVMSG, s1, &m, 1, 1);
     s->flags = LX_SQE_BUFFER_SELECT, s->buf_index = 1;
     CHECK_EQ(ring_submit(&r), 1);
