@@ -10,19 +10,36 @@
     (LX_CANCEL_ALL | LX_CANCEL_FD | LX_CANCEL_ANY | LX_CANCEL_FD_FIXED | LX_CANCEL_USERDATA |      \
      LX_CANCEL_OP)
 
-struct ureq *uring_find(struct uring *r, bool (*fn)(struct ureq *q, const void *arg),
-                        const void *arg)
+struct list *uring_bucket(struct uring *r, uint64_t user_data)
+{
+    return &r->inflight[user_data * 0x9e3779b97f4a7c15ull >> 57];
+}
+
+static struct ureq *find_in(struct list *l, bool (*fn)(struct ureq *q, const void *arg),
+                            const void *arg)
 {
     struct ureq *q;
 
-    LOCK_SCOPE(&r->lock);
-    list_for_each(q, &r->inflight, link) {
+    list_for_each(q, l, link) {
         if (!async_cancelled(&q->task) && fn(q, arg)) {
             task_ref(&q->task);
             return q;
         }
     }
     return NULL;
+}
+
+struct ureq *uring_find(struct uring *r, const uint64_t *user_data,
+                        bool (*fn)(struct ureq *q, const void *arg), const void *arg)
+{
+    struct ureq *q = NULL;
+
+    LOCK_SCOPE(&r->lock);
+    if (user_data)
+        return find_in(uring_bucket(r, *user_data), fn, arg);
+    for (unsigned i = 0; i < URING_BUCKETS && !q; i++)
+        q = find_in(&r->inflight[i], fn, arg);
+    return q;
 }
 
 static bool any(struct ureq *q, const void *arg)
@@ -35,7 +52,7 @@ void uring_cancel_all(struct uring *r)
 {
     struct ureq *q;
 
-    while ((q = uring_find(r, any, NULL))) {
+    while ((q = uring_find(r, NULL, any, NULL))) {
         async_end(&q->task);
         task_put(&q->task);
     }
@@ -45,6 +62,12 @@ struct search {
     const struct ucancel *c;
     const struct ureq *but;
 };
+
+static bool by_user_data(const struct ucancel *c)
+{
+    return !(c->flags & LX_CANCEL_ANY) &&
+           (c->flags & LX_CANCEL_USERDATA || !(c->flags & (LX_CANCEL_FD | LX_CANCEL_OP)));
+}
 
 static bool matches(struct ureq *q, const void *arg)
 {
@@ -59,9 +82,7 @@ static bool matches(struct ureq *q, const void *arg)
         return false;
     if (c->flags & LX_CANCEL_OP && q->sqe.opcode != c->opcode)
         return false;
-    if (c->flags & LX_CANCEL_USERDATA || !(c->flags & (LX_CANCEL_FD | LX_CANCEL_OP)))
-        return q->sqe.user_data == c->user_data;
-    return true;
+    return !by_user_data(c) || q->sqe.user_data == c->user_data;
 }
 
 int uring_cancel(struct uring *r, const struct ucancel *c, struct ureq *but)
@@ -71,7 +92,7 @@ int uring_cancel(struct uring *r, const struct ucancel *c, struct ureq *but)
     struct ureq *q;
     int n = 0;
 
-    while ((q = uring_find(r, matches, &s))) {
+    while ((q = uring_find(r, by_user_data(c) ? &c->user_data : NULL, matches, &s))) {
         bool ended = but ? async_cancel(&q->task) : async_end(&q->task);
 
         task_put(&q->task);

@@ -154,10 +154,20 @@ static bool is_poll(struct ureq *q, const void *user_data)
     return q->sqe.opcode == LX_OP_POLL_ADD && q->sqe.user_data == *(const uint64_t *)user_data;
 }
 
+static void move_to(struct ureq *p, uint64_t user_data)
+{
+    assert_locked(&p->ring->lock);
+    p->sqe.user_data = user_data;
+    if (list_empty(&p->link))
+        return; /* it ends just now */
+    list_del(&p->link);
+    list_add_tail(uring_bucket(p->ring, user_data), &p->link);
+}
+
 long poll_remove_issue(struct ureq *q)
 {
     const struct lx_sqe *s = &q->sqe;
-    struct ureq *p = uring_find(q->ring, is_poll, &s->addr);
+    struct ureq *p = uring_find(q->ring, &s->addr, is_poll, &s->addr);
     long r = 0;
 
     if (!p)
@@ -173,7 +183,7 @@ long poll_remove_issue(struct ureq *q)
         p->u.pl.multi = s->len & LX_POLL_MULTI;
     }
     if (s->len & LX_POLL_UPDATE_USER_DATA)
-        p->sqe.user_data = s->off;
+        move_to(p, s->off);
     unlock(&q->ring->lock);
     atomic_fetch_add(&p->u.pl.wakes, 1);
     task_interrupt(&p->task);

@@ -116,7 +116,7 @@ static void ureq_waits(struct task *t)
     struct ureq *q = ureq_of(t);
 
     LOCK_SCOPE(&q->ring->lock);
-    list_add_tail(&q->ring->inflight, &q->link);
+    list_add_tail(uring_bucket(q->ring, q->sqe.user_data), &q->link);
 }
 
 /* ---- the end ---- */

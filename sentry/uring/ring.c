@@ -80,8 +80,9 @@ static size_t uring_fdinfo(struct file *f, char *buf, size_t cap)
     int n;
 
     LOCK_SCOPE(&r->lock);
-    list_for_each(q, &r->inflight, link)
-        waiting++;
+    for (unsigned i = 0; i < URING_BUCKETS; i++)
+        list_for_each(q, &r->inflight[i], link)
+            waiting++;
     n = snprintf(buf, cap,
                  "SqMask:\t0x%x\nSqHead:\t%u\nSqTail:\t%u\nCachedSqHead:\t%u\nCqMask:\t0x%x\n"
                  "CqHead:\t%u\nCqTail:\t%u\nCachedCqTail:\t%u\nSQEs:\t%u\nCQEs:\t%u\n"
@@ -277,7 +278,8 @@ static struct uring *ring_new(const struct lx_uring_params *p)
     wq_init(&r->sqpoll_wq);
     list_init(&r->overflow);
     list_init(&r->late);
-    list_init(&r->inflight);
+    for (unsigned i = 0; i < URING_BUCKETS; i++)
+        list_init(&r->inflight[i]);
     list_init(&r->timeouts);
     list_init(&r->deferred);
     list_init(&r->groups);

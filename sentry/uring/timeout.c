@@ -171,7 +171,7 @@ long timeout_remove_issue(struct ureq *q)
     const struct lx_sqe *s = &q->sqe;
     struct wanted w = { s->addr,
                         s->op_flags & LX_LINK_TIMEOUT_UPDATE ? LX_OP_LINK_TIMEOUT : LX_OP_TIMEOUT };
-    struct ureq *other = uring_find(q->ring, is_timeout, &w);
+    struct ureq *other = uring_find(q->ring, &w.user_data, is_timeout, &w);
     long r = 0;
 
     if (!other)

@@ -34,6 +34,7 @@ struct ureq;
 #define URING_MAX_FILES (1u << 15)
 #define URING_MAX_BUFFERS (1u << 14)
 #define URING_RING_FDS 16
+#define URING_BUCKETS 128
 
 struct unode { /* a resource with a tag: of the table, and of each request that uses it */
     _Atomic int refs;
@@ -97,7 +98,7 @@ struct uring {
     bool told_dropped;         /* [l] */
     uint32_t cq_timeouts;      /* [l] results of timeouts */
     struct waitqueue cq_wq;    /* who waits for results, polls of the ring */
-    struct list inflight;      /* [l] ureq.link: requests that wait, and heads of chains */
+    struct list inflight[URING_BUCKETS]; /* [l] ureq.link: requests that wait, by user_data */
     struct list timeouts;      /* [l] ureq.tlink: those that count results */
     struct list deferred;      /* [l] ureq.dlink: behind a drain */
     uint64_t finished;         /* [l] requests that have ended */
@@ -292,9 +293,10 @@ void uring_cancel_all(struct uring *r);
 int cancel_prep(struct ureq *q);
 long cancel_issue(struct ureq *q);
 long uring_sync_cancel(struct task *t, struct uring *r, gaddr_t arg);
-/* One that waits and that fn says is it; a reference. */
-struct ureq *uring_find(struct uring *r, bool (*fn)(struct ureq *q, const void *arg),
-                        const void *arg);
+/* One that waits and that fn says is it; a reference. user_data NULL: whatever that is. */
+struct ureq *uring_find(struct uring *r, const uint64_t *user_data,
+                        bool (*fn)(struct ureq *q, const void *arg), const void *arg);
+struct list *uring_bucket(struct uring *r, uint64_t user_data);
 
 /* ---- poll.c ---- */
 int poll_add_prep(struct ureq *q);
