@@ -42,6 +42,8 @@ static void map_state_free(void *p)
 
     if (s->req.ret_fd_owned)
         close(s->req.ret_fd);
+    if (s->req.ret_keep)
+        s->req.ret_let_go(s->req.ret_keep);
     file_put(s->file);
 }
 

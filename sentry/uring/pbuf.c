@@ -21,6 +21,11 @@ struct upbuf { /* of a list */
     uint16_t bid;
 };
 
+struct upages { /* of the group, and of who is mapping them */
+    _Atomic int refs;
+    struct shpages p;
+};
+
 struct ugroup { /* ring->lock */
     struct list link;
     unsigned id;
@@ -28,7 +33,7 @@ struct ugroup { /* ring->lock */
     struct list bufs; /* upbuf.link */
     unsigned n;
     gaddr_t at; /* a ring in the guest's memory; 0: pages */
-    struct shpages pages;
+    struct upages *pages;
     unsigned entries;
     uint16_t head;
 };
@@ -53,10 +58,32 @@ static struct ugroup *group_new_locked(struct uring *r, unsigned id)
     if (!g)
         return NULL;
     g->id = id;
-    g->pages.fd = -1;
     list_init(&g->bufs);
     list_add_tail(&r->groups, &g->link);
     return g;
+}
+
+static void pages_put(void *keep)
+{
+    struct upages *u = keep;
+
+    if (!u || atomic_fetch_sub(&u->refs, 1) != 1)
+        return;
+    shpages_free(&u->p);
+    kfree(u);
+}
+
+static int pages_new(struct ugroup *g, size_t len)
+{
+    struct upages *u = kzalloc(sizeof *u);
+
+    if (!u || shpages_new(&u->p, len) < 0) {
+        kfree(u);
+        return -ENOMEM;
+    }
+    atomic_init(&u->refs, 1);
+    g->pages = u;
+    return 0;
 }
 
 static void group_free(struct ugroup *g)
@@ -67,8 +94,7 @@ static void group_free(struct ugroup *g)
         list_del(&b->link);
         kfree(b);
     }
-    if (g->pages.fd >= 0)
-        shpages_free(&g->pages);
+    pages_put(g->pages);
     list_del(&g->link);
     kfree(g);
 }
@@ -85,7 +111,7 @@ static int ring_read(struct task *t, struct ugroup *g, void *to, size_t off, siz
 {
     if (g->at)
         return copy_in(t, to, g->at + off, n);
-    memcpy(to, (uint8_t *)g->pages.mem + off, n);
+    memcpy(to, (uint8_t *)g->pages->p.mem + off, n);
     return 0;
 }
 
@@ -303,7 +329,7 @@ long pbuf_ring_register(struct task *t, struct uring *r, gaddr_t arg)
     if (!g)
         return -ENOMEM;
     if (p.flags & LX_PBUF_RING_MMAP) {
-        e = shpages_new(&g->pages, p.ring_entries * 16ul);
+        e = pages_new(g, p.ring_entries * 16ul);
         if (e < 0) {
             group_free(g);
             return -ENOMEM;
@@ -355,11 +381,17 @@ long pbuf_ring_status(struct task *t, struct uring *r, gaddr_t arg)
     return put_guest(t, arg, &s);
 }
 
-struct shpages *pbuf_pages(struct uring *r, unsigned bgid)
+int pbuf_map(struct uring *r, unsigned bgid, struct mmap_request *req)
 {
     struct ugroup *g;
 
     LOCK_SCOPE(&r->lock);
     g = find_locked(r, bgid);
-    return g && g->pages.fd >= 0 ? &g->pages : NULL;
+    if (!g || !g->pages)
+        return -EINVAL;
+    atomic_fetch_add(&g->pages->refs, 1);
+    req->ret_keep = g->pages;
+    req->ret_let_go = pages_put;
+    req->ret_fd = g->pages->p.fd;
+    return 0;
 }

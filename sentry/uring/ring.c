@@ -46,30 +46,27 @@ static uint32_t uring_poll(struct file *f, struct poll_table *pt)
 static int uring_mmap(struct task *t, struct file *f, struct mmap_request *req)
 {
     struct uring *r = f->priv;
-    struct shpages *p;
 
     (void)t;
-    switch (req->offset & LX_OFF_MMAP_MASK) {
-    case LX_OFF_SQ_RING:
-    case LX_OFF_CQ_RING:
-        p = r->on_guest ? NULL : &r->rings;
-        break;
-    case LX_OFF_SQES:
-        p = r->on_guest ? NULL : &r->sqes;
-        break;
-    case LX_OFF_PBUF_RING:
-        p = pbuf_pages(r, (unsigned)((req->offset & ~LX_OFF_MMAP_MASK) >> LX_OFF_PBUF_SHIFT));
-        break;
-    default:
+    if ((req->flags & MAP_TYPE) == MAP_PRIVATE)
         return -EINVAL;
-    }
-    if (!p || (req->flags & MAP_TYPE) == MAP_PRIVATE)
-        return -EINVAL;
-    req->ret_fd = p->fd;
     req->ret_offset = 0;
     /* We are not told of every munmap, and a ring must end when its descriptor is closed. */
     req->ret_no_file = true;
-    return 0;
+    switch (req->offset & LX_OFF_MMAP_MASK) {
+    case LX_OFF_SQ_RING:
+    case LX_OFF_CQ_RING:
+        req->ret_fd = r->rings.fd;
+        return r->on_guest ? -EINVAL : 0;
+    case LX_OFF_SQES:
+        req->ret_fd = r->sqes.fd;
+        return r->on_guest ? -EINVAL : 0;
+    case LX_OFF_PBUF_RING:
+        return pbuf_map(r, (unsigned)((req->offset & ~LX_OFF_MMAP_MASK) >> LX_OFF_PBUF_SHIFT),
+                        req);
+    default:
+        return -EINVAL;
+    }
 }
 
 static size_t uring_fdinfo(struct file *f, char *buf, size_t cap)

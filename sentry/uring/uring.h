@@ -342,7 +342,8 @@ long remove_issue(struct ureq *q);
 long pbuf_ring_register(struct task *t, struct uring *r, gaddr_t arg);
 long pbuf_ring_unregister(struct task *t, struct uring *r, gaddr_t arg);
 long pbuf_ring_status(struct task *t, struct uring *r, gaddr_t arg);
-struct shpages *pbuf_pages(struct uring *r, unsigned bgid);
+/* Maps a ring of buffers that lies in pages of ours. -EINVAL. */
+int pbuf_map(struct uring *r, unsigned bgid, struct mmap_request *req);
 void pbuf_free(struct uring *r);
 
 /* ---- register.c, enter.c ---- */

@@ -55,6 +55,9 @@ struct mmap_request {
     bool ret_no_file;    /* the record of the mapping holds no reference on the file */
     bool ret_anon;       /* map anonymous memory instead (/dev/zero) */
     uint64_t ret_offset; /* offset in ret_fd */
+    /* What keeps ret_fd until it is mapped, and who lets it go; NULL: f does. */
+    void *ret_keep;
+    void (*ret_let_go)(void *keep);
 };
 
 /*
