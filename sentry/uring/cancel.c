@@ -85,22 +85,55 @@ static bool matches(struct ureq *q, const void *arg)
     return !by_user_data(c) || q->sqe.user_data == c->user_data;
 }
 
+/* In one pass: they stay on the list until they have been run. */
+static int cancel_in(struct list *l, const struct search *s, bool all)
+{
+    struct ureq *q;
+    int n = 0;
+
+    list_for_each(q, l, link) {
+        if (!matches(q, s) || !async_cancel(&q->task))
+            continue;
+        n++;
+        if (!all)
+            break;
+    }
+    return n;
+}
+
+static int cancel_later(struct uring *r, const struct search *s, bool all)
+{
+    int n = 0;
+
+    LOCK_SCOPE(&r->lock);
+    if (by_user_data(s->c))
+        return cancel_in(uring_bucket(r, s->c->user_data), s, all);
+    for (unsigned i = 0; i < URING_BUCKETS && (all || !n); i++)
+        n += cancel_in(&r->inflight[i], s, all);
+    return n;
+}
+
+static int cancel_now(struct uring *r, const struct search *s, bool all)
+{
+    const uint64_t *key = by_user_data(s->c) ? &s->c->user_data : NULL;
+    struct ureq *q;
+    int n = 0;
+
+    while ((all || !n) && (q = uring_find(r, key, matches, s))) {
+        async_end(&q->task);
+        task_put(&q->task);
+        n++;
+    }
+    return n;
+}
+
 int uring_cancel(struct uring *r, const struct ucancel *c, struct ureq *but)
 {
     struct search s = { c, but };
     bool all = c->flags & (LX_CANCEL_ALL | LX_CANCEL_ANY);
-    struct ureq *q;
-    int n = 0;
+    int n = but ? cancel_later(r, &s, all) : cancel_now(r, &s, all);
 
-    while ((q = uring_find(r, by_user_data(c) ? &c->user_data : NULL, matches, &s))) {
-        bool ended = but ? async_cancel(&q->task) : async_end(&q->task);
-
-        task_put(&q->task);
-        n++;
-        if (!all)
-            return ended ? 0 : -EALREADY;
-    }
-    return all ? n : -ENOENT;
+    return all ? n : n ? 0 : -ENOENT;
 }
 
 static int flags_check(unsigned f)

@@ -62,8 +62,7 @@ static int uring_mmap(struct task *t, struct file *f, struct mmap_request *req)
         req->ret_fd = r->sqes.fd;
         return r->on_guest ? -EINVAL : 0;
     case LX_OFF_PBUF_RING:
-        return pbuf_map(r, (unsigned)((req->offset & ~LX_OFF_MMAP_MASK) >> LX_OFF_PBUF_SHIFT),
-                        req);
+        return pbuf_map(r, (unsigned)((req->offset & ~LX_OFF_MMAP_MASK) >> LX_OFF_PBUF_SHIFT), req);
     default:
         return -EINVAL;
     }

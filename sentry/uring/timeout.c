@@ -135,7 +135,9 @@ long link_timeout_issue(struct ureq *q)
     r = sleep_until(q);
     if (r != -ETIMEDOUT)
         return r;
-    return async_cancel(&q->target->task) ? -ETIME : -EALREADY;
+    if (!async_cancel(&q->target->task))
+        return -EALREADY;
+    return q->target->sqe.opcode == LX_OP_WAITID ? 1 : -ETIME; /* Linux tells how many it found */
 }
 
 /* ---- changing one ---- */

@@ -89,25 +89,25 @@ struct uring {
     struct waitqueue sqpoll_wq, sq_wq;
 
     struct lock lock;
-    uint32_t cq_tail;          /* [l] */
-    struct list overflow;      /* [l] results that found no room */
-    unsigned noverflow;        /* [l] */
-    struct list late;          /* [l] DEFER_TASKRUN: results that wait for io_uring_enter */
-    unsigned nlate;            /* [l] */
-    uint32_t dropped;          /* [l] results for which there was not even memory */
-    bool told_dropped;         /* [l] */
-    uint32_t cq_timeouts;      /* [l] results of timeouts */
-    struct waitqueue cq_wq;    /* who waits for results, polls of the ring */
+    uint32_t cq_tail;       /* [l] */
+    struct list overflow;   /* [l] results that found no room */
+    unsigned noverflow;     /* [l] */
+    struct list late;       /* [l] DEFER_TASKRUN: results that wait for io_uring_enter */
+    unsigned nlate;         /* [l] */
+    uint32_t dropped;       /* [l] results for which there was not even memory */
+    bool told_dropped;      /* [l] */
+    uint32_t cq_timeouts;   /* [l] results of timeouts */
+    struct waitqueue cq_wq; /* who waits for results, polls of the ring */
     struct list inflight[URING_BUCKETS]; /* [l] ureq.link: requests that wait, by user_data */
-    struct list timeouts;      /* [l] ureq.tlink: those that count results */
-    struct list deferred;      /* [l] ureq.dlink: behind a drain */
-    uint64_t finished;         /* [l] requests that have ended */
-    struct file *eventfd;      /* [l] */
-    bool eventfd_async;        /* [l] */
-    struct uring_files files;  /* [l] */
-    struct uring_buffer *bufs; /* [l] */
-    unsigned nbufs;            /* [l] */
-    struct list groups;        /* [l] of provided buffers, pbuf.c */
+    struct list timeouts;                /* [l] ureq.tlink: those that count results */
+    struct list deferred;                /* [l] ureq.dlink: behind a drain */
+    uint64_t finished;                   /* [l] requests that have ended */
+    struct file *eventfd;                /* [l] */
+    bool eventfd_async;                  /* [l] */
+    struct uring_files files;            /* [l] */
+    struct uring_buffer *bufs;           /* [l] */
+    unsigned nbufs;                      /* [l] */
+    struct list groups;                  /* [l] of provided buffers, pbuf.c */
     unsigned ngroups, max_workers[2];
 };
 
@@ -286,7 +286,7 @@ struct ucancel {
     unsigned flags;
     uint8_t opcode;
 };
-/* How many were asked to end, or -ENOENT, -EALREADY. but: who asks, and whose result comes first;
+/* How many were asked to end, or -ENOENT. but: who asks, and whose result comes first;
  * NULL: they have ended when this returns. */
 int uring_cancel(struct uring *r, const struct ucancel *c, struct ureq *but);
 void uring_cancel_all(struct uring *r);

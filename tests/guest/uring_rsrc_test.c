@@ -31,7 +31,7 @@ static void fixed_files(void)
 {
     int fds[4], fd = open("f", O_RDWR | O_CREAT | O_TRUNC, 0644), p[2];
     struct lx_sqe *s;
-    char c;
+    char c = 0;
 
     CHECK_EQ(write(fd, "abc", 3), 3);
     CHECK_EQ(pipe(p), 0);
