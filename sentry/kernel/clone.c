@@ -85,8 +85,12 @@ static int check(struct task *t, const struct clone_args *a)
 static int share(struct task *child, struct task *t, uint64_t flags)
 {
     child->files = flags & CLONE_FILES ? files_ref(t->files) : files_copy(t->files);
-    if (!child->files)
-        return -ENOMEM;
+    if (IS_ERR(child->files)) {
+        int r = PTR_ERR(child->files);
+
+        child->files = NULL;
+        return r;
+    }
     child->fs = flags & CLONE_FS ? fs_ctx_ref(t->fs) : fs_ctx_copy(t->fs);
     return child->fs ? sem_clone(child, t, flags & CLONE_SYSVSEM) : -ENOMEM;
 }

@@ -206,17 +206,7 @@ static int unshare_all(struct task *t)
     unlock(&kernel.tasks_lock);
     if (old->refs > 1 && !own)
         return -ENOMEM;
-    if (t->files && atomic_load(&t->files->refs) > 1) {
-        struct files *f = files_copy(t->files), *was = t->files;
-
-        if (!f)
-            return -ENOMEM;
-        lock(&kernel.tasks_lock);
-        t->files = f;
-        unlock(&kernel.tasks_lock);
-        files_put(was);
-    }
-    return 0;
+    return t->files ? files_unshare(t) : 0;
 }
 
 /* The processor time of the old image stays the process's. */

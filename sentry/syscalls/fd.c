@@ -22,23 +22,6 @@ long sys_close(struct task *t, int fd)
     return fd_close(t, fd);
 }
 
-/* A table of its own for t. */
-static int unshare_files(struct task *t)
-{
-    struct files *old = t->files, *new;
-
-    if (atomic_load(&old->refs) == 1)
-        return 0;
-    new = files_copy(old);
-    if (!new)
-        return -ENOMEM;
-    lock(&kernel.tasks_lock);
-    t->files = new;
-    unlock(&kernel.tasks_lock);
-    files_put(old);
-    return 0;
-}
-
 long sys_close_range(struct task *t, unsigned first, unsigned last, unsigned flags)
 {
     int r;
@@ -46,7 +29,7 @@ long sys_close_range(struct task *t, unsigned first, unsigned last, unsigned fla
     if (flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) || first > last)
         return -EINVAL;
     if (flags & CLOSE_RANGE_UNSHARE) {
-        r = unshare_files(t);
+        r = files_unshare(t);
         if (r < 0)
             return r;
     }

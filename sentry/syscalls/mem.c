@@ -31,7 +31,8 @@
 struct map_state { /* in the record's scratch */
     struct as_op op;
     struct mmap_request req;
-    struct file *file; /* a reference for the vma */
+    struct file *file;     /* a reference for the vma */
+    struct file *remapped; /* the same, as a vma holds it (vma_file_ref) */
     int type, prot, flags;
     uint64_t len, offset;
 };
@@ -43,6 +44,8 @@ static void map_state_free(void *p)
     if (s->req.ret_fd_owned)
         close(s->req.ret_fd);
     file_put(s->file);
+    if (s->remapped)
+        vma_file_put(s->remapped);
 }
 
 /* May [addr, addr+len) be the guest's? */
@@ -197,6 +200,85 @@ long sys_mmap(struct task *t, gaddr_t addr, size_t len, unsigned long prot, unsi
         vma_remove(t->mm, at, s->len);
     }
     return (long)at;
+}
+
+/* The file that is mapped, shared, at all of [addr, addr+len): a vma's reference, and how; NULL. */
+static struct file *shared_file(struct mm *mm, gaddr_t addr, uint64_t len, int *ret_prot)
+{
+    struct file *f = NULL;
+    gaddr_t end = addr + len;
+
+    LOCK_SCOPE(&mm->lock);
+    while (addr < end) {
+        struct vma *v = vma_find_locked(mm, addr);
+
+        if (!v || !v->file || (v->flags & MAP_TYPE) == MAP_PRIVATE || (f && v->file != f))
+            return NULL;
+        f = v->file;
+        *ret_prot = v->prot;
+        addr = v->end;
+    }
+    return vma_file_ref(f);
+}
+
+static int remap_begin(struct task *t, struct map_state *s, gaddr_t addr, unsigned long pgoff)
+{
+    struct file *f;
+    int r;
+
+    if (s->len == 0 || addr + s->len < addr || pgoff + s->len / PAGE_SIZE_4K < pgoff)
+        return -EINVAL;
+    f = shared_file(t->mm, addr, s->len, &s->prot);
+    if (!f)
+        return -EINVAL;
+    s->offset = pgoff * PAGE_SIZE_4K;
+    s->flags = MAP_SHARED | MAP_FIXED;
+    s->req = (struct mmap_request){
+        .offset = s->offset, .len = s->len, .prot = s->prot, .flags = s->flags, .ret_fd = -1
+    };
+    r = f->ops->mmap(t, f, &s->req);
+    if (r < 0) {
+        vma_file_put(f);
+        return r;
+    }
+    s->remapped = f;
+    s->op = (struct as_op){ .kind = AS_MMAP,
+                            .fd = s->req.ret_fd,
+                            .a = { addr, s->len, (uint64_t)(unsigned)s->prot,
+                                   (uint64_t)(unsigned)s->flags, s->req.ret_offset } };
+    return 0;
+}
+
+/* As Linux does it since 4.0: a part of a shared map is mapped anew, with other pages of its file. */
+long sys_remap_file_pages(struct task *t, gaddr_t addr, size_t len, unsigned long prot,
+                          unsigned long pgoff, unsigned long flags)
+{
+    struct map_state *s = call_scratch(t, sizeof *s);
+    struct file *f;
+    int r;
+
+    (void)flags;
+    if (!s)
+        return -ENOMEM;
+    if (prot)
+        return -EINVAL;
+    addr = PAGE_ALIGN_DOWN(addr);
+    if (t->call.phase == 0) {
+        s->len = PAGE_ALIGN_DOWN(len);
+        s->req.ret_fd = -1;
+        t->call.scratch_free = map_state_free;
+        r = remap_begin(t, s, addr, pgoff);
+        if (r < 0)
+            return r;
+        t->call.phase = 1;
+        return call_ops(t, &s->op, 1);
+    }
+    if (s->op.ret < 0)
+        return s->op.ret;
+    f = s->remapped;
+    s->remapped = NULL;
+    (void)!vma_add(t->mm, addr, s->len, s->prot, s->flags, f, s->offset);
+    return 0;
 }
 
 /* One operation on a range, with what it means for the record. */

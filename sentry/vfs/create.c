@@ -133,7 +133,9 @@ static int link_locked(struct task *t, const struct path *old, const struct path
     /* A file without names gets none, but for O_TMPFILE's (which is not linked to yet, not dead). */
     if (i->nlink == 0 && !i->tmpfile)
         return -ENOENT;
-    r = di->ops->link ? di->ops->link(t, i, di, d) : -EPERM;
+    r = may_link_to(t, i);
+    if (r == 0)
+        r = di->ops->link ? di->ops->link(t, i, di, d) : -EPERM;
     if (r < 0)
         return r;
     i->tmpfile = false;

@@ -323,6 +323,8 @@ static struct file *open_create(struct task *t, int dfd, const char *path, unsig
         r = -EEXIST;
     if (r == 0 && is_dir(dentry_inode(p.dentry)))
         r = -EISDIR;
+    if (r == 0 && !created && last->type == LAST_NORM)
+        r = may_open_in_sticky(t, dentry_inode(last->parent.dentry), dentry_inode(p.dentry));
     f = r < 0 ? ERR_PTR(r) : open_checked(t, &p, flags, created);
     path_put(&p);
     return f;

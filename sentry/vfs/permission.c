@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "sentry/kernel/cred.h"
+#include "sentry/kernel/sysctl.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/dcache.h"
 
@@ -112,4 +113,44 @@ int may_delete(struct task *t, struct inode *dir, struct dentry *victim, bool is
     if (victim->parent == victim || victim->nmounts)
         return -EBUSY;
     return 0;
+}
+
+/* ---- fs.protected_symlinks, _hardlinks, _fifos, _regular ---- */
+
+/* In a directory like /tmp a link is followed for its owner, and where the directory's owner made it. */
+int may_follow_link(struct task *t, const struct inode *dir, const struct inode *link)
+{
+    const struct cred *c = vfs_cred(t);
+    const uint32_t shared = S_ISVTX | S_IWOTH;
+
+    if (!sysctl_of(SYSCTL_PROTECTED_SYMLINKS) || !c || c->fsuid == link->uid ||
+        (dir->mode & shared) != shared || dir->uid == link->uid)
+        return 0;
+    return -EACCES;
+}
+
+/* Who owns a file may link to it; others, when they may read and write it and it gives no rights. */
+int may_link_to(struct task *t, struct inode *i)
+{
+    const uint32_t setgid = S_ISGID | S_IXGRP;
+
+    if (!sysctl_of(SYSCTL_PROTECTED_HARDLINKS) || inode_owner_or_capable(t, i))
+        return 0;
+    if (S_ISREG(i->mode) && !(i->mode & S_ISUID) && (i->mode & setgid) != setgid &&
+        inode_permission(t, i, R_OK | W_OK) == 0)
+        return 0;
+    return -EPERM;
+}
+
+/* O_CREAT in a sticky directory of others is not to open what a third one has put there. */
+int may_open_in_sticky(struct task *t, const struct inode *dir, const struct inode *i)
+{
+    const struct cred *c = vfs_cred(t);
+    int64_t level = S_ISREG(i->mode)    ? sysctl_of(SYSCTL_PROTECTED_REGULAR)
+                    : S_ISFIFO(i->mode) ? sysctl_of(SYSCTL_PROTECTED_FIFOS)
+                                        : 0;
+
+    if (!level || !(dir->mode & S_ISVTX) || !c || c->fsuid == i->uid || i->uid == dir->uid)
+        return 0;
+    return dir->mode & S_IWOTH || (dir->mode & S_IWGRP && level > 1) ? -EACCES : 0;
 }
