@@ -142,6 +142,7 @@ struct as_mapping {
     bool shared;
     uint64_t offset, dev, ino; /* of the host file behind it; 0 for anonymous */
     uint64_t rss, anon;        /* bytes; only from as_each with usage */
+    bool nodump;               /* MADV_DONTDUMP; the same */
 };
 
 struct platform_stats {

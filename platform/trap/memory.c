@@ -282,8 +282,10 @@ static bool usage_line(const char *line, struct as_mapping *m)
         m->rss = kib * 1024ull;
     else if (sscanf(line, "Anonymous: %lu kB", &kib) == 1)
         m->anon = kib * 1024ull;
-    else
-        return !strncmp(line, "VmFlags:", 8); /* the last one of a mapping */
+    else if (!strncmp(line, "VmFlags:", 8)) {
+        m->nodump = strstr(line, " dd") != NULL;
+        return true; /* the last one of a mapping */
+    }
     return false;
 }
 

@@ -13,6 +13,7 @@
 
 #include "sentry/ipc/sysv/sem.h"
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/core.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/jobctl.h"
 #include "sentry/kernel/kernel.h"
@@ -27,7 +28,7 @@
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
 
-enum { LEAVE_BEGIN, LEAVE_WORDS, LEAVE_FINISH };
+enum { LEAVE_BEGIN, LEAVE_BASES, LEAVE_WORDS, LEAVE_FINISH };
 
 /* ---- killing ---- */
 
@@ -272,8 +273,17 @@ long do_exit(struct task *t, int code)
         if (kernel.strace)
             strace_exit(t, code);
         begin(t, code);
-        t->leave_phase = LEAVE_WORDS;
+        core_note(t);
+        t->leave_phase = LEAVE_BASES;
         t->leave_ops = robust_leave(t, nobody_stays(t));
+    }
+    if (t->leave_phase == LEAVE_BASES) {
+        unsigned n;
+        struct as_op *ops = core_bases(t, &n);
+
+        t->leave_phase = LEAVE_WORDS;
+        if (ops && t->ctx && !atomic_load(&t->ctx_gone))
+            return call_ops(t, ops, n);
     }
     struct leave_ops *l = t->leave_ops;
     if (t->leave_phase == LEAVE_WORDS && l && t->ctx && !atomic_load(&t->ctx_gone) &&
@@ -284,6 +294,8 @@ long do_exit(struct task *t, int code)
     }
     t->leave_phase = LEAVE_FINISH;
     bool last = last_to_finish(t);
+    if (last && core_write(t) == -EWAITING)
+        return -EWAITING;
     vfork_release(t);
     struct mm *mm = take_mm(t);
     task_drop_resources(t);

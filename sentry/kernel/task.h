@@ -25,6 +25,8 @@ struct fs_ctx;
 struct tty;
 struct file;
 struct sem_undos;
+struct core;
+struct core_thread;
 
 enum rec_state {
     REC_RUN,
@@ -118,6 +120,7 @@ struct task {
     int leave_phase;             /* [t] how far do_exit is */
     bool finishing;              /* [T] do_exit: past everything that waits */
     struct leave_ops *leave_ops; /* [t] what it has the context do last (exit.c) */
+    struct core_thread *core_note; /* [t] its part of a core dump (core.c); NULL: none */
     gaddr_t host_clear_tid;      /* [t] cloned with AS_CLONE_CLEARTID: the host clears this word */
     bool stop_counted;           /* [T] counted in group->nstopped */
     bool vfork_pending;          /* [T] the parent is held until this child execs or exits */
@@ -186,6 +189,9 @@ struct tgroup {
     struct rusage_extra ru, cru;                       /* [T] */
     uint64_t maxrss, cmaxrss;                          /* [T] KiB */
     int oom_score_adj;                                 /* [T] */
+    struct core *core;       /* [T] it dumps core (core.c); NULL: it does not */
+    struct task *core_first; /* [T] the thread whose signal it is; no reference */
+    unsigned core_filter;    /* [T] /proc/PID/coredump_filter */
     struct file *exe;                                  /* [T] reference; /proc/PID/exe */
     int nice;
 };

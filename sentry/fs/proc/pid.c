@@ -242,7 +242,7 @@ static const struct pnode pid_nodes[] = {
     COMMON_NODES,
     PFILE_ARG("stat", 0444, proc_show_stat, 0),
     { .name = "mountstats", .mode = S_IFREG | 0400, .show = proc_show_mountstats },
-    PTEXT("coredump_filter", 0644, "00000033\n"),
+    PFILE_RW("coredump_filter", 0644, proc_show_core_filter, proc_store_core_filter),
     { .name = "timerslack_ns",
       .mode = S_IFREG | 0666,
       .show = proc_show_slack,

@@ -73,6 +73,8 @@ PROC_SHOW(proc_show_limits);
 PROC_SHOW(proc_show_io);
 PROC_SHOW(proc_show_oom);
 PROC_STORE(proc_store_oom);
+PROC_SHOW(proc_show_core_filter);
+PROC_STORE(proc_store_core_filter);
 PROC_SHOW(proc_show_sched);
 PROC_SHOW(proc_show_schedstat);
 PROC_SHOW(proc_show_slack);

@@ -14,6 +14,7 @@
 
 #include "abi/resource.h"
 #include "sentry/fs/proc/proc.h"
+#include "sentry/kernel/core.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/sysctl.h"
@@ -80,6 +81,24 @@ static PROC_STORE(store_last_pid)
         return r;
     pid_set_last((pid_t)pid);
     return (ssize_t)len;
+}
+
+static PROC_SHOW(show_core_pattern)
+{
+    char pattern[CORE_PATTERN_MAX];
+
+    (void)t, (void)n, (void)o;
+    core_pattern_get(pattern);
+    pt_printf(out, "%s\n", pattern);
+    return 0;
+}
+
+static PROC_STORE(store_core_pattern)
+{
+    int r = core_pattern_set(buf, len);
+
+    (void)t, (void)n, (void)o;
+    return r < 0 ? r : (ssize_t)len;
 }
 
 /* Advice: what is cached of the host's files is the host's to drop. */
@@ -197,7 +216,7 @@ static const struct pdir keys_dir = { PNODES(keys_nodes) };
 
 static const struct pnode kernel_nodes[] = {
     PTEXT("cap_last_cap", 0444, "40\n"),
-    SYSCTL("core_pattern", "core"),
+    PFILE_RW("core_pattern", 0644, show_core_pattern, store_core_pattern),
     SYSCTL("core_pipe_limit", "0"),
     SYSCTL("core_uses_pid", "0"),
     SYSCTL("dmesg_restrict", "1"),
