@@ -276,6 +276,8 @@ struct platform {
     /* Each mapping, in order, in one go; stops when fn returns non-zero. */
     int (*as_each)(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m, void *arg),
                    void *arg);
+    /* For each of n pages from addr on, bits 55 to 63 of its pagemap entry; ret is zeroed. May be NULL. */
+    void (*as_pages)(struct aspace *as, gaddr_t addr, uint64_t *ret, size_t n);
     int (*as_usage)(struct aspace *as, struct as_usage *ret);
     /*
      * The same with what it costs the host beside files and shared memory. exact: what a fork shares

@@ -314,6 +314,27 @@ int as_each(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m,
     return r;
 }
 
+#define PAGEMAP_FLAGS (0x1ffull << 55) /* never the frame, which is the host's business */
+
+void as_pages(struct aspace *as, gaddr_t addr, uint64_t *ret, size_t n)
+{
+    pid_t pid = aspace_pid(as);
+    char path[32];
+    int fd;
+
+    if (trap.proc_fd < 0 || pid <= 1 || !in_reach(addr, n * 4096))
+        return;
+    snprintf(path, sizeof path, "%d/pagemap", (int)pid);
+    fd = openat(trap.proc_fd, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (pread(fd, ret, n * 8, (off_t)(addr / 4096 * 8)) < 0)
+        memset(ret, 0, n * 8);
+    close(fd);
+    for (size_t i = 0; i < n; i++)
+        ret[i] &= PAGEMAP_FLAGS;
+}
+
 int as_usage(struct aspace *as, struct as_usage *ret)
 {
     FILE *f = proc_file(as, "statm");

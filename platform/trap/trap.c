@@ -234,6 +234,7 @@ const struct platform platform_trap = {
     .ctx_write = ctx_write,
     .as_query = as_query,
     .as_each = as_each,
+    .as_pages = as_pages,
     .as_usage = as_usage,
     .as_cost = as_cost,
     .lost = zygote_lost,

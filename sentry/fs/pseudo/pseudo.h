@@ -52,6 +52,8 @@ struct pnode {
     /* All of a write at once, at most a page; bytes taken or -errno. */
     ssize_t (*store)(struct task *t, const struct pnode *n, const struct pobj *o, const char *buf,
                      size_t len);
+    /* NULL: -ENOTTY. */
+    long (*ioctl)(struct task *t, const struct pobj *o, unsigned cmd, uint64_t arg);
     /* A magic link: where it leads (beside readlink). */
     int (*follow)(struct task *t, const struct pobj *o, struct path *ret);
     /* May t open it (0), beyond what the mode says? */
