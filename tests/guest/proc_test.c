@@ -6,6 +6,8 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -430,6 +432,73 @@ static void files_as_such(void)
     CHECK_EQ(atoi(text), 65536);
 }
 
+struct procmap {
+    uint64_t size, flags, addr, start, end, vma_flags, page_size, offset, inode;
+    uint32_t major, minor, name_size, id_size;
+    uint64_t name, id;
+};
+
+static void one_mapping(void)
+{
+    char name[4096] = "", exe[4096] = "";
+    char *p = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int fd = open("/proc/self/maps", O_RDONLY);
+    struct procmap q = { .size = sizeof q };
+    const unsigned long query = 0xc0686611;
+
+    mprotect(p + 4096, 4096, PROT_NONE);
+    q.addr = (uint64_t)(uintptr_t)p + 5000;
+    if (ioctl(fd, query, &q) < 0 && errno == ENOTTY) {
+        printf("SKIP: no PROCMAP_QUERY on this kernel\n");
+        return;
+    }
+    CHECK_EQ(q.start, (uintptr_t)p + 4096);
+    CHECK_EQ(q.end, (uintptr_t)p + 8192);
+    CHECK_EQ(q.vma_flags, 0);
+    CHECK_EQ(q.page_size, 4096);
+    CHECK_EQ(q.inode, 0);
+    q.flags = 2; /* writable */
+    CHECK_ERR(ioctl(fd, query, &q), ENOENT);
+    q.flags = 2 | 0x10; /* or the next one */
+    CHECK_EQ(ioctl(fd, query, &q), 0);
+    CHECK_EQ(q.start, (uintptr_t)p + 8192);
+    CHECK_EQ(q.vma_flags, 3);
+    q = (struct procmap){ .size = sizeof q, .addr = (uintptr_t)&one_mapping };
+    q.name = (uintptr_t)name, q.name_size = sizeof name;
+    CHECK_EQ(ioctl(fd, query, &q), 0);
+    CHECK_EQ(q.vma_flags & 5, 5);
+    CHECK(q.inode != 0);
+    CHECK(readlink("/proc/self/exe", exe, sizeof exe - 1) > 0);
+    CHECK(strcmp(name, exe) == 0);
+    CHECK_EQ(q.name_size, strlen(exe) + 1);
+    q.name_size = 3;
+    CHECK_ERR(ioctl(fd, query, &q), ENAMETOOLONG);
+    q.name_size = 0;
+    CHECK_ERR(ioctl(fd, query, &q), EINVAL);
+    q = (struct procmap){ .size = 16 };
+    CHECK_ERR(ioctl(fd, query, &q), EINVAL);
+    q = (struct procmap){ .size = sizeof q, .flags = 0x80 };
+    CHECK_ERR(ioctl(fd, query, &q), EINVAL);
+    close(fd);
+}
+
+static void pages(void)
+{
+    char *p = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int fd = open("/proc/self/pagemap", O_RDONLY);
+    uint64_t e[3] = { 1, 1, 1 };
+
+    p[4096] = 1;
+    CHECK(fd >= 0);
+    CHECK_EQ(pread(fd, e, sizeof e, (off_t)((uintptr_t)p / 4096 * 8)), sizeof e);
+    CHECK_EQ(e[0] >> 63, 0);
+    CHECK_EQ(e[1] >> 63, 1);
+    CHECK_EQ(e[2] >> 63, 0);
+    CHECK_ERR(pread(fd, e, 7, 0), EINVAL);
+    close(fd);
+    munmap(p, 3 * 4096);
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -443,5 +512,7 @@ int main(int argc, char **argv)
     RUN(machine);
     RUN(sockets);
     RUN(files_as_such);
+    RUN(one_mapping);
+    RUN(pages);
     DONE();
 }

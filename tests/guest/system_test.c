@@ -208,8 +208,41 @@ static void memory_file(void)
     CHECK_ERR(syscall(SYS_memfd_create, 8L, 0), EFAULT);
 }
 
+/* What old programs ask of file systems. */
+static void file_systems(void)
+{
+    struct {
+        int tfree;
+        unsigned long tinode;
+        char fname[6], fpack[6];
+    } u = { .tfree = -1, .fname = "x" };
+    char name[64] = "";
+    struct stat st;
+    long n = syscall(SYS_sysfs, 3), tmpfs = syscall(SYS_sysfs, 1, "tmpfs");
+
+    if (n < 0 && errno == ENOSYS) {
+        printf("SKIP: no sysfs(2) on this kernel\n");
+        return;
+    }
+    CHECK(n > 3);
+    CHECK(tmpfs >= 0 && tmpfs < n);
+    CHECK_EQ(syscall(SYS_sysfs, 2, tmpfs, name), 0);
+    CHECK(strcmp(name, "tmpfs") == 0);
+    CHECK_ERR(syscall(SYS_sysfs, 2, n, name), EINVAL);
+    CHECK_ERR(syscall(SYS_sysfs, 1, "no such"), EINVAL);
+    CHECK_ERR(syscall(SYS_sysfs, 1, 8L), EFAULT);
+    CHECK_ERR(syscall(SYS_sysfs, 4), EINVAL);
+    CHECK_EQ(stat("/proc", &st), 0);
+    CHECK_EQ(syscall(SYS_ustat, (unsigned)st.st_dev, &u), 0);
+    CHECK_EQ(u.tfree, 0);
+    CHECK_EQ(u.fname[0], 0);
+    CHECK_ERR(syscall(SYS_ustat, -1u, &u), EINVAL);
+    CHECK_ERR(syscall(SYS_ustat, (unsigned)st.st_dev, 8L), EFAULT);
+}
+
 int main(void)
 {
+    RUN(file_systems);
     RUN(file_size);
     RUN(limits);
     RUN(scheduling);
