@@ -14,6 +14,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/syscalls/table.h"
 #include "sentry/vfs/file.h"
+#include "sentry/vfs/fsflags.h"
 #include "sentry/vfs/locks.h"
 #include "sentry/vfs/vfs.h"
 
@@ -143,6 +144,9 @@ static long common_ioctl(struct task *t, struct file *f, int fd, unsigned cmd, g
     case FS_IOC_FIEMAP:
         return f->inode && S_ISREG(f->inode->mode) ? -EOPNOTSUPP : -ENOTTY;
     default:
+        r = fsflags_ioctl(t, f, cmd, arg);
+        if (r != -ENOIOCTLCMD)
+            return r;
         if (f->inode && S_ISREG(f->inode->mode) && f->path.dentry)
             return regular_ioctl(t, f, cmd, arg);
         return -ENOTTY;

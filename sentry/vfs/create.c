@@ -14,6 +14,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/callpath.h"
 #include "sentry/vfs/dcache.h"
+#include "sentry/vfs/fsflags.h"
 #include "sentry/vfs/notify.h"
 
 /* A place for a new name: its parent is locked, and *ret_d (a reference) negative. */
@@ -134,6 +135,8 @@ static int link_locked(struct task *t, const struct path *old, const struct path
     if (i->nlink == 0 && !i->tmpfile)
         return -ENOENT;
     r = may_link_to(t, i);
+    if (r == 0 && inode_is_bound(i))
+        r = -EPERM;
     if (r == 0)
         r = di->ops->link ? di->ops->link(t, i, di, d) : -EPERM;
     if (r < 0)

@@ -20,6 +20,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/callpath.h"
 #include "sentry/vfs/dcache.h"
+#include "sentry/vfs/fsflags.h"
 #include "sentry/vfs/notify.h"
 
 /* Not kept in f->flags. */
@@ -180,6 +181,9 @@ static int may_open(struct task *t, const struct path *p, unsigned *flags, bool 
         if (r < 0)
             return r;
     }
+    if (inode_is_append(i) &&
+        (*flags & O_TRUNC || ((*flags & LX_O_ACCMODE) != O_RDONLY && !(*flags & O_APPEND))))
+        return -EPERM;
     if (*flags & O_NOATIME && !inode_owner_or_capable(t, i))
         return -EPERM;
     return 0;

@@ -11,6 +11,7 @@
 #include "sentry/kernel/sysctl.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/dcache.h"
+#include "sentry/vfs/fsflags.h"
 
 const struct cred *vfs_cred(struct task *t)
 {
@@ -60,6 +61,8 @@ int inode_permission(struct task *t, struct inode *i, int mask)
         return 0;
     if (mask & W_OK && i->sb->readonly && (S_ISREG(i->mode) || is_dir(i) || S_ISLNK(i->mode)))
         return -EROFS;
+    if (mask & W_OK && inode_is_immutable(i))
+        return -EPERM;
     if (i->ops->permission)
         return i->ops->permission(t, i, mask);
     return inode_permission_generic(t, i, mask);
@@ -103,6 +106,8 @@ int may_delete(struct task *t, struct inode *dir, struct dentry *victim, bool is
 
     if (r < 0)
         return r;
+    if (inode_is_append(dir) || inode_is_bound(i))
+        return -EPERM;
     if (c && dir->mode & S_ISVTX && c->fsuid != i->uid && c->fsuid != dir->uid &&
         !cred_capable(c, CAP_FOWNER))
         return -EPERM;

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -171,6 +172,10 @@ static void names(void)
     CHECK_ERR(getrandom(a, 16, 64), EINVAL);
     CHECK_ERR(syscall(SYS_getrandom, 8L, 16, 0), EFAULT);
     CHECK_EQ(syscall(SYS_personality, 0xffffffff), 0);
+    CHECK_EQ(personality(UNAME26), 0);
+    CHECK_EQ(uname(&u), 0);
+    CHECK(strncmp(u.release, "2.6.", 4) == 0 && atoi(u.release + 4) >= 60);
+    CHECK_EQ(personality(0), UNAME26);
 }
 
 static void memory_file(void)
