@@ -61,8 +61,8 @@ static int check(struct task *t, const struct clone_args *a)
 {
     uint64_t f = a->flags;
 
-    if (f & CLONE_NS)
-        return -EPERM;
+    if (f & CLONE_FS && f & (CLONE_NEWNS | CLONE_NEWUSER))
+        return -EINVAL;
     if ((f & CLONE_THREAD) && !(f & CLONE_SIGHAND))
         return -EINVAL;
     if ((f & CLONE_SIGHAND) && !(f & CLONE_VM))
@@ -73,6 +73,8 @@ static int check(struct task *t, const struct clone_args *a)
         return -EINVAL;
     if ((f & CLONE_PARENT) && t->group->is_init)
         return -EINVAL;
+    if (f & CLONE_NS)
+        return -EPERM;
     if ((f & CLONE_SETTLS) && a->tls >= 0x7ffffffff000ull)
         return -EPERM;
     if (f & CLONE_PTRACE)

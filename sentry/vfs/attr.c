@@ -140,6 +140,8 @@ static int prepare(struct task *t, struct inode *i, struct setattr *a)
     if ((a->valid & ATTR_TOUCH && inode_is_immutable(i)) ||
         (a->valid & ATTR_SIZE && inode_is_append(i)))
         return -EPERM;
+    if (a->valid & ATTR_MODE && S_ISLNK(i->mode))
+        return -EOPNOTSUPP;
     if (a->valid & ATTR_SIZE) {
         r = vfs_check_size(t, a->size);
         if (r < 0)

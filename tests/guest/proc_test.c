@@ -499,6 +499,49 @@ static void pages(void)
     munmap(p, 3 * 4096);
 }
 
+static void namespaces(void)
+{
+    static const char *const kinds[] = { "cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts" };
+    char path[64], link[64], shown[64];
+    struct stat st;
+    int fd;
+    unsigned uid = 77;
+
+    for (unsigned k = 0; k < sizeof kinds / sizeof kinds[0]; k++) {
+        snprintf(path, sizeof path, "/proc/self/ns/%s", kinds[k]);
+        ssize_t n = readlink(path, link, sizeof link - 1);
+        CHECK(n > 0);
+        link[n > 0 ? n : 0] = 0;
+        CHECK_EQ(stat(path, &st), 0);
+        CHECK(S_ISREG(st.st_mode));
+        snprintf(shown, sizeof shown, "%s:[%lu]", kinds[k], (unsigned long)st.st_ino);
+        CHECK(strcmp(link, shown) == 0);
+        fd = open(path, O_RDONLY);
+        CHECK(fd >= 0);
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        n = readlink(path, link, sizeof link - 1);
+        link[n > 0 ? n : 0] = 0;
+        CHECK(strcmp(link, shown) == 0);
+        close(fd);
+    }
+    fd = open("/proc/self/ns/uts", O_RDONLY);
+    CHECK_EQ(ioctl(fd, 0xb703), 0x04000000); /* NS_GET_NSTYPE: CLONE_NEWUTS */
+    CHECK_ERR(ioctl(fd, 0xb702), EINVAL);    /* NS_GET_PARENT */
+    CHECK_ERR(ioctl(fd, 0xb704, &uid), EINVAL);
+    int owner = ioctl(fd, 0xb701); /* NS_GET_USERNS */
+    CHECK(owner >= 0);
+    CHECK_EQ(ioctl(owner, 0xb703), 0x10000000);
+    CHECK_EQ(fcntl(owner, F_GETFD), FD_CLOEXEC);
+    CHECK_EQ(ioctl(owner, 0xb704, &uid), 0);
+    CHECK_EQ(uid, 0);
+    CHECK_ERR(ioctl(fd, 0x5401), ENOTTY);
+    close(owner);
+    close(fd);
+    fd = open("/proc/self/ns/pid", O_RDONLY);
+    CHECK_ERR(ioctl(fd, 0xb702), EPERM);
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -514,5 +557,6 @@ int main(int argc, char **argv)
     RUN(files_as_such);
     RUN(one_mapping);
     RUN(pages);
+    RUN(namespaces);
     DONE();
 }
