@@ -24,6 +24,8 @@
 #include "sentry/vfs/vfs.h"
 
 #define PIECE 65536
+#define PIECE_PAGES (PIECE / PAGE_SIZE_4K)
+#define IN_USE (3ull << 62) /* of a pagemap entry: present, or swapped out */
 
 /* ---- kernel.core_pattern ---- */
 
@@ -131,7 +133,7 @@ void core_begin_locked(struct task *t, const struct lx_siginfo *info)
     if (!c)
         return;
     c->info = *info;
-    c->limit = g->rlim[RLIMIT_CORE].rlim_cur;
+    c->limit = MIN(g->rlim[RLIMIT_CORE].rlim_cur, 4 * kernel.mem_total); /* zeros included */
     list_init(&c->threads);
     g->core = c;
     g->core_first = t;
@@ -256,18 +258,40 @@ static int put(struct task *t, struct core *c, uint8_t *from, size_t n)
     return (size_t)did < n ? -ENOSPC : 0;
 }
 
+/*
+ * n bytes of m, zeros where nothing is. Memory that no page stands for yet is not read, lest reading
+ * made one: an address space can be much larger than what is in it.
+ */
+static void read_piece(struct task *t, const struct core_map *m, gaddr_t from, uint8_t *buf, size_t n)
+{
+    uint64_t pages[PIECE_PAGES] = { 0 };
+    bool of_file = m->file && !m->m.shared;
+
+    memset(buf, 0, n);
+    if (!of_file && kernel.platform->as_pages)
+        kernel.platform->as_pages(t->mm->as, from, pages, (n + PAGE_SIZE_4K - 1) / PAGE_SIZE_4K);
+    for (size_t at = 0, end; at < n; at = end) {
+        bool in_use = of_file || pages[at / PAGE_SIZE_4K] & IN_USE;
+
+        for (end = at + PAGE_SIZE_4K; end < n; end += PAGE_SIZE_4K) {
+            if ((of_file || pages[end / PAGE_SIZE_4K] & IN_USE) != in_use)
+                break;
+        }
+        end = MIN(end, n);
+        if (in_use && mm_read(t->mm, from + at, buf + at, end - at) < 0)
+            memset(buf + at, 0, end - at);
+    }
+}
+
 /* The next piece of the map being written. */
 static int put_memory(struct task *t, struct core *c, uint8_t *buf)
 {
     const struct core_map *m = &c->maps[c->at];
     size_t n = MIN(m->filesz - c->done, PIECE);
-    ssize_t got = mm_read(t->mm, m->m.start + c->done, buf, n);
     bool last = c->at + 1 == c->nmaps && c->done + n == m->filesz;
     int r = 0;
 
-    if (got < 0)
-        got = 0;
-    memset(buf + got, 0, n - (size_t)got);
+    read_piece(t, m, m->m.start + c->done, buf, n);
     if (all_zero(buf, n) && !last)
         c->pos += n; /* a hole */
     else
