@@ -62,6 +62,11 @@ static struct super *nsfs(void)
     return s;
 }
 
+bool nsfs_is(const struct inode *i)
+{
+    return i && i->sb->magic == NSFS_MAGIC;
+}
+
 int nsfs_path(enum ns_kind k, struct path *ret)
 {
     static const struct inode_ops ops;

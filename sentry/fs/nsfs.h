@@ -18,5 +18,6 @@ enum ns_kind {
 
 /* Its inode number, as links show it. */
 uint64_t nsfs_number(enum ns_kind k);
+bool nsfs_is(const struct inode *i);
 /* A reference; 0 or -ENOMEM. */
 int nsfs_path(enum ns_kind k, struct path *ret);

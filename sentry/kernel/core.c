@@ -212,26 +212,20 @@ struct as_op *core_bases(struct task *t, unsigned *ret_n)
 
 /* ---- the file ---- */
 
-static bool acceptable(struct task *t, struct file *f)
-{
-    const struct inode *i = f->inode;
-
-    return i && S_ISREG(i->mode) && i->nlink == 1 && i->uid == t->cred->fsuid;
-}
-
 static int open_file(struct task *t, struct core *c)
 {
     char name[PATH_MAX];
     struct file *f;
 
     name_of(t, c, name);
-    f = vfs_open_at(t, AT_FDCWD, name, O_CREAT | O_WRONLY | O_NOFOLLOW | O_NONBLOCK, 0600);
+    if (!c->unlinked && vfs_unlink_at(t, AT_FDCWD, name) == -EWAITING)
+        return -EWAITING;
+    c->unlinked = true; /* what was in the way, or nothing was */
+    f = vfs_open_at(t, AT_FDCWD, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW, 0600);
     if (IS_ERR(f))
         return PTR_ERR(f);
     c->file = f;
-    if (!acceptable(t, f))
-        return -EPERM;
-    return f->inode->size ? vfs_setattr(t, &f->path, &(struct setattr){ .valid = ATTR_SIZE }) : 0;
+    return 0;
 }
 
 static bool all_zero(const uint8_t *p, size_t n)
@@ -306,13 +300,12 @@ static int write_all(struct task *t, struct core *c, uint8_t *buf)
 {
     int r = 0;
 
-    if (!c->file) {
+    if (!c->head)
         r = core_layout(t, c);
-        if (r == 0)
-            r = open_file(t, c);
-        if (r < 0)
-            return r;
-    }
+    if (r == 0 && !c->file)
+        r = open_file(t, c);
+    if (r < 0)
+        return r;
     if (c->pos < c->nhead)
         r = put(t, c, c->head + c->pos, c->nhead - c->pos);
     for (; r == 0 && c->at < c->nmaps; c->at++, c->done = 0) {

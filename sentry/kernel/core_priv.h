@@ -24,7 +24,7 @@ struct core_map {
 struct core { /* made under tasks_lock; then its threads are added under it; the rest is the last's */
     struct lx_siginfo info;
     uint64_t limit;
-    bool failed;
+    bool failed, unlinked;
     struct list threads; /* the one that took the signal first */
 
     struct file *file; /* NULL: not opened yet */

@@ -28,7 +28,7 @@
 static void as_2_6(char *release, size_t cap)
 {
     unsigned major = 0, minor = 0, dots = 0;
-    char rest[65];
+    char rest[32];
     const char *p;
 
     sscanf(release, "%u.%u", &major, &minor);
@@ -36,7 +36,7 @@ static void as_2_6(char *release, size_t cap)
         if ((*p == '.' && ++dots == 3) || (*p != '.' && (*p < '0' || *p > '9')))
             break;
     }
-    snprintf(rest, sizeof rest, "%s", p);
+    snprintf(rest, sizeof rest, "%.31s", p);
     snprintf(release, cap, "2.6.%u%s", minor + 60, rest);
 }
 

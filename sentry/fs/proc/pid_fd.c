@@ -81,6 +81,11 @@ ssize_t proc_file_text(struct task *t, struct file *f, char *buf, size_t cap)
     char text[80];
     int n;
 
+    if (nsfs_is(f->inode)) {
+        n = snprintf(text, sizeof text, "%s:[%lu]", kind, ino);
+        memcpy(buf, text, MIN((size_t)n, cap));
+        return (ssize_t)MIN((size_t)n, cap);
+    }
     /* A memfd's dentry is in no mount, but it has a name. */
     if (f->path.dentry && kind[0] != '/' && (f->path.mnt || (f->inode && S_ISREG(f->inode->mode))))
         return proc_path_text(t, &f->path, buf, cap);
