@@ -239,6 +239,8 @@ struct platform {
     void (*ctx_free)(struct ctx *c);
     int (*ctx_affinity)(struct ctx *c, const void *mask, size_t len);
     pid_t (*ctx_host_tid)(struct ctx *c);
+    /* Does c, which runs guest code, sleep in a native call? NULL: there are none. */
+    bool (*ctx_sleeps)(struct ctx *c);
     int (*ctx_cputime)(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
     /* Of c's whole host process, with its threads that are over. */
     int (*ctx_process_cputime)(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);

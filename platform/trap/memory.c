@@ -423,6 +423,19 @@ static uint64_t not_its_own(const struct ctx *c)
  * A thread's clock cannot be read from outside its process: from task/TID/schedstat, or task/TID/stat
  * (fields 14 and 15, in clock ticks).
  */
+bool ctx_sleeps(struct ctx *c)
+{
+    char text[512], name[48], *p;
+
+    if (c->tid <= 1)
+        return false;
+    snprintf(name, sizeof name, "task/%d/stat", (int)c->tid);
+    if (proc_text(c->stub->pid, name, text, sizeof text) < 0)
+        return false;
+    p = strrchr(text, ')');
+    return p && p[1] == ' ' && p[2] == 'S';
+}
+
 int ctx_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns)
 {
     char path[64], buf[1024], *p;

@@ -221,6 +221,7 @@ const struct platform platform_trap = {
     .ctx_free = ctx_free,
     .ctx_affinity = affinity,
     .ctx_host_tid = host_tid,
+    .ctx_sleeps = ctx_sleeps,
     .ctx_cputime = ctx_cputime,
     .ctx_process_cputime = ctx_process_cputime,
     .as_copy = trap_as_copy,

@@ -430,6 +430,7 @@ int as_usage(struct aspace *as, struct as_usage *ret);
 int proc_text(pid_t pid, const char *name, char *buf, size_t cap);
 int as_cost(struct aspace *as, bool exact, struct as_usage *ret);
 pid_t aspace_pid(struct aspace *as);
+bool ctx_sleeps(struct ctx *c);
 int ctx_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
 int ctx_process_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
 

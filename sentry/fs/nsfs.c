@@ -67,6 +67,11 @@ bool nsfs_is(const struct inode *i)
     return i && i->sb->magic == NSFS_MAGIC;
 }
 
+int nsfs_flag(const struct file *f)
+{
+    return nsfs_is(f->inode) && !(f->mode & FMODE_PATH) ? kind_of(f)->flag : 0;
+}
+
 int nsfs_path(enum ns_kind k, struct path *ret)
 {
     static const struct inode_ops ops;

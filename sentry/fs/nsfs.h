@@ -19,5 +19,7 @@ enum ns_kind {
 /* Its inode number, as links show it. */
 uint64_t nsfs_number(enum ns_kind k);
 bool nsfs_is(const struct inode *i);
+/* CLONE_NEW* of the namespace that f is; 0: it is none. */
+int nsfs_flag(const struct file *f);
 /* A reference; 0 or -ENOMEM. */
 int nsfs_path(enum ns_kind k, struct path *ret);

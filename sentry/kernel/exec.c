@@ -22,6 +22,7 @@
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/exec.h"
+#include "sentry/kernel/exit.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/proc.h"
@@ -257,6 +258,7 @@ static long finish(struct task *t, struct exec_state *s)
     file_put(old_exe);
     if (old_ctx) {
         note_time(t->group, old_ctx);
+        group_note_rss(t->group, old_mm);
         kernel.platform->ctx_set_owner(old_ctx, NULL);
         kernel.platform->ctx_exit(old_ctx);
     }

@@ -202,6 +202,17 @@ static void note_peak(struct mm *mm)
     unlock(&kernel.tasks_lock);
 }
 
+/* What getrusage says of its memory: sampled here, in getrusage and in exec. */
+void group_note_rss(struct tgroup *g, struct mm *mm)
+{
+    struct as_usage u;
+
+    if (kernel.platform->as_usage(mm->as, &u) < 0)
+        return;
+    LOCK_SCOPE(&kernel.tasks_lock);
+    g->maxrss = MAX(g->maxrss, u.rss >> 10);
+}
+
 /* The time of threads that left before is in that of the process. */
 static void end_context(struct task *t, bool last)
 {
@@ -301,6 +312,8 @@ long do_exit(struct task *t, int code)
     task_drop_resources(t);
     if (last)
         finish_process(t);
+    if (last && mm)
+        group_note_rss(t->group, mm);
     if (last && mm && kernel.stats)
         note_peak(mm);
     end_context(t, last);

@@ -121,13 +121,19 @@ static int mmap_prepare(struct task *t, struct map_state *s, gaddr_t addr, int f
     int r;
 
     s->type = s->flags & MAP_TYPE;
+    if (s->offset & (PAGE_SIZE_4K - 1))
+        return -EINVAL;
+    if (!(s->flags & MAP_ANONYMOUS)) {
+        struct file *f = call_file(t, 0, fd);
+
+        if (IS_ERR(f))
+            return PTR_ERR(f);
+    }
     if (s->len == 0)
         return -EINVAL;
     s->len = PAGE_ALIGN_UP(s->len);
     if (s->len == 0)
         return -ENOMEM;
-    if (s->offset & (PAGE_SIZE_4K - 1))
-        return -EINVAL;
     if (s->type != MAP_SHARED && s->type != MAP_PRIVATE && s->type != MAP_SHARED_VALIDATE)
         return -EINVAL;
     if (s->type == MAP_SHARED_VALIDATE && (s->flags & ~MAP_KNOWN))
@@ -345,7 +351,7 @@ long sys_madvise(struct task *t, gaddr_t addr, size_t len, int advice)
     case 25: /* MADV_COLLAPSE */
         return one_op(t, AS_MADVISE, addr, len, (uint64_t)(unsigned)advice);
     default: /* poisoning pages; merging equal ones, which tells of others; guard pages (6.13) */
-        return advice == 100 || advice == 101 ? -EPERM : -EINVAL;
+        return -EINVAL;
     }
 }
 

@@ -233,7 +233,8 @@ static struct file *open_tmpfile(struct task *t, int dfd, const char *path, unsi
     if (r == 0)
         r = inode_permission(t, di, W_OK | X_OK);
     if (r == 0)
-        r = di->ops->tmpfile ? di->ops->tmpfile(t, di, mode, &i) : -EOPNOTSUPP;
+        r = di->ops->tmpfile ? di->ops->tmpfile(t, di, mode_for_new(t, di, S_IFREG | mode), &i)
+                             : -EOPNOTSUPP;
     if (r == 0) {
         char name[32];
         int n = snprintf(name, sizeof name, "#%llu", (unsigned long long)i->ino);
@@ -260,7 +261,8 @@ static int create_locked(struct task *t, struct path *dir, struct dentry *d, uin
     if (r == 0)
         r = may_create(t, di);
     if (r == 0)
-        r = di->ops->create ? di->ops->create(t, di, d, S_IFREG | mode, &i) : -EACCES;
+        r = di->ops->create ? di->ops->create(t, di, d, mode_for_new(t, di, S_IFREG | mode), &i)
+                            : -EACCES;
     if (r < 0)
         return r;
     dentry_instantiate(d, i);
@@ -362,8 +364,6 @@ struct file *vfs_open_how(struct task *t, int dfd, const char *path, unsigned fl
 {
     struct file *f = callpath_opening(t);
 
-    if (t && t->fs)
-        mode &= ~t->fs->umask;
     if (f)
         f = open_finish(t, f);
     else if ((flags & O_TMPFILE) == O_TMPFILE)

@@ -75,6 +75,24 @@ bool inode_owner_or_capable(struct task *t, struct inode *i)
     return !c || c->fsuid == i->uid || cred_capable(c, CAP_FOWNER);
 }
 
+/* Who may not give the directory's group set-group-id programs by chmod may not do so here. It goes
+ * before the umask is applied, which might hide that it is a program. */
+static bool gives_group(struct task *t, const struct inode *dir, uint32_t mode)
+{
+    const uint32_t program = S_ISGID | S_IXGRP;
+    const struct cred *c = vfs_cred(t);
+
+    return !S_ISDIR(mode) && (mode & program) == program && dir->mode & S_ISGID && c &&
+           !cred_in_group(c, dir->gid) && !cred_capable(c, CAP_FSETID);
+}
+
+uint32_t mode_for_new(struct task *t, const struct inode *dir, uint32_t mode)
+{
+    if (gives_group(t, dir, mode))
+        mode &= ~(uint32_t)S_ISGID;
+    return t && t->fs ? mode & ~t->fs->umask : mode;
+}
+
 void inode_init_owner(struct task *t, struct inode *i, const struct inode *dir)
 {
     const struct cred *c = vfs_cred(t);
@@ -86,9 +104,6 @@ void inode_init_owner(struct task *t, struct inode *i, const struct inode *dir)
     i->gid = dir->gid;
     if (S_ISDIR(i->mode))
         i->mode |= S_ISGID;
-    else if ((i->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && c &&
-             !cred_in_group(c, i->gid) && !cred_capable(c, CAP_FSETID))
-        i->mode &= ~S_ISGID;
 }
 
 int may_create(struct task *t, struct inode *dir)

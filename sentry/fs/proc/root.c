@@ -95,6 +95,16 @@ static int pid_object(struct task *t, const struct pobj *o, int64_t num, struct 
     return 0;
 }
 
+/* When it began: a later process of the same number has another directory. */
+static uint64_t pid_salt(const struct pobj *o, int64_t num)
+{
+    LOCK_SCOPE(&kernel.tasks_lock);
+    struct tgroup *g = tgroup_find_locked((pid_t)num);
+
+    (void)o;
+    return g ? (uint64_t)g->start : 0;
+}
+
 static PROC_SHOW(show_filesystems)
 {
     (void)t, (void)n, (void)o;
@@ -163,7 +173,7 @@ static const struct pnode root_nodes[] = {
 
 static const struct pnode pid_child = { .mode = S_IFDIR | 0555, .dir = &proc_pid_dir };
 const struct pdir proc_root_dir = { PNODES(root_nodes), .child = &pid_child, .next = next_pid,
-                                    .object = pid_object };
+                                    .object = pid_object, .salt = pid_salt };
 
 struct super *proc_new(void)
 {

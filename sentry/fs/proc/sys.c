@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * /proc/sys: the settings that programs read. Those of kernel/sysctl.def, and the sandbox's names,
- * may be written and mean what they mean on Linux. Writing to all others is refused (EPERM), as where
- * a container engine shows them read-only: they change nothing that the sentry does.
+ * may be written and mean what they mean on Linux. All others stay as they are: writing another value
+ * is refused (EPERM), as where a container engine shows them read-only.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -14,15 +14,30 @@
 
 #include "abi/resource.h"
 #include "sentry/fs/proc/proc.h"
+#include "sentry/kernel/alloc.h"
 #include "sentry/kernel/core.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/sysctl.h"
 
+/* What is there already may be written: scripts do, and some put back what they found. */
 static PROC_STORE(refuse)
 {
-    (void)t, (void)n, (void)o, (void)buf, (void)len;
-    return -EPERM;
+    struct ptext now = { .buf = NULL };
+    size_t want = len;
+    bool same;
+
+    while (want && (buf[want - 1] == '\n' || !buf[want - 1]))
+        want--;
+    if (n->show(t, n, o, &now) < 0 || now.failed) {
+        kfree(now.buf);
+        return -EPERM;
+    }
+    while (now.len && now.buf[now.len - 1] == '\n')
+        now.len--;
+    same = now.len == want && memcmp(now.buf, buf, want) == 0;
+    kfree(now.buf);
+    return same ? (ssize_t)len : -EPERM;
 }
 
 #define SYSCTL(n, text)                                                                            \

@@ -70,6 +70,8 @@ struct pdir {
     int64_t (*next)(struct task *t, const struct pobj *o, int64_t min);
     /* The object of number num: references. 0 or -ENOENT. */
     int (*object)(struct task *t, const struct pobj *o, int64_t num, struct pobj *ret);
+    /* Tells objects apart that had the same number one after the other; NULL. */
+    uint64_t (*salt)(const struct pobj *o, int64_t num);
     /* Permission bits of a child, where they are not child->mode's; NULL. */
     uint32_t (*child_mode)(const struct pobj *o);
     /* May t list or search it, beyond what the mode says? */
