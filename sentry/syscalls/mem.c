@@ -69,6 +69,32 @@ static int check_file(struct file *f, const struct map_state *s)
     return f->ops->mmap ? 0 : -ENODEV;
 }
 
+/*
+ * Anonymous shared memory is a file without a name, so that forked children go on sharing it.
+ * readonly: it can never be made writable, as a map of /dev/zero that was opened so.
+ */
+static int prepare_shared_anon(struct task *t, struct map_state *s, bool readonly)
+{
+    struct file *f = shmem_file_new("dev/zero", s->len, O_RDWR);
+    int r;
+
+    if (IS_ERR(f))
+        return PTR_ERR(f);
+    if (readonly)
+        f->mode &= ~(unsigned)FMODE_WRITE;
+    s->req = (struct mmap_request){
+        .len = s->len, .prot = s->prot, .flags = s->flags, .ret_fd = -1
+    };
+    r = f->ops->mmap(t, f, &s->req);
+    if (r < 0) {
+        file_put(f);
+        return r;
+    }
+    s->file = f;
+    s->offset = 0;
+    return 0;
+}
+
 static int prepare_file(struct task *t, struct map_state *s, int fd)
 {
     struct file *f = call_file(t, 0, fd);
@@ -90,28 +116,9 @@ static int prepare_file(struct task *t, struct map_state *s, int fd)
     r = f->ops->mmap(t, f, &s->req);
     if (r < 0)
         return r;
+    if (s->req.ret_anon && s->type != MAP_PRIVATE) /* /dev/zero */
+        return prepare_shared_anon(t, s, !(f->mode & FMODE_WRITE));
     s->file = file_ref(f);
-    return 0;
-}
-
-/* Anonymous shared memory is a file without a name, so that forked children go on sharing it. */
-static int prepare_shared_anon(struct task *t, struct map_state *s)
-{
-    struct file *f = shmem_file_new("dev/zero", s->len, O_RDWR);
-    int r;
-
-    if (IS_ERR(f))
-        return PTR_ERR(f);
-    s->req = (struct mmap_request){
-        .len = s->len, .prot = s->prot, .flags = s->flags, .ret_fd = -1
-    };
-    r = f->ops->mmap(t, f, &s->req);
-    if (r < 0) {
-        file_put(f);
-        return r;
-    }
-    s->file = f;
-    s->offset = 0;
     return 0;
 }
 
@@ -154,7 +161,7 @@ static int mmap_prepare(struct task *t, struct map_state *s, gaddr_t addr, int f
     if (!(s->flags & MAP_ANONYMOUS))
         r = prepare_file(t, s, fd);
     else if (s->type != MAP_PRIVATE)
-        r = prepare_shared_anon(t, s);
+        r = prepare_shared_anon(t, s, /* readonly= */ false);
     else
         s->req = (struct mmap_request){ .ret_fd = -1, .ret_anon = true }, r = 0;
     if (r < 0)
