@@ -188,6 +188,7 @@ struct tgroup {
     uint64_t cutime_ns, cstime_ns, utime_ns, stime_ns; /* [T] waited-for children; dead threads */
     struct rusage_extra ru, cru;                       /* [T] */
     uint64_t maxrss, cmaxrss;                          /* [T] KiB */
+    uint64_t told_utime_ns, told_stime_ns; /* [T] the most that was told: no part ever shrinks */
     int oom_score_adj;                                 /* [T] */
     struct core *core;       /* [T] it dumps core (core.c); NULL: it does not */
     struct task *core_first; /* [T] the thread whose signal it is; no reference */
