@@ -7,6 +7,7 @@
 #include <sys/ipc.h>
 #include <sys/sem.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "guest.h"
@@ -130,6 +131,38 @@ static void namespaces(void)
         CHECK_EQ(with(0, unprivileged), 0);
 }
 
+/* Into the namespace that one is in already; only root may. */
+static int joining(void *arg)
+{
+    int uts = open("/proc/self/ns/uts", O_RDONLY), mnt = open("/proc/self/ns/mnt", O_RDONLY);
+    int user = open("/proc/self/ns/user", O_RDONLY), none = open("/dev/null", O_RDONLY);
+    int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    char dir[64] = "";
+
+    (void)arg;
+    CHECK_ERR(setns(-1, CLONE_NEWUTS), EBADF);
+    CHECK_ERR(setns(none, CLONE_NEWUTS), EINVAL);
+    CHECK_ERR(setns(uts, CLONE_NEWIPC), EINVAL);
+    CHECK_ERR(setns(uts, -1), EINVAL);
+    CHECK_ERR(setns(user, 0), EINVAL);
+    CHECK_ERR(setns(pidfd, 0), EINVAL);
+    CHECK_EQ(setns(uts, 0), 0);
+    CHECK_EQ(setns(uts, CLONE_NEWUTS), 0);
+    CHECK_EQ(setns(pidfd, CLONE_NEWUTS | CLONE_NEWIPC), 0);
+    CHECK_EQ(chdir("/tmp"), 0);
+    CHECK_EQ(setns(mnt, CLONE_NEWNS), 0);
+    CHECK(getcwd(dir, sizeof dir) && strcmp(dir, "/") == 0);
+    CHECK_EQ(setuid(1234), 0);
+    CHECK_ERR(setns(uts, 0), EPERM);
+    return guest_failures != 0;
+}
+
+static void joined(void)
+{
+    if (geteuid() == 0)
+        CHECK_EQ(with(0, joining), 0);
+}
+
 int main(void)
 {
     RUN(files);
@@ -137,5 +170,6 @@ int main(void)
     RUN(semaphores);
     RUN(threads);
     RUN(namespaces);
+    RUN(joined);
     DONE();
 }
