@@ -4,17 +4,7 @@
 
 #include "sentry/vfs/vfs.h"
 
-enum ns_kind {
-    NS_CGROUP,
-    NS_IPC,
-    NS_MNT,
-    NS_NET,
-    NS_PID,
-    NS_TIME,
-    NS_USER,
-    NS_UTS,
-    NAMESPACES
-};
+enum ns_kind { NS_CGROUP, NS_IPC, NS_MNT, NS_NET, NS_PID, NS_TIME, NS_USER, NS_UTS, NAMESPACES };
 
 /* Its inode number, as links show it. */
 uint64_t nsfs_number(enum ns_kind k);

@@ -36,9 +36,9 @@ struct mqueue {
     struct tgroup *notify_owner; /* a reference; NULL: nobody */
     struct lx_sigevent notify;
     struct mq_cookie *cookie; /* SIGEV_THREAD: else NULL */
-    struct list all;    /* fs/mqueue.c */
-    uint32_t owner_uid; /* [I] whose RLIMIT_MSGQUEUE it counts against */
-    uint64_t charged;   /* [I] */
+    struct list all;          /* fs/mqueue.c */
+    uint32_t owner_uid;       /* [I] whose RLIMIT_MSGQUEUE it counts against */
+    uint64_t charged;         /* [I] */
 };
 
 /*

@@ -142,10 +142,9 @@ void core_begin_locked(struct task *t, const struct lx_siginfo *info)
 static void copy_regs(struct task *t, uint64_t *to)
 {
     const struct regs *r = kernel.platform->ctx_regs(t->ctx);
-    const uint64_t own[21] = { r->r15, r->r14, r->r13,     r->r12,      r->rbp, r->rbx,
-                               r->r11, r->r10, r->r9,      r->r8,       r->rax, r->rcx,
-                               r->rdx, r->rsi, r->rdi,     r->orig_rax, r->rip, 0x33,
-                               r->rflags, r->rsp, 0x2b };
+    const uint64_t own[21] = { r->r15, r->r14,      r->r13, r->r12, r->rbp,    r->rbx, r->r11,
+                               r->r10, r->r9,       r->r8,  r->rax, r->rcx,    r->rdx, r->rsi,
+                               r->rdi, r->orig_rax, r->rip, 0x33,   r->rflags, r->rsp, 0x2b };
 
     memcpy(to, own, sizeof own);
 }
@@ -240,7 +239,7 @@ static int put(struct task *t, struct core *c, uint8_t *from, size_t n)
     loff_t pos = (loff_t)c->pos;
     ssize_t did;
 
-    if (c->pos >= c->limit)
+    if (!c->file || c->pos >= c->limit)
         return 1;
     n = MIN(n, c->limit - c->pos);
     iter_kernel(&it, from, n);
@@ -256,7 +255,8 @@ static int put(struct task *t, struct core *c, uint8_t *from, size_t n)
  * n bytes of m, zeros where nothing is. Memory that no page stands for yet is not read, lest reading
  * made one: an address space can be much larger than what is in it.
  */
-static void read_piece(struct task *t, const struct core_map *m, gaddr_t from, uint8_t *buf, size_t n)
+static void read_piece(struct task *t, const struct core_map *m, gaddr_t from, uint8_t *buf,
+                       size_t n)
 {
     uint64_t pages[PIECE_PAGES] = { 0 };
     bool of_file = m->file && !m->m.shared;

@@ -18,10 +18,11 @@ struct core_thread {
 struct core_map {
     struct as_mapping m; /* offset: the guest's */
     struct file *file;   /* a reference; NULL: anonymous */
-    uint64_t filesz; /* bytes of it that are in the file */
+    uint64_t filesz;     /* bytes of it that are in the file */
 };
 
-struct core { /* made under tasks_lock; then its threads are added under it; the rest is the last's */
+struct
+    core { /* made under tasks_lock; then its threads are added under it; the rest is the last's */
     struct lx_siginfo info;
     uint64_t limit;
     bool failed, unlinked;

@@ -120,8 +120,7 @@ static enum verdict take_locked(struct task *t, struct lx_siginfo *info, struct 
             if (bit & SIG_CORES)
                 core_begin_locked(t, info);
             group_kill_locked(g, sig);
-        }
-        else if (sig == SIGSTOP || !g->pgrp || !pgrp_orphaned_locked(g->pgrp, NULL))
+        } else if (sig == SIGSTOP || !g->pgrp || !pgrp_orphaned_locked(g->pgrp, NULL))
             group_stop_locked(g, sig);
     }
 }

@@ -220,7 +220,7 @@ void vma_remove(struct mm *mm, gaddr_t start, gaddr_t len)
 struct seen { /* of the host: ranges with a file behind them */
     struct range {
         gaddr_t start, end;
-    } *r;
+    } * r;
     size_t n, cap;
 };
 

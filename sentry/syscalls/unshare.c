@@ -22,7 +22,7 @@
 #define CLONE_NEWTIME 0x80
 #endif
 
-#define NS_FLAGS                                                                                 \
+#define NS_FLAGS                                                                                   \
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
      CLONE_NEWNET | CLONE_NEWTIME)
 /* What only a process of one thread can have alone, and has then. */

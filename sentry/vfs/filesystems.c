@@ -3,5 +3,6 @@
 #include "sentry/vfs/filesystems.h"
 
 const char *const filesystems[FILESYSTEMS] = {
-    "sysfs", "tmpfs", "proc", "devtmpfs", "devpts", "overlay", "sockfs", "pipefs", "mqueue", "cgroup2",
+    "sysfs",   "tmpfs",  "proc",   "devtmpfs", "devpts",
+    "overlay", "sockfs", "pipefs", "mqueue",   "cgroup2",
 };

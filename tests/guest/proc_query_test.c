@@ -82,7 +82,9 @@ static void pages(void)
 
 static void namespaces(void)
 {
-    static const char *const kinds[] = { "cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts" };
+    static const char *const kinds[] = {
+        "cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"
+    };
     char path[64], link[64], shown[64];
     struct stat st;
     int fd;

@@ -65,10 +65,14 @@ static bool is(const char *name, const char *want)
 static void values(void)
 {
     static const char *const names[] = {
-        "kernel/pid_max", "fs/nr_open",
-        "fs/pipe-max-size", "fs/inotify/max_user_instances",
-        "fs/inotify/max_queued_events", "fs/protected_symlinks",
-        "fs/protected_hardlinks", "fs/protected_regular",
+        "kernel/pid_max",
+        "fs/nr_open",
+        "fs/pipe-max-size",
+        "fs/inotify/max_user_instances",
+        "fs/inotify/max_queued_events",
+        "fs/protected_symlinks",
+        "fs/protected_hardlinks",
+        "fs/protected_regular",
         "fs/protected_fifos",
     };
     char buf[128];

@@ -109,7 +109,7 @@ int mem_set_flags(struct task *t, struct inode *i, uint32_t flags);
 int mem_removexattr(struct task *t, struct inode *i, const char *name);
 #define MEM_COMMON_OPS                                                                             \
     .getattr = mem_getattr, .setattr = mem_setattr, .getxattr = mem_getxattr,                      \
-    .setxattr = mem_setxattr, .listxattr = mem_listxattr, .removexattr = mem_removexattr,         \
+    .setxattr = mem_setxattr, .listxattr = mem_listxattr, .removexattr = mem_removexattr,          \
     .set_flags = mem_set_flags
 
 /* names.c; the directory's inode->lock held. */

@@ -204,15 +204,10 @@ NAMESPACE(user, "user", NS_USER)
 NAMESPACE(uts, "uts", NS_UTS)
 
 static const struct pnode ns_nodes[] = {
-    NS_LINK(cgroup),
-    NS_LINK(ipc),
-    NS_LINK(mnt),
-    NS_LINK(net),
-    NS_LINK(pid),
-    NS_LINK(pid_for_children),
-    NS_LINK(time),
-    NS_LINK(time_for_children),
-    NS_LINK(user),
-    NS_LINK(uts),
+    NS_LINK(cgroup), NS_LINK(ipc),
+    NS_LINK(mnt),    NS_LINK(net),
+    NS_LINK(pid),    NS_LINK(pid_for_children),
+    NS_LINK(time),   NS_LINK(time_for_children),
+    NS_LINK(user),   NS_LINK(uts),
 };
 const struct pdir proc_ns_dir = { PNODES(ns_nodes), .may_list = proc_may_access };

@@ -69,8 +69,7 @@ static const struct range *find(const struct ranges *rs, const struct lx_procmap
             continue;
         if (r->m.start > q->query_addr && !(q->query_flags & LX_PROCMAP_COVERING_OR_NEXT))
             return NULL;
-        if ((flags_of(r) & need) == need &&
-            (!(q->query_flags & LX_PROCMAP_FILE_BACKED) || r->file))
+        if ((flags_of(r) & need) == need && (!(q->query_flags & LX_PROCMAP_FILE_BACKED) || r->file))
             return r;
         if (!(q->query_flags & LX_PROCMAP_COVERING_OR_NEXT))
             return NULL;

@@ -45,7 +45,7 @@ static char state_of(const struct pobj *o, const struct task *t, const struct ta
         return 'R';
     if (atomic_load(&t->where) == IN_GUEST)
         return t->ctx && kernel.platform->ctx_sleeps && kernel.platform->ctx_sleeps(t->ctx) ? 'S'
-                                                                                           : 'R';
+                                                                                            : 'R';
     switch (atomic_load(&t->rec)) {
     case REC_QUEUED:
     case REC_WAITING:

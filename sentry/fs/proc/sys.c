@@ -137,8 +137,8 @@ static PROC_SHOW(show_tunable)
     for (unsigned i = 0; i < COUNT(n); i++) {
         int64_t v = sysctl_of(FIRST(n) + i);
 
-        pt_printf(out, sysctl_is_unsigned(FIRST(n) + i) ? "%s%" PRIu64 : "%s%" PRId64, i ? "\t" : "",
-                  v);
+        pt_printf(out, sysctl_is_unsigned(FIRST(n) + i) ? "%s%" PRIu64 : "%s%" PRId64,
+                  i ? "\t" : "", v);
     }
     pt_puts(out, "\n");
     return 0;

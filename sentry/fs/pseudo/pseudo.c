@@ -183,8 +183,7 @@ static int dir_lookup(struct task *t, struct inode *dir, const char *name, size_
         index = d->nnodes + (unsigned)num;
     }
     uint32_t bits = index >= d->nnodes && d->child_mode ? d->child_mode(&obj) : node->mode & 07777;
-    *ret = make_inode(dir->sb, node, obj,
-                      num < 0 ? child_ino(dir, index) : numbered_ino(dir, num));
+    *ret = make_inode(dir->sb, node, obj, num < 0 ? child_ino(dir, index) : numbered_ino(dir, num));
     if (!*ret)
         return -ENOMEM;
     (*ret)->mode = (node->mode & S_IFMT) | bits;
@@ -217,8 +216,8 @@ static int dir_readdir(struct task *t, struct file *f, struct dirent_sink *sink)
         if (num < 0)
             break;
         int n = snprintf(name, sizeof name, "%s%ld", d->prefix ? d->prefix : "", (long)num);
-        if (!sink->emit(sink, name, (size_t)n, numbered_ino(dir, num),
-                        IFTODT(d->child->mode), base + num + 1))
+        if (!sink->emit(sink, name, (size_t)n, numbered_ino(dir, num), IFTODT(d->child->mode),
+                        base + num + 1))
             break;
         f->pos = base + num + 1;
     }
