@@ -247,7 +247,7 @@ int inet_setsockopt(struct task *t, struct sock *sk, int level, int opt, const v
 {
     struct isock *s = inet_sk(sk);
     const struct opt *o;
-    int val;
+    int val, r;
 
     if (level == SOL_TCP_ && sk->type == SOCK_STREAM)
         return tcp_setsockopt(t, s, opt, v, n);
@@ -263,7 +263,8 @@ int inet_setsockopt(struct task *t, struct sock *sk, int level, int opt, const v
     if (n < sizeof val)
         return -EINVAL;
     memcpy(&val, v, sizeof val);
-    return o ? store(t, s, o, val) : -ENOPROTOOPT;
+    r = o ? store(t, s, o, val) : -ENOPROTOOPT;
+    return r == 0 && opt == UDP_CORK && !val ? udp_push(s) : r;
 }
 
 /* ---- get ---- */
