@@ -345,6 +345,23 @@ int core_write(struct task *t)
     return 0;
 }
 
+void core_end(struct tgroup *g)
+{
+    struct core *c;
+
+    lock(&kernel.tasks_lock);
+    c = g->core;
+    g->core = NULL;
+    unlock(&kernel.tasks_lock);
+    if (!c)
+        return;
+    file_put(c->file);
+    c->file = NULL;
+    while (c->nmaps)
+        file_put(c->maps[--c->nmaps].file);
+    core_free(c);
+}
+
 void core_free(struct core *c)
 {
     struct core_thread *ct, *tmp;
@@ -355,10 +372,6 @@ void core_free(struct core *c)
         kfree(ct->fpu);
         kfree(ct);
     }
-    if (c->file)
-        file_put(c->file);
-    for (size_t i = 0; i < c->nmaps; i++)
-        file_put(c->maps[i].file);
     kfree(c->maps);
     kfree(c->head);
     kfree(c);

@@ -28,6 +28,9 @@ void core_note(struct task *t);
 struct as_op *core_bases(struct task *t, unsigned *ret_n);
 /* By the last thread: 0, or -EWAITING (call it again). Then the wait status says whether there is one. */
 int core_write(struct task *t);
+/* It is over: what it held goes. Without locks. */
+void core_end(struct tgroup *g);
+/* Of a group that never came so far; takes no locks. */
 void core_free(struct core *c);
 
 /* kernel.core_pattern: at most CORE_PATTERN_MAX bytes with the NUL. */

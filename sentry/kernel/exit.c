@@ -307,6 +307,8 @@ long do_exit(struct task *t, int code)
     bool last = last_to_finish(t);
     if (last && core_write(t) == -EWAITING)
         return -EWAITING;
+    if (last)
+        core_end(t->group);
     vfork_release(t);
     struct mm *mm = take_mm(t);
     task_drop_resources(t);

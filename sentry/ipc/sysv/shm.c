@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
@@ -67,8 +68,8 @@ int shm_make(struct task *t, struct ipc_get *g, struct ipc_obj **ret)
         return -EINVAL;
     if (shm_pages + pages < pages || shm_pages + pages > sysctl_ulong(SYSCTL_SHMALL))
         return -ENOSPC;
-    if (g->flags & SHM_HUGETLB)
-        return -ENOMEM; /* none are set aside */
+    if (g->flags & SHM_HUGETLB) /* none are set aside; the group is vm.hugetlb_shm_group */
+        return task_capable(t, CAP_IPC_LOCK) || cred_in_group(t->cred, 0) ? -ENOMEM : -EPERM;
     s = kzalloc(sizeof *s);
     if (!s)
         return -ENOMEM;
