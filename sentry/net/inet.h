@@ -57,9 +57,9 @@ struct isock {
     unsigned nold;
 
     /* UDP */
-    struct list msgs; /* [s] */
-    size_t msg_bytes; /* [s] */
-    uint64_t drops;   /* [s] */
+    struct list msgs;   /* [s] */
+    size_t msg_bytes;   /* [s] */
+    uint64_t drops;     /* [s] */
     struct msg *corked; /* [s] a datagram that waits for more (MSG_MORE, UDP_CORK); NULL: none */
     struct inet_addr corked_to; /* [s] where its first part was sent to */
     bool corked_named;          /* [s] which was named, not connected to */

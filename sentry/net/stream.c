@@ -162,8 +162,8 @@ void msg_taken(struct sock *sk, struct list *msgs, size_t *bytes, struct msg *m)
 
 /* ---- what waits for more ---- */
 
-#define SEGMENT 65483            /* of the loopback device; what fills one goes at once */
-#define HOLD_LIMIT 200000000ll   /* ns: Linux waits no longer either */
+#define SEGMENT 65483          /* of the loopback device; what fills one goes at once */
+#define HOLD_LIMIT 200000000ll /* ns: Linux waits no longer either */
 
 static void push_now(struct ktimer *tm)
 {

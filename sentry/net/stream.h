@@ -78,7 +78,7 @@ struct half { /* the way to one end */
     bool urg;      /* TCP: an urgent byte stands at urg_pos */
     bool urg_read; /* it was read by MSG_OOB */
     uint64_t urg_pos;
-    bool held;      /* TCP, MSG_MORE and TCP_CORK: what stands behind shown waits for more, or fin, */
+    bool held; /* TCP, MSG_MORE and TCP_CORK: what stands behind shown waits for more, or fin, */
     uint64_t shown; /* or the timer */
 };
 
@@ -87,7 +87,7 @@ struct conn {
     struct push {
         struct ktimer timer;
         struct conn *conn;
-    } push[2]; /* of to[i] */
+    } push[2];        /* of to[i] */
     struct lock lock; /* LOCK_SOCKET */
     struct sock *end[2];
     struct half to[2]; /* to[i]: what end i reads */
