@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/personality.h>
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/async.h"
@@ -273,7 +274,7 @@ long do_ppoll(struct task *t, gaddr_t fds, unsigned nfds, gaddr_t ts, gaddr_t ma
         t->call.phase = 1;
     }
     long r = poll_run(t, pc, fds);
-    if (r != -EWAITING && ts) {
+    if (r != -EWAITING && ts && !(t->personality & STICKY_TIMEOUTS)) {
         limit = poll_limit_left(&pc->limit);
         if (put_guest(t, ts, &limit) && r == -ERESTARTNOHAND)
             r = -EINTR;

@@ -16,6 +16,7 @@
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/async.h"
+#include "sentry/kernel/core.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/cpulimit.h"
 #include "sentry/kernel/kernel.h"
@@ -60,6 +61,7 @@ void tgroup_put(struct tgroup *g)
     wq_done(&g->child_wq);
     wq_done(&g->exit_wq);
     wq_done(&g->stop_wq);
+    core_free(g->core);
     kfree(g);
 }
 
@@ -141,6 +143,7 @@ static int group_first(struct tgroup *g)
 {
     g->is_init = g->unkillable = true;
     g->dumpable = true;
+    g->core_filter = CORE_FILTER_DEFAULT;
     for (int i = 0; i < RLIM_NLIMITS; i++)
         g->rlim[i] = (struct rlimit){ RLIM_INFINITY, RLIM_INFINITY };
     return (g->sighand = sighand_new()) ? 0 : -ENOMEM;
@@ -152,6 +155,7 @@ static int group_inherit_locked(struct tgroup *g, struct task *parent, uint64_t 
     memcpy(g->rlim, from->rlim, sizeof g->rlim);
     g->dumpable = from->dumpable;
     g->oom_score_adj = from->oom_score_adj;
+    g->core_filter = from->core_filter;
     g->nice = from->nice;
     g->exe = from->exe ? file_ref(from->exe) : NULL;
     if (flags & CLONE_SIGHAND) {

@@ -58,6 +58,11 @@ void vma_file_put(struct file *f); /* without locks */
 int vma_add(struct mm *mm, gaddr_t start, gaddr_t len, int prot, int flags, struct file *file,
             uint64_t offset);
 void vma_remove(struct mm *mm, gaddr_t start, gaddr_t len);
+/*
+ * Drops what the record still has of files whose range the host says is unmapped, or anonymous by now:
+ * native calls do not tell us. Without locks.
+ */
+void mm_reconcile(struct mm *mm);
 /* The recorded mapping that holds addr; mm->lock held; NULL. */
 struct vma *vma_find_locked(struct mm *mm, gaddr_t addr);
 

@@ -200,7 +200,9 @@ struct files {
 };
 
 struct files *files_new(void);
-struct files *files_copy(struct files *f); /* fork */
+struct files *files_copy(struct files *f); /* fork; ERR_PTR */
+/* Makes t's table its own where it is shared. 0 or -errno. */
+int files_unshare(struct task *t);
 struct files *files_ref(struct files *f);
 void files_put(struct files *f);       /* last one closes all */
 void files_close_exec(struct task *t); /* exec; t->files is not shared any more */
