@@ -265,15 +265,19 @@ static pid_t host_tid(struct ctx *c)
 
 static int process_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns)
 {
-    *ret_sys_ns = 0;
-    return stub_process_cputime(c->stub->pid, ret_user_ns);
+    return stub_process_cputime(c->stub->pid, ret_user_ns, ret_sys_ns);
 }
 
 static int cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns)
 {
     if (c->tid > 1 && c->tid == c->stub->pid && !atomic_load(&c->stub->threaded))
         return process_cputime(c, ret_user_ns, ret_sys_ns);
-    return stub_thread_cputime(c->stub->pid, c->tid, ret_user_ns, ret_sys_ns);
+    return stub_thread_cputime(c->stub->pid, c->tid, 0, ret_user_ns, ret_sys_ns);
+}
+
+static bool sleeps(struct ctx *c)
+{
+    return stub_thread_sleeps(c->stub->pid, c->tid);
 }
 
 /* ---- memory ---- */
@@ -316,6 +320,11 @@ static int as_each(struct aspace *as, bool usage, int (*fn)(const struct as_mapp
                    void *arg)
 {
     return stub_each(&as->mem, usage, fn, arg);
+}
+
+static void as_pages(struct aspace *as, gaddr_t addr, uint64_t *ret, size_t n)
+{
+    stub_pages(&as->mem, addr, ret, n);
 }
 
 static int as_usage(struct aspace *as, struct as_usage *ret)
@@ -400,6 +409,7 @@ const struct platform platform_ptrace = {
     .ctx_free = pt_ctx_free,
     .ctx_affinity = affinity,
     .ctx_host_tid = host_tid,
+    .ctx_sleeps = sleeps,
     .ctx_cputime = cputime,
     .ctx_process_cputime = process_cputime,
     .as_copy = pt_as_copy,
@@ -413,6 +423,7 @@ const struct platform platform_ptrace = {
     .ctx_write = ctx_write,
     .as_query = as_query,
     .as_each = as_each,
+    .as_pages = as_pages,
     .as_usage = as_usage,
     .as_cost = as_cost,
     .as_vdso = vdso,

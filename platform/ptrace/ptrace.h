@@ -151,6 +151,7 @@ void pt_on_stop(struct ctx *c, int status);
 bool pt_passes(const struct user_regs_struct *r); /* is a call that stopped so a native one? */
 
 /* wait.c */
+extern volatile uint32_t pt_nudged; /* somebody wants something, since the queue was looked at */
 void pt_wait_init(void);
 pid_t pt_wait(int *ret_status, bool until_nudged); /* -errno; -EINTR: nudged */
 pid_t pt_poll(int *ret_status);                    /* what is there already; else 0 or -errno */

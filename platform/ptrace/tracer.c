@@ -219,6 +219,7 @@ static bool may_wait(void)
     bool may;
 
     pthread_mutex_lock(&pt.lock);
+    pt_nudged = 0;
     may = tlist_empty(&pt.wanted) && tlist_empty(&pt.errands) && tlist_empty(&pt.kills) &&
           !atomic_load(&pt.stopping);
     pt.waiting = may;

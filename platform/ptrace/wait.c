@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Waiting for the stops of all stubs, and for a nudge. A signal that comes between the tracer's last
- * look at the queue and the host's wait4() would be lost: its handler looks where it came, and has a
- * call that has not been entered yet return EINTR, too.
+ * look at the queue and the host's wait4() would be lost. So its handler leaves a word, which is looked at
+ * right before the call; and where it came behind that look, it has the call that has not been entered yet
+ * return EINTR, too.
  *
  *      tracer                             who wants something
  *      ------                             -------------------
  *      takes pt.lock                      takes pt.lock
- *      sees an empty queue                puts it there
- *      waiting = true                     sees waiting
- *      gives it back                      gives it back, sends SIG_NUDGE
- *      pt_wait_asm: ... syscall           handler: rip before syscall? Then to the end of it.
+ *      pt_nudged = 0                      puts it there
+ *      sees an empty queue                sees waiting
+ *      waiting = true                     gives it back, sends SIG_NUDGE
+ *      gives it back
+ *      pt_wait_asm: pt_nudged?            handler: pt_nudged = 1; rip between the two? Then to the end.
+ *                   syscall
  */
 #include <errno.h>
 #include <signal.h>
@@ -22,11 +25,15 @@
 extern long pt_wait_asm(int *status, long options);
 extern const char pt_wait_syscall[], pt_wait_eintr[];
 
+volatile uint32_t pt_nudged;
+
 __asm__(".text\n"
         ".globl pt_wait_asm, pt_wait_syscall, pt_wait_eintr\n"
         ".hidden pt_wait_asm, pt_wait_syscall, pt_wait_eintr\n"
         ".type pt_wait_asm, @function\n"
         "pt_wait_asm:\n"
+        "    cmpl $0, pt_nudged(%rip)\n"
+        "    jne pt_wait_eintr\n"
         "    movq %rsi, %rdx\n"
         "    movq %rdi, %rsi\n"
         "    movq $-1, %rdi\n"
@@ -45,6 +52,7 @@ static void nudged(int sig, siginfo_t *info, void *context)
     greg_t *rip = &((ucontext_t *)context)->uc_mcontext.gregs[REG_RIP];
 
     (void)sig, (void)info;
+    pt_nudged = 1;
     if (*rip >= (greg_t)(uintptr_t)pt_wait_asm && *rip <= (greg_t)(uintptr_t)pt_wait_syscall)
         *rip = (greg_t)(uintptr_t)pt_wait_eintr;
 }
@@ -67,8 +75,7 @@ pid_t pt_wait(int *ret_status, bool until_nudged)
 {
     long r;
 
-    do
-        r = pt_wait_asm(ret_status, __WALL | __WNOTHREAD);
-    while (r == -EINTR && !until_nudged);
+    while ((r = pt_wait_asm(ret_status, __WALL | __WNOTHREAD)) == -EINTR && !until_nudged)
+        pt_nudged = 0; /* the queue is looked at before the next wait that it could end */
     return (pid_t)r;
 }

@@ -278,8 +278,10 @@ static bool usage_line(const char *line, struct as_mapping *m)
         m->rss = kib * 1024ull;
     else if (sscanf(line, "Anonymous: %lu kB", &kib) == 1)
         m->anon = kib * 1024ull;
-    else
-        return !strncmp(line, "VmFlags:", 8); /* the last one of a mapping */
+    else if (!strncmp(line, "VmFlags:", 8)) {
+        m->nodump = strstr(line, " dd") != NULL;
+        return true; /* the last one of a mapping */
+    }
     return false;
 }
 
@@ -306,6 +308,27 @@ int stub_each(struct stub_memory *mem, bool usage, int (*fn)(const struct as_map
     }
     fclose(f);
     return r;
+}
+
+#define PAGEMAP_FLAGS (0x1ffull << 55) /* never the frame, which is the host's business */
+
+void stub_pages(struct stub_memory *mem, gaddr_t addr, uint64_t *ret, size_t n)
+{
+    pid_t pid = mem->pid(mem);
+    char path[32];
+    int fd;
+
+    if (stubs.proc_fd < 0 || pid <= 1 || !in_reach(addr, n * 4096))
+        return;
+    snprintf(path, sizeof path, "%d/pagemap", (int)pid);
+    fd = openat(stubs.proc_fd, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (pread(fd, ret, n * 8, (off_t)(addr / 4096 * 8)) < 0)
+        memset(ret, 0, n * 8);
+    close(fd);
+    for (size_t i = 0; i < n; i++)
+        ret[i] &= PAGEMAP_FLAGS;
 }
 
 int stub_usage(struct stub_memory *mem, struct as_usage *ret)
@@ -367,62 +390,5 @@ int stub_cost(struct stub_memory *mem, bool exact, struct as_usage *ret)
     if (exact && proc_text(mem->pid(mem), "smaps_rollup", text, sizeof text) == 0 &&
         strstr(text, "Pss_Anon:"))
         ret->own = field(text, "\nPss_Anon:") + field(text, "\nSwapPss:") + tables;
-    return 0;
-}
-
-/* Its clock, which another process may read: nanoseconds, user and system together. */
-int stub_process_cputime(pid_t pid, uint64_t *ret_ns)
-{
-    clockid_t clock = (clockid_t)(~(unsigned)pid << 3 | 2u /* CPUCLOCK_SCHED */);
-    struct timespec ts;
-
-    if (pid <= 1)
-        return -ENOENT;
-    if (clock_gettime(clock, &ts) < 0)
-        return -errno;
-    *ret_ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-    return 0;
-}
-
-/*
- * A thread's clock cannot be read from outside its process: from task/TID/schedstat, or task/TID/stat
- * (fields 14 and 15, in clock ticks).
- */
-int stub_thread_cputime(pid_t pid, pid_t tid, uint64_t *ret_user_ns, uint64_t *ret_sys_ns)
-{
-    char path[64], buf[1024], *p;
-    unsigned long ut, st;
-    ssize_t n;
-    int fd;
-
-    if (stubs.proc_fd < 0 || tid <= 1)
-        return -ENOENT;
-    snprintf(path, sizeof path, "%d/task/%d/schedstat", (int)pid, (int)tid);
-    fd = openat(stubs.proc_fd, path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) { /* nanoseconds, user and system together */
-        unsigned long long run;
-
-        n = pread(fd, buf, sizeof buf - 1, 0);
-        close(fd);
-        if (n > 0 && (buf[n] = 0, sscanf(buf, "%llu", &run) == 1)) {
-            *ret_user_ns = run;
-            *ret_sys_ns = 0;
-            return 0;
-        }
-    }
-    snprintf(path, sizeof path, "%d/task/%d/stat", (int)pid, (int)tid);
-    fd = openat(stubs.proc_fd, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -ENOENT;
-    n = pread(fd, buf, sizeof buf - 1, 0);
-    close(fd);
-    if (n <= 0)
-        return -ENOENT;
-    buf[n] = 0;
-    p = strrchr(buf, ')');
-    if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &ut, &st) != 2)
-        return -ENOENT;
-    *ret_user_ns = ut * 10000000ull;
-    *ret_sys_ns = st * 10000000ull;
     return 0;
 }

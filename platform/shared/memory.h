@@ -40,10 +40,16 @@ ssize_t stub_move(struct stub_memory *mem, bool write, const struct iovec *ours,
 int stub_query(struct stub_memory *mem, gaddr_t addr, struct as_mapping *ret);
 int stub_each(struct stub_memory *mem, bool usage, int (*fn)(const struct as_mapping *m, void *arg),
               void *arg);
+void stub_pages(struct stub_memory *mem, gaddr_t addr, uint64_t *ret, size_t n);
 int stub_usage(struct stub_memory *mem, struct as_usage *ret);
 int stub_cost(struct stub_memory *mem, bool exact, struct as_usage *ret);
 
 /* A small file of a process, whole, as a string. 0 or -ENOENT. */
 int proc_text(pid_t pid, const char *name, char *buf, size_t cap);
-int stub_process_cputime(pid_t pid, uint64_t *ret_ns);
-int stub_thread_cputime(pid_t pid, pid_t tid, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
+
+/* cputime.c */
+int stub_process_cputime(pid_t pid, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
+/* not_its_own: what stood on the thread's clock before. */
+int stub_thread_cputime(pid_t pid, pid_t tid, uint64_t not_its_own, uint64_t *ret_user_ns,
+                        uint64_t *ret_sys_ns);
+bool stub_thread_sleeps(pid_t pid, pid_t tid);

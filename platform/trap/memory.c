@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The memory of an address space from outside (shared/memory.c), counted; clocks of its threads. */
-#include <errno.h>
-
+/* The memory of an address space from outside (shared/memory.c), counted. */
 #include "abi/types.h"
 #include "platform/trap/trap.h"
 
@@ -70,6 +68,11 @@ int as_each(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m,
     return stub_each(&as->mem, usage, fn, arg);
 }
 
+void as_pages(struct aspace *as, gaddr_t addr, uint64_t *ret, size_t n)
+{
+    stub_pages(&as->mem, addr, ret, n);
+}
+
 int as_usage(struct aspace *as, struct as_usage *ret)
 {
     return stub_usage(&as->mem, ret);
@@ -78,28 +81,4 @@ int as_usage(struct aspace *as, struct as_usage *ret)
 int as_cost(struct aspace *as, bool exact, struct as_usage *ret)
 {
     return stub_cost(&as->mem, exact, ret);
-}
-
-int ctx_process_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns)
-{
-    *ret_sys_ns = 0;
-    return stub_process_cputime(c->stub->pid, ret_user_ns);
-}
-
-/* What stood on the clock of a ready thread at its start. The guest may write there, too. */
-static uint64_t not_its_own(const struct ctx *c)
-{
-    return c->own ? __atomic_load_n(&c->block->cpu0, __ATOMIC_RELAXED) : 0;
-}
-
-int ctx_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns)
-{
-    int r;
-
-    if (c->tid > 1 && c->tid == c->stub->pid && !atomic_load(&c->stub->threaded))
-        return ctx_process_cputime(c, ret_user_ns, ret_sys_ns);
-    r = stub_thread_cputime(c->stub->pid, c->tid, ret_user_ns, ret_sys_ns);
-    if (r == 0)
-        *ret_user_ns -= MIN(*ret_user_ns, not_its_own(c));
-    return r;
 }

@@ -418,8 +418,10 @@ ssize_t as_move(struct aspace *as, bool write, const struct iovec *ours, unsigne
 int as_query(struct aspace *as, gaddr_t addr, struct as_mapping *ret);
 int as_each(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m, void *arg),
             void *arg);
+void as_pages(struct aspace *as, gaddr_t addr, uint64_t *ret, size_t n);
 int as_usage(struct aspace *as, struct as_usage *ret);
 int as_cost(struct aspace *as, bool exact, struct as_usage *ret);
 pid_t aspace_pid(struct stub_memory *mem);
+bool ctx_sleeps(struct ctx *c);
 int ctx_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
 int ctx_process_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
