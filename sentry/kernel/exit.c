@@ -14,6 +14,7 @@
 #include "sentry/ipc/sysv/sem.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/exit.h"
+#include "sentry/kernel/futex.h"
 #include "sentry/kernel/jobctl.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
@@ -22,6 +23,7 @@
 #include "sentry/kernel/robust.h"
 #include "sentry/kernel/sigset.h"
 #include "sentry/strace/strace.h"
+#include "sentry/keys/key.h"
 #include "sentry/mm/mm.h"
 #include "sentry/strace/strace.h"
 #include "sentry/vfs/file.h"
@@ -147,6 +149,7 @@ static void begin(struct task *t, int code)
 void task_drop_resources(struct task *t)
 {
     sem_exit(t);
+    keys_exit(t);
     lock(&kernel.tasks_lock); /* others look at them (procfs, pidfds) */
     struct files *files = t->files;
     struct fs_ctx *fs = t->fs;
@@ -180,6 +183,7 @@ static void finish_process(struct task *t)
 {
     struct tgroup *g = t->group;
     group_timers_free(g);
+    keys_group_exit(g);
     if (group_sid(g) == g->pid)
         tty_session_leader_exit(t);
     lock(&kernel.tasks_lock);
@@ -240,8 +244,7 @@ static bool unlink_task(struct task *t, int *ret_status)
     sigpending_flush_locked(&t->pending);
     task_orphan_children_locked(t);
     if (g->nlive) {
-        if (g->exec_task && g->nlive == 1)
-            wq_wake_all(&g->exit_wq, 0);
+        wq_wake_all(&g->exit_wq, 0); /* an exec that is to be alone; pidfds of t */
         if (g->leader != t)
             task_unlink_locked(t);
         return false;
@@ -283,6 +286,7 @@ long do_exit(struct task *t, int code)
         return call_ops(t, &l->ops[l->pos - n], n);
     }
     t->leave_phase = LEAVE_FINISH;
+    futex_leave(t, /* dies= */ true);
     bool last = last_to_finish(t);
     vfork_release(t);
     struct mm *mm = take_mm(t);
