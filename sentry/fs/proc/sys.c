@@ -1,19 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /proc/sys: the settings that programs read. Writing is refused (EPERM), as where a container
- * engine shows it read-only: nothing here changes what the sentry does.
+ * /proc/sys: the settings that programs read. Writing is refused (EPERM), as where a container engine
+ * shows it read-only, but for the few that change what the sentry does.
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "abi/resource.h"
+#ifndef CAP_CHECKPOINT_RESTORE
+#define CAP_CHECKPOINT_RESTORE 40
+#endif
+
 #include "sentry/fs/proc/proc.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/keys/key.h"
 
 static PROC_STORE(refuse)
 {
@@ -50,6 +56,30 @@ static PROC_SHOW(show_dynamic)
         break;
     }
     return 0;
+}
+
+/* A number and perhaps a newline; false: something else, or above max. */
+static bool parse_number(const char *buf, size_t len, uint64_t max, uint64_t *ret)
+{
+    size_t i = 0;
+
+    for (*ret = 0; i < len && buf[i] >= '0' && buf[i] <= '9' && *ret <= max; i++)
+        *ret = *ret * 10 + (uint64_t)(buf[i] - '0');
+    return i && *ret <= max && (i == len || (i + 1 == len && buf[i] == '\n'));
+}
+
+/* Where the search for the next free number begins. */
+static PROC_STORE(store_last_pid)
+{
+    uint64_t v;
+
+    (void)n, (void)o;
+    if (!t || (!task_capable(t, CAP_SYS_ADMIN) && !task_capable(t, CAP_CHECKPOINT_RESTORE)))
+        return -EPERM;
+    if (!parse_number(buf, len, PID_LIMIT - 1, &v))
+        return -EINVAL;
+    pid_set_last((pid_t)v);
+    return (ssize_t)len;
 }
 
 #define DYNAMIC(n, m, what)                                                                        \
@@ -115,7 +145,37 @@ static const struct pnode seccomp_nodes[] = {
 };
 static const struct pdir seccomp_dir = { PNODES(seccomp_nodes) };
 
-static const struct pnode keys_nodes[] = { SYSCTL("maxkeys", "200"), SYSCTL("maxbytes", "20000") };
+static PROC_SHOW(show_key_limit)
+{
+    (void)t, (void)o;
+    pt_printf(out, "%u\n", atomic_load(&key_limits[n->arg]));
+    return 0;
+}
+
+static PROC_STORE(store_key_limit)
+{
+    uint64_t v;
+
+    (void)t, (void)o;
+    if (!parse_number(buf, len, INT32_MAX, &v))
+        return -EINVAL;
+    atomic_store(&key_limits[n->arg], (unsigned)v);
+    return (ssize_t)len;
+}
+
+#define KEY_LIMIT(name_, which)                                                                    \
+    {                                                                                              \
+        .name = name_, .mode = S_IFREG | 0644, .show = show_key_limit, .store = store_key_limit,   \
+        .arg = which                                                                               \
+    }
+
+static const struct pnode keys_nodes[] = {
+    SYSCTL("gc_delay", "300"),
+    KEY_LIMIT("maxbytes", KEY_LIMIT_BYTES),
+    KEY_LIMIT("maxkeys", KEY_LIMIT_KEYS),
+    KEY_LIMIT("root_maxbytes", KEY_LIMIT_ROOT_BYTES),
+    KEY_LIMIT("root_maxkeys", KEY_LIMIT_ROOT_KEYS),
+};
 static const struct pdir keys_dir = { PNODES(keys_nodes) };
 
 static const struct pnode kernel_nodes[] = {
@@ -136,7 +196,11 @@ static const struct pnode kernel_nodes[] = {
     SYSCTL("msgmnb", "16384"),
     SYSCTL("msgmni", "32000"),
     PTEXT("ngroups_max", 0444, "65536\n"),
-    DYNAMIC("ns_last_pid", 0644, NS_LAST_PID),
+    { .name = "ns_last_pid",
+      .mode = S_IFREG | 0644,
+      .show = show_dynamic,
+      .store = store_last_pid,
+      .arg = NS_LAST_PID },
     PTEXT("osrelease", 0444, SBX_UTS_RELEASE "\n"),
     PTEXT("ostype", 0444, SBX_UTS_SYSNAME "\n"),
     SYSCTL("overflowgid", "65534"),
