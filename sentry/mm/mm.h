@@ -30,6 +30,8 @@ struct mm {
     struct aspace *as; /* [I] reference */
     struct lock lock;  /* LOCK_MM; guards what follows */
     struct list vmas;
+    struct list policies; /* mempolicy.c */
+    unsigned npolicies;
     gaddr_t brk_start, brk;
     gaddr_t start_code, end_code, start_data, end_data, start_stack;
     gaddr_t arg_start, arg_end, env_start, env_end;
@@ -56,9 +58,13 @@ void vma_file_put(struct file *f); /* without locks */
 int vma_add(struct mm *mm, gaddr_t start, gaddr_t len, int prot, int flags, struct file *file,
             uint64_t offset);
 void vma_remove(struct mm *mm, gaddr_t start, gaddr_t len);
+/* Maps of files that were unmapped natively leave the record, and let go of their files. Slow. */
+void mm_forget_unmapped(struct mm *mm);
 /* The recorded mapping that holds addr; mm->lock held; NULL. */
 struct vma *vma_find_locked(struct mm *mm, gaddr_t addr);
 
 /* Another process's memory (process_vm_readv, /proc/PID/mem, cmdline). Bytes or -EFAULT. */
 ssize_t mm_read(struct mm *mm, gaddr_t from, void *to, size_t n);
 ssize_t mm_write(struct mm *mm, gaddr_t to, const void *from, size_t n);
+/* For n pages from addr: is there one? Bytes of 0 and 1. -ENOENT: the host does not say. */
+int mm_present(struct mm *mm, gaddr_t addr, unsigned n, uint8_t *ret);

@@ -11,8 +11,11 @@
 #include <sys/mount.h>
 
 #include "sentry/ipc/mqueue.h"
+#include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/cred.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/mm/mm.h"
 #include "sentry/syscalls/path_arg.h"
 #include "sentry/syscalls/table.h"
 
@@ -141,6 +144,45 @@ long sys_mount(struct task *t, gaddr_t source, gaddr_t target, gaddr_t type, uns
     return r;
 }
 
+/* More than the tree's reference and the caller's? */
+static bool is_busy(struct mount *m)
+{
+    return atomic_load(&m->refs) > 2;
+}
+
+struct memories {
+    struct mm **mm; /* references */
+    size_t n, cap;
+};
+
+static int add_memory(struct tgroup *g, void *arg)
+{
+    struct memories *l = arg;
+    struct mm *mm = g->leader ? g->leader->mm : NULL;
+
+    if (mm && l->n < l->cap)
+        l->mm[l->n++] = mm_ref(mm);
+    return 0;
+}
+
+/* Files that are mapped nowhere any more are let go of. */
+static void forget_unmapped(void)
+{
+    struct memories l = { .cap = atomic_load(&kernel.ntasks) };
+
+    l.mm = kzalloc(l.cap * sizeof *l.mm);
+    if (!l.mm)
+        return;
+    lock(&kernel.tasks_lock);
+    tgroup_each_locked(add_memory, &l);
+    unlock(&kernel.tasks_lock);
+    for (size_t i = 0; i < l.n; i++) {
+        mm_forget_unmapped(l.mm[i]);
+        mm_put(l.mm[i]);
+    }
+    kfree(l.mm);
+}
+
 long sys_umount2(struct task *t, gaddr_t target, int flags)
 {
     struct mount *m;
@@ -161,8 +203,10 @@ long sys_umount2(struct task *t, gaddr_t target, int flags)
     m = mount_ref(at.mnt);
     r = at.dentry == m->root ? 0 : -EINVAL;
     path_put(&at);
-    if (r == 0) /* the tree's reference and this one */
-        r = atomic_load(&m->refs) > 2 && !(flags & MNT_DETACH) ? -EBUSY : vfs_umount(m);
+    if (r == 0 && !(flags & MNT_DETACH) && is_busy(m))
+        forget_unmapped();
+    if (r == 0)
+        r = is_busy(m) && !(flags & MNT_DETACH) ? -EBUSY : vfs_umount(m);
     mount_put(m);
     return r;
 }

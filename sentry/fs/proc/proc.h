@@ -52,7 +52,7 @@ uint64_t proc_mem_free(void);
 
 extern const struct pdir proc_root_dir, proc_pid_dir, proc_tid_dir, proc_task_dir, proc_fd_dir,
     proc_fdinfo_dir, proc_ns_dir, proc_net_dir, proc_sys_dir, proc_sysvipc_dir;
-extern const struct file_ops proc_mem_fops;
+extern const struct file_ops proc_mem_fops, proc_pagemap_fops;
 
 /* pid_stat.c */
 PROC_SHOW(proc_show_stat);
