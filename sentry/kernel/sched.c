@@ -48,23 +48,13 @@ void sched_inherit_locked(struct task *child, const struct task *parent)
 
 /* ---- cpus ---- */
 
-static uint64_t host_cpus[16];
-static int host_cpus_error;
-
-/* At the start: later a worker may keep to a part of them for a while. */
-__attribute__((constructor)) static void ask_host(void)
-{
-    if (sched_getaffinity(0, sizeof host_cpus, (cpu_set_t *)(void *)host_cpus) < 0)
-        host_cpus_error = -errno;
-}
-
 int sched_host_cpus(uint64_t ret[16])
 {
     int n;
 
-    memcpy(ret, host_cpus, sizeof host_cpus);
-    if (host_cpus_error)
-        return host_cpus_error;
+    memcpy(ret, kernel.host_cpus, sizeof kernel.host_cpus);
+    if (ret[0] == 0 && memcmp(ret, ret + 1, 15 * sizeof *ret) == 0)
+        return -EPERM; /* the host did not tell */
     for (n = 16; n > 1 && ret[n - 1] == 0; n--)
         ;
     return n * (int)sizeof *ret;
@@ -77,9 +67,9 @@ unsigned sched_cpus(const struct task_sched *s, uint64_t ret[16])
 
     for (unsigned i = 0; i < 16; i++) {
         any |= s->affinity[i];
-        if (host_cpus[i])
-            ids = 64 * i + 64 - (unsigned)__builtin_clzll(host_cpus[i]);
+        if (kernel.host_cpus[i])
+            ids = 64 * i + 64 - (unsigned)__builtin_clzll(kernel.host_cpus[i]);
     }
-    memcpy(ret, any ? s->affinity : host_cpus, sizeof host_cpus);
+    memcpy(ret, any ? s->affinity : kernel.host_cpus, sizeof kernel.host_cpus);
     return ids;
 }
