@@ -216,8 +216,7 @@ static void raw_calls(void)
     soon = in_ms(CLOCK_MONOTONIC, 30);
     CHECK_ERR(futex(&sh->word, FUTEX_LOCK_PI2 | FUTEX_PRIVATE_FLAG, 0, &soon, NULL, 0), ETIMEDOUT);
     /* a signal does not end the wait */
-    signal(SIGALRM, on_alarm);
-    siginterrupt(SIGALRM, 1);
+    sigaction(SIGALRM, &(struct sigaction){ .sa_handler = on_alarm }, NULL);
     ualarm(20000, 0);
     soon = in_ms(CLOCK_MONOTONIC, 80);
     CHECK_ERR(futex(&sh->word, FUTEX_LOCK_PI2 | FUTEX_PRIVATE_FLAG, 0, &soon, NULL, 0), ETIMEDOUT);

@@ -159,7 +159,8 @@ static void ends(void)
     CHECK_ERR(ctl(KEYCTL_DESCRIBE, K(k), 0, 0, 0), EKEYREVOKED);
     k = add("user", "invalid", "1", 1, KEY_SPEC_PROCESS_KEYRING);
     CHECK_EQ(ctl(KEYCTL_INVALIDATE, K(k), 0, 0, 0), 0);
-    CHECK_ERR(ctl(KEYCTL_READ, K(k), 0, 0, 0), ENOKEY);
+    CHECK_EQ(ctl(KEYCTL_READ, K(k), 0, 0, 0), -1);
+    CHECK(errno == ENOKEY || errno == EACCES); /* the second while it is being collected */
 }
 
 static void rights(void)
@@ -272,7 +273,7 @@ static void quota(void)
 
 int main(void)
 {
-    if (ctl(KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0) < 0 && errno == ENOSYS)
+    if (ctl(KEYCTL_JOIN_SESSION_KEYRING, 0, 0, 0, 0) < 0 && errno == ENOSYS && !guest_inside())
         SKIP("this kernel has no keys");
     RUN(life_of_a_key);
     RUN(kinds);
