@@ -161,12 +161,13 @@ static void *nice_of_thread(void *arg)
 /* A nice value is a thread's own. */
 static int of_threads(void)
 {
+    int before = getpriority(PRIO_PROCESS, 0);
     pthread_t th;
     void *r;
 
     pthread_create(&th, NULL, nice_of_thread, NULL);
     pthread_join(th, &r);
-    return (intptr_t)r != 9 || getpriority(PRIO_PROCESS, 0) != 0;
+    return (intptr_t)r != 9 || getpriority(PRIO_PROCESS, 0) != before;
 }
 
 static int io_priorities(void)
