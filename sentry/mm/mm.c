@@ -233,3 +233,12 @@ int mm_present(struct mm *mm, gaddr_t addr, unsigned n, uint8_t *ret)
     return kernel.platform->as_present ? kernel.platform->as_present(mm->as, addr, n, ret)
                                        : -ENOENT;
 }
+
+uint64_t mm_locked(struct mm *mm)
+{
+    struct as_usage use = { 0 };
+
+    if (!kernel.platform->as_cost || kernel.platform->as_cost(mm->as, /* exact= */ false, &use) < 0)
+        return 0;
+    return use.locked;
+}

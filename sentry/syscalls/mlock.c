@@ -52,16 +52,15 @@ static int check_limit(struct task *t, gaddr_t start, uint64_t len)
 {
     rlim_t max = task_rlimit(t, RLIMIT_MEMLOCK)->rlim_cur & ~(PAGE_SIZE_4K - 1);
     struct overlap o = { start, start + len, 0 };
-    struct as_usage use = { 0 };
+    uint64_t locked;
 
     if (task_capable(t, CAP_IPC_LOCK) || max >= RLIM_INFINITY >> 1)
         return 0;
-    if (kernel.platform->as_cost(t->mm->as, /* exact= */ false, &use) < 0)
-        use.locked = 0;
-    if (use.locked + len <= max)
+    locked = mm_locked(t->mm);
+    if (locked + len <= max)
         return 0;
     (void)kernel.platform->as_each(t->mm->as, /* usage= */ true, add_overlap, &o);
-    return use.locked + len - o.locked <= max ? 0 : -ENOMEM;
+    return locked + len - o.locked <= max ? 0 : -ENOMEM;
 }
 
 static long lock_range(struct task *t, gaddr_t addr, uint64_t len, unsigned flags)

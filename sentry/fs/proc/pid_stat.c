@@ -199,12 +199,10 @@ static int stat_priority(const struct task_sched *s)
 static uint64_t locked_memory(const struct pobj *o)
 {
     struct mm *mm = proc_mm(o);
-    struct as_usage use = { 0 };
+    uint64_t n = mm ? mm_locked(mm) : 0;
 
-    if (mm && kernel.platform->as_cost(mm->as, /* exact= */ false, &use) < 0)
-        use.locked = 0;
     mm_put(mm);
-    return use.locked;
+    return n;
 }
 
 /* Sizes of this file's memory that only a tracer may see are zero for others. */
