@@ -237,7 +237,9 @@ static void chosen_number(void)
             set_tid_size, cgroup;
     } a = { .exit_signal = SIGCHLD, .set_tid = (uintptr_t)&want, .set_tid_size = 1 };
 
-    pid = (pid_t)syscall(SYS_clone3, &a, sizeof a);
+    do /* natively somebody may have the number */
+        pid = (pid_t)syscall(SYS_clone3, &a, sizeof a);
+    while (pid < 0 && errno == EEXIST && ++want < 31334);
     if (pid == 0)
         _exit(getpid() == want ? 7 : 8);
     if (pid < 0 && errno == EPERM && geteuid() != 0)
