@@ -25,7 +25,8 @@ struct callpath {
     struct inode *locked[CALLPATH_LOCKS]; /* references; rw held or being waited for */
     unsigned nlocked;
     bool rename;          /* vfs.rename is held or being waited for */
-    struct file *opening; /* open of a FIFO that waits for the other end */
+    struct file *opening; /* an open that waits: for a FIFO's other end, a lease, a listener */
+    unsigned opening_flags; /* what is to be done when it is open: O_CREAT, O_TRUNC (open.c) */
 };
 
 /* walk_parent / walk_path once; later runs get the same again. Results belong to the record. */

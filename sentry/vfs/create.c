@@ -56,7 +56,7 @@ static int finish(struct path *dir, struct dentry *d, struct inode *i, int r, st
 {
     if (r == 0) {
         dentry_instantiate(d, i);
-        fsnotify_dirent(dentry_inode(dir->dentry), d->name, LX_IN_CREATE, is_dir(i));
+        fsnotify_dirent(dentry_inode(dir->dentry), d->name, LX_IN_CREATE, i);
         if (ret)
             *ret = path_ref((struct path){ dir->mnt, d });
     }
@@ -140,7 +140,7 @@ static int link_locked(struct task *t, const struct path *old, const struct path
     dentry_instantiate(d, inode_ref(i));
     if (fsnotify_active()) {
         fsnotify_inode(i, LX_IN_ATTRIB);
-        fsnotify_dirent(di, d->name, LX_IN_CREATE, false);
+        fsnotify_dirent(di, d->name, LX_IN_CREATE, i);
     }
     return 0;
 }

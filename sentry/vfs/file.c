@@ -21,6 +21,7 @@
 #include "sentry/kernel/fasync.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/lease.h"
 #include "sentry/vfs/locks.h"
 #include "sentry/vfs/notify.h"
 #include "sentry/vfs/vfs.h"
@@ -102,14 +103,16 @@ static void file_free(struct file *f)
         fasync_gone(f);
     if (!f->no_notify)
         fsnotify_file(f, f->mode & FMODE_WRITE ? LX_IN_CLOSE_WRITE : LX_IN_CLOSE_NOWRITE);
-    if (f->inode)
+    if (f->inode) {
         locks_file_gone(f);
+        lease_file_gone(f);
+    }
     if (f->ops && f->ops->release)
         f->ops->release(f);
-    if (f->inode && f->mode & FMODE_WRITER) {
-        LOCK_SCOPE(&f->inode->lock);
-        f->inode->writers--;
-    }
+    if (f->inode && f->mode & FMODE_WRITER)
+        file_uncount_writer(f);
+    if (f->mode & FMODE_READER)
+        atomic_fetch_sub(&f->inode->readers, 1);
     if (f->path.dentry)
         path_put(&f->path);
     if (f->inode)

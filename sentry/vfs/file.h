@@ -141,6 +141,8 @@ struct file {
     uint64_t id;           /* [I] unique, never reused */
     const char *anon_name; /* [I] static; "eventfd": /proc/PID/fd shows anon_inode:[eventfd] */
     bool no_notify;        /* [I] no inotify events (O_PATH, internal opens) */
+    bool asked;            /* a fanotify listener has allowed the open */
+    _Atomic bool dnotify;  /* F_NOTIFY was used: fs/dnotify.c */
 };
 
 enum {
@@ -152,6 +154,7 @@ enum {
     FMODE_DIR_OPEN = 32,
     FMODE_OWN_POS = 128, /* the object keeps its position itself: pos arguments at it are NULL */
     FMODE_WRITER = 64,   /* counted in inode->writers by who opened it; file_put counts it off */
+    FMODE_READER = 256,  /* the same in inode->readers: opened for reading alone */
 };
 
 /*

@@ -26,6 +26,7 @@
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/lease.h"
 #include "sentry/vfs/vfs.h"
 
 enum lock_kind { KIND_POSIX, KIND_OFD, KIND_FLOCK };
@@ -115,6 +116,17 @@ static struct file_lock *conflict_locked(struct file_locks *ls, const struct fil
     list_for_each(l, &ls->records, link)
         if (l->owner != want->owner && (l->write || want->write) && l->start <= want->end &&
             want->start <= l->end)
+            return l;
+    return NULL;
+}
+
+/* The first that want's owner has there itself. */
+static struct file_lock *own_locked(struct file_locks *ls, const struct file_lock *want)
+{
+    struct file_lock *l;
+
+    list_for_each(l, &ls->records, link)
+        if (l->owner == want->owner && l->start <= want->end && want->start <= l->end)
             return l;
     return NULL;
 }
@@ -343,14 +355,15 @@ int locks_get(struct task *t, struct file *f, struct lx_flock *fl, bool ofd)
 
     if (!f->inode)
         return -EBADF;
-    if (fl->l_type != F_RDLCK && fl->l_type != F_WRLCK)
+    if (fl->l_type != F_RDLCK && fl->l_type != F_WRLCK && !(ofd && fl->l_type == F_UNLCK))
         return -EINVAL;
     r = lock_of(t, f, fl, ofd, &want);
     if (r < 0)
         return r;
     LOCK_SCOPE(&locks_lock);
     if (has_locks(f->inode))
-        l = conflict_locked(f->inode->flocks, &want);
+        l = fl->l_type == F_UNLCK ? own_locked(f->inode->flocks, &want)
+                                  : conflict_locked(f->inode->flocks, &want);
     if (!l) {
         fl->l_type = F_UNLCK;
         return 0;
@@ -490,11 +503,13 @@ void locks_each(void (*emit)(void *arg, const char *line), void *arg)
     struct file_lock *l;
     int nr = 0;
 
-    LOCK_SCOPE(&locks_lock);
+    lock(&locks_lock);
     list_for_each(ls, &all_inodes, all) {
         list_for_each(l, &ls->records, link)
             print_lock(l, ls->inode, ++nr, emit, arg);
         list_for_each(l, &ls->flocks, link)
             print_lock(l, ls->inode, ++nr, emit, arg);
     }
+    unlock(&locks_lock);
+    lease_each(emit, arg, &nr);
 }

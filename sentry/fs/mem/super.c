@@ -300,6 +300,7 @@ struct super *mem_super_new(const char *type, uint64_t magic, uint32_t mode, uin
     ms->sb = sb;
     ms->quota.max = max_bytes;
     ms->lower = lower;
+    sb->exports = true;
     sb->stable = !lower || lower->stable || !lower->ops->revalidate;
     lock_init(&ms->lock, LOCK_LEAF);
     list_init(&ms->changed);

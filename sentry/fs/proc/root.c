@@ -6,6 +6,7 @@
 
 #include "sentry/fs/proc/proc.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/vfs/locks.h"
 
 static ssize_t put(char *buf, size_t cap, const char *text)
 {
@@ -94,6 +95,18 @@ static int pid_object(struct task *t, const struct pobj *o, int64_t num, struct 
     return 0;
 }
 
+static void locks_line(void *arg, const char *line)
+{
+    pt_puts(arg, line);
+}
+
+static PROC_SHOW(show_locks)
+{
+    (void)t, (void)n, (void)o;
+    locks_each(locks_line, out);
+    return 0;
+}
+
 static const char filesystems[] =
     "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\toverlay\n"
     "nodev\tsockfs\nnodev\tpipefs\nnodev\tmqueue\nnodev\tcgroup2\n";
@@ -133,7 +146,7 @@ static const struct pnode root_nodes[] = {
     PTEXT("iomem", 0400, ""),
     PTEXT("ioports", 0400, ""),
     PFILE("loadavg", 0444, proc_show_loadavg),
-    PTEXT("locks", 0444, ""),
+    PFILE("locks", 0444, show_locks),
     PFILE("meminfo", 0444, proc_show_meminfo),
     PTEXT("misc", 0444, ""),
     PTEXT("modules", 0444, ""),

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * /proc/sys: the settings that programs read. Writing is refused (EPERM), as where a container
- * engine shows it read-only: nothing here changes what the sentry does.
+ * engine shows it read-only, but to the few that the sentry follows.
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -14,6 +16,7 @@
 #include "sentry/fs/proc/proc.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/vfs/lease.h"
 
 static PROC_STORE(refuse)
 {
@@ -25,6 +28,37 @@ static PROC_STORE(refuse)
     {                                                                                              \
         .name = n, .mode = S_IFREG | 0644, .show = proc_show_text, .store = refuse,                \
         .arg = (long)(uintptr_t)(text "\n")                                                        \
+    }
+
+/* A number that is used, and that whoever may write to the file may change. */
+static PROC_SHOW(show_knob)
+{
+    (void)t, (void)o;
+    pt_printf(out, "%d\n", atomic_load((_Atomic int *)(uintptr_t)n->arg));
+    return 0;
+}
+
+static PROC_STORE(store_knob)
+{
+    char text[16], *end;
+    long v;
+
+    (void)t, (void)o;
+    if (len == 0 || len >= sizeof text)
+        return -EINVAL;
+    memcpy(text, buf, len);
+    text[len] = 0;
+    v = strtol(text, &end, 10);
+    if (end == text || *(end + strspn(end, " \t\n")) || v < INT_MIN || v > INT_MAX)
+        return -EINVAL;
+    atomic_store((_Atomic int *)(uintptr_t)n->arg, (int)v);
+    return (ssize_t)len;
+}
+
+#define KNOB(n, var)                                                                               \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | 0644, .show = show_knob, .store = store_knob,                 \
+        .arg = (long)(uintptr_t)&(var)                                                             \
     }
 
 enum { HOSTNAME, DOMAINNAME, THREADS_MAX, FILE_NR, NS_LAST_PID };
@@ -215,8 +249,8 @@ static const struct pnode fs_nodes[] = {
     DYNAMIC("file-nr", 0444, FILE_NR),
     PTEXT("inode-nr", 0444, "0\t0\n"),
     PDIR("inotify", &inotify_dir),
-    SYSCTL("lease-break-time", "45"),
-    SYSCTL("leases-enable", "1"),
+    KNOB("lease-break-time", lease_break_time),
+    KNOB("leases-enable", leases_enable),
     PDIR("mqueue", &mqueue_dir),
     SYSCTL("nr_open", "1048576"),
     SYSCTL("overflowgid", "65534"),
