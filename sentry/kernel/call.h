@@ -49,6 +49,7 @@ struct call {
     unsigned wait_flags;        /* of the last wait */
     struct as_op *ops;          /* operations that the thread's own context is doing now */
     unsigned nops;
+    struct fan_perm *perm; /* a fanotify listener was asked: fs/fanotify_perm.c */
     struct ctx *ops_ctx; /* does the operations; NULL: the task's own (exec: the new one) */
 };
 

@@ -30,6 +30,7 @@
 #define RUN_AT_ONCE 8
 #define RUNNER_STACK (1024 * 1024)
 
+_Thread_local struct task *task_running;
 static _Thread_local struct list *my_ready;
 static _Thread_local struct list ready_store;
 
@@ -200,7 +201,9 @@ static void run_call(struct task *t)
         long ret;
 
         t->call.runs++;
+        task_running = t;
         ret = syscall_dispatch(t);
+        task_running = NULL;
         if (ret != -EWAITING) {
             /* a wait that was queued and then given up */
             if (atomic_load(&t->rec) != REC_RUN) {

@@ -17,6 +17,7 @@
 #include "sentry/kernel/timer.h"
 #include "sentry/vfs/dcache.h"
 #include "sentry/vfs/locks.h"
+#include "sentry/vfs/notify.h"
 #include "sentry/vfs/vfs.h"
 
 #define INODE_BUCKETS 16384
@@ -62,6 +63,7 @@ void super_put(struct super *sb)
 {
     if (!sb || atomic_fetch_sub(&sb->refs, 1) != 1)
         return;
+    fsnotify_unmount(sb);
     if (sb->ops->shutdown)
         sb->ops->shutdown(sb);
     if (sb->root) {

@@ -48,6 +48,7 @@ void mount_put_unused(struct mount *m)
 {
     if (!m || atomic_fetch_sub(&m->refs, 1) != 1)
         return;
+    fsnotify_mount_gone(m);
     dentry_put(m->root);
     super_put(m->sb);
     kfree(m->source);
@@ -268,6 +269,7 @@ void mounts_drop(struct list *gone)
         struct mount *m = list_first(gone, struct mount, link);
 
         list_del(&m->link);
+        fsnotify_mount_gone(m);
         mount_put(m->drop_parent);
         dentry_put(m->drop_at);
         m->drop_parent = NULL;

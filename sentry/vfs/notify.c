@@ -203,8 +203,14 @@ void fsnotify_gone_(struct inode *i)
         inode_put(i);
 }
 
+void fsnotify_mount_gone_(const struct mount *m)
+{
+    tell_groups(&(struct fsnotify_event){ .gone_mount = m });
+}
+
 void fsnotify_unmount_(struct super *sb)
 {
+    tell_groups(&(struct fsnotify_event){ .gone_super = sb });
     for (;;) {
         struct fsnotify_watch *w, *at;
         struct inode *i = NULL;

@@ -25,6 +25,8 @@
 struct dentry;
 struct file;
 struct inode;
+struct mount;
+struct super;
 struct path;
 struct task;
 
@@ -76,6 +78,8 @@ struct fsnotify_event {
     const char *name;
     struct inode *ndir; /* LX_FS_RENAME: where it is now */
     const char *nname;
+    const struct mount *gone_mount; /* or one of these goes, and nothing else is said */
+    const struct super *gone_super;
     bool dirent; /* the directory changed: a mark on dir needs no EVENT_ON_CHILD */
 };
 /* fanotify's, set when it is used first; called without locks. */
@@ -147,7 +151,14 @@ static inline void fsnotify_gone(struct inode *i)
         fsnotify_gone_(i);
 }
 
-struct super;
+/* A mount ends. */
+void fsnotify_mount_gone_(const struct mount *m);
+static inline void fsnotify_mount_gone(const struct mount *m)
+{
+    if (fsnotify_active())
+        fsnotify_mount_gone_(m);
+}
+
 /* The last mount of sb went: UNMOUNT and IGNORED for all that is watched in it. */
 void fsnotify_unmount_(struct super *sb);
 static inline void fsnotify_unmount(struct super *sb)

@@ -96,6 +96,9 @@ ssize_t file_read(struct task *t, struct file *f, struct iter *it, loff_t *off)
         return f->mode & FMODE_DIR_OPEN ? -EISDIR : -EINVAL;
     if (must_not_wait(t, f, POLLIN))
         return -EAGAIN;
+    n = fsnotify_perm(t, f, LX_FS_ACCESS_PERM);
+    if (n < 0)
+        return n;
     n = run_locked(t, f, it, off, f->ops->read);
     if (n > 0)
         fsnotify_file(f, LX_IN_ACCESS);

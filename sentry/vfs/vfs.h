@@ -343,6 +343,8 @@ void inode_allow_write(struct inode *i);
 struct file *vfs_open(struct task *t, const struct path *p, unsigned flags);
 /* open(2) whole: walk, create, open. May be -EWAITING (a FIFO). */
 struct file *vfs_open_at(struct task *t, int dfd, const char *path, unsigned flags, uint32_t mode);
+/* Among vfs_open_inode's flags: nobody is told of it, nor of what is done with the file. */
+#define LX_O_QUIET 0x80000000u
 /* An open file of an inode, without any check; p->mnt may be NULL (a lower layer's file). ERR_PTR. */
 struct file *vfs_open_inode(struct task *t, const struct path *p, unsigned flags);
 /* With openat2's resolve flags as WALK_ flags. */

@@ -232,6 +232,12 @@ static const struct pnode inotify_nodes[] = {
     SYSCTL("max_user_watches", "65536"),
 };
 static const struct pdir inotify_dir = { PNODES(inotify_nodes) };
+static const struct pnode fanotify_nodes[] = {
+    SYSCTL("max_queued_events", "16384"),
+    SYSCTL("max_user_groups", "128"),
+    SYSCTL("max_user_marks", "8192"),
+};
+static const struct pdir fanotify_dir = { PNODES(fanotify_nodes) };
 static const struct pnode epoll_nodes[] = { SYSCTL("max_user_watches", "1048576") };
 static const struct pdir epoll_dir = { PNODES(epoll_nodes) };
 static const struct pnode mqueue_nodes[] = {
@@ -245,6 +251,7 @@ static const struct pnode fs_nodes[] = {
     SYSCTL("aio-nr", "0"),
     PTEXT("dentry-state", 0444, "0\t0\t45\t0\t0\t0\n"),
     PDIR("epoll", &epoll_dir),
+    PDIR("fanotify", &fanotify_dir),
     SYSCTL("file-max", "9223372036854775807"),
     DYNAMIC("file-nr", 0444, FILE_NR),
     PTEXT("inode-nr", 0444, "0\t0\n"),
