@@ -263,19 +263,17 @@ static ssize_t fan_read(struct task *t, struct file *f, struct iter *it, loff_t 
     ssize_t done = 0, r;
 
     (void)pos;
-    while ((r = read_one(t, g, it)) > 0)
-        done += r;
-    if (done && r != -EFAULT)
-        return done;
-    if (r != -EAGAIN)
-        return r;
-    LOCK_SCOPE(&fan_lock);
-    if (!list_empty(&g->events)) { /* one has come just now */
-        (void)task_wait(t, &g->wq, 0);
-        task_interrupt(t);
-        return -EWAITING;
+    for (;;) {
+        while ((r = read_one(t, g, it)) > 0)
+            done += r;
+        if (done && r != -EFAULT)
+            return done;
+        if (r != -EAGAIN)
+            return r;
+        LOCK_SCOPE(&fan_lock);
+        if (list_empty(&g->events)) /* else one has come just now */
+            return file_nonblock(f) ? -EAGAIN : task_wait(t, &g->wq, 0);
     }
-    return file_nonblock(f) ? -EAGAIN : task_wait(t, &g->wq, 0);
 }
 
 /* ---- answers ---- */

@@ -313,7 +313,7 @@ static int mount_it(struct setup *s, unsigned flags, struct file **ret)
 
 long sys_fsmount(struct task *t, int fd, unsigned long flags, unsigned long attr)
 {
-    struct file *f, *mf;
+    struct file *f, *mf = NULL;
     struct setup *s;
     unsigned m;
     int r;

@@ -153,7 +153,7 @@ static int new_mount(const struct path *at, const char *source, const char *type
                      unsigned long flags, char *opts)
 {
     struct fs_context fc;
-    struct super *sb;
+    struct super *sb = NULL;
     struct mount *m;
     int r = fscontext_init(&fc, type);
 
@@ -299,6 +299,7 @@ long sys_umount2(struct task *t, gaddr_t target, int flags)
     r = walk_user(t, AT_FDCWD, target, flags & UMOUNT_NOFOLLOW ? 0 : WALK_FOLLOW, &at);
     if (r < 0)
         return r;
+    path_descend(&at); /* of "." too, which a walk does not leave */
     m = at.mnt;
     at.mnt = NULL;
     if (!task_capable(t, CAP_SYS_ADMIN))

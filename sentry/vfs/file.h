@@ -141,7 +141,7 @@ struct file {
     uint64_t id;           /* [I] unique, never reused */
     const char *anon_name; /* [I] static; "eventfd": /proc/PID/fd shows anon_inode:[eventfd] */
     bool no_notify;        /* [I] no inotify events (O_PATH, internal opens) */
-    bool asked;            /* a fanotify listener has allowed the open */
+    uint8_t asked;         /* fanotify listeners have allowed: 1 to execute it, 2 to open it */
     _Atomic bool dnotify;  /* F_NOTIFY was used: fs/dnotify.c */
 };
 

@@ -24,7 +24,7 @@
 #include "sentry/vfs/notify.h"
 
 /* Not kept in f->flags. */
-#define OPEN_ONLY_FLAGS (O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC | LX_O_QUIET)
+#define OPEN_ONLY_FLAGS (O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC | LX_O_QUIET | LX_O_EXEC)
 
 static const struct file_ops no_ops = { .name = "none" };
 static const struct file_ops path_ops = { .name = "path" };
@@ -99,12 +99,29 @@ void inode_allow_write(struct inode *i)
     i->writers++;
 }
 
+/* Each of the two questions once, however often the call is run. */
+static int ask_listeners(struct task *t, struct file *f)
+{
+    int r = 0;
+
+    if (f->no_notify)
+        return 0;
+    if (f->mode & FMODE_EXEC && f->asked < 1)
+        r = fsnotify_perm(t, f, LX_FS_OPEN_EXEC_PERM);
+    if (r == 0 && f->asked < 2) {
+        f->asked = 1;
+        r = fsnotify_perm(t, f, LX_FS_OPEN_PERM);
+    }
+    if (r == 0)
+        f->asked = 2;
+    return r;
+}
+
 /* f is new, or one that waited; on failure it is put. */
 static struct file *open_finish(struct task *t, struct file *f)
 {
-    int r = f->no_notify || f->asked ? 0 : fsnotify_perm(t, f, LX_FS_OPEN_PERM);
+    int r = ask_listeners(t, f);
 
-    f->asked = r == 0;
     if (r == 0)
         r = lease_break(t, f->inode, atomic_load(&f->flags));
     if (r == 0)
@@ -118,7 +135,7 @@ static struct file *open_finish(struct task *t, struct file *f)
         return ERR_PTR(r);
     }
     atomic_fetch_and(&f->flags, ~(unsigned)O_NOCTTY); /* only opening asks for it */
-    fsnotify_file(f, LX_IN_OPEN);
+    fsnotify_file(f, f->mode & FMODE_EXEC ? LX_IN_OPEN | LX_FS_OPEN_EXEC : LX_IN_OPEN);
     return f;
 }
 
@@ -135,6 +152,8 @@ struct file *vfs_open_inode(struct task *t, const struct path *p, unsigned flags
     f->cred = t ? cred_ref(t->cred) : NULL;
     if (!p->mnt || flags & LX_O_QUIET)
         f->no_notify = true;
+    if (flags & LX_O_EXEC)
+        f->mode |= FMODE_EXEC;
     if (flags & O_PATH) {
         f->ops = &path_ops;
         return f;
