@@ -37,8 +37,8 @@ static void dnotify_event(struct fsnotify_watch *w, uint32_t mask, uint32_t cook
         kfree(d);
         return;
     }
-    if (!name)
-        return; /* of the directory itself */
+    if (!name && !(mask & LX_IN_ISDIR))
+        return;
     fasync_tell(d->f, d->fd, LX_POLL_MSG, POLLIN | POLLRDNORM | POLLMSG);
     if (!d->multishot)
         w->mask = 0;

@@ -107,6 +107,9 @@ static int open_object(struct task *t, struct fan_group *g, const struct fan_eve
 
     if (!e->path.mnt)
         return LX_FAN_NOFD;
+    fd = g->event_flags & (O_WRONLY | O_RDWR) ? mnt_want_write(&e->path) : 0;
+    if (fd < 0)
+        return fd;
     f = vfs_open_inode(t, &e->path, (g->event_flags & ~(unsigned)O_CLOEXEC) | LX_O_QUIET);
     if (IS_ERR(f))
         return PTR_ERR(f);

@@ -248,6 +248,9 @@ static void deliver_locked(struct fan_group *g, const struct fsnotify_event *e, 
     if (!(g->flags & LX_FAN_FID_BITS) &&
         (!e->path || !(S_ISREG(e->inode->mode) || S_ISDIR(e->inode->mode))))
         return;
+    if ((g->flags & LX_FAN_FID_BITS) && !(g->flags & LX_FAN_REPORT_FID) && !e->dir &&
+        !(e->mask & LX_IN_ISDIR))
+        return; /* there is no directory to tell of */
     ev = event_new(g, e, mask, old, new);
     if (ev && merge_locked(g, ev)) {
         list_add_tail(drop, &ev->link);

@@ -180,12 +180,12 @@ static int str_in(struct task *t, char *to, gaddr_t at, size_t cap)
     return n == -ENAMETOOLONG ? -EINVAL : n < 0 ? (int)n : 0;
 }
 
-/* No file system here takes anything but flags and strings. */
+/* No file system here takes anything but flags and strings; what is wrong by itself is said first. */
 static int set_other(struct task *t, unsigned cmd, gaddr_t value, int aux)
 {
     char path[PATH_MAX];
     struct file *f;
-    int r = -EINVAL;
+    int r = 0;
 
     if (cmd == LX_FSCONFIG_SET_PATH || cmd == LX_FSCONFIG_SET_PATH_EMPTY)
         r = path_in(t, path, value);
@@ -193,7 +193,7 @@ static int set_other(struct task *t, unsigned cmd, gaddr_t value, int aux)
         return -EBADF;
     else if (cmd == LX_FSCONFIG_SET_FD)
         file_put(f);
-    return r < 0 ? r : -EINVAL;
+    return r;
 }
 
 static int set(struct task *t, struct setup *s, unsigned cmd, gaddr_t ukey, gaddr_t uvalue, int aux)
@@ -211,6 +211,8 @@ static int set(struct task *t, struct setup *s, unsigned cmd, gaddr_t ukey, gadd
         return r;
     if (s->phase != CREATE_PARAMS && s->phase != RECONF_PARAMS)
         return -EBUSY;
+    if (cmd > LX_FSCONFIG_SET_STRING)
+        return fscontext_general(&s->fc, key) ? 0 : -EINVAL;
     return fscontext_option(&s->fc, key, cmd == LX_FSCONFIG_SET_STRING ? value : NULL);
 }
 

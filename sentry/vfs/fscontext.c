@@ -104,11 +104,6 @@ static const struct fs_type types[] = {
     { .name = "mqueue", .create = create_mqueue, .options = no_options },
 };
 
-const char *fs_type_name(unsigned n)
-{
-    return n < ARRAY_SIZE(types) ? types[n].name : NULL;
-}
-
 int fs_type_index(const char *name)
 {
     for (unsigned n = 0; n < ARRAY_SIZE(types); n++)
@@ -210,8 +205,7 @@ static int take_value(struct fs_context *fc, const struct option *o, const char 
     return 0;
 }
 
-/* Options that every file system has. */
-static bool general(struct fs_context *fc, const char *key, const char *value)
+bool fscontext_general(struct fs_context *fc, const char *key)
 {
     static const struct {
         const char *name;
@@ -226,7 +220,7 @@ static bool general(struct fs_context *fc, const char *key, const char *value)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
-        if (value || strcmp(key, flags[i].name) != 0)
+        if (strcmp(key, flags[i].name) != 0)
             continue;
         fc->sb_mask |= flags[i].flag;
         fc->sb_flags = flags[i].set ? fc->sb_flags | flags[i].flag : fc->sb_flags & ~flags[i].flag;
@@ -239,7 +233,7 @@ int fscontext_option(struct fs_context *fc, const char *key, const char *value)
 {
     if (!*key)
         return -EINVAL;
-    if (general(fc, key, value))
+    if (fscontext_general(fc, key))
         return 0;
     for (const struct option *o = fc->type->options; o->name; o++)
         if (!strcmp(o->name, key))

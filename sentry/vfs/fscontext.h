@@ -32,6 +32,8 @@ int fscontext_init(struct fs_context *fc, const char *type);
 void fscontext_done(struct fs_context *fc);
 /* One option; value NULL: it has none. -EINVAL, -ENOMEM. */
 int fscontext_option(struct fs_context *fc, const char *key, const char *value);
+/* One of those that all have; whatever value comes with it does not count. False: it is none. */
+bool fscontext_general(struct fs_context *fc, const char *key);
 /* "a=b,c": what mount(2) is given. Changes opts. */
 int fscontext_options(struct fs_context *fc, char *opts);
 /* The superblock that was asked for; ERR_PTR. */
@@ -39,6 +41,5 @@ struct super *fscontext_create(struct fs_context *fc);
 /* The options for a file system that is there. */
 int fscontext_reconfigure(struct fs_context *fc, struct super *sb);
 
-/* The n-th type's name, or NULL; the number of a type, or -1: sysfs(2). */
-const char *fs_type_name(unsigned n);
+/* The number of a type; -1: there is none of that name. */
 int fs_type_index(const char *name);

@@ -382,8 +382,8 @@ int mount_attach_locked(struct mount *top, const struct path *at, struct list *g
 
     if (is_dir(dentry_inode(at->dentry)) != is_dir(dentry_inode(top->root)))
         return -ENOTDIR;
-    if (atomic_load(&at->dentry->unhashed))
-        return -ENOENT;
+    if (atomic_load(&at->dentry->unhashed) || dentry_inode(at->dentry)->ops->follow)
+        return -ENOENT; /* nor on what only looks like a name: /proc/PID/fd/N */
     targets = mount_targets_locked(dest, at->dentry);
     for (struct mount *m = dest->group ? top : NULL; m; m = mount_next_locked(m, top))
         if (!m->group)

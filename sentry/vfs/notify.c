@@ -114,8 +114,9 @@ static void dentry_event(struct dentry *d, const struct path *path, uint32_t mas
         .mask = mask, .path = path, .inode = inode, .dir = dir, .name = dir ? name : NULL });
     lock(&notify_lock);
     if (dir)
-        send_locked(dir, mask, /* cookie= */ 0, name, unlinked);
-    send_locked(inode, mask, /* cookie= */ 0, /* name= */ NULL, /* unlinked= */ false);
+        send_locked(dir, mask & ~LX_FS_OPEN_EXEC, /* cookie= */ 0, name, unlinked);
+    send_locked(inode, mask & ~LX_FS_OPEN_EXEC, /* cookie= */ 0, /* name= */ NULL,
+                /* unlinked= */ false);
     unlock(&notify_lock);
     if (dir)
         inode_put(dir);
@@ -167,7 +168,8 @@ void fsnotify_move_(struct inode *odir, const char *oname, struct inode *ndir, c
     tell_groups(&(struct fsnotify_event){ .mask = LX_IN_MOVE_SELF | bit, .inode = moved });
     LOCK_SCOPE(&notify_lock);
     cookie = ++last_cookie;
-    send_locked(odir, LX_FS_RENAME | bit, /* cookie= */ 0, oname, /* unlinked= */ false);
+    if (odir == ndir)
+        send_locked(odir, LX_FS_RENAME | bit, /* cookie= */ 0, oname, /* unlinked= */ false);
     send_locked(odir, LX_IN_MOVED_FROM | bit, cookie, oname, /* unlinked= */ false);
     send_locked(ndir, LX_IN_MOVED_TO | bit, cookie, nname, /* unlinked= */ false);
     send_locked(moved, LX_IN_MOVE_SELF, /* cookie= */ 0, /* name= */ NULL,

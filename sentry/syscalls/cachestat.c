@@ -1,18 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What file systems say of themselves: cachestat, quotactl, ustat, sysfs. */
+/* cachestat, and quotactl for file systems without quotas. */
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/quota.h>
 #include <sys/stat.h>
 
 #include "abi/fs.h"
-#include "abi/stat.h"
 #include "sentry/fs/mem/mem.h"
 #include "sentry/kernel/call.h"
 #include "sentry/syscalls/path_arg.h"
 #include "sentry/syscalls/table.h"
-#include "sentry/vfs/fscontext.h"
 #include "sentry/vfs/mount.h"
 
 #define LX_MAXQUOTAS 3
@@ -84,65 +81,4 @@ long sys_quotactl_fd(struct task *t, int fd, unsigned cmd, int id, gaddr_t addr)
         return -EBADF;
     file_put(f);
     return (cmd & 0xff) >= LX_MAXQUOTAS ? -EINVAL : -ENOSYS;
-}
-
-struct by_dev {
-    uint64_t dev;
-    struct super *sb;
-};
-
-static int find_dev(struct mount *m, void *arg)
-{
-    struct by_dev *b = arg;
-
-    if (m->sb->dev != b->dev)
-        return 0;
-    b->sb = super_ref(m->sb);
-    return 1;
-}
-
-long sys_ustat(struct task *t, unsigned dev, gaddr_t ubuf)
-{
-    struct by_dev b = { .dev = dev };
-    struct lx_statfs st = {};
-    struct lx_ustat u = {};
-    int r;
-
-    vfs_each_mount(find_dev, &b);
-    if (!b.sb)
-        return -EINVAL;
-    r = b.sb->ops->statfs ? b.sb->ops->statfs(t, b.sb, &st) : 0;
-    super_put(b.sb);
-    if (r < 0)
-        return r;
-    u.f_tfree = (int32_t)st.f_bfree;
-    u.f_tinode = st.f_ffree;
-    return put_guest(t, ubuf, &u);
-}
-
-long sys_sysfs(struct task *t, int option, unsigned long a1, unsigned long a2)
-{
-    char name[PATH_MAX];
-    const char *s;
-    ssize_t n;
-
-    switch (option) {
-    case 1:
-        n = copy_in_str(t, name, a1, sizeof name);
-        if (n < 0)
-            return n == -ENAMETOOLONG ? -EINVAL : n;
-        n = fs_type_index(name);
-        return n < 0 ? -EINVAL : n;
-    case 2:
-        s = fs_type_name((unsigned)a1);
-        if (!s)
-            return -EINVAL;
-        return copy_out(t, a2, s, strlen(s) + 1) < 0 ? -EFAULT : 0;
-    case 3:
-        for (n = 0; fs_type_name((unsigned)n); n++)
-            ;
-        return n;
-    default:
-        return -EINVAL;
-    }
 }
