@@ -98,7 +98,7 @@ static size_t record_len(const struct fan_id *id, size_t name)
 /* "." stands for a directory itself, in groups that report names. */
 static size_t own_name(const struct fan_group *g, const struct fan_event *e)
 {
-    return !e->dir.known && g->flags & LX_FAN_REPORT_NAME && e->mask & LX_FAN_ONDIR;
+    return !e->dir.known && !e->ndir.known && g->flags & LX_FAN_REPORT_NAME && e->mask & LX_FAN_ONDIR;
 }
 
 size_t fan_event_len(const struct fan_group *g, const struct fan_event *e)

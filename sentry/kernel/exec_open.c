@@ -12,6 +12,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "sentry/kernel/cred.h"
 #include "sentry/kernel/exec.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/vfs/file.h"
@@ -32,6 +33,8 @@ void exec_close(struct exec_state *s)
     }
     file_put(s->interp_file);
     s->interp_file = NULL;
+    cred_put(s->cred);
+    s->cred = NULL;
 }
 
 static struct file *open_image(struct task *t, int dfd, const char *path, int flags)
@@ -180,6 +183,10 @@ int exec_open_all(struct task *t, struct exec_state *s)
         ;
     if (r == 0)
         r = open_interp(t, s);
+    if (r < 0)
+        return r;
+    exec_file_caps(t, s);
+    r = exec_new_cred(t, s);
     if (r < 0)
         return r;
     lay_out(t, s);

@@ -12,6 +12,7 @@
 
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/callpath.h"
 #include "sentry/vfs/dcache.h"
 #include "sentry/vfs/notify.h"
@@ -64,11 +65,6 @@ static int finish(struct path *dir, struct dentry *d, struct inode *i, int r, st
     return r;
 }
 
-static uint32_t masked(struct task *t, uint32_t mode)
-{
-    return t->fs ? mode & ~t->fs->umask : mode;
-}
-
 int vfs_mknod_at(struct task *t, int dfd, const char *path, uint32_t mode, uint64_t rdev,
                  struct path *ret)
 {
@@ -80,8 +76,8 @@ int vfs_mknod_at(struct task *t, int dfd, const char *path, uint32_t mode, uint6
     if (r < 0)
         return callpath_done(t, r);
     di = dentry_inode(dir.dentry);
-    mode = masked(t, mode);
-    if ((S_ISCHR(mode) || S_ISBLK(mode)) && !task_capable(t, CAP_MKNOD))
+    mode = acl_umask(t, di, mode);
+    if ((S_ISBLK(mode) || (S_ISCHR(mode) && rdev)) && !task_capable(t, CAP_MKNOD))
         r = -EPERM;
     else if (S_ISREG(mode))
         r = di->ops->create ? di->ops->create(t, di, d, mode, &i) : -EACCES;
@@ -100,7 +96,7 @@ int vfs_mkdir_at(struct task *t, int dfd, const char *path, uint32_t mode)
     if (r < 0)
         return callpath_done(t, r);
     di = dentry_inode(dir.dentry);
-    mode = S_IFDIR | masked(t, mode & 01777);
+    mode = S_IFDIR | acl_umask(t, di, mode & 01777);
     r = di->ops->mkdir ? di->ops->mkdir(t, di, d, mode, &i) : -EPERM;
     return callpath_done(t, finish(&dir, d, i, r, NULL));
 }

@@ -45,6 +45,8 @@ bool path_ascend_mount(struct path *p);
 
 /* xattr.c */
 void simple_xattrs_free(struct inode *i);
+/* What changes a file, or whose it is, takes its capabilities away. */
+void inode_drop_caps(struct inode *i);
 
 /* permission.c: whose access is checked; NULL: nobody's, all is allowed. */
 const struct cred *vfs_cred(struct task *t);

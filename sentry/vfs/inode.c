@@ -15,6 +15,7 @@
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/timer.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/dcache.h"
 #include "sentry/vfs/locks.h"
 #include "sentry/vfs/notify.h"
@@ -237,6 +238,7 @@ void inode_put(struct inode *i)
         sb->ops->evict(i);
     locks_inode_gone(i);
     simple_xattrs_free(i);
+    acl_inode_gone(i);
     tlock_done(&i->rw);
     lock_done(&i->lock);
     kfree(i);

@@ -18,6 +18,7 @@
 #include "sentry/ipc/pipe.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/callpath.h"
 #include "sentry/vfs/dcache.h"
 #include "sentry/vfs/lease.h"
@@ -274,7 +275,7 @@ static struct file *open_tmpfile(struct task *t, int dfd, const char *path, unsi
     if (r == 0)
         r = inode_permission(t, di, W_OK | X_OK);
     if (r == 0)
-        r = di->ops->tmpfile ? di->ops->tmpfile(t, di, mode, &i) : -EOPNOTSUPP;
+        r = di->ops->tmpfile ? di->ops->tmpfile(t, di, acl_umask(t, di, mode), &i) : -EOPNOTSUPP;
     if (r == 0) {
         char name[32];
         int n = snprintf(name, sizeof name, "#%llu", (unsigned long long)i->ino);
@@ -301,7 +302,7 @@ static int create_locked(struct task *t, struct path *dir, struct dentry *d, uin
     if (r == 0)
         r = may_create(t, di);
     if (r == 0)
-        r = di->ops->create ? di->ops->create(t, di, d, S_IFREG | mode, &i) : -EACCES;
+        r = di->ops->create ? di->ops->create(t, di, d, S_IFREG | acl_umask(t, di, mode), &i) : -EACCES;
     if (r < 0)
         return r;
     dentry_instantiate(d, i);
@@ -411,8 +412,6 @@ struct file *vfs_open_how(struct task *t, int dfd, const char *path, unsigned fl
 {
     struct file *f = t ? vfs_open_waited(t) : NULL;
 
-    if (t && t->fs)
-        mode &= ~t->fs->umask;
     if (f)
         ;
     else if ((flags & O_TMPFILE) == O_TMPFILE)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who may do what to a file: mode bits, fsuid and groups, and the three capabilities that override
- * them. task NULL (start-up) may do all. There are no ACLs.
+ * them; lists of more users and groups: acl.h. task NULL (start-up) may do all.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -9,6 +9,7 @@
 
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/dcache.h"
 
 const struct cred *vfs_cred(struct task *t)
@@ -22,20 +23,26 @@ int inode_permission_generic(struct task *t, struct inode *i, int mask)
 {
     const struct cred *c = vfs_cred(t);
     uint32_t mode, uid, gid, bits;
+    int r;
 
     if (!c)
         return 0;
     mode = i->mode;
     bits = (uint32_t)mask * 0111;
-    if ((mode & bits) == bits)
+    if ((mode & bits) == bits && !__atomic_load_n(&i->acl_access, __ATOMIC_RELAXED))
         return 0; /* anybody may, whoever owns it */
     lock(&i->lock);
     mode = i->mode;
     uid = i->uid;
     gid = i->gid;
+    r = c->fsuid == uid ? -EAGAIN : acl_permission_locked(i, c, mask);
     unlock(&i->lock);
+    if (r == 0)
+        return 0;
     bits = mode;
-    if (c->fsuid == uid)
+    if (r == -EACCES)
+        bits = 0; /* a list says no */
+    else if (c->fsuid == uid)
         bits >>= 6;
     else if (cred_in_group(c, gid))
         bits >>= 3;

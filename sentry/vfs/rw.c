@@ -134,7 +134,7 @@ static int before_write(struct task *t, struct file *f, struct iter *it, const l
     if (beyond_all(it, off ? *off : f->pos))
         return -EINVAL;
     r = limit_write(t, f, it, off);
-    if (r == 0 && it->left && f->inode->mode & (S_ISUID | S_ISGID))
+    if (r == 0 && it->left && (f->inode->mode & (S_ISUID | S_ISGID) || f->inode->has_caps))
         inode_remove_privs(t, f->inode);
     return r;
 }

@@ -94,7 +94,7 @@ struct inode_ops {
     int (*getattr)(struct task *t, struct inode *ino,
                    struct kstat *ret); /* [io] NULL: from inode */
     int (*setattr)(struct task *t, struct inode *ino, const struct setattr *a); /* [io] */
-    /* NULL: mode bits, ACL-less (inode_permission_generic). */
+    /* NULL: mode bits and lists (inode_permission_generic). */
     int (*permission)(struct task *t, struct inode *ino, int mask);
 
     /* [io] Makes an open file of it. NULL: struct file with inode->fops. flags as open(2). */
@@ -155,11 +155,13 @@ struct inode {
     struct lease *leases;        /* vfs/lease.c, which guards it */
     struct file_locks *flocks;   /* vfs/locks.c; NULL: none */
     struct list watches;         /* inotify */
+    struct acl *acl_access, *acl_default; /* vfs/acl.c */
     struct simple_xattr *xattrs; /* vfs/xattr.c; for file systems in memory */
     void *sock;                  /* a bound AF_UNIX socket; a FIFO's pipe */
     void *priv;
     struct dentry *dir_dentry; /* LOCK_DCACHE; a directory's only dentry, no reference */
     _Atomic uint32_t changes;  /* of a directory's names; a look-up that raced with one is redone */
+    bool has_caps;             /* security.capability may be there: a write takes it away */
     bool tmpfile;              /* of O_TMPFILE, without a name: may still get one */
     bool hashed;               /* LOCK_DCACHE; in the inode table */
     struct inode *hash_next;

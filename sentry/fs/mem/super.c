@@ -18,6 +18,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/limits.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/dcache.h"
 
 #define SIZE_SHOWN (1ull << 30) /* of a file system without limit, where the machine's is unknown */
@@ -267,6 +268,11 @@ int mem_inode_new(struct task *t, struct super *sb, struct inode *dir, uint32_t 
     }
     mem_node(*ret)->counted = true;
     inode_init_owner(t, *ret, dir);
+    r = acl_inherit(*ret, dir);
+    if (r < 0) {
+        inode_put(*ret);
+        return r;
+    }
     mem_node(*ret)->parent_ino = dir ? dir->ino : (*ret)->ino;
     return 0;
 }
