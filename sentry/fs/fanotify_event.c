@@ -98,7 +98,8 @@ static size_t record_len(const struct fan_id *id, size_t name)
 /* "." stands for a directory itself, in groups that report names. */
 static size_t own_name(const struct fan_group *g, const struct fan_event *e)
 {
-    return !e->dir.known && !e->ndir.known && g->flags & LX_FAN_REPORT_NAME && e->mask & LX_FAN_ONDIR;
+    return !e->dir.known && !e->ndir.known && g->flags & LX_FAN_REPORT_NAME &&
+           e->mask & LX_FAN_ONDIR;
 }
 
 size_t fan_event_len(const struct fan_group *g, const struct fan_event *e)
@@ -184,12 +185,14 @@ static bool set_name(char **to, const char *name)
 }
 
 /* What a group that reports ids is told. False: no memory. */
-static bool fill_ids(const struct fan_group *g, struct fan_event *ev, const struct fsnotify_event *e,
-                     bool old, bool new)
+static bool fill_ids(const struct fan_group *g, struct fan_event *ev,
+                     const struct fsnotify_event *e, bool old, bool new)
 {
     bool names = g->flags & LX_FAN_REPORT_NAME, ondir = ev->mask & LX_IN_ISDIR;
     struct inode *object = e->dirent && !(g->flags & LX_FAN_REPORT_TARGET_FID) ? e->dir : e->inode;
-    struct inode *dir = e->dirent ? e->dir : e->inode && S_ISDIR(e->inode->mode) ? e->inode : e->dir;
+    struct inode *dir = e->dirent                             ? e->dir
+                        : e->inode && S_ISDIR(e->inode->mode) ? e->inode
+                                                              : e->dir;
     bool ok = true;
 
     ev->fsid = (e->inode ? e->inode : e->dir)->sb->dev;
@@ -200,7 +203,8 @@ static bool fill_ids(const struct fan_group *g, struct fan_event *ev, const stru
     if (e->mask & LX_FS_RENAME) {
         set_id(&ev->dir, old ? e->dir : NULL);
         set_id(&ev->ndir, new ? e->ndir : NULL);
-        ok = set_name(&ev->name, old ? e->name : NULL) && set_name(&ev->nname, new ? e->nname : NULL);
+        ok = set_name(&ev->name, old ? e->name : NULL) &&
+             set_name(&ev->nname, new ? e->nname : NULL);
     } else if (names && e->name && (e->dirent || !ondir)) {
         set_id(&ev->dir, dir);
         ok = set_name(&ev->name, e->name);

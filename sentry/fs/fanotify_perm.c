@@ -32,7 +32,8 @@ static struct fan_perm *perm_of(struct task *t, struct file *f, uint32_t mask)
 {
     struct fan_perm *p = t->call.perm;
 
-    if (p && (p->f != f || p->mask != mask) && p->event == NULL) { /* another question of this call */
+    if (p && (p->f != f || p->mask != mask) &&
+        p->event == NULL) { /* another question of this call */
         kfree(p);
         p = NULL;
     }
@@ -76,7 +77,8 @@ static int ask_next_locked(struct task *t, struct fan_perm *p, struct fan_event 
     struct fan_group *g;
     uint32_t mask;
 
-    if (d->parent && d->parent != d) /* a name that is changed right now: either directory will do */
+    if (d->parent &&
+        d->parent != d) /* a name that is changed right now: either directory will do */
         dir = dentry_inode(d->parent);
     e.dir = dir;
     g = next_group_locked(p, &e, &mask);

@@ -22,7 +22,7 @@
 
 enum mark_type { MARK_INODE, MARK_MOUNT, MARK_SUPER, MARK_TYPES };
 
-struct fan_group { /* file->priv */
+struct fan_group {      /* file->priv */
     struct list link;   /* all, by priority, those asked first in front */
     struct list marks;  /* by group_link */
     struct list events; /* queued */
@@ -79,7 +79,8 @@ extern struct list fan_groups;
 extern struct waitqueue fan_answers; /* who asks waits here */
 
 /* fanotify_mark.c */
-struct fan_mark *fan_find_locked(const struct fan_group *g, enum mark_type type, const void *object);
+struct fan_mark *fan_find_locked(const struct fan_group *g, enum mark_type type,
+                                 const void *object);
 /* All of a group's of these types (a set of bits). */
 void fan_marks_end(struct fan_group *g, unsigned types);
 /* The object goes. */

@@ -50,7 +50,7 @@ struct call {
     struct as_op *ops;          /* operations that the thread's own context is doing now */
     unsigned nops;
     struct fan_perm *perm; /* a fanotify listener was asked: fs/fanotify_perm.c */
-    struct ctx *ops_ctx; /* does the operations; NULL: the task's own (exec: the new one) */
+    struct ctx *ops_ctx;   /* does the operations; NULL: the task's own (exec: the new one) */
 };
 
 /* A reference held by the record (do not put it); ERR_PTR(-EBADF). slot < CALL_FILES. */

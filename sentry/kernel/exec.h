@@ -38,7 +38,7 @@ struct exec_state { /* the record's scratch */
     struct file_caps caps;
     struct cred *cred; /* the new one, until it is the task's */
     bool secure;       /* AT_SECURE: it gains rights */
-    bool first; /* the sandbox's first program: no old image, argv from the front end */
+    bool first;        /* the sandbox's first program: no old image, argv from the front end */
 };
 
 int exec_strings_add(struct exec_strings *s, const char *str, size_t len);

@@ -56,7 +56,8 @@ void exec_file_caps(struct task *t, struct exec_state *s)
     ssize_t n;
 
     s->caps = (struct file_caps){};
-    if (!may_gain(s->file) || !i->ops->getxattr || (c->uid == 0 && c->euid == 0 && root_is_special(c)))
+    if (!may_gain(s->file) || !i->ops->getxattr ||
+        (c->uid == 0 && c->euid == 0 && root_is_special(c)))
         return;
     n = i->ops->getxattr(t, i, "security.capability", &d, sizeof d);
     if (n >= (ssize_t)LX_VFS_CAP_SIZE_1)
@@ -81,9 +82,9 @@ static bool permitted(struct cred *c, const struct file_caps *fc)
 {
     bool effective = fc->there && fc->effective;
 
-    c->cap_permitted = fc->there ? (c->cap_bset & fc->permitted) |
-                                       (c->cap_inheritable & fc->inheritable)
-                                 : 0;
+    c->cap_permitted = fc->there
+                           ? (c->cap_bset & fc->permitted) | (c->cap_inheritable & fc->inheritable)
+                           : 0;
     if (!root_is_special(c) || (c->euid != 0 && c->uid != 0))
         return effective;
     if (fc->there && c->euid == 0 && c->uid != 0)

@@ -55,7 +55,8 @@ long sys_quotactl(struct task *t, unsigned cmd, gaddr_t special, int id, gaddr_t
         return -EINVAL;
     if (!special)
         return sub == (Q_SYNC & 0xffffff) ? 0 : -ENODEV;
-    if (changes_state(sub)) { /* its path is looked at first, but what is wrong there is said later */
+    if (changes_state(
+            sub)) { /* its path is looked at first, but what is wrong there is said later */
         if (walk_user(t, AT_FDCWD, addr, WALK_FOLLOW, &p) == 0)
             path_put(&p);
     }

@@ -49,8 +49,8 @@ static int check_init(struct task *t, unsigned flags, unsigned event_flags, bool
         return -EINVAL;
     if (fid & LX_FAN_REPORT_NAME && !(fid & LX_FAN_REPORT_DIR_FID))
         return -EINVAL;
-    if (fid & LX_FAN_REPORT_TARGET_FID &&
-        (fid & (LX_FAN_REPORT_NAME | LX_FAN_REPORT_FID)) != (LX_FAN_REPORT_NAME | LX_FAN_REPORT_FID))
+    if (fid & LX_FAN_REPORT_TARGET_FID && (fid & (LX_FAN_REPORT_NAME | LX_FAN_REPORT_FID)) !=
+                                              (LX_FAN_REPORT_NAME | LX_FAN_REPORT_FID))
         return -EINVAL;
     if ((flags & LX_FAN_CLASSES) == LX_FAN_CLASSES)
         return -EINVAL;

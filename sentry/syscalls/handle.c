@@ -51,7 +51,8 @@ long sys_name_to_handle_at(struct task *t, int dfd, gaddr_t upath, gaddr_t handl
     struct path p;
     long r;
 
-    if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH | LX_AT_HANDLE_FID | LX_AT_HANDLE_MNT_ID_UNIQUE))
+    if (flags &
+        ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH | LX_AT_HANDLE_FID | LX_AT_HANDLE_MNT_ID_UNIQUE))
         return -EINVAL;
     r = walk_user(t, dfd, upath,
                   (flags & AT_SYMLINK_FOLLOW ? WALK_FOLLOW : 0) |

@@ -121,8 +121,8 @@ long sys_mount_setattr(struct task *t, int dfd, gaddr_t upath, unsigned long fla
     struct path p;
     int r;
 
-    if (flags & ~(unsigned long)(AT_EMPTY_PATH | LX_AT_RECURSIVE | AT_SYMLINK_NOFOLLOW |
-                                 AT_NO_AUTOMOUNT))
+    if (flags &
+        ~(unsigned long)(AT_EMPTY_PATH | LX_AT_RECURSIVE | AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT))
         return -EINVAL;
     r = attr_in(t, uattr, size, &a);
     if (r < 0)

@@ -76,8 +76,7 @@ static int change_propagation(const struct path *at, unsigned long flags)
     LOCK_SCOPE(&vfs.mounts_lock);
     if (!at->mnt->attached)
         return -EINVAL;
-    for (struct mount *m = at->mnt; m;
-         m = flags & MS_REC ? mount_next_locked(m, at->mnt) : NULL)
+    for (struct mount *m = at->mnt; m; m = flags & MS_REC ? mount_next_locked(m, at->mnt) : NULL)
         mount_set_propagation_locked(m, type);
     return 0;
 }

@@ -325,7 +325,7 @@ long sys_pivot_root(struct task *t, gaddr_t new_root, gaddr_t put_old)
     r = walk_user(t, AT_FDCWD, put_old, WALK_FOLLOW | WALK_DIR, &old);
     if (r == 0) {
         root = fs_ctx_root(t);
-        r = new.mnt && old.mnt ? pivot(&new, &old, &root) : -EINVAL;
+        r = new.mnt &&old.mnt ? pivot(&new, &old, &root) : -EINVAL;
         path_put(&root);
         path_put(&old);
     }

@@ -24,8 +24,8 @@ struct callpath {
     struct callpath_slot slot[2];
     struct inode *locked[CALLPATH_LOCKS]; /* references; rw held or being waited for */
     unsigned nlocked;
-    bool rename;          /* vfs.rename is held or being waited for */
-    struct file *opening; /* an open that waits: for a FIFO's other end, a lease, a listener */
+    bool rename;            /* vfs.rename is held or being waited for */
+    struct file *opening;   /* an open that waits: for a FIFO's other end, a lease, a listener */
     unsigned opening_flags; /* what is to be done when it is open: O_CREAT, O_TRUNC (open.c) */
 };
 

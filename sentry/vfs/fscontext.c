@@ -86,8 +86,8 @@ static const struct option proc_options[] = {
     { NULL, OPT_NONE, 0 },
 };
 static const struct option devpts_options[] = {
-    { "mode", OPT_OCTAL, 0 },       { "uid", OPT_ID, 0 },  { "gid", OPT_ID, 0 },
-    { "ptmxmode", OPT_OCTAL, 0 },   { "max", OPT_ANY, 0 }, { "newinstance", OPT_NONE, 0 },
+    { "mode", OPT_OCTAL, 0 },     { "uid", OPT_ID, 0 },  { "gid", OPT_ID, 0 },
+    { "ptmxmode", OPT_OCTAL, 0 }, { "max", OPT_ANY, 0 }, { "newinstance", OPT_NONE, 0 },
     { NULL, OPT_NONE, 0 },
 };
 
@@ -212,10 +212,14 @@ bool fscontext_general(struct fs_context *fc, const char *key)
         unsigned flag;
         bool set;
     } flags[] = {
-        { "ro", MS_RDONLY, true },           { "rw", MS_RDONLY, false },
-        { "sync", MS_SYNCHRONOUS, true },    { "async", MS_SYNCHRONOUS, false },
-        { "dirsync", MS_DIRSYNC, true },     { "mand", MS_MANDLOCK, true },
-        { "nomand", MS_MANDLOCK, false },    { "lazytime", MS_LAZYTIME, true },
+        { "ro", MS_RDONLY, true },
+        { "rw", MS_RDONLY, false },
+        { "sync", MS_SYNCHRONOUS, true },
+        { "async", MS_SYNCHRONOUS, false },
+        { "dirsync", MS_DIRSYNC, true },
+        { "mand", MS_MANDLOCK, true },
+        { "nomand", MS_MANDLOCK, false },
+        { "lazytime", MS_LAZYTIME, true },
         { "nolazytime", MS_LAZYTIME, false },
     };
 

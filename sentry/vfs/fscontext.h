@@ -11,11 +11,11 @@
 struct fs_type;
 
 enum { /* which of the options below were given */
-    FSOPT_MODE = 1,
-    FSOPT_UID = 2,
-    FSOPT_GID = 4,
-    FSOPT_SIZE = 8,
-    FSOPT_INODES = 16,
+       FSOPT_MODE = 1,
+       FSOPT_UID = 2,
+       FSOPT_GID = 4,
+       FSOPT_SIZE = 8,
+       FSOPT_INODES = 16,
 };
 
 struct fs_context {

@@ -266,8 +266,8 @@ void file_accessed(const struct file *f)
     struct inode *i = f->inode;
     bool newer;
 
-    if (atomic_load(&f->flags) & O_NOATIME || flags & (MS_NOATIME | MS_RDONLY) ||
-        i->sb->readonly || (flags & MS_NODIRATIME && is_dir(i)))
+    if (atomic_load(&f->flags) & O_NOATIME || flags & (MS_NOATIME | MS_RDONLY) || i->sb->readonly ||
+        (flags & MS_NODIRATIME && is_dir(i)))
         return;
     if (!(flags & MS_RELATIME)) {
         inode_touch(i, ATTR_ATIME);

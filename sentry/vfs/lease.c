@@ -34,9 +34,9 @@ struct lease {
     struct file *f;      /* whose it is; its end takes the lease off */
     struct inode *inode; /* f's */
     int fd;
-    int type;                        /* F_RDLCK, F_WRLCK */
-    bool ends, shrinks;              /* is being broken: to nothing, to F_RDLCK */
-    ktime_t end_time, shrink_time;   /* KTIME_NEVER: it is waited for without end */
+    int type;                      /* F_RDLCK, F_WRLCK */
+    bool ends, shrinks;            /* is being broken: to nothing, to F_RDLCK */
+    ktime_t end_time, shrink_time; /* KTIME_NEVER: it is waited for without end */
     pid_t pid;
 };
 
@@ -171,9 +171,7 @@ int lease_set(struct task *t, struct file *f, int fd, int type)
     if (type != F_UNLCK && !spare)
         return -ENOMEM;
     if (spare)
-        *spare = (struct lease){
-            .f = f, .inode = i, .fd = fd, .type = type, .pid = t->group->pid
-        };
+        *spare = (struct lease){ .f = f, .inode = i, .fd = fd, .type = type, .pid = t->group->pid };
     lock(&lease_lock);
     expire_locked(i, ktime_now());
     if (type == F_UNLCK) {
@@ -289,8 +287,8 @@ void lease_each(void (*emit)(void *arg, const char *line), void *arg, int *nr)
         snprintf(line, sizeof line, "%d: LEASE  %s  %s %d %02x:%02x:%" PRIu64 " 0 EOF\n", ++*nr,
                  l->ends || l->shrinks ? "BREAKING" : "ACTIVE  ",
                  l->type == F_WRLCK && !l->ends && !l->shrinks ? "WRITE"
-                 : l->ends                                      ? "UNLCK"
-                                                                : "READ ",
+                 : l->ends                                     ? "UNLCK"
+                                                               : "READ ",
                  l->pid, major(l->inode->sb->dev), minor(l->inode->sb->dev), l->inode->ino);
         emit(arg, line);
     }

@@ -109,24 +109,15 @@ static void remove_lock(struct file_lock *l)
 }
 
 /* ---- records ---- */
-static struct file_lock *conflict_locked(struct file_locks *ls, const struct file_lock *want)
+/* own: one that want's owner has there itself, not one in its way. */
+static struct file_lock *overlap_locked(struct file_locks *ls, const struct file_lock *want,
+                                        bool own)
 {
     struct file_lock *l;
 
     list_for_each(l, &ls->records, link)
-        if (l->owner != want->owner && (l->write || want->write) && l->start <= want->end &&
-            want->start <= l->end)
-            return l;
-    return NULL;
-}
-
-/* The first that want's owner has there itself. */
-static struct file_lock *own_locked(struct file_locks *ls, const struct file_lock *want)
-{
-    struct file_lock *l;
-
-    list_for_each(l, &ls->records, link)
-        if (l->owner == want->owner && l->start <= want->end && want->start <= l->end)
+        if ((l->owner == want->owner) == own && (own || l->write || want->write) &&
+            l->start <= want->end && want->start <= l->end)
             return l;
     return NULL;
 }
@@ -306,7 +297,7 @@ static int set_locked(struct task *t, struct file *f, struct lock_call *lc, stru
     if (!ls)
         return -ENOLCK;
     list_del(&lc->link);
-    other = unlock_it ? NULL : conflict_locked(ls, want);
+    other = unlock_it ? NULL : overlap_locked(ls, want, /* own= */ false);
     if (other && !wait)
         return -EAGAIN;
     if (other)
@@ -362,8 +353,7 @@ int locks_get(struct task *t, struct file *f, struct lx_flock *fl, bool ofd)
         return r;
     LOCK_SCOPE(&locks_lock);
     if (has_locks(f->inode))
-        l = fl->l_type == F_UNLCK ? own_locked(f->inode->flocks, &want)
-                                  : conflict_locked(f->inode->flocks, &want);
+        l = overlap_locked(f->inode->flocks, &want, fl->l_type == F_UNLCK);
     if (!l) {
         fl->l_type = F_UNLCK;
         return 0;

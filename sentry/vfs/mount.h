@@ -12,7 +12,6 @@
 #include "abi/mount.h"
 #include "sentry/vfs/vfs.h"
 
-
 /* Of a mount; all others are of its file system. */
 #define MOUNT_FLAGS                                                                                \
     (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | LX_MS_NOSYMFOLLOW | MS_NOATIME |               \
@@ -25,7 +24,9 @@ static inline uint64_t mount_unique_id(const struct mount *m)
     return MOUNT_UNIQUE_ID(m->id);
 }
 
-/* A mount of sb (reference taken over) that is nowhere yet. ERR_PTR: sb was put. */
+/* A mount of sb (reference taken over, but on failure) from root on, that is nowhere. ERR_PTR. */
+struct mount *mount_new(struct super *sb, struct dentry *root, unsigned flags, const char *source);
+/* The same of all of sb; ERR_PTR: sb was put. */
 struct mount *mount_detached(struct super *sb, unsigned flags, const char *source);
 
 /* The one behind m, in the order parents first, of the tree at top; NULL. */

@@ -302,7 +302,8 @@ static int create_locked(struct task *t, struct path *dir, struct dentry *d, uin
     if (r == 0)
         r = may_create(t, di);
     if (r == 0)
-        r = di->ops->create ? di->ops->create(t, di, d, S_IFREG | acl_umask(t, di, mode), &i) : -EACCES;
+        r = di->ops->create ? di->ops->create(t, di, d, S_IFREG | acl_umask(t, di, mode), &i)
+                            : -EACCES;
     if (r < 0)
         return r;
     dentry_instantiate(d, i);

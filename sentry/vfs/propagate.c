@@ -6,8 +6,10 @@
  * Peers form a ring; all of a ring have one group number and one master. Slaves hang in their
  * master's list. Nothing of this holds a reference: a mount leaves both when it is taken off.
  */
+#include <errno.h>
 #include <sys/mount.h>
 
+#include "sentry/kernel/call.h"
 #include "sentry/vfs/dcache.h"
 #include "sentry/vfs/mount.h"
 
@@ -167,5 +169,127 @@ int mount_dominating_locked(const struct mount *m, const struct path *root)
             p = next_peer(p);
         } while (p != x);
     }
+    return 0;
+}
+
+/* ---- trees: copied, and mounted wherever that propagates ---- */
+
+static struct mount *clone_one(struct mount *m, struct dentry *root)
+{
+    struct mount *c = mount_new(m->sb, root, m->flags, m->source);
+
+    if (IS_ERR(c))
+        return c;
+    super_ref(m->sb);
+    c->unbindable = m->unbindable;
+    mount_join_locked(c, m);
+    m->copy = c;
+    return c;
+}
+
+/* The last one of the tree below m, in the order of mount_next_locked. */
+static struct mount *last_below(struct mount *m)
+{
+    while (!list_empty(&m->children))
+        m = list_entry(m->children.prev, struct mount, sibling);
+    return m;
+}
+
+struct mount *mount_clone_locked(struct mount *top, struct dentry *root, unsigned how,
+                                 struct list *gone)
+{
+    struct mount *first = clone_one(top, root), *c;
+
+    if (IS_ERR(first) || !(how & CLONE_TREE))
+        return first;
+    for (struct mount *m = mount_next_locked(top, top); m; m = mount_next_locked(m, top)) {
+        bool skip = (m->unbindable && !(how & CLONE_UNBINDABLE)) ||
+                    (m->parent == top && !dentry_below(m->mountpoint, root));
+
+        if (skip) {
+            m = last_below(m);
+            continue;
+        }
+        c = clone_one(m, m->root);
+        if (IS_ERR(c)) {
+            mount_remove_locked(first, /* propagate= */ false, gone);
+            return c;
+        }
+        mount_hang_locked(c, m->parent->copy, m->mountpoint);
+    }
+    return first;
+}
+
+/* The copies are slaves of what they were made from, and peers among themselves where slave is. */
+static void make_slaves(struct mount *src, const struct mount *slave)
+{
+    for (struct mount *m = src; m; m = mount_next_locked(m, src)) {
+        struct mount *c = m->copy;
+
+        mount_leave_groups_locked(c);
+        c->master = m;
+        list_add_tail(&m->slaves, &c->slave_link);
+        if (slave->group)
+            mount_set_propagation_locked(c, MS_SHARED);
+    }
+}
+
+/* A copy of the tree for each target, in target->copy. */
+static int make_copies(struct mount *top, struct mount *dest, struct mount *targets,
+                       struct list *gone)
+{
+    for (struct mount *t = targets; t; t = t->next) {
+        struct mount *src = t->from == dest ? top : t->from->copy;
+        struct mount *c = mount_clone_locked(src, src->root, CLONE_TREE | CLONE_UNBINDABLE, gone);
+
+        if (IS_ERR(c)) {
+            for (struct mount *u = targets; u != t; u = u->next)
+                mount_remove_locked(u->copy, /* propagate= */ false, gone);
+            return PTR_ERR(c);
+        }
+        if (t->as_slave)
+            make_slaves(src, t);
+        t->copy = c;
+    }
+    return 0;
+}
+
+void mount_hang_beneath_locked(struct mount *m, struct mount *parent, struct dentry *at)
+{
+    struct mount *there = mount_find_locked(parent, at);
+
+    if (there)
+        mount_unhang_locked(there);
+    mount_hang_locked(m, parent, at);
+    if (there) {
+        mount_put(there->drop_parent); /* neither is the last reference: m has taken one, too */
+        dentry_put(there->drop_at);
+        there->drop_parent = NULL;
+        there->drop_at = NULL;
+        mount_hang_locked(there, m, m->root);
+    }
+    mount_set_attached_locked(m, parent->attached);
+}
+
+int mount_attach_locked(struct mount *top, const struct path *at, struct list *gone)
+{
+    struct mount *dest = at->mnt, *targets;
+    int r;
+
+    if (is_dir(dentry_inode(at->dentry)) != is_dir(dentry_inode(top->root)))
+        return -ENOTDIR;
+    if (atomic_load(&at->dentry->unhashed) || dentry_inode(at->dentry)->ops->follow)
+        return -ENOENT; /* nor on what only looks like a name: /proc/PID/fd/N */
+    targets = mount_targets_locked(dest, at->dentry);
+    for (struct mount *m = dest->group ? top : NULL; m; m = mount_next_locked(m, top))
+        if (!m->group)
+            mount_set_propagation_locked(m, MS_SHARED);
+    r = make_copies(top, dest, targets, gone);
+    if (r < 0)
+        return r;
+    mount_hang_locked(top, dest, at->dentry);
+    mount_set_attached_locked(top, dest->attached);
+    for (struct mount *t = targets; t; t = t->next)
+        mount_hang_beneath_locked(t->copy, t, at->dentry);
     return 0;
 }

@@ -132,7 +132,7 @@ struct super {
     _Atomic uint64_t next_ino;
     bool readonly;
     bool exports; /* [I] handles of its files can be opened (vfs/handle.h) */
-    bool stable; /* [I] nobody changes it behind us: revalidate says yes to all */
+    bool stable;  /* [I] nobody changes it behind us: revalidate says yes to all */
     void *priv;
 };
 
@@ -149,15 +149,15 @@ struct inode {
     _Atomic uint32_t mode, uid, gid, nlink;
     _Atomic uint64_t rdev, size, blocks;
     struct timespec atime, mtime, ctime, btime;
-    int writers;                 /* open for writing; negative: denied (being executed) */
-    _Atomic int readers;         /* regular files open for reading alone; not guarded */
-    uint8_t write_hint;          /* F_SET_RW_HINT; nothing follows from it */
-    struct lease *leases;        /* vfs/lease.c, which guards it */
-    struct file_locks *flocks;   /* vfs/locks.c; NULL: none */
-    struct list watches;         /* inotify */
+    int writers;                          /* open for writing; negative: denied (being executed) */
+    _Atomic int readers;                  /* regular files open for reading alone; not guarded */
+    uint8_t write_hint;                   /* F_SET_RW_HINT; nothing follows from it */
+    struct lease *leases;                 /* vfs/lease.c, which guards it */
+    struct file_locks *flocks;            /* vfs/locks.c; NULL: none */
+    struct list watches;                  /* inotify */
     struct acl *acl_access, *acl_default; /* vfs/acl.c */
-    struct simple_xattr *xattrs; /* vfs/xattr.c; for file systems in memory */
-    void *sock;                  /* a bound AF_UNIX socket; a FIFO's pipe */
+    struct simple_xattr *xattrs;          /* vfs/xattr.c; for file systems in memory */
+    void *sock;                           /* a bound AF_UNIX socket; a FIFO's pipe */
     void *priv;
     struct dentry *dir_dentry; /* LOCK_DCACHE; a directory's only dentry, no reference */
     _Atomic uint32_t changes;  /* of a directory's names; a look-up that raced with one is redone */

@@ -3,19 +3,15 @@
  * POSIX ACLs, set-id programs and file capabilities, on a tmpfs of the test's own (natively in a mount
  * namespace of its own).
  */
-#include <fcntl.h>
-#include <sched.h>
 #include <stdint.h>
 #include <sys/auxv.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
-#include "guest.h"
+#include "mounts.h"
 
 #define ACCESS "system.posix_acl_access"
 #define DEFAULT "system.posix_acl_default"
@@ -35,18 +31,6 @@ struct list {
 #define NONE UINT32_MAX
 #define SIZE(n) (4 + 8 * (n))
 
-static char top[64];
-
-static char *at(const char *rest)
-{
-    static char bufs[8][256];
-    static unsigned n;
-    char *b = bufs[n++ % 8];
-
-    snprintf(b, sizeof bufs[0], "%s/%s", top, rest);
-    return b;
-}
-
 static mode_t mode_of(const char *name)
 {
     struct stat st;
@@ -57,8 +41,13 @@ static mode_t mode_of(const char *name)
 /* user 1001: u; group 2002: g; within mask m. Owner rw, group r, others o. */
 static int set(const char *name, const char *type, int u, int g, int m, int o)
 {
-    struct list l = { 2, { { USER_OBJ, 6, NONE }, { USER, u, 1001 }, { GROUP_OBJ, 4, NONE },
-                           { GROUP, g, 2002 }, { MASK, m, NONE }, { OTHER, o, NONE } } };
+    struct list l = { 2,
+                      { { USER_OBJ, 6, NONE },
+                        { USER, u, 1001 },
+                        { GROUP_OBJ, 4, NONE },
+                        { GROUP, g, 2002 },
+                        { MASK, m, NONE },
+                        { OTHER, o, NONE } } };
 
     return setxattr(name, type, &l, SIZE(6), 0);
 }
@@ -100,7 +89,9 @@ static void what_is_refused(void)
     l.version = 2;
     l.e[0].perm = 8;
     CHECK_ERR(setxattr(at("f"), ACCESS, &l, SIZE(3), 0), EINVAL);
-    l = (struct list){ 2, { { USER_OBJ, 6, NONE }, { USER, 4, 1001 }, { GROUP_OBJ, 4, NONE }, { OTHER, 4, NONE } } };
+    l = (struct list){
+        2, { { USER_OBJ, 6, NONE }, { USER, 4, 1001 }, { GROUP_OBJ, 4, NONE }, { OTHER, 4, NONE } }
+    };
     CHECK_ERR(setxattr(at("f"), ACCESS, &l, SIZE(4), 0), EINVAL); /* a mask is needed */
     CHECK_ERR(set(at("f"), DEFAULT, 6, 6, 6, 0), EACCES);
     CHECK_EQ(symlink("f", at("l")), 0);
@@ -336,22 +327,13 @@ int main(int argc, char **argv)
     (void)argv;
     if (argc > 1)
         return report();
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    if (getuid() != 0)
-        SKIP("other users' rights are root's to try");
-    if (unshare(CLONE_NEWNS) == 0) /* inside there is one mount namespace, and it is ours */
-        CHECK_EQ(mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL), 0);
+    mounts_begin();
     umask(022);
-    snprintf(top, sizeof top, "/tmp/acl-XXXXXX");
-    if (!mkdtemp(top))
-        SKIP("no directory in /tmp");
-    CHECK_EQ(mount("none", top, "tmpfs", 0, "mode=755"), 0);
     RUN(what_is_refused);
     RUN(who_may);
     RUN(inherited);
     RUN(set_id);
     RUN(capabilities);
-    CHECK_EQ(umount2(top, MNT_DETACH), 0);
-    CHECK_EQ(rmdir(top), 0);
+    mounts_end();
     DONE();
 }

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* fanotify: events by descriptor and by id, marks of each kind, ignored masks, permission events. */
-#include <fcntl.h>
+/* fanotify: events by descriptor and by id, marks of each kind, ignored masks. */
 #include <poll.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdint.h>
-#include <sys/fanotify.h>
 #include <sys/ioctl.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "guest.h"
+#include "fan.h"
 
 #ifndef FAN_MARK_IGNORE
 #define FAN_MARK_IGNORE 0x400
@@ -29,65 +23,6 @@
 #endif
 #define OLD_DFID_NAME 10
 #define NEW_DFID_NAME 12
-
-static char top[64];
-static char buf[16384];
-static ssize_t len, pos;
-
-static char *at(const char *rest)
-{
-    static char bufs[8][256];
-    static unsigned n;
-    char *b = bufs[n++ % 8];
-
-    snprintf(b, sizeof bufs[0], "%s/%s", top, rest);
-    return b;
-}
-
-static void touch(const char *name)
-{
-    int fd = open(name, O_CREAT | O_WRONLY, 0644);
-
-    CHECK(fd >= 0);
-    close(fd);
-}
-
-static int mark(int fan, unsigned flags, uint64_t mask, const char *path)
-{
-    return fanotify_mark(fan, flags, mask, AT_FDCWD, path);
-}
-
-/* The next event; NULL: none. */
-static struct fanotify_event_metadata *next(int fan)
-{
-    struct fanotify_event_metadata *m;
-
-    if (pos >= len) {
-        len = read(fan, buf, sizeof buf);
-        pos = 0;
-        if (len <= 0)
-            return NULL;
-    }
-    m = (void *)(buf + pos);
-    pos += m->event_len;
-    CHECK_EQ(m->vers, FANOTIFY_METADATA_VERSION);
-    CHECK_EQ(m->metadata_len, sizeof *m);
-    return m;
-}
-
-#define EXPECT(fan, want, who)                                                                     \
-    do {                                                                                           \
-        struct fanotify_event_metadata *m_ = next(fan);                                            \
-        CHECK(m_ != NULL);                                                                         \
-        if (m_) {                                                                                  \
-            CHECK_EQ(m_->mask, want);                                                              \
-            CHECK_EQ(m_->pid, who);                                                                \
-            if (m_->fd >= 0)                                                                       \
-                close(m_->fd);                                                                     \
-        }                                                                                          \
-    } while (0)
-
-#define NOTHING(fan) CHECK(next(fan) == NULL)
 
 static void what_is_refused(void)
 {
@@ -107,16 +42,20 @@ static void what_is_refused(void)
     CHECK_ERR(mark(fan, FAN_MARK_ADD | FAN_MARK_REMOVE, FAN_OPEN, at("f")), EINVAL);
     CHECK_ERR(mark(fan, 0, FAN_OPEN, at("f")), EINVAL);
     CHECK_ERR(mark(fan, FAN_MARK_ADD | 0x8000, FAN_OPEN, at("f")), EINVAL);
-    CHECK_ERR(mark(fan, FAN_MARK_ADD | FAN_MARK_MOUNT | FAN_MARK_FILESYSTEM, FAN_OPEN, at("f")), EINVAL);
+    CHECK_ERR(mark(fan, FAN_MARK_ADD | FAN_MARK_MOUNT | FAN_MARK_FILESYSTEM, FAN_OPEN, at("f")),
+              EINVAL);
     CHECK_ERR(mark(fan, FAN_MARK_ADD, FAN_OPEN | 1ull << 40, at("f")), EINVAL);
     CHECK_ERR(mark(fan, FAN_MARK_ADD, FAN_CREATE, top), EINVAL); /* no group by id */
     CHECK_ERR(mark(fan, FAN_MARK_ADD, FAN_OPEN_PERM, at("f")), EINVAL);
     CHECK_ERR(mark(fan, FAN_MARK_ADD, FAN_OPEN, at("missing")), ENOENT);
     CHECK_ERR(mark(fan, FAN_MARK_ADD | FAN_MARK_ONLYDIR, FAN_OPEN, at("f")), ENOTDIR);
     CHECK_ERR(mark(fan, FAN_MARK_REMOVE, FAN_OPEN, at("f")), ENOENT);
-    CHECK_ERR(mark(fan, FAN_MARK_ADD | FAN_MARK_MOUNT | FAN_MARK_EVICTABLE, FAN_OPEN, at("f")), EINVAL);
-    CHECK_ERR(mark(fan, FAN_MARK_ADD | FAN_MARK_IGNORE | FAN_MARK_IGNORED_MASK, FAN_OPEN, at("f")), EINVAL);
-    CHECK_ERR(mark(fan, FAN_MARK_ADD | FAN_MARK_IGNORE | FAN_MARK_MOUNT, FAN_OPEN, at("f")), EINVAL);
+    CHECK_ERR(mark(fan, FAN_MARK_ADD | FAN_MARK_MOUNT | FAN_MARK_EVICTABLE, FAN_OPEN, at("f")),
+              EINVAL);
+    CHECK_ERR(mark(fan, FAN_MARK_ADD | FAN_MARK_IGNORE | FAN_MARK_IGNORED_MASK, FAN_OPEN, at("f")),
+              EINVAL);
+    CHECK_ERR(mark(fan, FAN_MARK_ADD | FAN_MARK_IGNORE | FAN_MARK_MOUNT, FAN_OPEN, at("f")),
+              EINVAL);
     CHECK_ERR(mark(fan, FAN_MARK_ADD | FAN_MARK_IGNORE, FAN_OPEN, top), EISDIR);
     CHECK_ERR(mark(0, FAN_MARK_ADD, FAN_OPEN, at("f")), EINVAL);
     CHECK_ERR(mark(-1, FAN_MARK_ADD, FAN_OPEN, at("f")), EBADF);
@@ -235,7 +174,9 @@ static void ignoring(void)
     NOTHING(fan);
     close(open(at("f"), O_RDONLY));
     EXPECT(fan, FAN_OPEN, getpid());
-    CHECK_EQ(mark(fan, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK | FAN_MARK_IGNORED_SURV_MODIFY, FAN_OPEN, at("f")), 0);
+    CHECK_EQ(mark(fan, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK | FAN_MARK_IGNORED_SURV_MODIFY,
+                  FAN_OPEN, at("f")),
+             0);
     fd = open(at("f"), O_WRONLY);
     CHECK_EQ(write(fd, "x", 1), 1);
     close(fd);
@@ -271,7 +212,8 @@ static int records(struct fanotify_event_metadata *m, struct record *r, int max)
             break;
         CHECK(memcmp(&f->fsid, &sf.f_fsid, sizeof f->fsid) == 0);
         memcpy(r[n].handle, h, sizeof *h + h->handle_bytes);
-        if (f->hdr.info_type != FAN_EVENT_INFO_TYPE_FID && f->hdr.info_type != FAN_EVENT_INFO_TYPE_DFID)
+        if (f->hdr.info_type != FAN_EVENT_INFO_TYPE_FID &&
+            f->hdr.info_type != FAN_EVENT_INFO_TYPE_DFID)
             snprintf(r[n].name, sizeof r[n].name, "%s", (char *)h->f_handle + h->handle_bytes);
         p += f->hdr.len;
     }
@@ -333,7 +275,8 @@ static void by_name(void)
     CHECK(fan >= 0);
     mkdir(at("d"), 0755);
     CHECK_EQ(mark(fan, FAN_MARK_ADD | FAN_MARK_FILESYSTEM,
-                  FAN_CREATE | FAN_DELETE | FAN_RENAME | FAN_OPEN | FAN_ONDIR, top), 0);
+                  FAN_CREATE | FAN_DELETE | FAN_RENAME | FAN_OPEN | FAN_ONDIR, top),
+             0);
     CHECK_EQ(mknod(at("n"), S_IFREG | 0600, 0), 0);
     m = next(fan);
     CHECK(m && m->mask == FAN_CREATE);
@@ -414,136 +357,6 @@ static void overflow(void)
     close(fan);
 }
 
-/* ---- permission ---- */
-
-static int asks, answer;
-
-static void *listen(void *arg)
-{
-    int fan = *(int *)arg;
-    struct fanotify_event_metadata m[8];
-    struct fanotify_response bad = { .fd = 9999, .response = FAN_ALLOW };
-
-    for (;;) {
-        ssize_t n = read(fan, m, sizeof m);
-
-        if (n <= 0)
-            return NULL;
-        for (int i = 0; i < n / (int)sizeof m[0]; i++) {
-            struct fanotify_response a = { .fd = m[i].fd, .response = answer };
-
-            asks++;
-            CHECK(m[i].mask & (FAN_OPEN_PERM | FAN_ACCESS_PERM | FAN_OPEN_EXEC_PERM));
-            CHECK_ERR(write(fan, &bad, sizeof bad), ENOENT);
-            CHECK_EQ(write(fan, &a, sizeof a), sizeof a);
-            CHECK_ERR(write(fan, &a, sizeof a), ENOENT); /* it was answered */
-            close(m[i].fd);
-        }
-    }
-}
-
-static void permission(void)
-{
-    int fan = fanotify_init(FAN_CLASS_CONTENT, O_RDONLY), fd, status;
-    struct fanotify_response bad = { .fd = 3, .response = 7 };
-    pthread_t th;
-    pid_t pid;
-    char c;
-
-    touch(at("f"));
-    fd = open(at("f"), O_RDWR);
-    CHECK_EQ(write(fd, "x", 1), 1);
-    close(fd);
-    CHECK_ERR(write(fan, &bad, sizeof bad), EINVAL);
-    CHECK_ERR(write(fan, &bad, 3), EINVAL);
-    CHECK_EQ(mark(fan, FAN_MARK_ADD, FAN_OPEN_PERM | FAN_ACCESS_PERM, at("f")), 0);
-    pthread_create(&th, NULL, listen, &fan);
-    answer = FAN_DENY;
-    CHECK_ERR(open(at("f"), O_RDONLY), EPERM);
-    CHECK_EQ(asks, 1);
-    answer = FAN_ALLOW;
-    fd = open(at("f"), O_RDONLY);
-    CHECK(fd >= 0);
-    CHECK_EQ(asks, 2);
-    CHECK_EQ(read(fd, &c, 1), 1);
-    CHECK_EQ(asks, 3);
-    answer = FAN_DENY;
-    CHECK_ERR(pread(fd, &c, 1, 0), EPERM);
-    CHECK_EQ(asks, 4);
-    close(fd);
-    /* who is killed while it waits asks no more */
-    answer = FAN_ALLOW;
-    CHECK_EQ(mark(fan, FAN_MARK_FLUSH, 0, NULL), 0);
-    {
-        int quiet = fanotify_init(FAN_CLASS_PRE_CONTENT, O_RDONLY);
-
-        CHECK_EQ(mark(quiet, FAN_MARK_ADD, FAN_OPEN_PERM, at("f")), 0);
-        pid = fork();
-        if (pid == 0) {
-            close(open(at("f"), O_RDONLY));
-            _exit(0);
-        }
-        usleep(20000);
-        CHECK_EQ(waitpid(pid, &status, WNOHANG), 0);
-        kill(pid, SIGKILL);
-        CHECK_EQ(waitpid(pid, &status, 0), pid);
-        CHECK_EQ(status, SIGKILL);
-        /* and when the group goes, all is allowed */
-        pid = fork();
-        if (pid == 0) {
-            close(quiet);
-            fd = open(at("f"), O_RDONLY);
-            _exit(fd < 0);
-        }
-        usleep(20000);
-        CHECK_EQ(waitpid(pid, &status, WNOHANG), 0);
-        close(quiet);
-        CHECK_EQ(waitpid(pid, &status, 0), pid);
-        CHECK_EQ(status, 0);
-    }
-    pthread_cancel(th);
-    pthread_join(th, NULL);
-    close(fan);
-}
-
-static void executing(void)
-{
-    int fan = fanotify_init(FAN_CLASS_CONTENT | FAN_NONBLOCK, O_RDONLY), status;
-    int blocking = fanotify_init(FAN_CLASS_CONTENT, O_RDONLY);
-    struct fanotify_event_metadata *m;
-    pthread_t th;
-    pid_t pid;
-
-    CHECK_EQ(mark(fan, FAN_MARK_ADD, FAN_OPEN_EXEC, "/proc/self/exe"), 0);
-    pid = fork();
-    if (pid == 0) {
-        execl("/proc/self/exe", "fanotify", "nothing", NULL);
-        _exit(1);
-    }
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK_EQ(status, 0);
-    m = next(fan);
-    CHECK(m && m->mask == FAN_OPEN_EXEC);
-    if (m)
-        close(m->fd);
-    close(fan);
-    CHECK_EQ(mark(blocking, FAN_MARK_ADD, FAN_OPEN_EXEC_PERM, "/proc/self/exe"), 0);
-    pthread_create(&th, NULL, listen, &blocking);
-    for (int allow = 0; allow < 2; allow++) {
-        answer = allow ? FAN_ALLOW : FAN_DENY;
-        pid = fork();
-        if (pid == 0) {
-            execl("/proc/self/exe", "fanotify", "nothing", NULL);
-            _exit(errno == EPERM ? 3 : 4);
-        }
-        CHECK_EQ(waitpid(pid, &status, 0), pid);
-        CHECK_EQ(WEXITSTATUS(status), allow ? 0 : 3);
-    }
-    pthread_cancel(th);
-    pthread_join(th, NULL);
-    close(blocking);
-}
-
 static void unprivileged(void)
 {
     int status;
@@ -569,20 +382,9 @@ static void unprivileged(void)
     CHECK_EQ(status, 0);
 }
 
-int main(int argc, char **argv)
+int main(void)
 {
-    (void)argv;
-    if (argc > 1)
-        return 0; /* executing() */
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    if (getuid() != 0)
-        SKIP("fanotify is root's");
-    if (unshare(CLONE_NEWNS) == 0) /* inside there is one mount namespace, and it is ours */
-        CHECK_EQ(mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL), 0);
-    snprintf(top, sizeof top, "/tmp/fanotify-XXXXXX");
-    if (!mkdtemp(top))
-        SKIP("no directory in /tmp");
-    CHECK_EQ(mount("none", top, "tmpfs", 0, NULL), 0);
+    mounts_begin();
     RUN(what_is_refused);
     RUN(by_descriptor);
     RUN(directories);
@@ -592,10 +394,7 @@ int main(int argc, char **argv)
     RUN(by_name);
     RUN(with_pidfd);
     RUN(overflow);
-    RUN(permission);
-    RUN(executing);
     RUN(unprivileged);
-    CHECK_EQ(umount2(top, MNT_DETACH), 0);
-    CHECK_EQ(rmdir(top), 0);
+    mounts_end();
     DONE();
 }

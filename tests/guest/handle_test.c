@@ -3,17 +3,13 @@
  * What a file is without its name, and a mount without its place: name_to_handle_at,
  * open_by_handle_at, statx's mount ids, statmount, listmount; cachestat; quotas that are not there.
  */
-#include <fcntl.h>
-#include <sched.h>
 #include <stdint.h>
-#include <sys/mount.h>
 #include <sys/quota.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
-#include "guest.h"
+#include "mounts.h"
 
 #ifndef SYS_cachestat
 #define SYS_cachestat 451
@@ -29,18 +25,6 @@
 #define FID 0x200
 #define LX_STATX_MNT_ID 0x1000u
 #define LX_STATX_MNT_ID_UNIQUE 0x4000u
-
-static char top[64];
-
-static char *at(const char *rest)
-{
-    static char bufs[8][256];
-    static unsigned n;
-    char *b = bufs[n++ % 8];
-
-    snprintf(b, sizeof bufs[0], "%s/%s", top, rest);
-    return b;
-}
 
 static void make(const char *name)
 {
@@ -88,7 +72,8 @@ static void handles(void)
     CHECK_EQ(handle_of(at("f"), &a, &id, 0), 0);
     CHECK_EQ(link(at("f"), at("other")), 0);
     CHECK_EQ(handle_of(at("other"), &b, &id2, 0), 0);
-    CHECK(id == id2 && a.h.handle_bytes == b.h.handle_bytes && !memcmp(&a, &b, sizeof a.h + a.h.handle_bytes));
+    CHECK(id == id2 && a.h.handle_bytes == b.h.handle_bytes &&
+          !memcmp(&a, &b, sizeof a.h + a.h.handle_bytes));
     CHECK_EQ(handle_of(at("l"), &b, &id2, 0), 0); /* of the link itself */
     CHECK(memcmp(&a, &b, sizeof a.h + a.h.handle_bytes) != 0);
     CHECK_EQ(handle_of(at("l"), &b, &id2, AT_SYMLINK_FOLLOW), 0);
@@ -181,7 +166,9 @@ static uint64_t mnt_id(const char *name, int unique)
 {
     struct lx_statx x = {};
 
-    CHECK_EQ(syscall(SYS_statx, AT_FDCWD, name, 0, unique ? LX_STATX_MNT_ID_UNIQUE : LX_STATX_MNT_ID, &x), 0);
+    CHECK_EQ(syscall(SYS_statx, AT_FDCWD, name, 0,
+                     unique ? LX_STATX_MNT_ID_UNIQUE : LX_STATX_MNT_ID, &x),
+             0);
     CHECK_EQ(x.mask & (LX_STATX_MNT_ID | LX_STATX_MNT_ID_UNIQUE),
              unique ? LX_STATX_MNT_ID_UNIQUE : LX_STATX_MNT_ID);
     return x.mnt_id;
@@ -306,20 +293,11 @@ static void quotas(void)
 
 int main(void)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    if (getuid() != 0)
-        SKIP("mounts and handles are root's");
-    if (unshare(CLONE_NEWNS) == 0) /* inside there is one mount namespace, and it is ours */
-        CHECK_EQ(mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL), 0);
-    snprintf(top, sizeof top, "/tmp/handle-XXXXXX");
-    if (!mkdtemp(top))
-        SKIP("no directory in /tmp");
-    CHECK_EQ(mount("none", top, "tmpfs", 0, NULL), 0);
+    mounts_begin();
     RUN(handles);
     RUN(mounts);
     RUN(cached);
     RUN(quotas);
-    CHECK_EQ(umount2(top, MNT_DETACH), 0);
-    CHECK_EQ(rmdir(top), 0);
+    mounts_end();
     DONE();
 }

@@ -1,113 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mounts as root sees them: flags, binds, moves, propagation, detaching, expiring, pivot_root, and the
- * calls that make a mount in steps. Natively in a mount namespace of its own.
+ * Mounts as root sees them: flags, binds, moves, propagation, detaching, expiring, pivot_root. The
+ * calls that make a mount in steps: mount_api_test.c.
  */
-#include <fcntl.h>
-#include <limits.h>
-#include <sched.h>
 #include <stdint.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#include "guest.h"
+#include "mounts.h"
 
 #define LX_OPEN_TREE_CLONE 1u
-#define LX_MOVE_MOUNT_F_EMPTY_PATH 4u
-#define LX_MOVE_MOUNT_SET_GROUP 0x100u
-#define LX_MOVE_MOUNT_BENEATH 0x200u
-#define LX_AT_RECURSIVE 0x8000
-enum { SET_FLAG, SET_STRING, SET_BINARY, SET_PATH, SET_PATH_EMPTY, SET_FD, CMD_CREATE, CMD_RECONFIGURE };
 
 struct attr {
     uint64_t set, clr, propagation, userns;
 };
-
-static char top[64];
-
-static char *at(const char *rest)
-{
-    static char bufs[8][PATH_MAX];
-    static unsigned n;
-    char *b = bufs[n++ % 8];
-
-    snprintf(b, PATH_MAX, "%s/%s", top, rest);
-    return b;
-}
-
-static int there(const char *path)
-{
-    struct stat st;
-
-    return stat(path, &st) == 0;
-}
-
-static void mkfile(const char *path)
-{
-    int fd = open(path, O_CREAT | O_WRONLY, 0644);
-
-    CHECK(fd >= 0);
-    close(fd);
-}
-
-static void dirs(const char *names)
-{
-    char copy[256], *save, *s;
-
-    snprintf(copy, sizeof copy, "%s", names);
-    for (s = strtok_r(copy, " ", &save); s; s = strtok_r(NULL, " ", &save))
-        (void)mkdir(at(s), 0755);
-}
-
-/* The optional fields of the topmost mount at path, "shared:1 master:2" with numbers made x. */
-static const char *fields(const char *path)
-{
-    static char ret[256];
-    char line[4096], where[1024], *p, *end;
-    FILE *f = fopen("/proc/self/mountinfo", "r");
-
-    ret[0] = 0;
-    snprintf(ret, sizeof ret, "not mounted");
-    while (f && fgets(line, sizeof line, f)) {
-        if (sscanf(line, "%*d %*d %*s %*s %1023s", where) != 1 || strcmp(where, path))
-            continue;
-        p = line;
-        for (int n = 0; n < 6 && p; n++)
-            p = strchr(p + 1, ' ');
-        end = p ? strstr(p, " - ") : NULL;
-        ret[0] = 0;
-        if (end && end > p) {
-            char *to = ret;
-
-            for (p++; p < end; p++)
-                if (*p < '0' || *p > '9')
-                    *to++ = *p;
-            *to = 0;
-        }
-    }
-    if (f)
-        fclose(f);
-    return ret;
-}
-
-#define CHECK_STR(a, b)                                                                            \
-    do {                                                                                           \
-        const char *a_ = (a), *b_ = (b);                                                           \
-        if (strcmp(a_, b_)) {                                                                      \
-            guest_failures++;                                                                      \
-            printf("%s:%d: %s: failed: %s is \"%s\", wanted \"%s\"\n", __FILE__, __LINE__,         \
-                   guest_current, #a, a_, b_);                                                     \
-        }                                                                                          \
-    } while (0)
-
-static int tmpfs(const char *path)
-{
-    return mount("none", path, "tmpfs", 0, NULL);
-}
 
 static void errors(void)
 {
@@ -137,7 +44,8 @@ static void flags(void)
     int fd;
 
     dirs("a b");
-    CHECK_EQ(mount("none", at("a"), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0750,size=64k"), 0);
+    CHECK_EQ(
+        mount("none", at("a"), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0750,size=64k"), 0);
     CHECK_EQ(statvfs(at("a"), &sv), 0);
     CHECK_EQ(sv.f_flag & (ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_RDONLY | ST_RELATIME),
              ST_NOSUID | ST_NODEV | ST_NOEXEC | ST_RELATIME);
@@ -336,155 +244,6 @@ static void tucked(void)
     CHECK_EQ(umount2(at("b"), MNT_DETACH), 0);
 }
 
-static void trees(void)
-{
-    int fd, sub;
-
-    dirs("a b");
-    CHECK_EQ(tmpfs(at("a")), 0);
-    mkfile(at("a/f"));
-    dirs("a/in");
-    CHECK_EQ(tmpfs(at("a/in")), 0);
-    mkfile(at("a/in/g"));
-    CHECK_ERR(syscall(SYS_open_tree, AT_FDCWD, at("a"), LX_AT_RECURSIVE), EINVAL);
-    CHECK_ERR(syscall(SYS_open_tree, AT_FDCWD, at("a"), 0x10000000), EINVAL);
-    fd = syscall(SYS_open_tree, AT_FDCWD, at("a"), LX_OPEN_TREE_CLONE | LX_AT_RECURSIVE | O_CLOEXEC);
-    CHECK(fd >= 0);
-    CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
-    CHECK_EQ(faccessat(fd, "in/g", F_OK, 0), 0); /* nowhere, and can be walked */
-    CHECK_EQ(umount2(at("a"), MNT_DETACH), 0);
-    CHECK_EQ(faccessat(fd, "in/g", F_OK, 0), 0);
-    CHECK_EQ(faccessat(fd, "../f", F_OK, 0), 0);
-    CHECK_ERR(syscall(SYS_move_mount, fd, "", AT_FDCWD, at("b"), 0), ENOENT);
-    CHECK_ERR(syscall(SYS_move_mount, fd, "", AT_FDCWD, at("b"), 0x1000), EINVAL);
-    CHECK_EQ(syscall(SYS_move_mount, fd, "", AT_FDCWD, at("b"), LX_MOVE_MOUNT_F_EMPTY_PATH), 0);
-    CHECK(there(at("b/f")) && there(at("b/in/g")));
-    close(fd);
-    CHECK(there(at("b/f")));
-    /* closed before it is anywhere: it goes */
-    fd = syscall(SYS_open_tree, AT_FDCWD, at("b"), LX_OPEN_TREE_CLONE);
-    CHECK_ERR(faccessat(fd, "in/g", F_OK, 0), ENOENT);
-    sub = openat(fd, "f", O_RDONLY);
-    close(fd);
-    CHECK(sub >= 0);
-    close(sub);
-    fd = syscall(SYS_open_tree, AT_FDCWD, at("b"), 0);
-    CHECK(fd >= 0);
-    CHECK_ERR(read(fd, &sub, 1), EBADF); /* as O_PATH */
-    close(fd);
-    CHECK_EQ(umount2(at("b"), MNT_DETACH), 0);
-}
-
-static void groups_and_beneath(void)
-{
-    dirs("a b c");
-    CHECK_EQ(tmpfs(at("a")), 0);
-    mkfile(at("a/lower"));
-    CHECK_EQ(mount(at("a"), at("b"), NULL, MS_BIND, NULL), 0);
-    CHECK_EQ(mount(NULL, at("a"), NULL, MS_SHARED, NULL), 0);
-    CHECK_STR(fields(at("b")), "");
-    CHECK_EQ(syscall(SYS_move_mount, AT_FDCWD, at("a"), AT_FDCWD, at("b"), LX_MOVE_MOUNT_SET_GROUP), 0);
-    CHECK_STR(fields(at("b")), "shared:");
-    CHECK_EQ(mount(NULL, at("a"), NULL, MS_PRIVATE, NULL), 0);
-    CHECK_EQ(umount(at("b")), 0);
-    CHECK_EQ(tmpfs(at("c")), 0);
-    mkfile(at("c/upper"));
-    CHECK_EQ(syscall(SYS_move_mount, AT_FDCWD, at("a"), AT_FDCWD, at("c"), LX_MOVE_MOUNT_BENEATH), 0);
-    CHECK(there(at("c/upper")) && !there(at("a/lower")));
-    CHECK_EQ(umount(at("c")), 0);
-    CHECK(there(at("c/lower")));
-    CHECK_EQ(umount(at("c")), 0);
-}
-
-static void in_steps(void)
-{
-    struct statvfs sv;
-    int fs, m;
-
-    dirs("a");
-    CHECK_ERR(syscall(SYS_fsopen, "nosuchfs", 0), ENODEV);
-    CHECK_ERR(syscall(SYS_fsopen, "tmpfs", 2), EINVAL);
-    fs = syscall(SYS_fsopen, "tmpfs", 1);
-    CHECK(fs >= 0);
-    CHECK_EQ(fcntl(fs, F_GETFD), FD_CLOEXEC);
-    CHECK_ERR(syscall(SYS_fsconfig, fs, 99, NULL, NULL, 0), EOPNOTSUPP);
-    CHECK_ERR(syscall(SYS_fsconfig, fs, SET_STRING, "size", NULL, 0), EINVAL);
-    CHECK_ERR(syscall(SYS_fsconfig, fs, SET_STRING, "size", "1M", 1), EINVAL);
-    CHECK_ERR(syscall(SYS_fsconfig, fs, SET_FLAG, "nosuchflag", NULL, 0), EINVAL);
-    CHECK_ERR(syscall(SYS_fsconfig, -1, SET_FLAG, "ro", NULL, 0), EINVAL);
-    CHECK_ERR(syscall(SYS_fsconfig, 0x7fff, SET_FLAG, "ro", NULL, 0), EBADF);
-    CHECK_ERR(syscall(SYS_fsmount, fs, 0, 0), EINVAL); /* not made yet */
-    CHECK_EQ(syscall(SYS_fsconfig, fs, SET_STRING, "size", "1M", 0), 0);
-    CHECK_EQ(syscall(SYS_fsconfig, fs, SET_STRING, "source", "here", 0), 0);
-    CHECK_ERR(syscall(SYS_fsconfig, fs, SET_STRING, "source", "there", 0), EINVAL);
-    CHECK_ERR(syscall(SYS_fsconfig, fs, CMD_RECONFIGURE, NULL, NULL, 0), EBUSY);
-    CHECK_EQ(syscall(SYS_fsconfig, fs, CMD_CREATE, NULL, NULL, 0), 0);
-    CHECK_ERR(syscall(SYS_fsconfig, fs, CMD_CREATE, NULL, NULL, 0), EBUSY);
-    CHECK_ERR(syscall(SYS_fsconfig, fs, SET_STRING, "size", "2M", 0), EBUSY);
-    CHECK_ERR(syscall(SYS_fsmount, fs, 2, 0), EINVAL);
-    CHECK_ERR(syscall(SYS_fsmount, fs, 0, 0x30 /* two kinds of atime */), EINVAL);
-    m = syscall(SYS_fsmount, fs, 1, 0x2 /* NOSUID */ | 0x10 /* NOATIME */);
-    CHECK(m >= 0);
-    CHECK_ERR(syscall(SYS_fsmount, fs, 0, 0), EBUSY);
-    CHECK_EQ(syscall(SYS_move_mount, m, "", AT_FDCWD, at("a"), LX_MOVE_MOUNT_F_EMPTY_PATH), 0);
-    close(m);
-    close(fs);
-    CHECK_EQ(statvfs(at("a"), &sv), 0);
-    CHECK_EQ(sv.f_blocks * sv.f_frsize, 1 << 20);
-    CHECK_EQ(sv.f_flag & (ST_NOSUID | ST_NOATIME | ST_NODEV), ST_NOSUID | ST_NOATIME);
-    CHECK_ERR(syscall(SYS_fspick, AT_FDCWD, at("a"), 0x100), EINVAL);
-    dirs("b");
-    CHECK_ERR(syscall(SYS_fspick, AT_FDCWD, at("b"), 0), EINVAL); /* no mount's root */
-    fs = syscall(SYS_fspick, AT_FDCWD, at("a"), 1);
-    CHECK(fs >= 0);
-    CHECK_EQ(syscall(SYS_fsconfig, fs, SET_STRING, "size", "2M", 0), 0);
-    CHECK_EQ(syscall(SYS_fsconfig, fs, SET_FLAG, "ro", NULL, 0), 0);
-    CHECK_EQ(syscall(SYS_fsconfig, fs, CMD_RECONFIGURE, NULL, NULL, 0), 0);
-    CHECK_EQ(statvfs(at("a"), &sv), 0);
-    CHECK_EQ(sv.f_blocks * sv.f_frsize, 2 << 20);
-    CHECK_ERR(open(at("a/f"), O_CREAT | O_WRONLY, 0600), EROFS);
-    close(fs);
-    CHECK_EQ(umount(at("a")), 0);
-}
-
-static void attributes(void)
-{
-    struct attr a = {};
-    struct statvfs sv;
-    int fd;
-
-    dirs("a");
-    CHECK_EQ(tmpfs(at("a")), 0);
-    dirs("a/in");
-    CHECK_EQ(tmpfs(at("a/in")), 0);
-    CHECK_EQ(syscall(SYS_mount_setattr, AT_FDCWD, at("a"), 0, &a, sizeof a), 0);
-    CHECK_ERR(syscall(SYS_mount_setattr, AT_FDCWD, at("a"), 0, &a, 16), EINVAL);
-    CHECK_ERR(syscall(SYS_mount_setattr, AT_FDCWD, at("a"), 0x2000000, &a, sizeof a), EINVAL);
-    a.set = 0x10; /* NOATIME, without taking the old kind away */
-    CHECK_ERR(syscall(SYS_mount_setattr, AT_FDCWD, at("a"), 0, &a, sizeof a), EINVAL);
-    a = (struct attr){ .set = 0x1000 };
-    CHECK_ERR(syscall(SYS_mount_setattr, AT_FDCWD, at("a"), 0, &a, sizeof a), EINVAL);
-    a = (struct attr){ .propagation = MS_SHARED | MS_SLAVE };
-    CHECK_ERR(syscall(SYS_mount_setattr, AT_FDCWD, at("a"), 0, &a, sizeof a), EINVAL);
-    a = (struct attr){ .set = 0x1 | 0x8 | 0x10, .clr = 0x70 };
-    dirs("b");
-    CHECK_ERR(syscall(SYS_mount_setattr, AT_FDCWD, at("b"), 0, &a, sizeof a), EINVAL);
-    CHECK_EQ(syscall(SYS_mount_setattr, AT_FDCWD, at("a"), LX_AT_RECURSIVE, &a, sizeof a), 0);
-    CHECK_EQ(statvfs(at("a/in"), &sv), 0);
-    CHECK_EQ(sv.f_flag & (ST_RDONLY | ST_NOEXEC | ST_NOATIME | ST_RELATIME),
-             ST_RDONLY | ST_NOEXEC | ST_NOATIME);
-    CHECK_ERR(open(at("a/in/f"), O_CREAT | O_WRONLY, 0600), EROFS);
-    a = (struct attr){ .clr = 0x1, .propagation = MS_SHARED };
-    CHECK_EQ(syscall(SYS_mount_setattr, AT_FDCWD, at("a/in"), 0, &a, sizeof a), 0);
-    CHECK_STR(fields(at("a/in")), "shared:");
-    fd = open(at("a/in/f"), O_CREAT | O_WRONLY, 0600);
-    CHECK(fd >= 0);
-    a = (struct attr){ .set = 0x1 };
-    CHECK_ERR(syscall(SYS_mount_setattr, AT_FDCWD, at("a/in"), 0, &a, sizeof a), EBUSY);
-    close(fd);
-    CHECK_EQ(umount2(at("a"), MNT_DETACH), 0);
-}
-
 static void pivoting(void)
 {
     int status;
@@ -542,16 +301,7 @@ static void rights(void)
 
 int main(void)
 {
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    if (getuid() != 0)
-        SKIP("mounts are root's");
-    /* Inside there is one mount namespace, and it is ours. */
-    if (unshare(CLONE_NEWNS) == 0)
-        CHECK_EQ(mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL), 0);
-    snprintf(top, sizeof top, "/tmp/mount-XXXXXX");
-    if (!mkdtemp(top))
-        SKIP("no directory in /tmp");
-    CHECK_EQ(tmpfs(top), 0); /* what is tested is on a mount of our own */
+    mounts_begin();
     RUN(errors);
     RUN(flags);
     RUN(atimes);
@@ -560,13 +310,8 @@ int main(void)
     RUN(moving);
     RUN(peers);
     RUN(tucked);
-    RUN(trees);
-    RUN(groups_and_beneath);
-    RUN(in_steps);
-    RUN(attributes);
     RUN(rights);
     RUN(pivoting);
-    CHECK_EQ(umount2(top, MNT_DETACH), 0);
-    CHECK_EQ(rmdir(top), 0);
+    mounts_end();
     DONE();
 }

@@ -116,8 +116,7 @@ static void print_mount(const struct seen *s, const char *at, int form, struct p
         pt_puts(out, " 0 0\n");
         break;
     case MOUNTINFO:
-        pt_printf(out, "%d %d %u:%u ", m->id, s->parent, major(m->sb->dev),
-                  minor(m->sb->dev));
+        pt_printf(out, "%d %d %u:%u ", m->id, s->parent, major(m->sb->dev), minor(m->sb->dev));
         root_within(out, m->root);
         pt_puts(out, " ");
         escaped(out, at);

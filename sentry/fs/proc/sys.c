@@ -58,7 +58,7 @@ static PROC_STORE(store_knob)
 #define KNOB(n, var)                                                                               \
     {                                                                                              \
         .name = n, .mode = S_IFREG | 0644, .show = show_knob, .store = store_knob,                 \
-        .arg = (long)(uintptr_t)&(var)                                                             \
+        .arg = (long)(uintptr_t) & (var)                                                           \
     }
 
 enum { HOSTNAME, DOMAINNAME, THREADS_MAX, FILE_NR, NS_LAST_PID };
