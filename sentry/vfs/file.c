@@ -65,6 +65,11 @@ struct file *file_new_sized(size_t n, const struct file_ops *ops, unsigned flags
     return f;
 }
 
+uint64_t file_next_id(void)
+{
+    return atomic_load(&next_id);
+}
+
 static struct inode *anon_inode;
 
 static void make_anon_inode(void)

@@ -174,6 +174,8 @@ struct file *anon_file_new(const char *name, const struct file_ops *ops, void *p
 struct file *file_new_sized(size_t n, const struct file_ops *ops, unsigned flags);
 
 struct file *file_ref(struct file *f);
+/* Above the ids of all files there are, at most the id of those to come. */
+uint64_t file_next_id(void);
 void file_put(struct file *f); /* NULL is fine */
 static inline bool file_nonblock(const struct file *f)
 {

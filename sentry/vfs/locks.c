@@ -327,13 +327,9 @@ int locks_set(struct task *t, struct file *f, struct lock_call *lc, bool wait, b
         return r;
     spare[0] = lock_new(lc->fl.l_type == F_UNLCK);
     spare[1] = lock_new(lc->fl.l_type == F_UNLCK);
-    if (spare[0] && spare[1]) {
-        lock(&locks_lock);
-        r = set_locked(t, f, lc, &want, wait, spare);
-        unlock(&locks_lock);
-    } else {
-        r = -ENOLCK;
-    }
+    lock(&locks_lock);
+    r = spare[0] && spare[1] ? set_locked(t, f, lc, &want, wait, spare) : -ENOLCK;
+    unlock(&locks_lock);
     lock_free(spare[0]);
     lock_free(spare[1]);
     return r;
@@ -444,11 +440,10 @@ int locks_flock(struct task *t, struct file *f, int op)
 
     if (!f->inode)
         r = -EBADF;
-    else if (lc && spare) {
-        lock(&locks_lock);
+    lock(&locks_lock);
+    if (f->inode && lc && spare)
         r = flock_locked(t, f, lc, op, &spare);
-        unlock(&locks_lock);
-    }
+    unlock(&locks_lock);
     lock_free(spare);
     return r;
 }

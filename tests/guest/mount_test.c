@@ -275,6 +275,26 @@ static void pivoting(void)
     CHECK(there("/proc"));
 }
 
+/* A tmpfs leaves a whiteout where a name was, for who stacks file systems. */
+static void whiteouts(void)
+{
+    struct stat st;
+
+    dirs("a");
+    CHECK_EQ(tmpfs(at("a")), 0);
+    mkfile(at("a/f"));
+    CHECK_ERR(
+        renameat2(AT_FDCWD, at("a/f"), AT_FDCWD, at("a/g"), RENAME_WHITEOUT | RENAME_EXCHANGE),
+        EINVAL);
+    CHECK_EQ(renameat2(AT_FDCWD, at("a/f"), AT_FDCWD, at("a/g"), RENAME_WHITEOUT), 0);
+    CHECK_EQ(stat(at("a/g"), &st), 0);
+    CHECK(S_ISREG(st.st_mode));
+    CHECK_EQ(stat(at("a/f"), &st), 0);
+    CHECK(S_ISCHR(st.st_mode) && st.st_rdev == 0);
+    CHECK_EQ(unlink(at("a/f")), 0);
+    CHECK_EQ(umount(at("a")), 0);
+}
+
 static void rights(void)
 {
     struct attr a = { .set = 1 };
@@ -310,6 +330,7 @@ int main(void)
     RUN(moving);
     RUN(peers);
     RUN(tucked);
+    RUN(whiteouts);
     RUN(rights);
     RUN(pivoting);
     mounts_end();
