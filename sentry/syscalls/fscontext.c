@@ -121,13 +121,13 @@ long sys_fspick(struct task *t, int dfd, gaddr_t upath, unsigned long flags)
 
 /* ---- fsconfig ---- */
 
-static int create(struct setup *s)
+static int create(struct task *t, struct setup *s)
 {
     struct super *sb;
 
     if (s->phase != CREATE_PARAMS)
         return -EBUSY;
-    sb = fscontext_create(&s->fc);
+    sb = fscontext_create(t, &s->fc);
     if (IS_ERR(sb)) {
         s->phase = FAILED;
         return PTR_ERR(sb);
@@ -227,7 +227,7 @@ static int configure(struct task *t, struct setup *s, unsigned cmd, gaddr_t key,
     switch (cmd) {
     case LX_FSCONFIG_CMD_CREATE:
     case LX_FSCONFIG_CMD_CREATE_EXCL:
-        return create(s);
+        return create(t, s);
     case LX_FSCONFIG_CMD_RECONFIGURE:
         return reconfigure(s);
     default:

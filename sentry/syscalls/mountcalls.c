@@ -148,7 +148,7 @@ int mount_graft(struct mount *m, const struct path *at)
     return r;
 }
 
-static int new_mount(const struct path *at, const char *source, const char *type,
+static int new_mount(struct task *t, const struct path *at, const char *source, const char *type,
                      unsigned long flags, char *opts)
 {
     struct fs_context fc;
@@ -162,7 +162,7 @@ static int new_mount(const struct path *at, const char *source, const char *type
     fc.sb_flags = flags & MS_RDONLY;
     r = fscontext_options(&fc, opts);
     if (r == 0) {
-        sb = fscontext_create(&fc);
+        sb = fscontext_create(t, &fc);
         r = IS_ERR(sb) ? PTR_ERR(sb) : 0;
     }
     fscontext_done(&fc);
@@ -200,7 +200,7 @@ static int do_mount(struct task *t, struct mount_args *a, const struct path *at,
         return a->has_source ? mount_move_old(t, a->source, at) : -EINVAL;
     if (!a->has_type)
         return -EINVAL;
-    return new_mount(at, a->has_source ? a->source : "none", a->type, flags, a->data);
+    return new_mount(t, at, a->has_source ? a->source : "none", a->type, flags, a->data);
 }
 
 static int optional_str(struct task *t, char *to, gaddr_t at, bool *ret_has)

@@ -12,7 +12,7 @@
 
 #include "sentry/vfs/vfs.h"
 
-#define CALLPATH_LOCKS 8
+#define CALLPATH_LOCKS 24 /* a copy-up locks each directory above */
 
 struct callpath_slot {
     enum { SLOT_EMPTY, SLOT_PARENT, SLOT_PATH } state;

@@ -3,11 +3,14 @@
 #include "sentry/vfs/fscontext.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 
 #include "sentry/fs/mem/mem.h"
+#include "sentry/fs/union/union.h"
 #include "sentry/ipc/mqueue.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
@@ -15,21 +18,32 @@
 
 struct option {
     const char *name;
-    enum { OPT_NONE, OPT_OCTAL, OPT_ID, OPT_SIZE, OPT_BLOCKS, OPT_COUNT, OPT_ANY } kind;
-    unsigned given; /* 0: it is taken, and nothing follows from it */
+    enum {
+        OPT_NONE,
+        OPT_OCTAL,
+        OPT_ID,
+        OPT_SIZE,
+        OPT_BLOCKS,
+        OPT_COUNT,
+        OPT_ANY,
+        OPT_OFF,
+        OPT_PATH
+    } kind;
+    unsigned given; /* 0: it is taken, and nothing follows from it. OPT_PATH: where it is kept */
 };
 
 struct fs_type {
     const char *name;
-    struct super *(*create)(struct fs_context *fc);
+    struct super *(*create)(struct task *t, struct fs_context *fc);
     const struct option *options;
     bool lenient; /* what it does not know is no error */
 };
 
-static struct super *create_tmpfs(struct fs_context *fc)
+static struct super *create_tmpfs(struct task *t, struct fs_context *fc)
 {
     struct super *sb = tmpfs_new(fc->given & FSOPT_MODE ? fc->mode : 01777, fc->size);
 
+    (void)t;
     if (!sb)
         return NULL;
     if (fc->given & FSOPT_UID)
@@ -40,15 +54,16 @@ static struct super *create_tmpfs(struct fs_context *fc)
     return sb;
 }
 
-static struct super *create_ramfs(struct fs_context *fc)
+static struct super *create_ramfs(struct task *t, struct fs_context *fc)
 {
+    (void)t;
     return tmpfs_new(fc->given & FSOPT_MODE ? fc->mode : 0755, 0);
 }
 
 #define CREATE(fs)                                                                                 \
-    static struct super *create_##fs(struct fs_context *fc)                                        \
+    static struct super *create_##fs(struct task *t, struct fs_context *fc)                        \
     {                                                                                              \
-        (void)fc;                                                                                  \
+        (void)t, (void)fc;                                                                         \
         return fs##_new();                                                                         \
     }
 CREATE(proc)
@@ -56,10 +71,97 @@ CREATE(sysfs)
 CREATE(devpts)
 CREATE(devtmpfs)
 
-static struct super *create_mqueue(struct fs_context *fc)
+static struct super *create_mqueue(struct task *t, struct fs_context *fc)
 {
-    (void)fc;
+    (void)t, (void)fc;
     return mqueue_fs();
+}
+
+/* One directory; its path may have backslashes in front of what would end it. */
+static int layer(struct task *t, char *path, struct path *ret)
+{
+    char *to = path;
+    int r;
+
+    for (char *p = path; *p; p++) {
+        if (*p == '\\' && p[1])
+            p++;
+        *to++ = *p;
+    }
+    *to = 0;
+    r = walk_path(t, AT_FDCWD, path, WALK_FOLLOW, ret);
+    if (r == 0 && !S_ISDIR(dentry_inode(ret->dentry)->mode)) {
+        path_put(ret);
+        r = -EINVAL;
+    }
+    return r;
+}
+
+/* Takes the next path off a list with colons; NULL: there is none. */
+static char *next_layer(char **list)
+{
+    char *start = *list, *p;
+
+    if (!start)
+        return NULL;
+    for (p = start; *p && *p != ':'; p++)
+        if (*p == '\\' && p[1])
+            p++;
+    *list = *p ? p + 1 : NULL;
+    *p = 0;
+    return start;
+}
+
+static int lower_layers(struct task *t, char *list, struct path *ret, unsigned *ret_n)
+{
+    char *path;
+
+    while ((path = next_layer(&list))) {
+        int r = *ret_n == UNION_LAYERS || !*path ? -EINVAL : layer(t, path, &ret[*ret_n]);
+
+        if (r < 0)
+            return r;
+        ++*ret_n;
+    }
+    return 0;
+}
+
+/* A file system in memory can be written to, and keeps what an upper layer has to. */
+static int upper_layer(struct task *t, struct fs_context *fc, struct path *upper)
+{
+    struct path work;
+    int r = fc->work ? layer(t, fc->upper, upper) : -EINVAL;
+
+    if (r < 0)
+        return r;
+    r = layer(t, fc->work, &work);
+    if (r < 0)
+        return r;
+    if (work.dentry->sb != upper->dentry->sb || work.dentry == upper->dentry ||
+        !upper->dentry->sb->exports || mnt_want_write(upper) < 0)
+        r = -EINVAL;
+    path_put(&work);
+    return r;
+}
+
+static struct super *create_overlay(struct task *t, struct fs_context *fc)
+{
+    struct path *lower = kzalloc(UNION_LAYERS * sizeof *lower), upper = {};
+    struct super *sb = NULL;
+    unsigned n = 0;
+    int r = !lower ? -ENOMEM : !fc->lower ? -EINVAL : 0;
+
+    if (r == 0 && fc->upper)
+        r = upper_layer(t, fc, &upper);
+    if (r == 0)
+        r = lower_layers(t, fc->lower, lower, &n);
+    if (r == 0)
+        sb = union_new(fc->upper ? &upper : NULL, lower, n);
+    while (n)
+        path_put(&lower[--n]);
+    path_put(&upper);
+    kfree(lower);
+    return r < 0 ? ERR_PTR(r) : sb;
 }
 
 static const struct option no_options[] = { { NULL, OPT_NONE, 0 } };
@@ -91,6 +193,20 @@ static const struct option devpts_options[] = {
     { NULL, OPT_NONE, 0 },
 };
 
+static const struct option overlay_options[] = {
+    { "lowerdir", OPT_PATH, offsetof(struct fs_context, lower) },
+    { "upperdir", OPT_PATH, offsetof(struct fs_context, upper) },
+    { "workdir", OPT_PATH, offsetof(struct fs_context, work) },
+    { "redirect_dir", OPT_OFF, 0 },
+    { "index", OPT_OFF, 0 },
+    { "metacopy", OPT_OFF, 0 },
+    { "nfs_export", OPT_OFF, 0 },
+    { "xino", OPT_ANY, 0 },
+    { "uuid", OPT_ANY, 0 },
+    { "volatile", OPT_NONE, 0 },
+    { NULL, OPT_NONE, 0 },
+};
+
 /* In the order of /proc/filesystems. */
 static const struct fs_type types[] = {
     { .name = "sysfs", .create = create_sysfs, .options = no_options },
@@ -98,6 +214,7 @@ static const struct fs_type types[] = {
     { .name = "proc", .create = create_proc, .options = proc_options },
     { .name = "devtmpfs", .create = create_devtmpfs, .options = tmpfs_options },
     { .name = "devpts", .create = create_devpts, .options = devpts_options },
+    { .name = "overlay", .create = create_overlay, .options = overlay_options },
     { .name = "ramfs", .create = create_ramfs, .options = ramfs_options, .lenient = true },
     { .name = "sockfs", .options = no_options },
     { .name = "pipefs", .options = no_options },
@@ -125,7 +242,10 @@ int fscontext_init(struct fs_context *fc, const char *type)
 void fscontext_done(struct fs_context *fc)
 {
     kfree(fc->source);
-    fc->source = NULL;
+    kfree(fc->lower);
+    kfree(fc->upper);
+    kfree(fc->work);
+    fc->source = fc->lower = fc->upper = fc->work = NULL;
 }
 
 static int number(const char *s, int base, uint64_t max, uint64_t *ret)
@@ -168,6 +288,20 @@ static int size_in(const char *s, bool percent, uint64_t *ret)
     return *end ? -EINVAL : 0;
 }
 
+static int keep(const char *value, char **to)
+{
+    char *copy;
+
+    if (!value || !*value)
+        return -EINVAL;
+    copy = kstrdup(value);
+    if (!copy)
+        return -ENOMEM;
+    kfree(*to);
+    *to = copy;
+    return 0;
+}
+
 static int take_value(struct fs_context *fc, const struct option *o, const char *value)
 {
     uint64_t v = 0;
@@ -178,6 +312,10 @@ static int take_value(struct fs_context *fc, const struct option *o, const char 
         return value ? -EINVAL : 0;
     case OPT_ANY:
         return value ? 0 : -EINVAL;
+    case OPT_OFF: /* what is not there can be switched off */
+        return value && (!strcmp(value, "off") || !strcmp(value, "nofollow")) ? 0 : -EINVAL;
+    case OPT_PATH:
+        return keep(value, (char **)(void *)((char *)fc + o->given));
     case OPT_OCTAL:
         r = number(value, 8, UINT32_MAX, &v);
         break;
@@ -268,17 +406,19 @@ int fscontext_options(struct fs_context *fc, char *opts)
     return 0;
 }
 
-struct super *fscontext_create(struct fs_context *fc)
+struct super *fscontext_create(struct task *t, struct fs_context *fc)
 {
     struct super *sb;
 
     if (!fc->type->create)
         return ERR_PTR(-EINVAL);
-    sb = fc->type->create(fc);
+    sb = fc->type->create(t, fc);
     if (!sb)
         return ERR_PTR(-ENOMEM);
+    if (IS_ERR(sb))
+        return sb;
     if (fc->sb_mask & MS_RDONLY)
-        sb->readonly = fc->sb_flags & MS_RDONLY;
+        sb->readonly = sb->readonly || fc->sb_flags & MS_RDONLY;
     return sb;
 }
 

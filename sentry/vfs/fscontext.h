@@ -24,6 +24,7 @@ struct fs_context {
     unsigned given;
     uint32_t mode, uid, gid;
     uint64_t size, inodes;
+    char *lower, *upper, *work; /* an overlay's */
     unsigned sb_flags, sb_mask; /* MS_RDONLY and its kin that were set or cleared by name */
 };
 
@@ -36,8 +37,8 @@ int fscontext_option(struct fs_context *fc, const char *key, const char *value);
 bool fscontext_general(struct fs_context *fc, const char *key);
 /* "a=b,c": what mount(2) is given. Changes opts. */
 int fscontext_options(struct fs_context *fc, char *opts);
-/* The superblock that was asked for; ERR_PTR. */
-struct super *fscontext_create(struct fs_context *fc);
+/* The superblock that was asked for, paths as t sees them; ERR_PTR. */
+struct super *fscontext_create(struct task *t, struct fs_context *fc);
 /* The options for a file system that is there. */
 int fscontext_reconfigure(struct fs_context *fc, struct super *sb);
 

@@ -432,6 +432,8 @@ int chrdev_open(struct task *t, struct inode *i, struct file *f);
 struct super *gofer_fs_new(unsigned export_id);
 /* Writes go to memory; lower (reference taken over) is never changed. */
 struct super *overlay_new(struct super *lower);
+/* The overlay that a guest mounts: directories over one another; upper NULL: none can be changed. */
+struct super *union_new(const struct path *upper, const struct path *lower, unsigned nlower);
 /* An inode of its own for anonymous files. */
 struct inode *anon_inode_new(const char *name);
 /* A tmpfs file without a name, host memfd behind it at first map (memfd_create, shared anon maps). */
