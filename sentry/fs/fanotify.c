@@ -20,6 +20,7 @@
 struct lock fan_lock;
 struct list fan_groups = LIST_INIT(fan_groups);
 struct waitqueue fan_answers;
+_Atomic unsigned fan_id_groups;
 
 __attribute__((constructor)) static void fan_init(void)
 {
@@ -380,6 +381,8 @@ static void fan_release(struct file *f)
     struct fan_event *e, *tmp;
 
     fan_marks_end(g, (1u << MARK_TYPES) - 1);
+    if (g->flags & LX_FAN_FID_BITS)
+        atomic_fetch_sub(&fan_id_groups, 1);
     lock(&fan_lock);
     list_del(&g->link);
     list_splice_tail(&g->events, &g->asked);
@@ -471,8 +474,11 @@ struct file *fanotify_new(struct task *t, unsigned flags, unsigned event_flags, 
     f = r < 0 ? ERR_PTR(r)
               : anon_file_new("[fanotify]", &fan_ops, g,
                               O_RDWR | (flags & LX_FAN_NONBLOCK ? O_NONBLOCK : 0));
-    if (!IS_ERR(f))
+    if (!IS_ERR(f)) {
+        if (flags & LX_FAN_FID_BITS)
+            atomic_fetch_add(&fan_id_groups, 1);
         return f;
+    }
     lock(&fan_lock);
     list_del(&g->link);
     unlock(&fan_lock);

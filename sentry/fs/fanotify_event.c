@@ -279,6 +279,11 @@ void fan_tell(const struct fsnotify_event *e)
         fan_object_gone(MARK_SUPER, e->gone_super);
     if (!e->inode && !e->dir)
         return;
+    if (atomic_load(&fan_id_groups)) {
+        file_id_publish(e->inode);
+        file_id_publish(e->dir);
+        file_id_publish(e->ndir);
+    }
     lock(&fan_lock);
     list_for_each(g, &fan_groups, link)
         deliver_locked(g, e, &drop);

@@ -76,7 +76,8 @@ struct fan_perm {
 
 extern struct lock fan_lock;
 extern struct list fan_groups;
-extern struct waitqueue fan_answers; /* who asks waits here */
+extern _Atomic unsigned fan_id_groups; /* so many of them report ids */
+extern struct waitqueue fan_answers;   /* who asks waits here */
 
 /* fanotify_mark.c */
 struct fan_mark *fan_find_locked(const struct fan_group *g, enum mark_type type,

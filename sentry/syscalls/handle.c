@@ -27,7 +27,10 @@ static long encode(struct task *t, const struct path *p, gaddr_t uhandle, gaddr_
     struct lx_file_handle h;
     struct file_id id;
     bool room;
-    int r = file_id_of(dentry_inode(p->dentry), flags & LX_AT_HANDLE_FID, &id);
+    int r;
+
+    file_id_publish(dentry_inode(p->dentry));
+    r = file_id_of(dentry_inode(p->dentry), flags & LX_AT_HANDLE_FID, &id);
 
     if (r < 0)
         return r;

@@ -12,7 +12,7 @@
 
 #include "sentry/vfs/vfs.h"
 
-#define CALLPATH_LOCKS 24 /* a copy-up locks each directory above */
+#define CALLPATH_LOCKS 12
 
 struct callpath_slot {
     enum { SLOT_EMPTY, SLOT_PARENT, SLOT_PATH } state;
@@ -37,6 +37,9 @@ int callpath_path(struct task *t, unsigned slot, int dfd, const char *path, unsi
 
 /* Locks i->rw for this call / vfs.rename. 0 or -EWAITING. */
 int callpath_lock(struct task *t, struct inode *i) __must_check;
+/* Before the call's end; for what callpath_holds said no about, and then was locked. */
+void callpath_unlock(struct task *t, struct inode *i);
+bool callpath_holds(struct task *t, const struct inode *i);
 int callpath_lock_rename(struct task *t) __must_check;
 
 /* The open that waits: keeps f (reference taken over) / gives it back to the caller. */

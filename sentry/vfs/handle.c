@@ -12,12 +12,16 @@
 #include "sentry/kernel/call.h"
 #include "sentry/vfs/dcache.h"
 
+void file_id_publish(struct inode *i)
+{
+    if (i && i->sb->exports && !__atomic_load_n(&i->hashed, __ATOMIC_ACQUIRE))
+        inode_publish(i);
+}
+
 int file_id_of(struct inode *i, bool fid, struct file_id *ret)
 {
     if (!i || (!fid && !i->sb->exports))
         return -EOPNOTSUPP;
-    if (i->sb->exports)
-        inode_publish(i);
     *ret = (struct file_id){ .len = 12 };
     if (i->sb->exports) {
         ret->type = LX_FILEID_INO_GEN;

@@ -77,9 +77,9 @@ static int put_whiteout(struct task *t, struct inode *dir, struct dentry *parent
 
     if (IS_ERR(d))
         return PTR_ERR(d);
-    r = dentry_inode(d)      ? -EEXIST
+    r = dentry_inode(d)   ? -EEXIST
         : dir->ops->mknod ? dir->ops->mknod(t, dir, d, S_IFCHR, 0, &i)
-                             : -EPERM;
+                          : -EPERM;
     if (r == 0)
         dentry_instantiate(d, i);
     dentry_put(d);

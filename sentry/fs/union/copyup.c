@@ -92,14 +92,14 @@ static int copy_attr(struct task *t, struct inode *from, struct inode *to)
 
     if (r < 0 || !to->ops->setattr)
         return r;
-    return to->ops->setattr(t, to,
-                            &(struct setattr){ .valid = ATTR_MODE | ATTR_UID | ATTR_GID |
-                                                        ATTR_ATIME | ATTR_MTIME,
-                                               .mode = st.mode,
-                                               .uid = st.uid,
-                                               .gid = st.gid,
-                                               .atime = st.atime,
-                                               .mtime = st.mtime });
+    return to->ops->setattr(
+        t, to,
+        &(struct setattr){ .valid = ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_ATIME | ATTR_MTIME,
+                           .mode = st.mode,
+                           .uid = st.uid,
+                           .gid = st.gid,
+                           .atime = st.atime,
+                           .mtime = st.mtime });
 }
 
 /* Makes the object at d in dir, whole but for a directory's names. */
@@ -163,26 +163,45 @@ static int copy_to(struct task *t, struct inode *i, struct inode *updir, struct 
     return 0;
 }
 
+/* i's parent is up already. What is locked here for the first time is free again afterwards. */
+static int copy_one(struct task *t, struct inode *i, bool data)
+{
+    struct dentry *up = union_upper(union_node(i)->parent);
+    struct inode *updir = dentry_inode(up);
+    bool had_i = callpath_holds(t, i), had_dir = callpath_holds(t, updir);
+    int r = callpath_lock(t, i);
+
+    if (r == 0 && !union_upper(i)) {
+        r = callpath_lock(t, updir);
+        if (r == 0)
+            r = copy_to(t, i, updir, up, data);
+        if (r != -EWAITING && !had_dir)
+            callpath_unlock(t, updir);
+    }
+    if (r != -EWAITING && !had_i)
+        callpath_unlock(t, i);
+    return r;
+}
+
+/* From the highest that is not up yet down to i: no recursion, a guest nests as deep as it likes. */
 int union_copy_up(struct task *t, struct inode *i, bool data)
 {
-    struct union_node *n = union_node(i);
-    struct inode *updir;
-    int r;
+    int r = 0;
 
-    if (union_upper(i))
-        return 0;
-    if (!union_super(i->sb)->upper)
+    if (!union_upper(i) && !union_super(i->sb)->upper)
         return -EROFS;
-    if (n->gone || !n->parent)
-        return -ENOENT;
-    r = union_copy_up(t, n->parent, true);
-    if (r == 0)
-        r = callpath_lock(t, i);
-    if (r < 0 || union_upper(i))
-        return r;
-    updir = dentry_inode(union_upper(n->parent));
-    r = callpath_lock(t, updir);
-    return r < 0 ? r : copy_to(t, i, updir, union_upper(n->parent), data);
+    while (r == 0 && !union_upper(i)) {
+        struct inode *at = i;
+
+        for (;; at = union_node(at)->parent) {
+            if (union_node(at)->gone || !union_node(at)->parent)
+                return -ENOENT;
+            if (union_upper(union_node(at)->parent))
+                break;
+        }
+        r = copy_one(t, at, at != i || data);
+    }
+    return r;
 }
 
 int union_setattr(struct task *t, struct inode *i, const struct setattr *a)

@@ -55,6 +55,26 @@ int union_getattr(struct task *t, struct inode *i, struct kstat *ret)
 
 /* ---- inodes ---- */
 
+/* An inode holds its parent, and a guest nests as deep as it likes: this is no recursion. */
+static void put_parents(struct union_node *n)
+{
+    static _Thread_local struct union_node *pending;
+    static _Thread_local bool busy;
+
+    n->pending = pending;
+    pending = n;
+    if (busy)
+        return;
+    busy = true;
+    while (pending) {
+        n = pending;
+        pending = n->pending;
+        inode_put(n->parent);
+        kfree(n);
+    }
+    busy = false;
+}
+
 static void union_evict(struct inode *i)
 {
     struct union_node *n = union_node(i);
@@ -62,12 +82,11 @@ static void union_evict(struct inode *i)
     if (!n)
         return;
     dentry_put(n->upper);
-    for (unsigned k = 0; k < n->nlower; k++)
+    for (unsigned k = 0; n->lower && k < n->nlower; k++)
         dentry_put(n->lower[k]);
     kfree(n->lower);
-    inode_put(n->parent);
     kfree(n->name);
-    kfree(n);
+    put_parents(n);
 }
 
 static struct inode *inode_of(struct super *sb, uint32_t mode, uint64_t ino)

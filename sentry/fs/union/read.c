@@ -71,7 +71,9 @@ static int each_of_layer(struct task *t, struct inode *dir, int k, name_fn fn, v
         r = hidden(t, dir, k, e->name, e->len);
         if (r == 0)
             r = is_whiteout(t, layer, e);
-        r = r < 0 ? r : r > 0 ? 0 : fn(arg, e->name, e->len, union_number(dir->sb, layer, e->ino), e->dtype);
+        r = r < 0   ? r
+            : r > 0 ? 0
+                    : fn(arg, e->name, e->len, union_number(dir->sb, layer, e->ino), e->dtype);
     }
     overlay_list_free(l);
     return r;
@@ -132,6 +134,12 @@ static int take_listing(struct task *t, struct file *f)
     return 0;
 }
 
+static uint64_t parent_number(const struct file *f)
+{
+    LOCK_SCOPE(&vfs.dcache_lock);
+    return dentry_inode(f->path.dentry->parent)->ino;
+}
+
 static int union_readdir(struct task *t, struct file *f, struct dirent_sink *s)
 {
     struct lower_list *l;
@@ -145,7 +153,7 @@ static int union_readdir(struct task *t, struct file *f, struct dirent_sink *s)
     l = f->priv;
     if (f->pos == 0 && s->emit(s, ".", 1, f->inode->ino, DT_DIR, 1))
         f->pos = 1;
-    if (f->pos == 1 && s->emit(s, "..", 2, f->inode->ino, DT_DIR, 2))
+    if (f->pos == 1 && s->emit(s, "..", 2, parent_number(f), DT_DIR, 2))
         f->pos = 2;
     if (f->pos < 2)
         return 0;

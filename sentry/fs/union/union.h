@@ -30,9 +30,10 @@ struct union_node {
     struct dentry *upper;  /* [a] */
     struct dentry **lower; /* [I] highest first; more than one for directories only */
     unsigned nlower;
-    struct inode *parent; /* [I] a reference; NULL: the root, or made here */
-    char *name;           /* [I] */
-    bool gone;            /* its name was removed: it cannot be copied up */
+    struct inode *parent;       /* [I] a reference; NULL: the root, or made here */
+    char *name;                 /* [I] */
+    struct union_node *pending; /* layers.c: while it ends */
+    bool gone;                  /* its name was removed: it cannot be copied up */
 };
 
 static inline struct union_node *union_node(const struct inode *i)
@@ -90,7 +91,8 @@ int union_removexattr(struct task *t, struct inode *i, const char *name);
 
 /* read.c: the names of dir, whole. fn's result ends it. */
 int union_each_name(struct task *t, struct inode *dir,
-                    int (*fn)(void *arg, const char *name, size_t len, uint64_t ino, unsigned dtype),
+                    int (*fn)(void *arg, const char *name, size_t len, uint64_t ino,
+                              unsigned dtype),
                     void *arg);
 /* An upper directory that shows nothing may hold whiteouts: they go. It is locked. */
 int union_drop_whiteouts(struct task *t, struct dentry *up);
