@@ -11,6 +11,13 @@
 #define LANDLOCK_WRITE_FILE (1ull << 1)
 #define LANDLOCK_READ_FILE (1ull << 2)
 #define LANDLOCK_READ_DIR (1ull << 3)
+#define LANDLOCK_REMOVE_DIR (1ull << 4)
+#define LANDLOCK_REMOVE_FILE (1ull << 5)
+#define LANDLOCK_MAKE_DIR (1ull << 7)
+#define LANDLOCK_MAKE_REG (1ull << 8)
+#define LANDLOCK_MAKE_SYM (1ull << 12)
+#define LANDLOCK_REFER (1ull << 13)    /* ABI 2 */
+#define LANDLOCK_TRUNCATE (1ull << 14) /* ABI 3 */
 
 /* The ABI version of this host; 0: it has none, or not for us. */
 int landlock_abi(void);

@@ -16,8 +16,9 @@ enum control_type {
     CTL_ERROR,     /* value: exit status for the front end; text: one line */
     CTL_NOTE,      /* text: one line for the user at the end (a path that was not visible, ...) */
     CTL_STATS,     /* a piece of the statistics: cli/stats.h */
-    CTL_CHANGED,   /* value: files that the program changed beneath shown directories, discarded */
-    CTL_MISSING,   /* text: a path that the program looked for and that is not there inside */
+    CTL_LIMIT,   /* text: a limit that ended the program; value: exit status, 0: as the program's */
+    CTL_CHANGED, /* value: files that the program changed beneath shown directories, discarded */
+    CTL_MISSING, /* text: a path that the program looked for and that is not there inside */
 };
 
 #define CTL_SIGNAL_KEY 0x100u

@@ -59,10 +59,11 @@ static int pair(int type, int ret[2])
 /* Our ends go to l, the children's to f. */
 static int make_channels(struct launch *l, struct launch_fds *f)
 {
-    int control[2], status[2], term[2] = { -1, -1 };
+    int control[2], status[2], term[2] = { -1, -1 }, results[2] = { -1, -1 };
 
     if (pair(SOCK_SEQPACKET, control) || pair(SOCK_SEQPACKET, status) ||
-        pair(SOCK_SEQPACKET, f->gofer_sock) || (l->terminal && pair(SOCK_SEQPACKET, term)))
+        pair(SOCK_SEQPACKET, f->gofer_sock) || (l->terminal && pair(SOCK_SEQPACKET, term)) ||
+        (l->results_path && pair(SOCK_STREAM, results)))
         return EXIT_SBX;
     l->control = control[0];
     f->control = control[1];
@@ -70,6 +71,8 @@ static int make_channels(struct launch *l, struct launch_fds *f)
     f->gofer_status = status[1];
     l->tty_sock = term[0];
     f->tty_sock = term[1];
+    l->results = results[0];
+    f->results = results[1];
     /* Descriptors are cheaper: docs/decisions/files-as-descriptors.md. */
     bool required = l->options->require & REQUIRE_IOURING;
     bool ring = (getenv("SBX_RING") || required) && !(l->without & SBX_WITHOUT_IOURING);
@@ -130,5 +133,7 @@ int launch_start(struct launch *l)
         close(f.ring);
     if (f.tty_sock >= 0)
         close(f.tty_sock);
+    if (f.results >= 0)
+        close(f.results);
     return 0;
 }

@@ -40,14 +40,15 @@ struct launch {
     uint64_t limits[LIMITS];
     uint64_t t_start_ns;
     int log_fd, strace_fd;
-    bool tty[3];   /* standard stream that is a terminal */
-    bool terminal; /* there is one, a standard stream or not */
+    const char *results_path; /* inside; NULL: nobody asks what was changed */
+    bool tty[3];              /* standard stream that is a terminal */
+    bool terminal;            /* there is one, a standard stream or not */
     enum term_place tty_place;
     struct lx_termios2 tty_settings;
     uint16_t tty_rows, tty_cols;
 
     /* out: the front end's ends */
-    int control, gofer_status, tty_sock;
+    int control, gofer_status, tty_sock, results;
     pid_t gofer, sentry;
     int gofer_pidfd, sentry_pidfd;
     struct {
@@ -66,7 +67,7 @@ uint64_t now_ns(void);
 
 /* The children's ends. */
 struct launch_fds {
-    int control, gofer_status, gofer_sock[2], ring, tty_sock;
+    int control, gofer_status, gofer_sock[2], ring, tty_sock, results;
 };
 
 /* How a child is made and what it may count on. */

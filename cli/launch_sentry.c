@@ -109,9 +109,9 @@ static bool stream_given(int fd)
 static unsigned keep_descriptors(const struct launch *l, const struct launch_fds *f, int proc_fd,
                                  int root_fd, int *keep)
 {
-    const int candidates[] = { f->control,  f->gofer_sock[1], f->ring,
-                               f->tty_sock, l->log_fd,        l->strace_fd,
-                               proc_fd,     root_fd,          sanitize_report_fd() };
+    const int candidates[] = { f->control,  f->gofer_sock[1],    f->ring,      f->results,
+                               f->tty_sock, l->log_fd,           l->strace_fd, proc_fd,
+                               root_fd,     sanitize_report_fd() };
     unsigned n = 0;
 
     for (int i = 0; i < 3; i++) {
@@ -135,6 +135,8 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
     c->tty_place = l->tty_place;
     c->tty_rows = l->tty_rows;
     c->tty_cols = l->tty_cols;
+    c->results_sock = f->results;
+    c->results_path = l->results_path;
     c->log_fd = l->log_fd;
     c->strace_fd = l->strace_fd;
     c->log_level = l->options->log_level;
@@ -161,7 +163,7 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
 void sentry_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
 {
     struct sentry_config cfg = { 0 };
-    int keep[12], null_fd, root_fd = -1, r;
+    int keep[13], null_fd, root_fd = -1, r;
     unsigned n;
     uint64_t shift = 0;
 

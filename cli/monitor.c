@@ -28,6 +28,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "cli/cgroup.h"
 #include "cli/control.h"
 #include "cli/error.h"
 
@@ -194,6 +195,8 @@ static void sentry_gone(struct monitor *m)
     m->launch->sentry = -1;
     if (m->timed_out)
         end(m, EXIT_TIMEOUT);
+    else if (cgroup_oom())
+        end(m, 128 + SIGKILL); /* by the limit on memory */
     else if (WIFSIGNALED(status))
         end(m, fail(EXIT_SBX,
                     "the sentry was ended by signal %d (%s); run with --log=FILE "
@@ -363,5 +366,12 @@ int monitor_run(struct monitor *m)
         on_side(m);
     }
     proxy_leave(&m->proxy, m->regular && !m->timed_out);
-    return m->timed_out ? EXIT_TIMEOUT : m->status;
+    if (m->timed_out) {
+        if (!m->report.limit)
+            m->report.limit = xasprintf(
+                "time is limited to %.6g s (--timeout): the program was ended",
+                (double)m->launch->options->timeout_ns / 1e9);
+        return EXIT_TIMEOUT;
+    }
+    return m->report.limit_status ? m->report.limit_status : m->status;
 }

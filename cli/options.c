@@ -15,7 +15,22 @@
 #include "cli/error.h"
 #include "cli/require.h"
 
-enum take { T_STRING, T_LIST, T_BIND, T_DURATION, T_LEVEL, T_STRACE, T_STATS, T_REQUIRE, T_HELP };
+enum take {
+    T_STRING,
+    T_FLAG,
+    T_LIST,
+    T_BIND,
+    T_DURATION,
+    T_LEVEL,
+    T_STRACE,
+    T_STATS,
+    T_LIMIT,
+    T_CPUS,
+    T_REQUIRE,
+    T_CHANGES,
+    T_APPLY,
+    T_HELP
+};
 
 #define AT(member) offsetof(struct run_options, member)
 
@@ -35,6 +50,19 @@ static const struct row {
     { "user", 'u', 1, T_STRING, AT(user), 0, "USER[:GROUP]", "user inside, by name or number" },
     { "hostname", 0, 1, T_STRING, AT(hostname), 0, "NAME", "host name inside (sbx)" },
     { "timeout", 0, 1, T_DURATION, 0, 0, "TIME", "end it after 5, 1.5s, 2m, 1h: status 124" },
+    { "memory", 'm', 1, T_LIMIT, LIMIT_MEMORY, 0, "SIZE", "at most so much memory: 300M, 2G" },
+    { "pids", 0, 1, T_LIMIT, LIMIT_TASKS, 0, "N", "at most so many processes and threads" },
+    { "cpus", 0, 1, T_CPUS, 0, 0, "N", "at most so many cpus at once: 1, 0.5" },
+    { "cpu-time", 0, 1, T_LIMIT, LIMIT_CPU_TIME, 0, "TIME", "at most so much processor time: 124" },
+    { "file-size", 0, 1, T_LIMIT, LIMIT_FILE_SIZE, 0, "SIZE", "no file longer than this" },
+    { "disk", 0, 1, T_LIMIT, LIMIT_FILE_BYTES, 0, "SIZE", "at most so much in files" },
+    { "output", 0, 1, T_LIMIT, LIMIT_OUTPUT, 0, "SIZE", "at most so much output: status 153" },
+    { "changes", 0, 2, T_CHANGES, 0, 0, "DIR", "list what was changed there (where it starts)" },
+    { "diff", 0, 0, T_FLAG, AT(diff), 0, NULL, "show changed text" },
+    { "save-changes", 0, 1, T_STRING, AT(save_changes), 0, "DIR",
+      "copy what was changed into DIR" },
+    { "apply", 0, 2, T_APPLY, 0, 0, "WHEN", "write changes to the host: ask or always" },
+    { "json", 0, 0, T_FLAG, AT(json), 0, NULL, "list changes as JSON" },
     { "require", 0, 1, T_REQUIRE, 0, 0, "LIST", "refuse to run without these: see sbx(1)" },
     { "platform", 0, 1, T_STRING, AT(platform), 0, "NAME", "auto or trap" },
     { "strace", 0, 2, T_STRACE, 0, 0, "FILE", "print the system calls, as strace does" },
@@ -113,6 +141,33 @@ static int take_bind(struct run_options *o, const char *v)
     return 0;
 }
 
+static int take_limit(struct run_options *o, const struct row *r, const char *v)
+{
+    uint64_t *at = &o->limit[r->where];
+    bool time = r->where == LIMIT_CPU_TIME;
+
+    o->given |= 1u << r->where;
+    if (time ? parse_duration(v, at) < 0 : !limits_value(v, at))
+        return fail(EXIT_SBX, "--%s %s: give %s", r->word, v,
+                    time                      ? "seconds, or 2m, 1h"
+                    : r->where == LIMIT_TASKS ? "a number"
+                                              : "a size, as 300M or 2G");
+    if (*at == 0)
+        return fail(EXIT_SBX, "--%s %s: nothing can run with none; leave it out for no limit",
+                    r->word, v);
+    return 0;
+}
+
+static int take_cpus(struct run_options *o, const char *v)
+{
+    char *end;
+
+    o->cpus = *v >= '0' && *v <= '9' ? strtod(v, &end) : 0;
+    if (!(o->cpus >= 0.01 && o->cpus <= 1e6) || *end)
+        return fail(EXIT_SBX, "--cpus %s: give a number of cpus, as 2 or 0.5", v);
+    return 0;
+}
+
 static int take(struct run_options *o, const struct row *r, const char *v)
 {
     char *base = (char *)o;
@@ -120,6 +175,9 @@ static int take(struct run_options *o, const struct row *r, const char *v)
     switch (r->take) {
     case T_STRING:
         *(const char **)(base + r->where) = v;
+        return 0;
+    case T_FLAG:
+        *(bool *)(base + r->where) = true;
         return 0;
     case T_LIST:
         *(const char **)xgrow(base + r->where, (unsigned *)(base + r->count), sizeof v) = v;
@@ -145,6 +203,21 @@ static int take(struct run_options *o, const struct row *r, const char *v)
         return 0;
     case T_REQUIRE:
         return require_parse(v, &o->require);
+    case T_LIMIT:
+        return take_limit(o, r, v);
+    case T_CPUS:
+        return take_cpus(o, v);
+    case T_CHANGES:
+        if (v && !*v)
+            return fail(EXIT_SBX, "--changes=: give a directory, or --changes alone");
+        o->changes = true;
+        o->changes_path = v;
+        return 0;
+    case T_APPLY:
+        if (v && strcmp(v, "ask") != 0 && strcmp(v, "always") != 0)
+            return fail(EXIT_SBX, "--apply=%s: give ask or always", v);
+        o->apply = v && strcmp(v, "always") == 0 ? APPLY_ALWAYS : APPLY_ASK;
+        return 0;
     case T_HELP:
         o->help = true;
         return 0;
@@ -218,6 +291,8 @@ int options_parse(int argc, char **argv, struct run_options *ret)
     o.nargs = (unsigned)(argc - optind);
     if (!o.help && o.nargs == 0)
         return fail(EXIT_SBX, "nothing to run; give a FILE: sbx run script.py");
+    if (o.json && !o.changes && !o.apply && !o.save_changes && !o.diff)
+        return fail(EXIT_SBX, "--json lists changes; give --changes with it");
     *ret = o;
     return 0;
 }

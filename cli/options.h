@@ -6,12 +6,15 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "sentry/kernel/limits.h"
+
 struct bind_option {
     char *src, *dst; /* dst NULL: where src is */
     bool ro;
 };
 
 enum stats_mode { STATS_OFF, STATS_TEXT, STATS_JSON };
+enum apply_mode { APPLY_NEVER, APPLY_ASK, APPLY_ALWAYS };
 
 struct run_options {
     const char *rootfs, *cwd, *user, *hostname, *platform;
@@ -21,12 +24,19 @@ struct run_options {
     unsigned ntmpfs;
     const char **env; /* K=V, or K: the caller's value */
     unsigned nenv;
-    uint64_t timeout_ns; /* 0: none */
+    uint64_t timeout_ns;    /* 0: none */
+    uint64_t limit[LIMITS]; /* what was given, where given has the bit; CPU_TIME in nanoseconds */
+    unsigned given;
+    double cpus; /* 0: all */
     bool strace;
     const char *strace_file, *log_file;
     int log_level;
     enum stats_mode stats;
     unsigned require; /* REQUIRE_* of require.h */
+    bool changes, diff, json;
+    const char *changes_path; /* NULL: where the program starts */
+    const char *save_changes;
+    enum apply_mode apply;
 
     bool command; /* behind "--": a command, never a script */
     char **args;  /* FILE and its arguments, NULL at the end */

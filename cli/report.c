@@ -88,12 +88,21 @@ void report_message(struct report *r, const struct control_msg *m, size_t len)
         return;
     if (m->type == CTL_NOTE)
         add_note(r, m->text, m->len);
-    else if (m->type == CTL_MISSING)
+    else if (m->type == CTL_LIMIT && !r->limit) {
+        r->limit = clean(m->text, m->len);
+        r->limit_status = m->value < 256 ? (int)m->value : EXIT_SBX;
+    } else if (m->type == CTL_MISSING)
         add_missing(r, m->text, m->len);
     else if (m->type == CTL_CHANGED)
         r->changed = m->value;
     else if (m->type == CTL_STATS)
         add_stats(r, m);
+}
+
+void report_limit(const struct report *r)
+{
+    if (r->limit)
+        note("%s", r->limit);
 }
 
 /* For people: nothing is added to output that goes elsewhere. */
@@ -115,8 +124,12 @@ void report_notes(const struct report *r)
     if (r->more_notes)
         fprintf(f, "; and %u more", r->more_notes);
     if (r->changed)
-        fprintf(f, "%s%" PRIu64 " file%s changed inside only and %s gone", r->nnotes ? "; " : "",
-                r->changed, r->changed == 1 ? " was" : "s were", r->changed == 1 ? "is" : "are");
+        fprintf(f,
+                "%s%" PRIu64
+                " file%s changed inside only and %s gone; --save-changes DIR or --apply "
+                "keeps such",
+                r->nnotes ? "; " : "", r->changed, r->changed == 1 ? " was" : "s were",
+                r->changed == 1 ? "is" : "are");
     fclose(f);
     note("%s", line);
     free(line);

@@ -14,6 +14,8 @@ struct report {
     char *notes[REPORT_NOTES];
     unsigned nnotes, more_notes;
     uint64_t changed;
+    char *limit;      /* what ended the program; NULL */
+    int limit_status; /* 0: the program's own */
     struct stats_totals totals;
     struct stats_step steps[REPORT_STEPS];
     struct stats_call calls[REPORT_CALLS];
@@ -23,5 +25,7 @@ struct report {
 
 /* CTL_NOTE, CTL_CHANGED, CTL_STATS; everything in it is checked. len: bytes that arrived. */
 void report_message(struct report *r, const struct control_msg *msg, size_t len);
+/* Which limit ended the program: for everybody, also where notes are not shown. */
+void report_limit(const struct report *r);
 void report_notes(const struct report *r);
 void report_stats(struct report *r, const struct launch *l, enum stats_mode mode);

@@ -2,7 +2,10 @@
 /* `sbx run`: from the command line to the exit status, by way of the other files here. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <math.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,12 +14,14 @@
 #include <unistd.h>
 
 #include "abi/without.h"
+#include "cli/cgroup.h"
 #include "cli/cli.h"
 #include "cli/environ.h"
 #include "cli/error.h"
 #include "cli/launch.h"
 #include "cli/monitor.h"
 #include "cli/require.h"
+#include "cli/results.h"
 #include "platform/platform.h"
 #include "sentry/kernel/limits.h"
 
@@ -74,6 +79,14 @@ static int check_words(const struct run_options *o, uint64_t *ret_without, uint6
     if (!limits_parse(getenv("SBX_LIMITS"), ret_limits, &bad))
         return fail(EXIT_SBX, "SBX_LIMITS: cannot take %.*s; see docs/limits.md",
                     (int)strcspn(bad, ","), bad);
+    for (unsigned i = 0; i < LIMITS; i++) {
+        if (o->given & 1u << i)
+            ret_limits[i] = o->limit[i];
+    }
+    /* What the kernel keeps is memory too: it says no before processes are killed. */
+    ret_limits[LIMIT_KERNEL] = MIN(ret_limits[LIMIT_KERNEL], ret_limits[LIMIT_MEMORY] / 6 * 5);
+    ret_limits[LIMIT_FILE_BYTES] = MIN(ret_limits[LIMIT_FILE_BYTES],
+                                       ret_limits[LIMIT_MEMORY] / 3 * 2);
     if (o->hostname && (!*o->hostname || strlen(o->hostname) > 64))
         return fail(EXIT_SBX, "--hostname %s: give 1 to 64 characters", o->hostname);
     for (unsigned i = 0; i < o->nenv; i++) {
@@ -131,7 +144,51 @@ static void find_terminal(struct launch *l, struct proxy *p)
         l->tty_rows = l->tty_cols = 0;
 }
 
-static int supervise(struct monitor *m, struct launch *l)
+/*
+ * Part of the cpus that we may use, beginning with a random one; all processes of the sandbox inherit it.
+ * A fraction of a cpu needs a cgroup (cli/cgroup.h).
+ */
+static int take_cpus(double cpus)
+{
+    unsigned want = (unsigned)ceil(cpus), have, at;
+    cpu_set_t all, some;
+
+    if (cpus == 0)
+        return 0;
+    if (sched_getaffinity(0, sizeof all, &all) < 0)
+        return fail(EXIT_SBX, "--cpus: %s", strerror(errno));
+    have = (unsigned)CPU_COUNT(&all);
+    if (want >= have)
+        return 0;
+    CPU_ZERO(&some);
+    at = (unsigned)(now_ns() / 1000 % have);
+    for (unsigned cpu = 0, n = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, &all) && (n++ + have - at) % have < want)
+            CPU_SET(cpu, &some);
+    }
+    if (sched_setaffinity(0, sizeof some, &some) < 0)
+        return fail(EXIT_SBX, "--cpus: %s", strerror(errno));
+    return 0;
+}
+
+static void enter_cgroup(const struct launch *l)
+{
+    const struct run_options *o = l->options;
+    struct cgroup_want want = { .memory = UINT64_MAX, .cpus = o->cpus };
+    const char *why = "SBX_WITHOUT leaves it out";
+
+    if (o->given & 1u << LIMIT_MEMORY)
+        want.memory = l->limits[LIMIT_MEMORY];
+    if (!(l->without & SBX_WITHOUT_CGROUP) && cgroup_enter(&want, &why))
+        return;
+    if (want.memory != UINT64_MAX)
+        note("--memory is looked at, and not held by a cgroup: %s", why);
+    if (want.cpus > 0 && want.cpus < ceil(want.cpus))
+        note("--cpus %.6g needs a cgroup, and %.0f may be used: %s", want.cpus, ceil(want.cpus),
+             why);
+}
+
+static int supervise(struct monitor *m, struct launch *l, struct results *res)
 {
     const struct run_options *o = l->options;
     int pipe_end = -1, r = open_outputs(o, m, l, &pipe_end);
@@ -146,7 +203,12 @@ static int supervise(struct monitor *m, struct launch *l)
     m->signals = monitor_signals();
     if (m->signals < 0)
         return fail(EXIT_SBX, "signalfd: %s", strerror(-m->signals));
+    r = take_cpus(o->cpus);
+    if (r)
+        return r;
+    enter_cgroup(l);
     r = launch_start(l);
+    cgroup_leave();
     if (r)
         return r;
     if (pipe_end >= 0)
@@ -155,8 +217,16 @@ static int supervise(struct monitor *m, struct launch *l)
     if (o->timeout_ns)
         m->deadline = l->t_start_ns + o->timeout_ns;
     r = monitor_run(m);
+    res->sock = l->results;
+    r = results_finish(res, r);
     if (o->stats && m->report.have_totals)
         report_stats(&m->report, l, o->stats);
+    if (!m->report.limit && cgroup_oom())
+        m->report.limit = xasprintf("memory is limited to %" PRIu64
+                                    " MiB (--memory): the host ended a process",
+                                    l->limits[LIMIT_MEMORY] >> 20);
+    cgroup_end();
+    report_limit(&m->report);
     report_notes(&m->report);
     return r;
 }
@@ -168,6 +238,7 @@ int cmd_run(int argc, char **argv)
     struct run_options o;
     struct program p;
     struct shown s;
+    struct results res;
     struct view v;
     struct user u;
     int r;
@@ -187,6 +258,10 @@ int cmd_run(int argc, char **argv)
         return r;
     if (o.cwd)
         s.cwd = view_absolute(&v, o.cwd);
+    r = results_prepare(&res, &o, &v, &s, l.without);
+    if (r)
+        return r;
+    l.results_path = res.path;
     l.options = &o;
     l.shown = &s;
     l.user = &u;
@@ -194,5 +269,5 @@ int cmd_run(int argc, char **argv)
     l.envp = environ_build(&o, &s, &u);
     m.launch = &l;
     launch_step(&l, "look-up");
-    return supervise(&m, &l);
+    return supervise(&m, &l, &res);
 }

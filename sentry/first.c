@@ -24,6 +24,8 @@ static void set_limits(struct tgroup *g)
         rlim_t cur, max;
     } values[] = {
         { RLIMIT_STACK, 8ul << 20, RLIM_INFINITY },
+        { RLIMIT_FSIZE, limit_of(LIMIT_FILE_SIZE),
+          limit_of(LIMIT_FILE_SIZE) }, /* none: RLIM_INFINITY */
         { RLIMIT_CORE, 0, RLIM_INFINITY },
         { RLIMIT_NPROC, nproc, nproc },
         { RLIMIT_NOFILE, 1024, 1 << 20 },

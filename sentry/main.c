@@ -41,8 +41,10 @@
 #include "sentry/kernel/oom.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
+#include "sentry/kernel/spent.h"
 #include "sentry/net/net.h"
 #include "sentry/notes.h"
+#include "sentry/results.h"
 #include "sentry/start.h"
 #include "sentry/strace/strace.h"
 #include "sentry/vfs/build.h"
@@ -126,7 +128,21 @@ void sandbox_end(int wait_status)
     notes_send();
     start_report_end(config);
     control_send(CTL_EXIT, (uint64_t)(unsigned)wait_status, NULL);
+    results_serve(config);
     leave();
+}
+
+void sandbox_limited(int status, int sig, const char *fmt, ...)
+{
+    char text[200];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (!atomic_load(&ending))
+        control_send(CTL_LIMIT, (uint64_t)status, "%s", text);
+    sandbox_end(sig);
 }
 
 void sandbox_start_failed(int err)
@@ -234,6 +250,7 @@ static void init_kernel(const struct sentry_config *cfg)
     clock_gettime(CLOCK_REALTIME, &ts);
     kernel.boot_real = ts.tv_sec * 1000000000ll + ts.tv_nsec;
     kernel.ncpus = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
+    sched_getaffinity(0, sizeof kernel.host_cpus, (cpu_set_t *)(void *)kernel.host_cpus);
     kernel.mem_total = sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit : 1ull << 30;
     kernel.proc_fd = cfg->proc_fd;
     kernel.stats = cfg->stats;
@@ -328,6 +345,7 @@ void sentry_main(const struct sentry_config *cfg)
     if (r < 0)
         start_error("the first program", r);
     oom_start();
+    spent_start();
     start_step("program");
     task_make_ready(first);
     event_run();

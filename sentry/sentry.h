@@ -64,6 +64,9 @@ struct sentry_config {
     unsigned ngroups;
     const char *hostname;
 
+    int results_sock;         /* gofer/changes.h */
+    const char *results_path; /* changes beneath this directory are told; NULL: none */
+
     const uint64_t *limits; /* kernel/limits.h; NULL: the defaults */
     bool stats;
     uint64_t t_start_ns; /* CLOCK_MONOTONIC when the front end began, for the start-up budget */

@@ -3,10 +3,12 @@
 _sbx()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-    local options='--rootfs --bind --tmpfs --cwd --env --user --hostname --timeout --require --platform
-        --strace --stats --log --log-level --help -v -w -e -u -h'
-    local values=' --rootfs --bind --tmpfs --cwd --env --user --hostname --timeout --require --platform --log
-        --log-level -v -w -e -u '
+    local options='--rootfs --bind --tmpfs --cwd --env --user --hostname --timeout --memory --pids
+        --cpus --cpu-time --file-size --disk --output --changes --diff
+        --save-changes --apply --json --require --platform --strace --stats --log --log-level --help -v -w -e -u -m -h'
+    local values=' --rootfs --bind --tmpfs --cwd --env --user --hostname --timeout --memory --pids --cpus
+        --cpu-time --file-size --disk --output --save-changes --require
+        --platform --log --log-level -v -w -e -u -m '
 
     if [ "$COMP_CWORD" -eq 1 ]; then
         mapfile -t COMPREPLY < <(compgen -W 'run doctor syscalls version help' -- "$cur")
@@ -29,7 +31,7 @@ _sbx()
         esac
     done
     case $prev in
-    --rootfs | --cwd | -w | --tmpfs) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
+    --rootfs | --cwd | -w | --tmpfs | --save-changes) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     --bind | -v | --log) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     --require) mapfile -t COMPREPLY < <(compgen -W 'userns seccomp cgroup landlock iouring' -- "$cur") ;;
     --platform) mapfile -t COMPREPLY < <(compgen -W 'auto trap' -- "$cur") ;;

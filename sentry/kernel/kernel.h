@@ -46,7 +46,8 @@ struct kernel {
     struct tgroup *init; /* pid 1 */
     struct gofer *gofer; /* the channel to the broker; NULL in unit tests */
     char hostname[65], domainname[65];
-    ktime_t boot_mono; /* CLOCK_MONOTONIC at the sandbox's start */
+    uint64_t host_cpus[16]; /* [I] that the sandbox may use; a worker may keep to a part of them */
+    ktime_t boot_mono;      /* CLOCK_MONOTONIC at the sandbox's start */
     ktime_t boot_real;
     unsigned ncpus;
     uint64_t mem_total; /* bytes that /proc/meminfo shows */

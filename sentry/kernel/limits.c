@@ -28,7 +28,7 @@ void limits_init(uint64_t ram, uint64_t ret[LIMITS])
 
 static bool parse_value(const char *s, size_t n, uint64_t *ret)
 {
-    static const char units[] = "KMGT";
+    static const char units[] = "KMGTkmgt";
     const char *unit;
     uint64_t v;
     char *end;
@@ -44,7 +44,7 @@ static bool parse_value(const char *s, size_t n, uint64_t *ret)
     if (errno)
         return false;
     if (end < s + n && (unit = strchr(units, *end))) {
-        unsigned shift = 10 * (unsigned)(unit - units + 1);
+        unsigned shift = 10 * (unsigned)((unit - units) % 4 + 1);
 
         if (v > UINT64_MAX >> shift)
             return false;
@@ -53,6 +53,11 @@ static bool parse_value(const char *s, size_t n, uint64_t *ret)
     }
     *ret = v;
     return end == s + n;
+}
+
+bool limits_value(const char *s, uint64_t *ret)
+{
+    return parse_value(s, strlen(s), ret);
 }
 
 static bool parse_one(const char *s, size_t n, uint64_t ret[LIMITS])

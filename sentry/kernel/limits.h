@@ -30,6 +30,9 @@ void limits_init(uint64_t ram, uint64_t ret[LIMITS]);
  */
 bool limits_parse(const char *list, uint64_t ret[LIMITS], const char **ret_bad);
 
+/* One such value: 1000, 64K, 2g; "none". False: it is none. */
+bool limits_value(const char *s, uint64_t *ret);
+
 /* Takes one more of something that is counted in *n. */
 static inline bool limit_take(enum limit l, _Atomic uint64_t *n)
 {

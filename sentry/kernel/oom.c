@@ -40,6 +40,7 @@
 #define SHARE 20u          /* a round takes at most one part in so many of a cpu */
 #define PATIENCE 500000000 /* for the memory of one that was killed to come back */
 #define STACK 65536
+#define FIRST_PID 2 /* the program's: 1 is the sentry */
 
 struct member {
     struct tgroup *group;
@@ -210,7 +211,8 @@ static uint64_t look(struct members *m)
     if (used > limit_of(LIMIT_MEMORY))
         choose(m, used);
     let_go(m);
-    await_ends();
+    if (used > limit_of(LIMIT_MEMORY))
+        await_ends();
     return next;
 }
 
@@ -243,9 +245,14 @@ static void kill_one(struct tgroup *g)
     }
     unlock(&kernel.tasks_lock);
     klog(1, "out of memory: killed process %d (%.15s)", (int)pid, comm);
-    if (!oom.told)
+    if (pid == FIRST_PID)
+        control_send(CTL_LIMIT, 0,
+                     "memory is limited to %" PRIu64 " MiB (--memory): the program was killed",
+                     limit_of(LIMIT_MEMORY) >> 20);
+    else if (!oom.told)
         control_send(CTL_NOTE, 0,
-                     "memory is limited to %" PRIu64 " MiB: process %d (%.15s) was killed",
+                     "memory is limited to %" PRIu64
+                     " MiB (--memory): process %d (%.15s) was killed",
                      limit_of(LIMIT_MEMORY) >> 20, (int)pid, comm);
     oom.told = true;
 }

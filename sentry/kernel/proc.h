@@ -62,6 +62,11 @@ void kernel_kill_all_locked(void);
 void sandbox_end(int wait_status);
 /* A part of the sandbox without which nothing runs is gone. The first of both decides. */
 void sandbox_lost(const char *what);
+/*
+ * A limit is reached: everything ends as if sig had ended the program, and the user is told the line. status:
+ * of the front end; 0: that of the signal. Called without locks.
+ */
+void sandbox_limited(int status, int sig, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The first program was stopped by job control; tasks_lock held. */
 void sandbox_stopped(int sig);
 

@@ -203,24 +203,14 @@ long sys_sched_getattr(struct task *t, pid_t pid, gaddr_t attr, unsigned size, u
 
 /* ---- cpus ---- */
 
-static uint64_t host_cpus[16];
-static int host_cpus_error;
-
-/* At the start: later a worker may keep to a part of them for a while. */
-__attribute__((constructor)) static void ask_host(void)
-{
-    if (sched_getaffinity(0, sizeof host_cpus, (cpu_set_t *)(void *)host_cpus) < 0)
-        host_cpus_error = -errno;
-}
-
 /* The cpus of the host that the sandbox may use, and how many bytes its kernel's masks have. */
 static int host_affinity(uint64_t mask[16])
 {
     int n;
 
-    memcpy(mask, host_cpus, sizeof host_cpus);
-    if (host_cpus_error)
-        return host_cpus_error;
+    memcpy(mask, kernel.host_cpus, sizeof kernel.host_cpus);
+    if (mask[0] == 0 && memcmp(mask, mask + 1, 15 * sizeof *mask) == 0)
+        return -EPERM; /* the host did not tell */
     for (n = 16; n > 1 && mask[n - 1] == 0; n--)
         ;
     return n * (int)sizeof *mask;

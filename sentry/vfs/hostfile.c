@@ -45,6 +45,7 @@
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/spent.h"
 #include "sentry/kernel/scratch.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/vfs.h"
@@ -103,18 +104,22 @@ static void host_event(void *arg, uint32_t events)
     wq_wake(&h->wq, events);
 }
 
-static void watch_locked(struct host_file *h)
+/* 0, or why nobody would be woken: the host has no memory, or no watch of its epoll's, left. */
+static int watch_locked(struct host_file *h)
 {
     int r;
 
     assert_locked(&h->lock);
     if (h->watched || h->unwatchable)
-        return;
+        return 0;
     r = event_watch(h->fd, EPOLLET | EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI, host_event, h);
     if (r == 0)
         h->watched = true;
+    else if (r == -EPERM)
+        h->unwatchable = true; /* a device that is always ready */
     else
-        h->unwatchable = true; /* EPERM: a device that is always ready */
+        return -ENOMEM;
+    return 0;
 }
 
 /*
@@ -161,10 +166,10 @@ static int host_wait(struct task *t, struct file *f, struct host_file *h, uint32
     if (file_nonblock(f))
         return -EAGAIN;
     LOCK_SCOPE(&h->lock);
-    watch_locked(h);
+    int r = watch_locked(h);
     if (host_poll_now(h) & (events | POLLHUP | POLLERR))
         return 0;
-    return task_wait(t, &h->wq, 0);
+    return r < 0 ? r : task_wait(t, &h->wq, 0);
 }
 
 static ssize_t host_read(struct task *t, struct file *f, struct iter *it, loff_t *pos)
@@ -209,7 +214,10 @@ static ssize_t host_write(struct task *t, struct file *f, struct iter *it, loff_
         *pos = st.st_size;
 
     while (it->left) {
-        got = iter_get(it, buffer, MIN(it->left, sizeof buffer));
+        got = (ssize_t)spent_room(MIN(it->left, sizeof buffer));
+        if (got == 0)
+            return *done ? (ssize_t)*done : -EFBIG;
+        got = iter_get(it, buffer, (size_t)got);
         if (got <= 0)
             return *done ? (ssize_t)*done : got;
         r = h->regular ? regular_move(h, (size_t)got, pos ? *pos : -1, /* write_it= */ true)
@@ -225,6 +233,7 @@ static ssize_t host_write(struct task *t, struct file *f, struct iter *it, loff_
             (void)pipe_broken(t);
         if (r < 0)
             return *done && r != -EWAITING ? (ssize_t)*done : r;
+        spent_output((size_t)r);
         *done += (uint64_t)r;
         if (pos)
             *pos += r;
@@ -242,8 +251,8 @@ static uint32_t host_poll(struct file *f, struct poll_table *pt)
         return POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
     poll_wait(pt, &h->wq);
     LOCK_SCOPE(&h->lock);
-    if (pt)
-        watch_locked(h);
+    if (pt && watch_locked(h) < 0)
+        return host_poll_now(h) | POLLERR; /* who waited would not be woken */
     return host_poll_now(h);
 }
 

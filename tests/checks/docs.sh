@@ -120,14 +120,15 @@ host_calls() {
     cat <<'EOF'
 # Host calls of each process
 
-Made from sentry/fence_table.h, gofer/fence_table.h and platform/trap/filter.c by tests/checks/docs.sh
+Made from sentry/fence_table.h, gofer/fence_table.h, gofer/writer/fence_table.h and
+platform/trap/filter.c by tests/checks/docs.sh
 --write: change it there. A list that grows shows here, in the change that makes it grow. What a release
 lets pass: a build with glibc, with a ring (SBX_RING) or with sanitizers has some more, which stand in the
 same tables.
 
 EOF
-    for who in sentry gofer; do
-        echo "## $who: $(allowed $who | cut -f1 | sort -u | wc -l) calls"
+    for who in sentry gofer gofer/writer; do
+        echo "## ${who##*/}: $(allowed $who | cut -f1 | sort -u | wc -l) calls"
         echo
         echo '| call | arguments | why |'
         echo '|---|---|---|'
@@ -177,12 +178,13 @@ program meets none of them; what each holds against, and what only the host can 
 
 RAM is the memory of the host. `SBX_LIMITS=inodes=20000,memory=1G,...` in the environment of `sbx`
 changes single ones, by these names; `none` takes one away. Meant for tests, and for programs that
-need more.
+need more. The options are `--memory`, `--pids` (tasks), `--disk` (file-bytes), `--file-size`, `--output`,
+`--cpu-time`; memory and cpus are held by a cgroup too where one can be made (cli/cgroup.h).
 
 | name | default | beyond it | what is counted |
 |---|---|---|---|
 END
-    tr '\n' ' ' <sentry/kernel/limits.def | sed 's/LIMIT(/\n&/g' |
+    tr '\n' ' ' <sentry/kernel/limits.def | sed 's/UNLIMITED/none/g; s/LIMIT(/\n&/g' |
         sed -n 's/^LIMIT(\([A-Z_]*\), "\([^"]*\)", \([^,]*\), "\([^"]*\)", *"\([^"]*\)") *$/| \2 | \3 | \4 | \5 |/p'
     echo
     cat <<'END'

@@ -68,3 +68,21 @@ static inline struct lower_name *lower_next(const struct lower_list *l, size_t *
 /* One change against the lower: kind 'A' added or replaced, 'M' modified in place, 'D' removed. */
 void overlay_changes(struct super *sb, void (*fn)(void *arg, char kind, const char *path),
                      void *arg);
+
+/* One change, where it shows at the end. */
+struct overlay_change {
+    char kind; /* 'A' added, 'M' modified, 'D' removed */
+    bool replaces,
+        data;         /* 'A' in the place of something of the lower; a file with content of ours */
+    bool gone;        /* 'M': the lower has lost it since; dentry is NULL */
+    const char *path; /* relative to the directory that was asked for */
+    struct dentry *dentry; /* what shows there; NULL where removed */
+    uint32_t was;          /* the mode of what is, or was, below */
+};
+/*
+ * Tells fn, which may make gofer trips, of all changes beneath scope, a directory with a lower. What is
+ * added is told after the directory that it is in. 0, or the first error: then some were not told;
+ * -EPIPE from fn ends it. [io]
+ */
+int overlay_tell(struct task *t, struct dentry *scope,
+                 int (*fn)(void *arg, const struct overlay_change *c), void *arg);

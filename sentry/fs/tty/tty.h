@@ -52,4 +52,6 @@ void tty_host_pump(void);
 int tty_host_signal(int sig);
 /* At the end: everything written so far goes out, however long that takes; or not, in a hurry. */
 void tty_host_drain(void);
+/* Nothing is printed any more: who shows it need not wait for our end. */
+void tty_host_close(void);
 void tty_host_hurry(void);

@@ -28,6 +28,7 @@
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/kernel/spent.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/timer.h"
 
@@ -95,12 +96,15 @@ static void put_printed_locked(size_t most)
 {
     const uint8_t *from;
     size_t len = 0;
+    if (tty_out_count(host.tty))
+        most = spent_room(most);
     while (len < most && tty_out_count(host.tty)) {
         size_t n = MIN(tty_peek_locked(host.tty, &from), most - len);
         memcpy(host.msg.data + len, from, n);
         tty_taken_locked(host.tty, n);
         len += n;
     }
+    spent_output(len);
     host.msg.type = TERM_PRINT;
     host.len = len ? TERM_HEAD + len : 0;
 }
@@ -425,4 +429,12 @@ void tty_host_drain(void)
             return;
         (void)hostio_poll(&p, 1, 100000000);
     }
+}
+
+void tty_host_close(void)
+{
+    int sock = atomic_load(&host.sock);
+
+    if (host.tty && sock >= 0)
+        shutdown(sock, SHUT_RDWR);
 }

@@ -5,7 +5,8 @@
  * that at a jump which depends on one both ways are gone. What comes out is compared with the committed
  * lists:
  *
- *     filters DIR [--write]      DIR/calls-stub.txt, calls-sentry.txt, calls-gofer.txt
+ *     filters DIR [--write]      DIR/calls-stub.txt, calls-sentry.txt, calls-gofer.txt,
+ *                            calls-writer.txt
  *
  * A line for each way through: the call, and the conditions on its arguments under which it passes
  * (notify: to the sentry, which decides). A list that grows or shrinks unannounced fails the test.
@@ -20,6 +21,7 @@
 
 #include "abi/types.h"
 #include "fence_gofer.h"
+#include "fence_writer.h"
 #include "fence_sentry.h"
 #include "platform/trap/bpf.h"
 
@@ -296,6 +298,8 @@ static int check(const char *dir, const char *who, bool write)
         list_stub(out);
     else if (strcmp(who, "sentry") == 0)
         list_fence(out, who, fence_sentry, ARRAY_SIZE(fence_sentry));
+    else if (strcmp(who, "writer") == 0)
+        list_fence(out, who, fence_writer, ARRAY_SIZE(fence_writer));
     else
         list_fence(out, who, fence_gofer, ARRAY_SIZE(fence_gofer));
     fclose(out);
@@ -316,7 +320,7 @@ static int check(const char *dir, const char *who, bool write)
 
 int main(int argc, char **argv)
 {
-    static const char *const all[] = { "stub", "sentry", "gofer" };
+    static const char *const all[] = { "stub", "sentry", "gofer", "writer" };
     bool write = argc > 2 && strcmp(argv[2], "--write") == 0;
     int r = 0;
 
