@@ -338,6 +338,12 @@ int acl_inherit(struct inode *i, struct inode *dir)
 
 uint32_t acl_umask(struct task *t, const struct inode *dir, uint32_t mode)
 {
+    const struct cred *c = vfs_cred(t);
+
+    /* A program that would run as a group that its maker is not in; looked at before the umask. */
+    if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && dir->mode & S_ISGID && c &&
+        !cred_in_group(c, dir->gid) && !cred_capable(c, CAP_FSETID))
+        mode &= ~(uint32_t)S_ISGID;
     if (!t || !t->fs || __atomic_load_n(&dir->acl_default, __ATOMIC_ACQUIRE))
         return mode;
     return mode & ~t->fs->umask;

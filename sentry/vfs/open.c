@@ -25,7 +25,8 @@
 #include "sentry/vfs/notify.h"
 
 /* Not kept in f->flags. */
-#define OPEN_ONLY_FLAGS (O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC | LX_O_QUIET | LX_O_EXEC)
+#define OPEN_ONLY_FLAGS                                                                            \
+    (O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC | LX_O_QUIET | LX_O_LOUD | LX_O_EXEC)
 
 static const struct file_ops no_ops = { .name = "none" };
 static const struct file_ops path_ops = { .name = "path" };
@@ -151,7 +152,7 @@ struct file *vfs_open_inode(struct task *t, const struct path *p, unsigned flags
     f->path = path_ref(*p);
     f->inode = inode_ref(i);
     f->cred = t ? cred_ref(t->cred) : NULL;
-    if (!p->mnt || flags & LX_O_QUIET)
+    if (!(p->mnt || flags & LX_O_LOUD) || flags & LX_O_QUIET)
         f->no_notify = true;
     if (flags & LX_O_EXEC)
         f->mode |= FMODE_EXEC;

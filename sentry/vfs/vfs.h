@@ -347,6 +347,7 @@ struct file *vfs_open(struct task *t, const struct path *p, unsigned flags);
 struct file *vfs_open_at(struct task *t, int dfd, const char *path, unsigned flags, uint32_t mode);
 /* Among vfs_open_inode's flags: nobody is told of it, nor of what is done with the file. */
 #define LX_O_QUIET 0x80000000u
+#define LX_O_LOUD 0x20000000u /* they are, though it is opened without a mount */
 #define LX_O_EXEC 0x40000000u /* to be executed: listeners are told that, too */
 /* An open file of an inode, without any check; p->mnt may be NULL (a lower layer's file). ERR_PTR. */
 struct file *vfs_open_inode(struct task *t, const struct path *p, unsigned flags);

@@ -117,8 +117,8 @@ static int begin(struct task *t, struct inode *dir, struct dentry *d, struct pla
     return r;
 }
 
-static int union_create(struct task *t, struct inode *dir, struct dentry *d, uint32_t mode,
-                        struct inode **ret)
+int union_create(struct task *t, struct inode *dir, struct dentry *d, uint32_t mode,
+                 struct inode **ret)
 {
     struct inode *i = NULL;
     struct place p;
@@ -130,8 +130,8 @@ static int union_create(struct task *t, struct inode *dir, struct dentry *d, uin
     return made(t, dir, &p, i, r, ret);
 }
 
-static int union_mknod(struct task *t, struct inode *dir, struct dentry *d, uint32_t mode,
-                       uint64_t rdev, struct inode **ret)
+int union_mknod(struct task *t, struct inode *dir, struct dentry *d, uint32_t mode, uint64_t rdev,
+                struct inode **ret)
 {
     struct inode *i = NULL;
     struct place p;
@@ -143,8 +143,8 @@ static int union_mknod(struct task *t, struct inode *dir, struct dentry *d, uint
     return made(t, dir, &p, i, r, ret);
 }
 
-static int union_mkdir(struct task *t, struct inode *dir, struct dentry *d, uint32_t mode,
-                       struct inode **ret)
+int union_mkdir(struct task *t, struct inode *dir, struct dentry *d, uint32_t mode,
+                struct inode **ret)
 {
     struct inode *i = NULL;
     struct place p;
@@ -156,8 +156,8 @@ static int union_mkdir(struct task *t, struct inode *dir, struct dentry *d, uint
     return made(t, dir, &p, i, r, ret);
 }
 
-static int union_symlink(struct task *t, struct inode *dir, struct dentry *d, const char *target,
-                         struct inode **ret)
+int union_symlink(struct task *t, struct inode *dir, struct dentry *d, const char *target,
+                  struct inode **ret)
 {
     struct inode *i = NULL;
     struct place p;
@@ -169,7 +169,7 @@ static int union_symlink(struct task *t, struct inode *dir, struct dentry *d, co
     return made(t, dir, &p, i, r, ret);
 }
 
-static int union_link(struct task *t, struct inode *old, struct inode *dir, struct dentry *d)
+int union_link(struct task *t, struct inode *old, struct inode *dir, struct dentry *d)
 {
     struct inode *up;
     struct place p;
@@ -187,7 +187,7 @@ static int union_link(struct task *t, struct inode *old, struct inode *dir, stru
     return r < 0 ? r : union_refresh(t, old);
 }
 
-static int union_unlink(struct task *t, struct inode *dir, struct dentry *d)
+int union_unlink(struct task *t, struct inode *dir, struct dentry *d)
 {
     struct inode *i = dentry_inode(d);
     struct place p;
@@ -218,7 +218,7 @@ static int any_name(void *arg, const char *name, size_t len, uint64_t ino, unsig
     return -ENOTEMPTY;
 }
 
-static int union_rmdir(struct task *t, struct inode *dir, struct dentry *d)
+int union_rmdir(struct task *t, struct inode *dir, struct dentry *d)
 {
     struct inode *i = dentry_inode(d);
     struct place p;
@@ -279,8 +279,8 @@ static int rename_upper(struct task *t, struct place *from, struct place *to, st
     return r < 0 ? r : dentry_move(from->d, to->d, exchange);
 }
 
-static int union_rename(struct task *t, struct inode *odir, struct dentry *od, struct inode *ndir,
-                        struct dentry *nd, unsigned flags)
+int union_rename(struct task *t, struct inode *odir, struct dentry *od, struct inode *ndir,
+                 struct dentry *nd, unsigned flags)
 {
     struct inode *oi = dentry_inode(od), *ni = dentry_inode(nd);
     bool exchange = flags & RENAME_EXCHANGE;
@@ -321,7 +321,7 @@ static int union_readlink(struct task *t, struct inode *i, char *buf, size_t cap
     return (int)vfs_readlink(t, dentry_inode(union_top(i)), buf, cap);
 }
 
-static int union_tmpfile(struct task *t, struct inode *dir, uint32_t mode, struct inode **ret)
+int union_tmpfile(struct task *t, struct inode *dir, uint32_t mode, struct inode **ret)
 {
     struct inode *up, *i = NULL;
     struct dentry *d;
@@ -339,20 +339,6 @@ static int union_tmpfile(struct task *t, struct inode *dir, uint32_t mode, struc
         (*ret)->tmpfile = true;
     return r;
 }
-
-const struct inode_ops union_dir_ops = {
-    .lookup = union_lookup,
-    .create = union_create,
-    .mknod = union_mknod,
-    .mkdir = union_mkdir,
-    .symlink = union_symlink,
-    .link = union_link,
-    .unlink = union_unlink,
-    .rmdir = union_rmdir,
-    .rename = union_rename,
-    .tmpfile = union_tmpfile,
-    UNION_COMMON_OPS,
-};
 
 const struct inode_ops union_link_iops = { .readlink = union_readlink, UNION_COMMON_OPS };
 const struct inode_ops union_special_iops = { UNION_COMMON_OPS };

@@ -45,7 +45,7 @@ static int copy_data(struct task *t, struct dentry *low, struct inode *to)
     int r = buf && out.dentry ? 0 : -ENOMEM;
 
     if (r == 0) {
-        from = vfs_open_inode(t, &in, O_RDONLY);
+        from = vfs_open_inode(NULL, &in, O_RDONLY);
         f = IS_ERR(from) ? from : vfs_open_inode(NULL, &out, O_WRONLY);
         r = IS_ERR(f) ? PTR_ERR(f) : copy_loop(t, from, f, buf);
         if (!IS_ERR(f))

@@ -15,6 +15,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
 #include "sentry/vfs/dcache.h"
+#include "sentry/vfs/notify.h"
 
 /* ---- listings ---- */
 
@@ -120,8 +121,49 @@ static int collect(void *arg, const char *name, size_t len, uint64_t ino, unsign
     return overlay_list_add(arg, name, len, ino, dtype) ? 0 : -ENOMEM;
 }
 
+struct open_dir { /* f->priv */
+    struct lower_list *names;
+    struct file *real; /* of the highest layer, for who watches that */
+};
+
+static int dir_open(struct task *t, struct inode *i, struct file *f)
+{
+    struct path p = { .dentry = union_top(i) };
+    struct open_dir *o = kzalloc(sizeof *o);
+
+    (void)t;
+    if (!o)
+        return -ENOMEM;
+    o->real = vfs_open_inode(NULL, &p, O_RDONLY | O_DIRECTORY | LX_O_LOUD);
+    if (IS_ERR(o->real)) {
+        int r = PTR_ERR(o->real);
+
+        kfree(o);
+        return r;
+    }
+    f->ops = &union_dir_fops;
+    f->priv = o;
+    return 0;
+}
+
+const struct inode_ops union_dir_ops = {
+    .lookup = union_lookup,
+    .create = union_create,
+    .mknod = union_mknod,
+    .mkdir = union_mkdir,
+    .symlink = union_symlink,
+    .link = union_link,
+    .unlink = union_unlink,
+    .rmdir = union_rmdir,
+    .rename = union_rename,
+    .tmpfile = union_tmpfile,
+    .open = dir_open,
+    UNION_COMMON_OPS,
+};
+
 static int take_listing(struct task *t, struct file *f)
 {
+    struct open_dir *o = f->priv;
     struct lower_list *l = kzalloc(sizeof *l);
     int r = l ? union_each_name(t, f->inode, collect, l) : -ENOMEM;
 
@@ -129,8 +171,8 @@ static int take_listing(struct task *t, struct file *f)
         overlay_list_free(l);
         return r;
     }
-    overlay_list_free(f->priv);
-    f->priv = l;
+    overlay_list_free(o->names);
+    o->names = l;
     return 0;
 }
 
@@ -142,15 +184,16 @@ static uint64_t parent_number(const struct file *f)
 
 static int union_readdir(struct task *t, struct file *f, struct dirent_sink *s)
 {
+    struct open_dir *o = f->priv;
     struct lower_list *l;
     struct lower_name *e;
     loff_t pos = 2;
     size_t at = 0;
-    int r = f->pos == 0 || !f->priv ? take_listing(t, f) : 0;
+    int r = f->pos == 0 || !o->names ? take_listing(t, f) : 0;
 
     if (r < 0)
         return r;
-    l = f->priv;
+    l = o->names;
     if (f->pos == 0 && s->emit(s, ".", 1, f->inode->ino, DT_DIR, 1))
         f->pos = 1;
     if (f->pos == 1 && s->emit(s, "..", 2, parent_number(f), DT_DIR, 2))
@@ -178,7 +221,13 @@ static int union_readdir(struct task *t, struct file *f, struct dirent_sink *s)
 
 static void dir_release(struct file *f)
 {
-    overlay_list_free(f->priv);
+    struct open_dir *o = f->priv;
+
+    if (!o)
+        return;
+    overlay_list_free(o->names);
+    file_put(o->real);
+    kfree(o);
 }
 
 const struct file_ops union_dir_fops = {
@@ -201,7 +250,8 @@ static int union_open(struct task *t, struct inode *i, struct file *f)
     if (r < 0)
         return r;
     p.dentry = union_top(i);
-    real = vfs_open_inode(t, &p, flags & ~(unsigned)O_NOFOLLOW);
+    /* Of nobody, so that it waits for nothing; who watches the layer is told of it. */
+    real = vfs_open_inode(NULL, &p, (flags & ~(unsigned)O_NOFOLLOW) | LX_O_LOUD);
     if (IS_ERR(real))
         return PTR_ERR(real);
     f->priv = real;
@@ -213,8 +263,11 @@ const struct inode_ops union_file_iops = { .open = union_open, UNION_COMMON_OPS 
 static ssize_t union_read(struct task *t, struct file *f, struct iter *it, loff_t *pos)
 {
     struct file *real = f->priv;
+    ssize_t n = real->ops->read ? real->ops->read(t, real, it, pos) : -EINVAL;
 
-    return real->ops->read ? real->ops->read(t, real, it, pos) : -EINVAL;
+    if (n > 0)
+        fsnotify_file(real, LX_IN_ACCESS);
+    return n;
 }
 
 static void size_changed(struct file *f)
@@ -229,8 +282,10 @@ static ssize_t union_write(struct task *t, struct file *f, struct iter *it, loff
     struct file *real = f->priv;
     ssize_t n = real->ops->write ? real->ops->write(t, real, it, pos) : -EINVAL;
 
-    if (n > 0)
+    if (n > 0) {
         size_changed(f);
+        fsnotify_file(real, LX_IN_MODIFY);
+    }
     return n;
 }
 

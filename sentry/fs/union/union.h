@@ -89,6 +89,22 @@ int union_removexattr(struct task *t, struct inode *i, const char *name);
     .getattr = union_getattr, .setattr = union_setattr, .getxattr = union_getxattr,                \
     .setxattr = union_setxattr, .listxattr = union_listxattr, .removexattr = union_removexattr
 
+/* change.c: the operations of struct inode_ops. */
+int union_create(struct task *t, struct inode *dir, struct dentry *d, uint32_t mode,
+                 struct inode **ret);
+int union_mknod(struct task *t, struct inode *dir, struct dentry *d, uint32_t mode, uint64_t rdev,
+                struct inode **ret);
+int union_mkdir(struct task *t, struct inode *dir, struct dentry *d, uint32_t mode,
+                struct inode **ret);
+int union_symlink(struct task *t, struct inode *dir, struct dentry *d, const char *target,
+                  struct inode **ret);
+int union_link(struct task *t, struct inode *old, struct inode *dir, struct dentry *d);
+int union_unlink(struct task *t, struct inode *dir, struct dentry *d);
+int union_rmdir(struct task *t, struct inode *dir, struct dentry *d);
+int union_rename(struct task *t, struct inode *odir, struct dentry *od, struct inode *ndir,
+                 struct dentry *nd, unsigned flags);
+int union_tmpfile(struct task *t, struct inode *dir, uint32_t mode, struct inode **ret);
+
 /* read.c: the names of dir, whole. fn's result ends it. */
 int union_each_name(struct task *t, struct inode *dir,
                     int (*fn)(void *arg, const char *name, size_t len, uint64_t ino,
