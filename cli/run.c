@@ -22,6 +22,7 @@
 #include "cli/monitor.h"
 #include "cli/require.h"
 #include "cli/results.h"
+#include "cli/serve.h"
 #include "platform/platform.h"
 #include "sentry/kernel/limits.h"
 
@@ -204,11 +205,15 @@ static int supervise(struct monitor *m, struct launch *l, struct results *res)
     if (m->signals < 0)
         return fail(EXIT_SBX, "signalfd: %s", strerror(-m->signals));
     r = take_cpus(o->cpus);
+    if (r == 0 && o->name)
+        r = named_open(o->name);
     if (r)
         return r;
     enter_cgroup(l);
     r = launch_start(l);
     cgroup_leave();
+    if (r)
+        named_close();
     if (r)
         return r;
     if (pipe_end >= 0)
@@ -217,6 +222,7 @@ static int supervise(struct monitor *m, struct launch *l, struct results *res)
     if (o->timeout_ns)
         m->deadline = l->t_start_ns + o->timeout_ns;
     r = monitor_run(m);
+    named_close();
     res->sock = l->results;
     r = results_finish(res, r);
     if (o->stats && m->report.have_totals)
