@@ -33,8 +33,8 @@ static void print_text(const struct launch *l, FILE *f)
 {
     const struct shown *s = l->shown;
 
-    fprintf(f, "user      %u:%u\nplatform  %s\nnetwork   a loopback of its own\n", (unsigned)l->user->uid,
-            (unsigned)l->user->gid, l->platform->name);
+    fprintf(f, "user      %u:%u\nplatform  %s\nnetwork   a loopback of its own\n",
+            (unsigned)l->user->uid, (unsigned)l->user->gid, l->platform->name);
     if (l->options->timeout_ns)
         fprintf(f, "timeout   %.6g s\n", (double)l->options->timeout_ns / 1e9);
     if (l->options->cpus > 0)

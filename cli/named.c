@@ -252,7 +252,8 @@ static int await_end(int sock, const char *name, const char *command)
     sigprocmask(SIG_BLOCK, &set, NULL);
     signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     for (;;) {
-        struct pollfd fds[] = { { .fd = sock, .events = POLLIN }, { .fd = signals, .events = POLLIN } };
+        struct pollfd fds[] = { { .fd = sock, .events = POLLIN },
+                                { .fd = signals, .events = POLLIN } };
         struct signalfd_siginfo si;
 
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
@@ -269,13 +270,16 @@ static int await_end(int sock, const char *name, const char *command)
         if (m.type == SERVE_EXITED)
             return WIFEXITED(m.value) ? WEXITSTATUS(m.value) : 128 + WTERMSIG(m.value);
         if (m.type == SERVE_FAILED)
-            return fail(m.value, "%s: %.*s", command, (int)MIN(m.len, (uint32_t)sizeof m.text), m.text);
+            return fail(m.value, "%s: %.*s", command, (int)MIN(m.len, (uint32_t)sizeof m.text),
+                        m.text);
     }
 }
 
 int cmd_exec(int argc, char **argv)
 {
-    static const struct option longs[] = { { "cwd", 1, NULL, 'w' }, { "env", 1, NULL, 'e' }, { 0 } };
+    static const struct option longs[] = { { "cwd", 1, NULL, 'w' },
+                                           { "env", 1, NULL, 'e' },
+                                           { 0 } };
     struct exec_options o = { 0 };
     int c, sock, request;
 
@@ -288,7 +292,8 @@ int cmd_exec(int argc, char **argv)
             *(char **)xgrow(&o.env, &o.nenv, sizeof *o.env) = optarg;
         else
             return fail(EXIT_SBX, "exec: %s; give sbx exec [-w DIR] [-e K=V] NAME CMD [args]",
-                        c == 'e' ? "-e needs NAME=VALUE" : "unknown option, or one without its value");
+                        c == 'e' ? "-e needs NAME=VALUE"
+                                 : "unknown option, or one without its value");
     }
     if (argc - optind < 2)
         return fail(EXIT_SBX, "exec: give a name and a command: sbx exec NAME CMD [args]");

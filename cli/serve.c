@@ -35,7 +35,8 @@ int named_open(const char *name)
     int other;
 
     if (!named_ok(name))
-        return fail(EXIT_SBX, "--name %s: give letters, digits, '-', '_' and '.', at most 60", name);
+        return fail(EXIT_SBX, "--name %s: give letters, digits, '-', '_' and '.', at most 60",
+                    name);
     dir = named_dir();
     if (!dir)
         return EXIT_SBX;
@@ -45,7 +46,8 @@ int named_open(const char *name)
     memcpy(at.sun_path, serve.path, strlen(serve.path));
     /* One that nobody serves any more was left by a front end that was killed. */
     other = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (other >= 0 && connect(other, (struct sockaddr *)&at, sizeof at) < 0 && errno == ECONNREFUSED)
+    if (other >= 0 && connect(other, (struct sockaddr *)&at, sizeof at) < 0 &&
+        errno == ECONNREFUSED)
         unlink(serve.path);
     if (other >= 0)
         close(other);
@@ -253,8 +255,8 @@ static void tell_policy(const struct launch *l, struct client *c, bool json)
     free(text);
 }
 
-static void on_request(const struct launch *l, struct client *c, const struct serve_msg *m, int fds[4],
-                       unsigned nfds)
+static void on_request(const struct launch *l, struct client *c, const struct serve_msg *m,
+                       int fds[4], unsigned nfds)
 {
     switch (m->type) {
     case SERVE_INFO:
