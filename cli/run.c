@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -145,13 +144,20 @@ static void find_terminal(struct launch *l, struct proxy *p)
         l->tty_rows = l->tty_cols = 0;
 }
 
+static unsigned whole(double cpus)
+{
+    unsigned n = (unsigned)cpus;
+
+    return n + (cpus > n);
+}
+
 /*
  * Part of the cpus that we may use, beginning with a random one; all processes of the sandbox inherit it.
  * A fraction of a cpu needs a cgroup (cli/cgroup.h).
  */
 static int take_cpus(double cpus)
 {
-    unsigned want = (unsigned)ceil(cpus), have, at;
+    unsigned want = whole(cpus), have, at;
     cpu_set_t all, some;
 
     if (cpus == 0)
@@ -184,8 +190,8 @@ static void enter_cgroup(const struct launch *l)
         return;
     if (want.memory != UINT64_MAX)
         note("--memory is looked at, and not held by a cgroup: %s", why);
-    if (want.cpus > 0 && want.cpus < ceil(want.cpus))
-        note("--cpus %.6g needs a cgroup, and %.0f may be used: %s", want.cpus, ceil(want.cpus),
+    if (want.cpus > 0 && want.cpus < whole(want.cpus))
+        note("--cpus %.6g needs a cgroup, and %u may be used: %s", want.cpus, whole(want.cpus),
              why);
 }
 
