@@ -164,7 +164,7 @@ struct inode {
     void *priv;
     struct dentry *dir_dentry; /* LOCK_DCACHE; a directory's only dentry, no reference */
     _Atomic uint32_t changes;  /* of a directory's names; a look-up that raced with one is redone */
-    bool has_caps;             /* security.capability may be there: a write takes it away */
+    _Atomic bool has_caps;     /* security.capability may be there: a write takes it away */
     bool tmpfile;              /* of O_TMPFILE, without a name: may still get one */
     bool hashed;               /* LOCK_DCACHE; in the inode table */
     struct inode *hash_next;
