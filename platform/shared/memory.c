@@ -228,12 +228,15 @@ static FILE *proc_file(struct stub_memory *mem, const char *name)
     return fd < 0 ? NULL : reading_open(fd);
 }
 
+static const char private_name[] = "[anon:", shared_name[] = "[anon_shmem:";
+
 /* A line of maps that is the guest's. */
 static bool parse_mapping(const char *line, struct as_mapping *ret)
 {
     char perm[8];
     uint64_t start, end, off, ino;
     unsigned maj, min;
+    const char *name;
 
     if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64, &start, &end, perm,
                &off, &maj, &min, &ino) != 7)
@@ -246,6 +249,11 @@ static bool parse_mapping(const char *line, struct as_mapping *ret)
                                 .offset = off,
                                 .dev = (uint64_t)maj << 20 | min,
                                 .ino = ino };
+    name = strstr(line, shared_name);
+    if (!name)
+        name = strstr(line, private_name);
+    if (name && (name += strcspn(name, ":") + 1))
+        snprintf(ret->name, sizeof ret->name, "%.*s", (int)strcspn(name, "]\n"), name);
     ret->prot = (perm[0] == 'r' ? PROT_READ : 0u) | (perm[1] == 'w' ? PROT_WRITE : 0u) |
                 (perm[2] == 'x' ? PROT_EXEC : 0u);
     return true;
@@ -278,6 +286,8 @@ static bool usage_line(const char *line, struct as_mapping *m)
         m->rss = kib * 1024ull;
     else if (sscanf(line, "Anonymous: %lu kB", &kib) == 1)
         m->anon = kib * 1024ull;
+    else if (sscanf(line, "Locked: %lu kB", &kib) == 1)
+        m->locked = kib * 1024ull;
     else if (!strncmp(line, "VmFlags:", 8)) {
         m->nodump = strstr(line, " dd") != NULL;
         return true; /* the last one of a mapping */
@@ -385,6 +395,7 @@ int stub_cost(struct stub_memory *mem, bool exact, struct as_usage *ret)
     tables = field(text, "\nVmPTE:");
     *ret = (struct as_usage){ .rss = field(text, "\nVmRSS:") + tables,
                               .vsize = field(text, "\nVmSize:"),
+                              .locked = field(text, "\nVmLck:"),
                               .own = field(text, "\nRssAnon:") + field(text, "\nVmSwap:") +
                                      tables };
     if (exact && proc_text(mem->pid(mem), "smaps_rollup", text, sizeof text) == 0 &&

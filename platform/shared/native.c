@@ -11,6 +11,16 @@
 
 #include "platform/shared/bpf.h"
 
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+#ifndef SYS_futex_wake
+#define SYS_futex_wake 454
+#define SYS_futex_wait 455
+#define SYS_futex_requeue 456
+#endif
+#define FUTEX2_U32 2u
+
 /* start in arg 0 lies so far below the slot that no length below 4 GiB reaches it. */
 static void check_range(struct bpf_asm *a, uint32_t slot_hi, int trap)
 {
@@ -23,12 +33,16 @@ static void check_range(struct bpf_asm *a, uint32_t slot_hi, int trap)
 void filter_native(struct bpf_asm *a, uint32_t slot_hi, int allow, int trap)
 {
     int map = bpf_label(a), unmap = bpf_label(a), protect = bpf_label(a), advise = bpf_label(a);
-    int futex = bpf_label(a);
+    int futex = bpf_label(a), futex2 = bpf_label(a);
 
     bpf_load(a, OFF_ARCH);
     bpf_jeq(a, AUDIT_ARCH_X86_64, BPF_NEXT, trap);
     bpf_load(a, OFF_NR);
     bpf_jeq(a, SYS_futex, futex, BPF_NEXT);
+    bpf_jeq(a, SYS_futex_waitv, allow, BPF_NEXT);
+    bpf_jeq(a, SYS_futex_requeue, allow, BPF_NEXT);
+    bpf_jeq(a, SYS_futex_wake, futex2, BPF_NEXT);
+    bpf_jeq(a, SYS_futex_wait, futex2, BPF_NEXT);
     bpf_jeq(a, SYS_mmap, map, BPF_NEXT);
     bpf_jeq(a, SYS_munmap, unmap, BPF_NEXT);
     bpf_jeq(a, SYS_mprotect, protect, BPF_NEXT);
@@ -80,6 +94,11 @@ void filter_native(struct bpf_asm *a, uint32_t slot_hi, int allow, int trap)
     bpf_jeq(a, FUTEX_REQUEUE, allow, BPF_NEXT);
     bpf_jeq(a, FUTEX_CMP_REQUEUE, allow, BPF_NEXT);
     bpf_jeq(a, FUTEX_WAKE_OP, allow, trap);
+
+    bpf_here(a, futex2); /* words of 32 bits; nothing about nodes, which came later than 6.12 */
+    bpf_load(a, ARG_LO(3));
+    bpf_and(a, ~(uint32_t)FUTEX_PRIVATE_FLAG);
+    bpf_jeq(a, FUTEX2_U32, allow, trap);
 }
 
 int filter_traced(struct bpf_asm *a, uint32_t slot_hi)

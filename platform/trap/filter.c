@@ -19,12 +19,18 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 
 #include "abi/types.h"
 #include "abi/unfenced.h"
 #include "platform/shared/bpf.h"
+
+#ifndef SYS_mseal
+#define SYS_mseal 462
+#endif
+#define LX_PR_SET_VMA 0x53564d41u
 
 /* What the blob may call, with the reason. Least dangerous first. */
 static const struct {
@@ -43,8 +49,10 @@ static const struct {
     { SYS_mincore, "residency" },
     { SYS_mlock2, "under RLIMIT_MEMLOCK of the host" },
     { SYS_munlock, "undoes it" },
+    { SYS_munlockall, "undoes it" },
     { SYS_rseq, "an area of the thread's own" },
     { SYS_membarrier, "barriers between the stub's own threads" },
+    { SYS_mseal, "takes away what may be done with a range" },
 };
 
 /*
@@ -70,6 +78,12 @@ static const struct {
       MAP_HUGETLB,
       { 0 },
       "maps, with descriptors that were lent; the host's huge pages are not a guest's to take" },
+    { SYS_mlockall,
+      0,
+      2,
+      ~0u,
+      { MCL_FUTURE, MCL_FUTURE | MCL_ONFAULT },
+      "what is mapped from now on; what is mapped is locked by ranges, without our own" },
     { SYS_read, 0, 1, ~0u, { ZYGOTE_SOCK }, "the zygote's orders" },
     { SYS_sendmsg, 0, 1, ~0u, { ZYGOTE_SOCK }, "a new stub hands over its listener" },
 };
@@ -146,9 +160,13 @@ static void from_blob(struct bpf_asm *a, uint64_t secret, int allow, int notify,
     bpf_load(a, ARG_LO(0));
     bpf_jeq(a, CLOCK_THREAD_CPUTIME_ID, allow, trap);
 
-    bpf_here(a, prctl_); /* PR_SET_PDEATHSIG to SIGKILL */
+    bpf_here(a, prctl_); /* about the thread alone, or names of its memory; PDEATHSIG: SIGKILL */
     bpf_load(a, ARG_LO(0));
-    bpf_jeq(a, 1, BPF_NEXT, trap);
+    bpf_jeq(a, PR_SET_TSC, allow, BPF_NEXT);
+    bpf_jeq(a, PR_GET_SPECULATION_CTRL, allow, BPF_NEXT);
+    bpf_jeq(a, PR_SET_SPECULATION_CTRL, allow, BPF_NEXT);
+    bpf_jeq(a, LX_PR_SET_VMA, allow, BPF_NEXT);
+    bpf_jeq(a, PR_SET_PDEATHSIG, BPF_NEXT, trap);
     bpf_load(a, ARG_LO(1));
     bpf_jeq(a, 9, allow, trap);
 

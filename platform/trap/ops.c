@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "abi/hostio.h"
@@ -143,6 +144,14 @@ static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct
         return 0;
     case AS_STORE32_WAKE:
         *b = plain(OP_STORE32_WAKE, op);
+        return 0;
+    case AS_PRCTL:
+        *b = plain(SYS_prctl, op);
+        if (op->a[0] == PR_SET_TSC && op->a[1] != PR_TSC_ENABLE)
+            c->stub->as->no_tsc = true;
+        return 0;
+    case AS_CMPXCHG32:
+        *b = plain(OP_CMPXCHG32, op);
         return 0;
     case AS_SET_GS:
     case AS_SET_FS:

@@ -113,6 +113,7 @@ struct aspace {
     _Atomic bool killed;
     struct patches *_Atomic patches;
     bool own_gs; /* the guest uses gs itself: no light calls */
+    bool no_tsc; /* a thread of it may not read the time stamp counter: nobody spins */
     struct stub_memory mem;
     struct aspace *next; /* house.c: among those that are over, or not used yet */
 };

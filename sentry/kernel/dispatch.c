@@ -13,6 +13,8 @@
  *
  * The host may end a context at any time (EV_GONE). The task notices through ctx_gone: the event
  * runs it only when nobody else does (it was in guest code, or its context was doing operations).
+ *
+ * Over 500 lines: the way of a record, from event to event, is read in one place.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -29,8 +31,11 @@
 
 /* ready records that one drain runs before it leaves the rest to the runner */
 #define RUN_AT_ONCE 8
+#define NR_FUTEX_WAITV 449
+#define NR_FUTEX_WAIT 455
 #define RUNNER_STACK (1024 * 1024)
 
+_Thread_local struct task *task_running;
 static _Thread_local struct list *my_ready;
 static _Thread_local struct list ready_store;
 
@@ -225,7 +230,9 @@ void dispatch_call(struct task *t)
         long ret;
 
         t->call.runs++;
+        task_running = t;
         ret = t->async ? async_run(t) : syscall_dispatch(t);
+        task_running = NULL;
         if (ret != -EWAITING) {
             /* a wait that was queued and then given up */
             if (atomic_load(&t->rec) != REC_RUN) {
@@ -348,12 +355,16 @@ void task_return(struct task *t)
  */
 static void kick_in_futex(struct task *t, struct regs *r)
 {
-    uint64_t op = r->rsi & (uint64_t)FUTEX_CMD_MASK;
+    uint64_t op = r->rsi & (uint64_t)FUTEX_CMD_MASK, nr = SYS_futex;
     uint8_t insn[2];
     bool before = r->rax == SYS_futex, after = r->rax == (uint64_t)-EINTR;
 
-    if ((!before && !after) || (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET))
+    if (r->rax == NR_FUTEX_WAITV || r->rax == NR_FUTEX_WAIT) { /* their timeouts are absolute */
+        nr = r->rax;
+        before = true;
+    } else if ((!before && !after) || (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET)) {
         return;
+    }
     if (after && r->rip == t->eintr_rip)
         return; /* an -EINTR that we gave */
     if (kernel.platform->as_read(kernel.platform->ctx_aspace(t->ctx), r->rip - (after ? 2 : 0),
@@ -362,8 +373,8 @@ static void kick_in_futex(struct task *t, struct regs *r)
         return;
     if (before)
         r->rip += 2;
-    r->orig_rax = SYS_futex;
-    t->call.nr = SYS_futex;
+    r->orig_rax = nr;
+    t->call.nr = nr;
     t->in_call = true;
     t->ret = before ? -ERESTARTSYS : -ERESTARTNOHAND;
     r->rax = (uint64_t)t->ret;

@@ -6,13 +6,19 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
 #include "abi/resource.h"
+#ifndef CAP_CHECKPOINT_RESTORE
+#define CAP_CHECKPOINT_RESTORE 40
+#endif
+
 #include "sentry/fs/proc/proc.h"
 #include "sentry/ipc/aio.h"
 #include "sentry/kernel/alloc.h"
@@ -20,6 +26,7 @@
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/sysctl.h"
+#include "sentry/keys/key.h"
 
 /* What is there already may be written: scripts do, and some put back what they found. */
 static PROC_STORE(refuse)
@@ -230,7 +237,38 @@ static const struct pnode seccomp_nodes[] = {
 };
 static const struct pdir seccomp_dir = { PNODES(seccomp_nodes) };
 
-static const struct pnode keys_nodes[] = { SYSCTL("maxkeys", "200"), SYSCTL("maxbytes", "20000") };
+static PROC_SHOW(show_key_limit)
+{
+    (void)t, (void)o;
+    pt_printf(out, "%u\n", atomic_load(&key_limits[n->arg]));
+    return 0;
+}
+
+static PROC_STORE(store_key_limit)
+{
+    int64_t v;
+    int r = pseudo_parse(buf, len, 0, INT32_MAX, &v);
+
+    (void)t, (void)o;
+    if (r < 0)
+        return r;
+    atomic_store(&key_limits[n->arg], (unsigned)v);
+    return (ssize_t)len;
+}
+
+#define KEY_LIMIT(name_, which)                                                                    \
+    {                                                                                              \
+        .name = name_, .mode = S_IFREG | 0644, .show = show_key_limit, .store = store_key_limit,   \
+        .arg = which                                                                               \
+    }
+
+static const struct pnode keys_nodes[] = {
+    SYSCTL("gc_delay", "300"),
+    KEY_LIMIT("maxbytes", KEY_LIMIT_BYTES),
+    KEY_LIMIT("maxkeys", KEY_LIMIT_KEYS),
+    KEY_LIMIT("root_maxbytes", KEY_LIMIT_ROOT_BYTES),
+    KEY_LIMIT("root_maxkeys", KEY_LIMIT_ROOT_KEYS),
+};
 static const struct pdir keys_dir = { PNODES(keys_nodes) };
 
 static const struct pnode kernel_nodes[] = {
@@ -320,6 +358,12 @@ static const struct pnode inotify_nodes[] = {
     TUNABLE("max_user_watches", INOTIFY_WATCHES),
 };
 static const struct pdir inotify_dir = { PNODES(inotify_nodes) };
+static const struct pnode fanotify_nodes[] = {
+    SYSCTL("max_queued_events", "16384"),
+    SYSCTL("max_user_groups", "128"),
+    SYSCTL("max_user_marks", "8192"),
+};
+static const struct pdir fanotify_dir = { PNODES(fanotify_nodes) };
 static const struct pnode epoll_nodes[] = { SYSCTL("max_user_watches", "1048576") };
 static const struct pdir epoll_dir = { PNODES(epoll_nodes) };
 static const struct pnode mqueue_nodes[] = {
@@ -333,12 +377,13 @@ static const struct pnode fs_nodes[] = {
     DYNAMIC("aio-nr", 0444, AIO_NR),
     PTEXT("dentry-state", 0444, "0\t0\t45\t0\t0\t0\n"),
     PDIR("epoll", &epoll_dir),
+    PDIR("fanotify", &fanotify_dir),
     SYSCTL("file-max", "9223372036854775807"),
     DYNAMIC("file-nr", 0444, FILE_NR),
     PTEXT("inode-nr", 0444, "0\t0\n"),
     PDIR("inotify", &inotify_dir),
-    SYSCTL("lease-break-time", "45"),
-    SYSCTL("leases-enable", "1"),
+    TUNABLE("lease-break-time", LEASE_BREAK_TIME),
+    TUNABLE("leases-enable", LEASES_ENABLE),
     PDIR("mqueue", &mqueue_dir),
     TUNABLE("nr_open", NR_OPEN),
     SYSCTL("overflowgid", "65534"),
