@@ -25,6 +25,9 @@
 #ifndef PTRACE_SYSEMU
 #define PTRACE_SYSEMU 31
 #endif
+#ifndef PTRACE_SYSEMU_SINGLESTEP
+#define PTRACE_SYSEMU_SINGLESTEP 32
+#endif
 
 #include "abi/fence_rule.h"
 
@@ -127,6 +130,7 @@ static const struct fence_rule fence_rules[] = {
     TRACER_IF(ptrace, "the page with the arguments of its calls", PTRACE_IS(PTRACE_POKEDATA)),
     TRACER_IF(ptrace, "the frame of a fault is written", PTRACE_IS(PTRACE_SINGLESTEP)),
     TRACER_IF(ptrace, "and read", PTRACE_IS(PTRACE_PEEKDATA)),
+    TRACER_IF(ptrace, "a word is exchanged", PTRACE_IS(PTRACE_SYSEMU_SINGLESTEP)),
     TRACER_IF(ptrace, "the number of a new stub", PTRACE_IS(PTRACE_GETEVENTMSG)),
     TRACER_IF(ptrace, "faults", PTRACE_IS(PTRACE_GETSIGINFO)),
     TRACER_IF(ptrace, "how a call was made", PTRACE_IS(0x420e /* PTRACE_GET_SYSCALL_INFO */)),

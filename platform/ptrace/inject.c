@@ -28,6 +28,12 @@
 #include "abi/types.h"
 #include "platform/ptrace/ptrace.h"
 
+#ifndef PTRACE_SYSEMU_SINGLESTEP
+#define PTRACE_SYSEMU_SINGLESTEP 32
+#endif
+#ifndef PTRACE_EVENT_STOP
+#define PTRACE_EVENT_STOP 128
+#endif
 #define STUB_SOCK 3
 #define OPTIONS                                                                                    \
     (PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |        \
@@ -154,6 +160,63 @@ long pt_call(struct ctx *c, long nr, const uint64_t a[6], pid_t *ret_new)
         pt_ptrace(inside ? PTRACE_SYSCALL : way, c->tid, 0, (uint64_t)pass);
     }
     return -ESRCH;
+}
+
+/* c at a stop of its step: what it has found; 1 << 32: go on; -EPROTO: the stop cannot be. */
+static long on_step(struct ctx *c, int status, int *ret_pass)
+{
+    int sig = WSTOPSIG(status), event = status >> 16;
+    struct user_regs_struct r;
+
+    *ret_pass = 0;
+    if (event == PTRACE_EVENT_STOP)
+        return 1l << 32;
+    if (event || sig == (SIGTRAP | 0x80) || !take_regs(c, &r))
+        return -EPROTO;
+    switch (sig) {
+    case SIGTRAP: /* some kernels stop it at the end of the call that it was in, too */
+        return r.rip == pt.swap_end_at ? (uint32_t)r.rax : r.rip == pt.swap_at ? 1l << 32 : -EPROTO;
+    case SIGSEGV:
+    case SIGBUS:
+        return r.rip == pt.swap_at ? -EFAULT : -EPROTO;
+    case SIG_KICK:
+        c->kicked = true;
+        return 1l << 32;
+    default:
+        *ret_pass = sig;
+        return 1l << 32;
+    }
+}
+
+/*
+ * One step of the blob. A restartable sequence may lead it elsewhere, as a call: what it finds there is no
+ * more than one instruction, no call of the host's among them, and it is ended.
+ */
+long pt_swap(struct ctx *c, gaddr_t at, uint32_t old, uint32_t new)
+{
+    struct user_regs_struct r = c->raw;
+    int status, pass = 0;
+
+    if (c->over)
+        return -ESRCH;
+    if (at >= stubs.slot)
+        return -EFAULT;
+    r.rip = pt.swap_at;
+    r.rdi = at, r.rax = old, r.rdx = new;
+    r.orig_rax = (uint64_t)-1;
+    r.eflags = PT_STEP_FLAGS & ~0x100;
+    if (pt_ptrace(PTRACE_SETREGS, c->tid, 0, (uint64_t)(uintptr_t)&r) < 0)
+        return broken(c);
+    do {
+        long found;
+
+        if (pt_ptrace(PTRACE_SYSEMU_SINGLESTEP, c->tid, 0, (uint64_t)pass) < 0 ||
+            !pt_await(c, &status))
+            return c->over ? -ESRCH : broken(c);
+        found = on_step(c, status, &pass);
+        if (found != 1l << 32)
+            return found == -EPROTO ? broken(c) : found;
+    } while (true);
 }
 
 int pt_signal_frame(struct ctx *c, int sig, uint64_t rsp, uint64_t *ret_rsp)

@@ -110,6 +110,8 @@ static long run(struct ctx *c, const struct as_op *op, struct lent *l)
         return wake(c, op->a[0], op->a[1], op->a[2]);
     case AS_STORE32_WAKE:
         return store_wake(c, op);
+    case AS_CMPXCHG32:
+        return pt_swap(c, op->a[0], (uint32_t)op->a[1], (uint32_t)op->a[2]);
     case AS_SET_FS:
     case AS_SET_GS:
         return set_base(c, op);

@@ -75,6 +75,8 @@ static int early(const struct platform_config *cfg)
     if (r < 0)
         return r;
     pt.call_at = stubs.slot + h.traced_call;
+    pt.swap_at = stubs.slot + h.traced_swap;
+    pt.swap_end_at = stubs.slot + h.traced_swapped;
     plan.stop = h.traced_call + 2; /* no handler begins: it is stopped before (pt_signal_frame) */
     bpf_init(&pt.filter);
     r = filter_traced(&pt.filter, (uint32_t)(stubs.slot >> 32));

@@ -126,7 +126,8 @@ extern struct pt {
     unsigned stale;  /* the tracer's; descriptors sent to a stub that ended before it took them */
     bool filtered;   /* stubs have a filter; else each call of theirs stops */
     struct bpf_asm filter;
-    uint64_t call_at; /* traced_call of the blob */
+    uint64_t call_at;              /* traced_call of the blob */
+    uint64_t swap_at, swap_end_at; /* traced_swap, traced_swapped */
     size_t fpu_size;
     uint64_t fpu_features;
     uint32_t mxcsr_mask;
@@ -170,6 +171,8 @@ void pt_forget_new(void);
 long pt_ptrace(long request, pid_t tid, uint64_t addr, uint64_t data); /* -errno */
 /* Makes a call as c, which is stopped. -ESRCH: it is over. ret_new: the thread that it has made. */
 long pt_call(struct ctx *c, long nr, const uint64_t a[6], pid_t *ret_new);
+/* Compares and exchanges a word as c, which is stopped: what was there, -EFAULT, -ESRCH. */
+long pt_swap(struct ctx *c, gaddr_t at, uint32_t old, uint32_t new);
 /* Has the host write the frame of sig, which c is stopped by, and stop it again. 0: it lies at *ret_rsp. */
 int pt_signal_frame(struct ctx *c, int sig, uint64_t rsp, uint64_t *ret_rsp);
 int pt_take_zygote(void);

@@ -33,6 +33,8 @@ blob_start:
     .long light_framed - blob_start
     .long light_class - blob_start
     .long traced_call - blob_start
+    .long traced_swap - blob_start
+    .long traced_swapped - blob_start
 
     .text
     /* Signal handler: the C part, on this thread's alternate stack. */
@@ -62,6 +64,13 @@ blob_syscall:
     /* Where a tracer has a stub make a call (ptrace/inject.c). Nothing runs behind it. */
 traced_call:
     syscall
+    int3
+    hlt
+
+    /* Where it has a word exchanged, in one step: as blob_cmpxchg32, old in eax. */
+traced_swap:
+    lock cmpxchgl %edx, (%rdi)
+traced_swapped:
     int3
     hlt
 

@@ -130,6 +130,7 @@ struct blob_header {
     uint32_t light_framed;                    /* here too: behind the call that makes a frame */
     uint32_t light_class;                     /* the table of classes */
     uint32_t traced_call;                     /* a call and a breakpoint, for a tracer */
+    uint32_t traced_swap, traced_swapped;     /* an exchange, and its end */
 };
 
 /* A host call to be made by the blob, its result in ret. */

@@ -298,6 +298,51 @@ START_TEST(death_is_told)
 }
 END_TEST
 
+static int64_t one_op(struct ctx *c, enum as_op_kind kind, uint64_t a0, uint64_t a1, uint64_t a2)
+{
+    struct as_op op = { .kind = kind, .fd = -1, .a = { a0, a1, a2 } };
+    struct ctx *e;
+
+    P->ctx_run_ops(c, &op, 1);
+    ck_assert_int_eq(next_event(&e), EV_OPS);
+    ck_assert_ptr_eq(e, c);
+    return op.ret;
+}
+
+/* A word is exchanged, or not; what cannot be written to is told. Each time the guest goes on as before. */
+START_TEST(words_are_exchanged)
+{
+    const gaddr_t at = DATA + 0x40;
+    uint32_t word = 0xfffffff0, seen = 0;
+    struct aspace *as;
+    struct ctx *c, *e;
+
+    begin();
+    c = start_guest(loop_getpid, sizeof loop_getpid, &as);
+    ck_assert_int_eq(P->as_write(as, at, &word, 4, false), 4);
+    ck_assert_int_eq(one_op(c, AS_CMPXCHG32, at, 5, 6), 0xfffffff0); /* before its first call */
+    P->ctx_resume(c);
+    ck_assert_int_eq(next_event(&e), EV_SYSCALL);
+    ck_assert_int_eq(one_op(c, AS_CMPXCHG32, at, 0xfffffff0, 7), 0xfffffff0);
+    ck_assert_int_eq(P->as_read(as, at, &seen, 4), 4);
+    ck_assert_uint_eq(seen, 7);
+    ck_assert_int_eq(one_op(c, AS_CMPXCHG32, at, 0xfffffff0, 8), 7);
+    ck_assert_int_eq(P->as_read(as, at, &seen, 4), 4);
+    ck_assert_uint_eq(seen, 7);
+    ck_assert_int_eq(one_op(c, AS_CMPXCHG32, 0x1000, 0, 1), -EFAULT);
+    ck_assert_int_eq(one_op(c, AS_MPROTECT, DATA, 4096, PROT_READ), 0);
+    ck_assert_int_eq(one_op(c, AS_CMPXCHG32, at, 7, 8), -EFAULT);
+    ck_assert_int_eq(one_op(c, AS_MPROTECT, DATA, 4096, PROT_READ | PROT_WRITE), 0);
+    ck_assert_int_eq(one_op(c, AS_CMPXCHG32, at, 7, 8), 7);
+    P->ctx_regs(c)->rbx = 41;
+    P->ctx_resume(c);
+    ck_assert_int_eq(next_event(&e), EV_SYSCALL);
+    ck_assert_uint_eq(P->ctx_regs(c)->rbx, 42);
+    P->ctx_exit(c);
+    P->as_put(as);
+}
+END_TEST
+
 static inline void add_contract(TCase *tc)
 {
     tcase_set_timeout(tc, 30);
@@ -307,5 +352,6 @@ static inline void add_contract(TCase *tc)
     tcase_add_loop_test(tc, fork_thread_vfork, 0, 3);
     tcase_add_test(tc, many_wait);
     tcase_add_test(tc, frozen_copy);
+    tcase_add_test(tc, words_are_exchanged);
     tcase_add_test(tc, death_is_told);
 }
