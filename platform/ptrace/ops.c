@@ -187,8 +187,10 @@ bool pt_defer(struct ctx *c, const struct as_op *op)
 
 void pt_run_deferred(struct ctx *c)
 {
+    struct lent none = { -1, -1 };
+
     for (unsigned i = 0; i < c->ndeferred && !c->over; i++)
-        run(c, &c->deferred[i], NULL);
+        run(c, &c->deferred[i], &none);
     c->ndeferred = 0;
 }
 
