@@ -185,10 +185,13 @@ static const char *one_round(unsigned n, const char *secret, size_t len)
         end_hard(7);
     if (pid < 0 && errno == EAGAIN) /* others may have used up what there is of them */
         return NULL;
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
-        WEXITSTATUS(status) != 7)
-        return "its child failed";
-    return NULL;
+    if (pid < 0)
+        return errno == ENOMEM ? "no memory for a child" : "it can have no child";
+    if (waitpid(pid, &status, 0) != pid)
+        return "its child was not its own";
+    if (WIFSIGNALED(status))
+        return "its child was killed";
+    return WEXITSTATUS(status) == 7 ? NULL : "its child ended as another";
 }
 
 static void watch(int stop)
