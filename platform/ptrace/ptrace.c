@@ -174,37 +174,47 @@ static bool no_start(struct ctx *parent, const struct as_op *op)
     return false;
 }
 
-/* It may have died before its owner had it: then nobody else says so. */
-static void tell_gone(struct ctx *c, void *owner)
+/*
+ * c may have died before its owner had it: then nobody else says so. By now the owner may have given it
+ * up, and be gone itself.
+ */
+static void tell_if_gone(struct ctx *c)
 {
-    if (atomic_load(&c->gone) && owner)
-        pt.client->event(owner, c, EV_GONE);
+    void *owner;
+
+    if (!atomic_load(&c->gone))
+        return;
+    pthread_mutex_lock(&pt.lock);
+    owner = c->owner;
+    if (owner)
+        pt.client->owner_ref(owner);
+    pthread_mutex_unlock(&pt.lock);
+    if (!owner)
+        return;
+    pt.client->event(owner, c, EV_GONE);
+    pt.client->owner_put(owner);
 }
 
 static void run_ops(struct ctx *c, struct as_op *ops, unsigned n)
 {
-    void *owner = c->owner;
-
     c->ops = ops;
     c->nops = n;
     for (unsigned i = 0; i < n; i++)
         ops[i].ret = -EINTR;
     pt_ctx_get(c); /* from here on the tracer may have it, and its owner end it */
     pt_want(c, WANT_OPS);
-    tell_gone(c, owner);
+    tell_if_gone(c);
     pt_ctx_drop(c);
 }
 
 static void resume(struct ctx *c)
 {
-    void *owner = c->owner;
-
     pt_ctx_get(c);
     if (pt_is_tracer())
         pt_resume_now(c);
     else
         pt_want(c, WANT_RESUME);
-    tell_gone(c, owner);
+    tell_if_gone(c);
     pt_ctx_drop(c);
 }
 
