@@ -146,10 +146,20 @@ void sandbox_limited(int status, int sig, const char *fmt, ...)
     sandbox_end(sig);
 }
 
+/* Where something failed at the start: because the host has ended what it needs? */
+static void tell_lost(void)
+{
+    const char *lost = kernel.platform && kernel.platform->lost ? kernel.platform->lost() : NULL;
+
+    if (lost)
+        sandbox_lost(lost);
+}
+
 void sandbox_start_failed(int err)
 {
     int status = err == ENOENT || err == ENOTDIR ? 127 : 126;
 
+    tell_lost();
     control_send(CTL_ERROR, (uint64_t)status, "%s: %s%s", config->exec_path, strerror(err),
                  err == ENOEXEC ? " (wrong architecture, or no program)" : "");
     leave();
@@ -187,6 +197,7 @@ static void on_continued(unsigned place)
 
 static __attribute__((noreturn)) void start_error(const char *what, int err)
 {
+    tell_lost();
     control_send(CTL_ERROR, 125, "cannot start the sandbox: %s: %s", what, strerror(-err));
     leave();
 }

@@ -249,7 +249,7 @@ bool zygote_is_lost(pid_t pid)
     char text[512], *at;
     unsigned long flags = 0;
 
-    if (stubs.proc_fd < 0)
+    if (stubs.proc_fd < 0 || pid <= 1)
         return false;
     if (proc_text(pid, "stat", text, sizeof text) < 0)
         return true;
