@@ -69,7 +69,7 @@ int landlock_allow(int ruleset, int fd, uint64_t rights)
     if (fstat(fd, &st) < 0)
         return -errno;
     if (!S_ISDIR(st.st_mode))
-        rights &= LANDLOCK_READ_FILE | LANDLOCK_WRITE_FILE;
+        rights &= LANDLOCK_READ_FILE | LANDLOCK_WRITE_FILE | LANDLOCK_TRUNCATE;
     struct path_beneath_attr rule = { .allowed = rights, .parent_fd = fd };
 
     return syscall(NR_ADD_RULE, ruleset, 1 /* PATH_BENEATH */, &rule, 0) < 0 ? -errno : 0;

@@ -15,6 +15,8 @@
 #define LANDLOCK_REMOVE_FILE (1ull << 5)
 #define LANDLOCK_MAKE_DIR (1ull << 7)
 #define LANDLOCK_MAKE_REG (1ull << 8)
+#define LANDLOCK_MAKE_SOCK (1ull << 9)
+#define LANDLOCK_MAKE_FIFO (1ull << 10)
 #define LANDLOCK_MAKE_SYM (1ull << 12)
 #define LANDLOCK_REFER (1ull << 13)    /* ABI 2 */
 #define LANDLOCK_TRUNCATE (1ull << 14) /* ABI 3 */

@@ -65,6 +65,9 @@ static int make_channels(struct launch *l, struct launch_fds *f)
         pair(SOCK_SEQPACKET, f->gofer_sock) || (l->terminal && pair(SOCK_SEQPACKET, term)) ||
         (l->results_path && pair(SOCK_STREAM, results)))
         return EXIT_SBX;
+    f->shared_sock[0] = f->shared_sock[1] = -1;
+    if (l->shown->nshared && pair(SOCK_SEQPACKET, f->shared_sock))
+        return EXIT_SBX;
     l->control = control[0];
     f->control = control[1];
     l->gofer_status = status[0];
@@ -92,6 +95,40 @@ static int refused(const char *what, int err)
     return fail(EXIT_SBX, "cannot start the %s: %s; see `sbx doctor`", what, strerror(err));
 }
 
+static void end_child(pid_t pid)
+{
+    if (pid <= 0)
+        return;
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+static int undo(struct launch *l, const char *what, int err)
+{
+    end_child(l->sentry);
+    end_child(l->gofer);
+    return refused(what, err);
+}
+
+/* Writes as the caller: with the caller's own id, in namespaces that map it (or all) to itself. */
+static int start_shared(struct launch *l, struct launch_fds *f, unsigned must)
+{
+    struct spawn sp;
+
+    l->shared_pidfd = -1;
+    if (!l->shown->nshared)
+        return 0;
+    l->shared = spawn(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC, must, l->without,
+                      geteuid(), /* whole= */ true, &sp, &l->shared_pidfd);
+    if (l->shared == 0)
+        gofer_child(l, f, &sp, /* shared= */ true);
+    if (l->shared < 0)
+        return undo(l, "second gofer", -l->shared);
+    close(f->shared_sock[0]);
+    close(f->shared_sock[1]);
+    return 0;
+}
+
 int launch_start(struct launch *l)
 {
     struct launch_fds f;
@@ -117,13 +154,13 @@ int launch_start(struct launch *l)
                      userns ? CLONE_NEWUSER : 0, l->without, base,
                      /* whole= */ true, &sp, &l->gofer_pidfd);
     if (l->gofer == 0)
-        gofer_child(l, &f, &sp);
-    if (l->gofer < 0) {
-        kill(l->sentry, SIGKILL);
-        waitpid(l->sentry, NULL, 0);
-        return refused("gofer", -l->gofer);
-    }
+        gofer_child(l, &f, &sp, /* shared= */ false);
+    if (l->gofer < 0)
+        return undo(l, "gofer", -l->gofer);
     warn_unfenced(l, &sp);
+    r = start_shared(l, &f, userns ? CLONE_NEWUSER : 0);
+    if (r)
+        return r;
     launch_step(l, "gofer");
     close(f.control);
     close(f.gofer_status);

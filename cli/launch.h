@@ -4,6 +4,7 @@
  *
  *   front end    launch_start(): sockets, ring, then
  *     +-- gofer    launch_gofer.c: opens the exports as detached mounts, empty root, gofer_main()
+ *     +-- gofer    the same once more for what is shared live (--bind SRC:DST:rw), as the caller
  *     +-- sentry   launch_sentry.c: every namespace there is, procfs, empty root, sentry_main()
  *
  * Neither is exec'd: what they need stands in memory. The front end stays single-threaded, is the
@@ -49,8 +50,8 @@ struct launch {
 
     /* out: the front end's ends */
     int control, gofer_status, tty_sock, results;
-    pid_t gofer, sentry;
-    int gofer_pidfd, sentry_pidfd;
+    pid_t gofer, shared, sentry; /* shared: the gofer of what is shared live; 0: none */
+    int gofer_pidfd, shared_pidfd, sentry_pidfd;
     struct {
         const char *name;
         uint64_t end_ns;
@@ -67,7 +68,7 @@ uint64_t now_ns(void);
 
 /* The children's ends. */
 struct launch_fds {
-    int control, gofer_status, gofer_sock[2], ring, tty_sock, results;
+    int control, gofer_status, gofer_sock[2], shared_sock[2], ring, tty_sock, results;
 };
 
 /* How a child is made and what it may count on. */
@@ -103,7 +104,8 @@ void child_close_all_but(const int *keep, unsigned n, int null_fd);
 void child_fail(int sock, int status, const char *fmt, ...) PRINTF_LIKE(3, 4)
     __attribute__((noreturn));
 
-void gofer_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
+/* shared: the one of what is shared live, which acts with the caller's id. */
+void gofer_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp, bool shared)
     __attribute__((noreturn));
 void sentry_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
     __attribute__((noreturn));

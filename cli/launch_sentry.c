@@ -109,7 +109,7 @@ static bool stream_given(int fd)
 static unsigned keep_descriptors(const struct launch *l, const struct launch_fds *f, int proc_fd,
                                  int root_fd, int *keep)
 {
-    const int candidates[] = { f->control,  f->gofer_sock[1],    f->ring,      f->results,
+    const int candidates[] = { f->control,  f->gofer_sock[1],    f->shared_sock[1], f->ring,      f->results,
                                f->tty_sock, l->log_fd,           l->strace_fd, proc_fd,
                                root_fd,     sanitize_report_fd() };
     unsigned n = 0;
@@ -128,6 +128,7 @@ static unsigned keep_descriptors(const struct launch *l, const struct launch_fds
 static void fill(struct sentry_config *c, const struct launch *l, const struct launch_fds *f)
 {
     c->gofer_sock = f->gofer_sock[1];
+    c->shared_sock = f->shared_sock[1];
     c->gofer_ring = f->ring;
     c->control_sock = f->control;
     c->tty_sock = f->tty_sock;
@@ -163,7 +164,7 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
 void sentry_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
 {
     struct sentry_config cfg = { 0 };
-    int keep[13], null_fd, root_fd = -1, r;
+    int keep[14], null_fd, root_fd = -1, r;
     unsigned n;
     uint64_t shift = 0;
 

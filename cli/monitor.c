@@ -120,13 +120,19 @@ static void end(struct monitor *m, int status)
  * Was the gofer killed? Programs fail in many ways without it, so that is said and not what they
  * say. When the sentry ends it leaves by itself.
  */
+static bool was_killed(int pidfd, siginfo_t *si)
+{
+    si->si_pid = 0;
+    return pidfd >= 0 &&
+           waitid((idtype_t)P_PIDFD, (id_t)pidfd, si, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           si->si_pid != 0 && (si->si_code == CLD_KILLED || si->si_code == CLD_DUMPED);
+}
+
 static bool gofer_killed(struct monitor *m)
 {
     siginfo_t si = { 0 };
 
-    if (waitid((idtype_t)P_PIDFD, (id_t)m->launch->gofer_pidfd, &si, WEXITED | WNOHANG | WNOWAIT) <
-            0 ||
-        si.si_pid == 0 || (si.si_code != CLD_KILLED && si.si_code != CLD_DUMPED))
+    if (!was_killed(m->launch->gofer_pidfd, &si) && !was_killed(m->launch->shared_pidfd, &si))
         return false;
     proxy_drain(&m->proxy, 0);
     proxy_leave(&m->proxy, /* keep= */ false);
@@ -301,13 +307,14 @@ static void ask_gofer(struct monitor *m)
 
 static void loop_once(struct monitor *m)
 {
-    enum { CONTROL, SENTRY, SIGNALS, SIDE, BROKER, PROXY, COUNT = PROXY + 2 };
+    enum { CONTROL, SENTRY, SIGNALS, SIDE, BROKER, SHARED, PROXY, COUNT = PROXY + 2 };
     struct pollfd fds[COUNT] = {
         [CONTROL] = { .fd = m->launch->control, .events = POLLIN },
         [SENTRY] = { .fd = m->launch->sentry_pidfd, .events = POLLIN },
         [SIGNALS] = { .fd = m->signals, .events = POLLIN },
         [SIDE] = { .fd = m->side, .events = POLLIN },
         [BROKER] = { .fd = m->launch->gofer_pidfd, .events = POLLIN },
+        [SHARED] = { .fd = m->launch->shared_pidfd, .events = POLLIN },
     };
 
     proxy_poll(&m->proxy, fds + PROXY);
@@ -321,13 +328,14 @@ static void loop_once(struct monitor *m)
         on_side(m);
     if (fds[SIGNALS].revents)
         on_signals(m);
-    if (fds[CONTROL].revents || fds[SENTRY].revents || fds[BROKER].revents)
+    if (fds[CONTROL].revents || fds[SENTRY].revents || fds[BROKER].revents ||
+        fds[SHARED].revents)
         ask_gofer(m);
     if (!m->ended && fds[CONTROL].revents)
         on_control(m, m->launch->control);
     if (!m->ended && fds[SENTRY].revents)
         sentry_gone(m);
-    if (!m->ended && fds[BROKER].revents)
+    if (!m->ended && (fds[BROKER].revents || fds[SHARED].revents))
         gofer_gone(m);
     if (!m->ended && m->deadline && now_ns() >= m->deadline)
         on_deadline(m);

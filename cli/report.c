@@ -290,6 +290,8 @@ void report_stats(struct report *r, const struct launch *l, enum stats_mode mode
     }
     if (l->gofer > 0)
         waitpid(l->gofer, NULL, 0);
+    if (l->shared > 0)
+        waitpid(l->shared, NULL, 0);
     getrusage(RUSAGE_SELF, &self);
     getrusage(RUSAGE_CHILDREN, &kids);
     user = (double)(self.ru_utime.tv_sec + kids.ru_utime.tv_sec) * 1e3 +

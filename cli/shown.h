@@ -18,11 +18,13 @@ struct shown_export {
     bool public_only;
     const char *const *names;
     unsigned nnames;
+    bool shared;           /* live, both ways: the second gofer's */
+    const char *dir, *only; /* shared, a single file: its directory and its name there; else NULL */
 };
 
 struct shown {
     struct shown_export *exports;
-    unsigned nexports;
+    unsigned nexports, nshared; /* all, and those of them that are shared live */
     struct sentry_mount *mounts;
     unsigned nmounts;
     char *path; /* PATH inside */

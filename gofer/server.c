@@ -23,6 +23,7 @@
 #include "gofer/server.h"
 
 #define WORKERS_MAX 4
+#define SHARED_WORKERS 8 /* some wait for a disk (fsync), whatever the number of cpus */
 
 static uint64_t *roots;
 static atomic_uint nworkers, nidle, max_workers = 1;
@@ -135,14 +136,23 @@ static int (*const ops[GW_NOPS])(struct job *job) = {
     [GW_FILES] = serve_files,
 };
 
+static int (*const shared_ops[GW_NOPS])(struct job *job) = {
+    [GW_MAKE] = serve_make,         [GW_OPENAT] = serve_openat, [GW_REMOVE] = serve_remove,
+    [GW_RENAME] = serve_rename,     [GW_LINKAT] = serve_link,   [GW_SETATTR] = serve_setattr,
+    [GW_SETXATTR] = serve_setxattr, [GW_SYNC] = serve_sync,     [GW_LOCK] = serve_lock,
+    [GW_WATCH] = serve_watch,
+};
+
 static int answer(struct job *job, size_t n)
 {
     if (job->req.version != GW_VERSION || job->req.len != n - sizeof(job->req) ||
         (job->req.flags & ~(uint32_t)GW_FLAGS))
         return -EPROTO;
-    if (job->req.op >= GW_NOPS || !ops[job->req.op])
+    if (job->req.op >= GW_NOPS || (!ops[job->req.op] && !shared_ops[job->req.op]))
         return -ENOSYS;
-    return ops[job->req.op](job);
+    if (ops[job->req.op])
+        return ops[job->req.op](job);
+    return job->cfg->shared ? shared_ops[job->req.op](job) : -EROFS;
 }
 
 void gofer_answer(const struct gofer_config *cfg, const void *buf, size_t n, unsigned char *out)
@@ -170,6 +180,8 @@ int gofer_server_init(const struct gofer_config *cfg)
     beneath_init(cfg->lone_id);
     if (sched_getaffinity(0, sizeof(all_cpus), &all_cpus) == 0)
         max_workers = MIN((unsigned)CPU_COUNT(&all_cpus), (unsigned)WORKERS_MAX);
+    if (cfg->shared)
+        max_workers = SHARED_WORKERS;
     roots = calloc(cfg->nexports + 1, sizeof(*roots));
     if (!roots)
         return -ENOMEM;

@@ -333,6 +333,11 @@ void sentry_main(const struct sentry_config *cfg)
         if (r < 0)
             start_error("the gofer", r);
     }
+    if (cfg->shared_sock > 0) {
+        r = gofer_client_new(cfg->shared_sock, /* ring_fd= */ -1, &kernel.shared);
+        if (r < 0)
+            start_error("the second gofer", r);
+    }
     net_refused_note = refused;
     vfs_init();
     r = vfs_build(cfg);

@@ -17,6 +17,7 @@ struct platform;
 enum sentry_mount_kind {
     SM_OVERLAY,
     SM_RO,
+    SM_SHARED,
     SM_TMPFS,
     SM_PROC,
     SM_SYSFS,
@@ -30,13 +31,15 @@ struct sentry_mount {
     enum sentry_mount_kind kind;
     const char *path; /* inside */
     unsigned
-        export_id; /* OVERLAY, RO: the gofer's export (its root may be a file or a directory) */
-    const char *target;      /* SYMLINK */
+        export_id; /* OVERLAY, RO: the gofer's export (its root may be a file or a directory);
+                      SHARED: the second gofer's */
+    const char *target;      /* SYMLINK; SHARED: a single file's name in the export, or NULL */
     uint32_t mode, uid, gid; /* TMPFS, DIR */
 };
 
 struct sentry_config {
     int gofer_sock;    /* SEQPACKET; -1 only in tests */
+    int shared_sock;   /* SEQPACKET to the gofer of what is shared live; -1: none */
     int gofer_ring;    /* restricted io_uring, or -1 */
     int control_sock;  /* SEQPACKET to the front end: cli/control.h */
     int stdio[3];      /* host descriptors of the program's 0, 1, 2; -1: closed */

@@ -10,6 +10,11 @@
  * Deadlock: a POSIX request that has to wait is refused when the owner in its way waits, through
  * others, for the requester. Only POSIX owners take part, as on Linux.
  *
+ * What is shared with the host (super_ops.lock) is locked there too: when nobody inside is in the way
+ * the host is asked, and only then is the lock noted here; it is given back there first. So what is
+ * held here is held there, and two owners inside never compete for it there. Nobody tells us when a
+ * program of the host lets go: who waits for that tries again after a millisecond, later after 16.
+ *
  * locks_lock (LOCK_OBJECT) guards everything; inode->flocks is set under it and read without it by
  * closes, which have nothing to do where it is NULL.
  */
@@ -26,6 +31,7 @@
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/timer.h"
 #include "sentry/vfs/vfs.h"
 
 enum lock_kind { KIND_POSIX, KIND_OFD, KIND_FLOCK };
@@ -44,6 +50,8 @@ struct file_locks {
     struct inode *inode;
     struct list records, flocks;
     struct waitqueue wq;
+    struct ktimer retry; /* what others on the host hold is tried again: wakes wq */
+    ktime_t retry_at;    /* KTIME_NEVER: not armed */
 };
 
 static struct lock locks_lock;
@@ -53,6 +61,15 @@ static struct list waiters = LIST_INIT(waiters); /* struct lock_call */
 __attribute__((constructor)) static void locks_init(void)
 {
     lock_init(&locks_lock, LOCK_OBJECT);
+}
+
+static void retry_now(struct ktimer *tm)
+{
+    struct file_locks *l = container_of(tm, struct file_locks, retry);
+
+    LOCK_SCOPE(&locks_lock);
+    l->retry_at = KTIME_NEVER;
+    wq_wake_all(&l->wq, 0);
 }
 
 static struct file_locks *inode_locks_locked(struct inode *i)
@@ -69,6 +86,8 @@ static struct file_locks *inode_locks_locked(struct inode *i)
     list_init(&l->records);
     list_init(&l->flocks);
     wq_init(&l->wq);
+    ktimer_init(&l->retry, retry_now);
+    l->retry_at = KTIME_NEVER;
     list_add_tail(&all_inodes, &l->all);
     __atomic_store_n(&i->flocks, l, __ATOMIC_SEQ_CST);
     return l;
@@ -284,23 +303,96 @@ static int wait_for_lock_locked(struct task *t, struct file_locks *ls, struct lo
     return task_wait(t, &ls->wq, 0);
 }
 
+#define RETRY_MIN 1000000ll /* ns */
+#define RETRY_DOUBLINGS 4u
+
+/* Waits because somebody on the host holds it. */
+static int wait_for_host(struct task *t, struct inode *i, struct lock_call *lc, const void *owner)
+{
+    ktime_t when = ktime_now() + (RETRY_MIN << MIN(lc->tries, RETRY_DOUBLINGS));
+    struct file_locks *ls;
+
+    lc->tries++;
+    LOCK_SCOPE(&locks_lock);
+    ls = inode_locks_locked(i);
+    if (!ls)
+        return -ENOLCK;
+    if (when < ls->retry_at) {
+        ls->retry_at = when;
+        ktimer_arm(&ls->retry, when);
+    }
+    return wait_for_lock_locked(t, ls, lc, owner, /* blocker= */ NULL, /* deadlock_check= */ false);
+}
+
+static bool hosted(const struct file *f)
+{
+    return f->inode->sb && f->inode->sb->ops->lock;
+}
+
+/* Takes or gives back (type) l's range on the host. 0, -EAGAIN, or another error. */
+static int host_lock(struct task *t, struct file *f, const struct file_lock *l, int type)
+{
+    const struct host_lock h = { .owner = l->owner,
+                                 .flock = l->kind == KIND_FLOCK,
+                                 .type = type,
+                                 .start = l->start,
+                                 .end = l->end };
+
+    return f->inode->sb->ops->lock(t, f, &h);
+}
+
+/* Is somebody inside in the way of want? 0, -EAGAIN, or waits. */
+static int blocked_locked(struct task *t, struct file_locks *ls, struct lock_call *lc,
+                          const struct file_lock *want, bool wait)
+{
+    struct file_lock *other = conflict_locked(ls, want);
+
+    if (!other)
+        return 0;
+    if (!wait)
+        return -EAGAIN;
+    return wait_for_lock_locked(t, ls, lc, want->owner,
+                                other->kind == KIND_POSIX ? other->owner : NULL,
+                                want->kind == KIND_POSIX);
+}
+
+/* Before want is noted here: on the host. */
+static int host_first(struct task *t, struct file *f, struct lock_call *lc, struct file_lock *want,
+                      bool wait)
+{
+    bool unlock_it = lc->fl.l_type == F_UNLCK;
+    struct file_locks *ls;
+    int r = 0;
+
+    lock(&locks_lock);
+    list_del(&lc->link);
+    ls = inode_locks_locked(f->inode);
+    if (!ls)
+        r = -ENOLCK;
+    else if (!unlock_it)
+        r = blocked_locked(t, ls, lc, want, wait);
+    unlock(&locks_lock);
+    if (r < 0)
+        return r;
+    r = host_lock(t, f, want, lc->fl.l_type);
+    return r == -EAGAIN && wait ? wait_for_host(t, f->inode, lc, want->owner) : r;
+}
+
 static int set_locked(struct task *t, struct file *f, struct lock_call *lc, struct file_lock *want,
                       bool wait, struct file_lock *spare[2])
 {
     struct file_locks *ls = inode_locks_locked(f->inode);
     bool unlock_it = lc->fl.l_type == F_UNLCK;
-    struct file_lock *other;
+    int r = 0;
 
     if (!ls)
         return -ENOLCK;
     list_del(&lc->link);
-    other = unlock_it ? NULL : conflict_locked(ls, want);
-    if (other && !wait)
-        return -EAGAIN;
-    if (other)
-        return wait_for_lock_locked(t, ls, lc, want->owner,
-                                    other->kind == KIND_POSIX ? other->owner : NULL,
-                                    want->kind == KIND_POSIX);
+    /* What the host has given us no one inside has, but who is about to note that it gave it back. */
+    if (!unlock_it && !hosted(f))
+        r = blocked_locked(t, ls, lc, want, wait);
+    if (r < 0)
+        return r;
     apply_locked(ls, want, unlock_it, spare);
     wq_wake_all(&ls->wq, 0);
     return 0;
@@ -324,16 +416,47 @@ int locks_set(struct task *t, struct file *f, struct lock_call *lc, bool wait, b
         return r;
     spare[0] = lock_new(lc->fl.l_type == F_UNLCK);
     spare[1] = lock_new(lc->fl.l_type == F_UNLCK);
-    if (spare[0] && spare[1]) {
+    r = spare[0] && spare[1] ? 0 : -ENOLCK;
+    if (r == 0 && hosted(f))
+        r = host_first(t, f, lc, &want, wait);
+    if (r == 0) {
         lock(&locks_lock);
         r = set_locked(t, f, lc, &want, wait, spare);
         unlock(&locks_lock);
-    } else {
-        r = -ENOLCK;
     }
     lock_free(spare[0]);
     lock_free(spare[1]);
     return r;
+}
+
+static void tell(const struct file_lock *l, struct lx_flock *ret)
+{
+    *ret = (struct lx_flock){
+        .l_type = l->write ? F_WRLCK : F_RDLCK,
+        .l_whence = SEEK_SET,
+        .l_start = l->start,
+        .l_len = l->end == INT64_MAX ? 0 : l->end - l->start + 1,
+        .l_pid = l->pid,
+    };
+}
+
+/* Who holds it on the host has no number inside: 0, as Linux has it for other pid namespaces. */
+static int get_of_host(struct task *t, struct file *f, const struct file_lock *want,
+                       struct lx_flock *ret)
+{
+    struct host_lock h = { .owner = want->owner,
+                           .type = want->write ? F_WRLCK : F_RDLCK,
+                           .start = want->start,
+                           .end = want->end };
+    int r = f->inode->sb->ops->lock_test(t, f, &h);
+
+    if (r < 0)
+        return r;
+    if (h.type == F_UNLCK)
+        ret->l_type = F_UNLCK;
+    else
+        tell(&(struct file_lock){ .write = h.type == F_WRLCK, .start = h.start, .end = h.end }, ret);
+    return 0;
 }
 
 int locks_get(struct task *t, struct file *f, struct lx_flock *fl, bool ofd)
@@ -348,21 +471,36 @@ int locks_get(struct task *t, struct file *f, struct lx_flock *fl, bool ofd)
     r = lock_of(t, f, fl, ofd, &want);
     if (r < 0)
         return r;
-    LOCK_SCOPE(&locks_lock);
+    lock(&locks_lock);
     if (has_locks(f->inode))
         l = conflict_locked(f->inode->flocks, &want);
-    if (!l) {
-        fl->l_type = F_UNLCK;
+    if (l)
+        tell(l, fl);
+    unlock(&locks_lock);
+    if (l)
         return 0;
-    }
-    *fl = (struct lx_flock){
-        .l_type = l->write ? F_WRLCK : F_RDLCK,
-        .l_whence = SEEK_SET,
-        .l_start = l->start,
-        .l_len = l->end == INT64_MAX ? 0 : l->end - l->start + 1,
-        .l_pid = l->pid,
-    };
+    if (hosted(f))
+        return get_of_host(t, f, &want, fl);
+    fl->l_type = F_UNLCK;
     return 0;
+}
+
+/* On the host, before it is noted here: owner gives back what it has of f's inode. */
+static void host_drop(struct file *f, const void *owner)
+{
+    struct file_lock *l;
+    bool any = false;
+
+    if (!hosted(f))
+        return;
+    lock(&locks_lock);
+    list_for_each(l, &f->inode->flocks->records, link)
+        any |= l->owner == owner;
+    list_for_each(l, &f->inode->flocks->flocks, link)
+        any |= l->owner == owner;
+    unlock(&locks_lock);
+    if (any)
+        f->inode->sb->ops->lock_gone(f, owner);
 }
 
 /* Drops every record (kind KIND_FLOCK: flock) of owner. */
@@ -386,21 +524,25 @@ static void drop_owner(struct inode *i, enum lock_kind kind, const void *owner)
 
 void locks_posix_gone(struct file *f, struct files *owner)
 {
-    if (has_locks(f->inode))
-        drop_owner(f->inode, KIND_POSIX, owner);
+    if (!has_locks(f->inode))
+        return;
+    host_drop(f, owner);
+    drop_owner(f->inode, KIND_POSIX, owner);
 }
 
 void locks_file_gone(struct file *f)
 {
     if (!has_locks(f->inode))
         return;
+    host_drop(f, f);
     drop_owner(f->inode, KIND_OFD, f);
     drop_owner(f->inode, KIND_FLOCK, f);
 }
 
 /* ---- flock ---- */
 
-static int flock_locked(struct task *t, struct file *f, struct lock_call *lc, int op,
+/* host: the host has it for us (or has it back) already. */
+static int flock_locked(struct task *t, struct file *f, struct lock_call *lc, int op, bool host,
                         struct file_lock **spare)
 {
     struct file_locks *ls = inode_locks_locked(f->inode);
@@ -421,16 +563,39 @@ static int flock_locked(struct task *t, struct file *f, struct lock_call *lc, in
     if ((op & ~LOCK_NB) == LOCK_UN)
         return 0;
     list_for_each(l, &ls->flocks, link)
-        if (l->write || write)
+        if ((l->write || write) && !host)
             return op & LOCK_NB ? -EAGAIN
                                 : wait_for_lock_locked(t, ls, lc, f, /* blocker= */ NULL,
                                                        /* deadlock_check= */ false);
+    if (!spare)
+        return 0;
     **spare = (struct file_lock){
         .kind = KIND_FLOCK, .owner = f, .write = write, .end = INT64_MAX, .pid = t->group->pid
     };
     list_add_tail(&ls->flocks, &(*spare)->link);
     *spare = NULL;
     return 0;
+}
+
+/* As host_first: is anybody inside in the way, and then the host. */
+static int flock_host_first(struct task *t, struct file *f, struct lock_call *lc, int op)
+{
+    const struct file_lock want = { .kind = KIND_FLOCK, .owner = f, .end = INT64_MAX };
+    int how = op & ~LOCK_NB;
+    int r = 0;
+
+    if (how != LOCK_UN) {
+        lock(&locks_lock);
+        r = flock_locked(t, f, lc, op, /* host= */ false, NULL);
+        unlock(&locks_lock);
+    }
+    if (r < 0)
+        return r;
+    r = host_lock(t, f, &want,
+                  how == LOCK_UN   ? F_UNLCK
+                  : how == LOCK_EX ? F_WRLCK
+                                   : F_RDLCK);
+    return r == -EAGAIN && !(op & LOCK_NB) ? wait_for_host(t, f->inode, lc, f) : r;
 }
 
 int locks_flock(struct task *t, struct file *f, int op)
@@ -442,9 +607,14 @@ int locks_flock(struct task *t, struct file *f, int op)
     if (!f->inode)
         r = -EBADF;
     else if (lc && spare) {
-        lock(&locks_lock);
-        r = flock_locked(t, f, lc, op, &spare);
-        unlock(&locks_lock);
+        bool host = hosted(f);
+
+        r = host ? flock_host_first(t, f, lc, op) : 0;
+        if (r == 0) {
+            lock(&locks_lock);
+            r = flock_locked(t, f, lc, op, host, &spare);
+            unlock(&locks_lock);
+        }
     }
     lock_free(spare);
     return r;
@@ -459,6 +629,7 @@ void locks_inode_gone(struct inode *i)
 
     if (!ls)
         return;
+    ktimer_cancel_sync(&ls->retry); /* nobody waits any more who would arm it again */
     LOCK_SCOPE(&locks_lock);
     list_for_each_safe(l, tmp, &ls->records, link)
         remove_lock(l);

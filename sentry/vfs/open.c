@@ -283,8 +283,11 @@ static int find_or_create(struct task *t, struct nameidata_last *last, unsigned 
         if (IS_ERR(d))
             return PTR_ERR(d);
         *ret_created = !dentry_inode(d);
-        if (*ret_created)
+        if (*ret_created) {
+            vfs_creating = (int)(flags & LX_O_ACCMODE);
             r = create_locked(t, &last->parent, d, mode);
+            vfs_creating = -1;
+        }
     }
     if (r < 0) {
         dentry_put(d);
@@ -364,6 +367,11 @@ struct file *vfs_open_how(struct task *t, int dfd, const char *path, unsigned fl
         f = open_tmpfile(t, dfd, path, flags, mode, walk);
     else
         f = open_walk(t, dfd, path, flags, mode, walk);
+    /* The file was replaced between the walk and the open (a shared file system): as Linux, again. */
+    for (int tries = 0; IS_ERR(f) && PTR_ERR(f) == -ESTALE && tries < 16; tries++) {
+        callpath_done(t, -ESTALE);
+        f = open_walk(t, dfd, path, flags, mode, walk);
+    }
     callpath_done(t, IS_ERR(f) ? PTR_ERR(f) : 0);
     return f;
 }
