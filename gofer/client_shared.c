@@ -177,7 +177,8 @@ int gofer_watch(struct gofer *g, uint64_t node, const char *path, const struct g
     struct gmsg *m;
 
     add(&c, w, sizeof(*w));
-    add(&c, path, strlen(path));
+    if (*path)
+        add(&c, path, strlen(path));
     if (w->op == GW_WATCH_NEW)
         return opened_call(g, &c, /* want_fd= */ true, ret);
     int r = channel_call(g, &c, false, &m);

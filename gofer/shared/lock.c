@@ -82,14 +82,9 @@ static int watch_add(int queue, struct target *t, uint32_t mask)
 static int watch_new(struct job *job)
 {
     struct gw_entry e = { .node = 0 };
-    struct target t;
 
-    int r = target_find(job, "", 0, &t);
-    if (r < 0)
-        return r;
     int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    target_put(&t);
-    r = fd < 0 ? -errno : job_hand_open(job, /* export= */ NULL, fd, &e.node);
+    int r = fd < 0 ? -errno : job_hand_open(job, /* export= */ NULL, fd, &e.node);
     if (r == 0)
         job_entry(job, &e);
     return r;

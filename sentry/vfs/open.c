@@ -287,6 +287,8 @@ static int find_or_create(struct task *t, struct nameidata_last *last, unsigned 
             vfs_creating = (int)(flags & LX_O_ACCMODE);
             r = create_locked(t, &last->parent, d, mode);
             vfs_creating = -1;
+            if (r == -EEXIST && !(flags & O_EXCL))
+                r = -ESTALE; /* the host was faster: what it made is opened */
         }
     }
     if (r < 0) {
@@ -368,7 +370,7 @@ struct file *vfs_open_how(struct task *t, int dfd, const char *path, unsigned fl
     else
         f = open_walk(t, dfd, path, flags, mode, walk);
     /* The file was replaced between the walk and the open (a shared file system): as Linux, again. */
-    for (int tries = 0; IS_ERR(f) && PTR_ERR(f) == -ESTALE && tries < 16; tries++) {
+    for (int tries = 0; IS_ERR(f) && PTR_ERR(f) == -ESTALE && tries < 64; tries++) {
         callpath_done(t, -ESTALE);
         f = open_walk(t, dfd, path, flags, mode, walk);
     }

@@ -125,6 +125,7 @@ struct super_ops {
     int (*lock)(struct task *t, struct file *f, const struct host_lock *l);
     int (*lock_test)(struct task *t, struct file *f, struct host_lock *l);
     void (*lock_gone)(struct file *f, const void *owner);
+    bool host_events; /* inotify is the host's (fs/live/watch.h): hooks of our own say nothing */
     void (*evict)(struct inode *ino); /* last reference went: free ino->priv */
     /* No mount is left: let go of inodes held for their own sake. Then the cached tree is dropped,
      * and when no inode is left put_super frees sb->priv. Both may be NULL. */

@@ -35,6 +35,13 @@ static struct live_handle *take_made(struct live_fs *fs, struct inode *i, int ac
     return h;
 }
 
+/* What an open says of a name that has gone, or is another thing's, since it was looked up. */
+static bool replaced(int r)
+{
+    return r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -EISDIR || r == -ENXIO;
+}
+
+/* -ESTALE where the name was another's meanwhile: the whole open is done again (vfs_open_how). */
 int live_open(struct task *t, struct inode *i, struct file *f)
 {
     struct live_fs *fs = live_fs_of(i);
@@ -55,7 +62,7 @@ int live_open(struct task *t, struct inode *i, struct file *f)
         gofer_trip_end();
         live_addr_put(i, a);
         if (r < 0)
-            return r;
+            return replaced(r) ? -ESTALE : r;
         if (!live_same(i, &o.attr)) { /* the host has put another in its place meanwhile */
             close(o.fd);
             gofer_close(fs->g, o.node);

@@ -346,6 +346,7 @@ static const struct super_ops live_super_ops = {
     .lock = live_lock,
     .lock_test = live_lock_test,
     .lock_gone = live_lock_gone,
+    .host_events = true,
     .evict = live_evict,
     .put_super = live_put_super,
 };
