@@ -109,9 +109,9 @@ static bool stream_given(int fd)
 static unsigned keep_descriptors(const struct launch *l, const struct launch_fds *f, int proc_fd,
                                  int root_fd, int *keep)
 {
-    const int candidates[] = { f->control,  f->gofer_sock[1],    f->shared_sock[1], f->ring,      f->results,
-                               f->tty_sock, l->log_fd,           l->strace_fd, proc_fd,
-                               root_fd,     sanitize_report_fd() };
+    const int candidates[] = { f->control, f->gofer_sock[1], f->shared_sock[1],   f->ring,
+                               f->results, f->tty_sock,      l->log_fd,           l->strace_fd,
+                               proc_fd,    root_fd,          sanitize_report_fd() };
     unsigned n = 0;
 
     for (int i = 0; i < 3; i++) {

@@ -328,8 +328,7 @@ static void loop_once(struct monitor *m)
         on_side(m);
     if (fds[SIGNALS].revents)
         on_signals(m);
-    if (fds[CONTROL].revents || fds[SENTRY].revents || fds[BROKER].revents ||
-        fds[SHARED].revents)
+    if (fds[CONTROL].revents || fds[SENTRY].revents || fds[BROKER].revents || fds[SHARED].revents)
         ask_gofer(m);
     if (!m->ended && fds[CONTROL].revents)
         on_control(m, m->launch->control);

@@ -10,7 +10,7 @@
 
 struct bind_option {
     char *src, *dst; /* dst NULL: where src is */
-    bool ro, rw; /* neither: writes stay in the sandbox */
+    bool ro, rw;     /* neither: writes stay in the sandbox */
 };
 
 enum stats_mode { STATS_OFF, STATS_TEXT, STATS_JSON };

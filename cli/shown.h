@@ -18,7 +18,7 @@ struct shown_export {
     bool public_only;
     const char *const *names;
     unsigned nnames;
-    bool shared;           /* live, both ways: the second gofer's */
+    bool shared;            /* live, both ways: the second gofer's */
     const char *dir, *only; /* shared, a single file: its directory and its name there; else NULL */
 };
 

@@ -232,8 +232,7 @@ static int send_request(struct gofer *g, const struct gw_request *req, const str
 
     for (unsigned i = 0; i < CHANNEL_PIECES; i++)
         if (c->inlen[i])
-            iov[msg.msg_iovlen++] =
-                (struct iovec){ (void *)(uintptr_t)c->in[i], c->inlen[i] };
+            iov[msg.msg_iovlen++] = (struct iovec){ (void *)(uintptr_t)c->in[i], c->inlen[i] };
 
     for (;;) {
         if (sendmsg(g->sock, &msg, MSG_NOSIGNAL | flags) >= 0)

@@ -177,7 +177,8 @@ int gofer_walk(struct gofer *g, uint64_t node, const char *path, struct gofer_no
     if (end->link)
         end->link[0] = 0;
     *ret_n = 0;
-    c.flags = (end->no_nodes ? 0 : GW_WANT_NODES) | (end->first ? GW_WALK_OPEN : 0) | (g->ring ? GW_WANT_SLOT : 0);
+    c.flags = (end->no_nodes ? 0 : GW_WANT_NODES) | (end->first ? GW_WALK_OPEN : 0) |
+              (g->ring ? GW_WANT_SLOT : 0);
     c.arg = (uint32_t)end->cap;
     int r = channel_call(g, &c, true, &m);
     if (r < 0)

@@ -22,7 +22,8 @@ struct node {
     bool live;    /* in the table */
     bool is_root; /* of an export: never forgotten; its names are held against the export's list */
     bool is_file;
-    bool is_open; /* made by an open of a shared file (or an inotify queue): fd is what was opened */
+    bool
+        is_open; /* made by an open of a shared file (or an inotify queue): fd is what was opened */
     const struct gofer_export *export;
     uint32_t index, next_free;
 };

@@ -131,10 +131,10 @@ struct gw_statfs {
 };
 
 struct gw_make {
-    uint32_t mode;        /* with the type: no device, no set-id but of directories */
-    uint32_t uid, gid;    /* the owner, where the gofer may give files away */
-    uint32_t open;        /* regular files: opened so (O_ACCMODE, O_APPEND), or GW_MAKE_CLOSED */
-    uint32_t temporary;   /* 1: a file without a name in the directory at path (O_TMPFILE) */
+    uint32_t mode;      /* with the type: no device, no set-id but of directories */
+    uint32_t uid, gid;  /* the owner, where the gofer may give files away */
+    uint32_t open;      /* regular files: opened so (O_ACCMODE, O_APPEND), or GW_MAKE_CLOSED */
+    uint32_t temporary; /* 1: a file without a name in the directory at path (O_TMPFILE) */
     uint32_t zero;
 };
 #define GW_MAKE_CLOSED 0xffffffffu
@@ -171,10 +171,10 @@ struct gw_setxattr {
 
 enum { GW_LOCK_SET, GW_LOCK_GET, GW_LOCK_FLOCK };
 struct gw_lock {
-    uint32_t op;    /* GW_LOCK_* */
-    int32_t type;   /* F_RDLCK, F_WRLCK, F_UNLCK */
-    int64_t start;  /* of records: OFD locks of the open file */
-    int64_t len;    /* 0: to the end */
+    uint32_t op;   /* GW_LOCK_* */
+    int32_t type;  /* F_RDLCK, F_WRLCK, F_UNLCK */
+    int64_t start; /* of records: OFD locks of the open file */
+    int64_t len;   /* 0: to the end */
 };
 
 enum { GW_WATCH_NEW, GW_WATCH_ADD, GW_WATCH_REMOVE };

@@ -29,11 +29,10 @@ enum sentry_mount_kind {
 /* One step of building the guest's tree, in order. Parents are made as needed. */
 struct sentry_mount {
     enum sentry_mount_kind kind;
-    const char *path; /* inside */
-    unsigned
-        export_id; /* OVERLAY, RO: the gofer's export (its root may be a file or a directory);
+    const char *path;   /* inside */
+    unsigned export_id; /* OVERLAY, RO: the gofer's export (its root may be a file or a directory);
                       SHARED: the second gofer's */
-    const char *target;      /* SYMLINK; SHARED: a single file's name in the export, or NULL */
+    const char *target; /* SYMLINK; SHARED: a single file's name in the export, or NULL */
     uint32_t mode, uid, gid; /* TMPFS, DIR */
 };
 

@@ -119,9 +119,9 @@ static int utimes_of(struct target *t, const struct gw_setattr *a)
         time_of(a, GW_SET_MTIME, GW_SET_MTIME_NOW, a->mtime_s, a->mtime_ns),
     };
     int file = target_file(t);
-    int r = file >= 0      ? futimens(file, ts)
+    int r = file >= 0    ? futimens(file, ts)
             : t->name[0] ? utimensat(t->dirfd, t->name, ts, AT_SYMLINK_NOFOLLOW)
-                           : utimensat(t->dirfd, ".", ts, 0);
+                         : utimensat(t->dirfd, ".", ts, 0);
 
     return r < 0 ? -errno : 0;
 }
@@ -137,8 +137,8 @@ int serve_setattr(struct job *job)
     size_t len;
 
     int r = job_take(job, &a, sizeof(a), &path, &len);
-    if (r < 0 || a.valid & ~(uint32_t)GW_SET_ALL || a.mode & ~07777u ||
-        a.atime_ns > 999999999 || a.mtime_ns > 999999999)
+    if (r < 0 || a.valid & ~(uint32_t)GW_SET_ALL || a.mode & ~07777u || a.atime_ns > 999999999 ||
+        a.mtime_ns > 999999999)
         return -EINVAL;
     r = target_find(job, path, len, &t);
     if (r < 0)
@@ -182,7 +182,8 @@ int serve_setxattr(struct job *job)
     name[x.namelen] = 0;
     if (strlen(name) != x.namelen)
         return -EINVAL;
-    if (strncmp(name, "user.", 5) != 0 && !unfenced("shown")) /* security.capability is like a set-id bit */
+    if (strncmp(name, "user.", 5) != 0 &&
+        !unfenced("shown")) /* security.capability is like a set-id bit */
         return -EPERM;
     r = target_find(job, rest, x.pathlen, &t);
     if (r < 0)
@@ -194,7 +195,8 @@ int serve_setxattr(struct job *job)
     size_t n = len - x.pathlen - x.namelen;
 
     r = fd < 0 ? fd : 0;
-    if (r == 0 && (x.remove ? fremovexattr(fd, name) : fsetxattr(fd, name, value, n, (int)x.flags)) < 0)
+    if (r == 0 &&
+        (x.remove ? fremovexattr(fd, name) : fsetxattr(fd, name, value, n, (int)x.flags)) < 0)
         r = -errno;
     if (fd >= 0 && fd != file)
         close(fd);

@@ -16,8 +16,9 @@
 
 static int lock_record(int fd, struct gw_lock *l)
 {
-    struct flock fl = { .l_type = (short)l->type, .l_whence = SEEK_SET, .l_start = l->start,
-                        .l_len = l->len };
+    struct flock fl = {
+        .l_type = (short)l->type, .l_whence = SEEK_SET, .l_start = l->start, .l_len = l->len
+    };
 
     if (fcntl(fd, l->op == GW_LOCK_GET ? F_OFD_GETLK : F_OFD_SETLK, &fl) < 0)
         return errno == EACCES ? -EAGAIN : -errno;

@@ -195,9 +195,7 @@ int serve_openat(struct job *job)
     if (r == 0 && !S_ISREG(e.attr.mode))
         r = S_ISDIR(e.attr.mode) ? -EISDIR : S_ISLNK(e.attr.mode) ? -ELOOP : -ENXIO;
     /* O_NONBLOCK: something else may have taken its place meanwhile. Cut only once it is known. */
-    int fd = r < 0 ? r
-                   : beneath_open(t.dirfd, t.name,
-                                  (flags & ~O_TRUNC) | O_NOCTTY | O_NONBLOCK);
+    int fd = r < 0 ? r : beneath_open(t.dirfd, t.name, (flags & ~O_TRUNC) | O_NOCTTY | O_NONBLOCK);
     r = fd < 0 ? fd : beneath_stat(fd, "", &e.attr);
     if (r == 0 && !S_ISREG(e.attr.mode) && !unfenced("kinds"))
         r = -ESTALE;

@@ -76,8 +76,8 @@ int serve_link(struct job *job)
     if (r == 0 && target_file(&from) < 0)
         r = target_may_change(&from);
     /* By the open file where it has no name (O_TMPFILE); what is not its opener's is refused. */
-    if (r == 0 && linkat(from.dirfd, from.name, to.dirfd, to.name,
-                         from.name[0] ? 0 : AT_EMPTY_PATH) < 0)
+    if (r == 0 &&
+        linkat(from.dirfd, from.name, to.dirfd, to.name, from.name[0] ? 0 : AT_EMPTY_PATH) < 0)
         r = -errno;
     target_put(&from);
     target_put(&to);

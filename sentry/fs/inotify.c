@@ -7,12 +7,9 @@
  * overflow event is queued and the rest is lost. A watch ends by inotify_rm_watch, IN_ONESHOT, the
  * end of its inode, or of the instance; the first three leave IN_IGNORED.
  *
- * What is shared with the host is watched by the host: an instance that has such watches has a queue
- * of the host's as well (fs/live/watch.h), and moves its events here whenever somebody asks, or the
- * event thread is told. A watch is then deaf to our own hooks, since what happens inside happens on
- * the host too; it ends when the host says so.
+ * What is shared with the host is watched by the host: inotify_host.c.
  */
-#include "sentry/fs/inotify.h"
+#include "sentry/fs/inotify_priv.h"
 
 #include <asm/ioctls.h>
 #include <errno.h>
@@ -20,62 +17,13 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/uio.h>
 
-#include "abi/hostio.h"
-#include "sentry/fs/live/watch.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/notify.h"
 #include "sentry/vfs/vfs.h"
-
-#define LX_IN_EXCL_UNLINK 0x04000000u
-#define LX_IN_MASK_CREATE 0x10000000u
-#define LX_IN_MASK_ADD 0x20000000u
-#define LX_IN_ONESHOT 0x80000000u
-
-struct lx_inotify_event {
-    int32_t wd;
-    uint32_t mask, cookie, len;
-};
-
-struct inotify_user { /* what the instances of one user have */
-    struct list link;
-    uid_t uid;
-    unsigned instances, watches;
-};
-
-struct inotify {
-    struct inotify_user *user;
-    struct waitqueue wq;
-    struct list events;  /* struct event */
-    struct list watches; /* struct watch */
-    unsigned nevents;
-    size_t bytes; /* of all queued events, as read gives them */
-    int last_wd;
-    bool overflowed; /* the overflow event is in the queue */
-    struct live_queue host;
-    unsigned adding; /* watches of the host's that are not known here yet: its events stay there */
-};
-
-struct watch {
-    struct fsnotify_watch w;
-    struct list link; /* in->watches */
-    struct inotify *in;
-    int wd;
-    int host_wd; /* -1: not the host's */
-    bool oneshot;
-    uint32_t shown; /* mask as fdinfo shows it */
-};
-
-struct event {
-    struct list link;
-    struct lx_inotify_event head;
-    char name[]; /* head.len bytes, padded with zeros */
-};
 
 static struct list users = LIST_INIT(users);
 
@@ -112,7 +60,7 @@ static bool same_as_newest(const struct inotify *in, const struct lx_inotify_eve
     return h->len == 0 || strcmp(last->name, name) == 0;
 }
 
-static void queue_locked(struct inotify *in, int wd, uint32_t mask, uint32_t cookie,
+void inotify_queue_locked(struct inotify *in, int wd, uint32_t mask, uint32_t cookie,
                          const char *name)
 {
     size_t n = name ? strlen(name) + 1 : 0;
@@ -142,8 +90,7 @@ static void queue_locked(struct inotify *in, int wd, uint32_t mask, uint32_t coo
     wq_wake(&in->wq, POLLIN | POLLRDNORM);
 }
 
-/* w is off its inode already. */
-static void watch_free_locked(struct watch *w)
+void inotify_watch_free_locked(struct watch *w)
 {
     w->in->user->watches--;
     list_del(&w->link);
@@ -158,92 +105,17 @@ static void watch_event(struct fsnotify_watch *fw, uint32_t mask, uint32_t cooki
         if (w->host_wd >= 0)
             return; /* off its inode: that it has ended is the host's to say */
         if (w->wd >= 0)
-            queue_locked(w->in, w->wd, LX_IN_IGNORED, /* cookie= */ 0, /* name= */ NULL);
-        watch_free_locked(w);
+            inotify_queue_locked(w->in, w->wd, LX_IN_IGNORED, /* cookie= */ 0, /* name= */ NULL);
+        inotify_watch_free_locked(w);
         return;
     }
-    queue_locked(w->in, w->wd, mask, cookie, name);
+    inotify_queue_locked(w->in, w->wd, mask, cookie, name);
     if (w->oneshot && fw->mask) {
         /* The inode's reference cannot be put here: the watch stays, deaf, until it is removed. */
         fw->mask = 0;
-        queue_locked(w->in, w->wd, LX_IN_IGNORED, /* cookie= */ 0, /* name= */ NULL);
+        inotify_queue_locked(w->in, w->wd, LX_IN_IGNORED, /* cookie= */ 0, /* name= */ NULL);
         w->wd = -1;
     }
-}
-
-static void host_event_locked(struct inotify *in, const struct lx_inotify_event *h,
-                              const char *name, struct list *ended)
-{
-    struct watch *w;
-
-    if (h->mask & LX_IN_Q_OVERFLOW) {
-        queue_locked(in, -1, LX_IN_Q_OVERFLOW, 0, NULL);
-        return;
-    }
-    list_for_each(w, &in->watches, link) {
-        if (w->host_wd != h->wd || w->host_wd < 0)
-            continue;
-        queue_locked(in, w->wd, h->mask, h->cookie, name);
-        if (h->mask & LX_IN_IGNORED) {
-            list_del(&w->link);
-            list_add_tail(ended, &w->link);
-        }
-        return;
-    }
-}
-
-/* Takes what the host has queued. Watches that ended go to ended: see watches_end. */
-static void take_host_locked(struct inotify *in, struct list *ended)
-{
-    char buf[4096] __attribute__((aligned(8)));
-    const struct iovec iov = { buf, sizeof buf };
-    struct lx_inotify_event h;
-
-    assert_locked(&notify_lock);
-    if (in->host.fd < 0 || in->adding)
-        return;
-    for (unsigned rounds = 0; rounds < 256; rounds++) {
-        ssize_t n = preadv2(in->host.fd, &iov, 1, -1, 0); /* it does not block */
-
-        for (ssize_t at = 0; at + (ssize_t)sizeof h <= n; at += (ssize_t)(sizeof h + h.len)) {
-            memcpy(&h, buf + at, sizeof h);
-            if (h.len > (size_t)(n - at) - sizeof h)
-                break;
-            if (h.len)
-                buf[at + (ssize_t)(sizeof h + h.len) - 1] = 0;
-            host_event_locked(in, &h, h.len ? buf + at + sizeof h : NULL, ended);
-        }
-        if (n <= 0)
-            return;
-    }
-}
-
-/* After the lock is dropped: references of inodes are given up. */
-static void watches_end(struct list *ended)
-{
-    while (!list_empty(ended)) {
-        struct inode *i = NULL;
-
-        lock(&notify_lock);
-        struct watch *w = list_first(ended, struct watch, link);
-        if (w->w.inode)
-            i = fsnotify_watch_del_locked(&w->w);
-        watch_free_locked(w);
-        unlock(&notify_lock);
-        inode_put(i);
-    }
-}
-
-static void on_host(void *arg, uint32_t events)
-{
-    struct list ended = LIST_INIT(ended);
-    struct inotify *in = arg;
-
-    (void)events;
-    lock(&notify_lock);
-    take_host_locked(in, &ended);
-    unlock(&notify_lock);
-    watches_end(&ended);
 }
 
 /* Moves one event out; its size, or -EINVAL when it does not fit. */
@@ -271,7 +143,7 @@ static ssize_t inotify_read(struct task *t, struct file *f, struct iter *it, lof
     ssize_t done = 0, r = 0;
 
     (void)pos;
-    on_host(in, 0);
+    inotify_take_host(in);
     LOCK_SCOPE(&notify_lock);
     while (!list_empty(&in->events) && (r = take_event_locked(in, it)) >= 0)
         done += r;
@@ -280,21 +152,13 @@ static ssize_t inotify_read(struct task *t, struct file *f, struct iter *it, lof
     return file_nonblock(f) ? -EAGAIN : task_wait(t, &in->wq, 0);
 }
 
-/* Events of the host's that were not moved here yet: read moves them. */
-static bool host_ready(const struct inotify *in)
-{
-    struct pollfd p = { .fd = in->host.fd, .events = POLLIN };
-
-    return in->host.fd >= 0 && hostio_poll(&p, 1, 0) == 1;
-}
-
 static uint32_t inotify_poll(struct file *f, struct poll_table *pt)
 {
     struct inotify *in = f->priv;
 
     poll_wait(pt, &in->wq);
     LOCK_SCOPE(&notify_lock);
-    if (host_ready(in))
+    if (inotify_host_ready(in))
         return POLLIN | POLLRDNORM;
     return list_empty(&in->events) ? 0 : POLLIN | POLLRDNORM;
 }
@@ -306,7 +170,7 @@ static long inotify_ioctl(struct task *t, struct file *f, unsigned cmd, uint64_t
 
     if (cmd != FIONREAD)
         return -ENOIOCTLCMD;
-    on_host(in, 0);
+    inotify_take_host(in);
     lock(&notify_lock);
     n = (int)in->bytes;
     unlock(&notify_lock);
@@ -352,7 +216,7 @@ static void inotify_release(struct file *f)
         if (!list_empty(&in->watches)) {
             w = list_first(&in->watches, struct watch, link);
             inode = w->w.inode ? fsnotify_watch_del_locked(&w->w) : NULL;
-            watch_free_locked(w);
+            inotify_watch_free_locked(w);
         } else {
             in->user->instances--;
             user_drop_locked(in->user);
@@ -416,7 +280,7 @@ struct file *inotify_new(struct task *t, unsigned flags)
     return f;
 }
 
-static struct watch *watch_of_inode_locked(struct inotify *in, struct inode *inode)
+struct watch *inotify_watch_of_locked(struct inotify *in, struct inode *inode)
 {
     struct fsnotify_watch *fw;
 
@@ -429,7 +293,7 @@ static struct watch *watch_of_inode_locked(struct inotify *in, struct inode *ino
     return NULL;
 }
 
-static int watch_new_locked(struct inotify *in, struct inode *inode, struct watch **ret)
+int inotify_watch_new_locked(struct inotify *in, struct inode *inode, struct watch **ret)
 {
     struct watch *w;
 
@@ -450,70 +314,6 @@ static int watch_new_locked(struct inotify *in, struct inode *inode, struct watc
     return 0;
 }
 
-/* The instance's queue of the host's, made at the first such watch. */
-static int host_queue(struct inotify *in, struct inode *inode)
-{
-    struct live_queue q, spare = { .fd = -1 };
-    int r;
-
-    lock(&notify_lock);
-    r = in->host.fd >= 0;
-    unlock(&notify_lock);
-    if (r)
-        return 0;
-    r = live_queue_new(inode, &q);
-    if (r < 0)
-        return r;
-    r = event_watch(q.fd, EPOLLIN | EPOLLET, on_host, in);
-    lock(&notify_lock);
-    if (r == 0 && in->host.fd < 0)
-        in->host = q;
-    else
-        spare = q;
-    unlock(&notify_lock);
-    if (spare.fd >= 0 && r == 0)
-        event_unwatch(spare.fd);
-    live_queue_close(&spare);
-    return r;
-}
-
-/* The host's watch first; then ours, which tells its number and takes its events. */
-static int add_on_host(struct inotify *in, struct inode *inode, uint32_t mask)
-{
-    const uint32_t known = LX_IN_ALL_EVENTS | LX_IN_EXCL_UNLINK | LX_IN_ONESHOT;
-    struct live_queue q;
-    struct watch *w;
-    int r, wd;
-
-    lock(&notify_lock);
-    w = watch_of_inode_locked(in, inode);
-    unlock(&notify_lock);
-    if (w && mask & LX_IN_MASK_CREATE)
-        return -EEXIST;
-    r = host_queue(in, inode);
-    if (r < 0)
-        return r;
-    lock(&notify_lock);
-    q = in->host;
-    in->adding++;
-    unlock(&notify_lock);
-    wd = live_watch(inode, &q, mask & (known | LX_IN_MASK_ADD));
-    lock(&notify_lock);
-    in->adding--;
-    w = watch_of_inode_locked(in, inode);
-    r = wd < 0 ? wd : w ? 0 : watch_new_locked(in, inode, &w);
-    if (r == 0) {
-        w->host_wd = wd;
-        w->shown = (mask & LX_IN_MASK_ADD ? w->shown : 0) | (mask & known);
-        r = w->wd;
-    }
-    unlock(&notify_lock);
-    if (r < 0 && wd >= 0)
-        live_unwatch(&q, wd);
-    on_host(in, 0);
-    return r;
-}
-
 int inotify_add(struct file *f, struct inode *inode, uint32_t mask)
 {
     struct inotify *in = f->priv;
@@ -523,13 +323,13 @@ int inotify_add(struct file *f, struct inode *inode, uint32_t mask)
     if (!file_is_inotify(f))
         return -EINVAL;
     if (inode->sb->ops->host_events)
-        return add_on_host(in, inode, mask);
+        return inotify_add_on_host(in, inode, mask);
     LOCK_SCOPE(&notify_lock);
-    w = watch_of_inode_locked(in, inode);
+    w = inotify_watch_of_locked(in, inode);
     if (w && mask & LX_IN_MASK_CREATE)
         return -EEXIST;
     if (!w) {
-        r = watch_new_locked(in, inode, &w);
+        r = inotify_watch_new_locked(in, inode, &w);
         if (r < 0)
             return r;
     } else if (!(mask & LX_IN_MASK_ADD)) {
@@ -553,7 +353,7 @@ int inotify_remove(struct file *f, int wd)
 
     if (!file_is_inotify(f))
         return -EINVAL;
-    on_host(in, 0);
+    inotify_take_host(in);
     lock(&notify_lock);
     q = in->host;
     list_for_each(w, &in->watches, link) {
@@ -563,14 +363,14 @@ int inotify_remove(struct file *f, int wd)
         if (host_wd >= 0)
             break; /* the host says IN_IGNORED, and then it goes */
         inode = fsnotify_watch_del_locked(&w->w);
-        queue_locked(in, wd, LX_IN_IGNORED, /* cookie= */ 0, /* name= */ NULL);
-        watch_free_locked(w);
+        inotify_queue_locked(in, wd, LX_IN_IGNORED, /* cookie= */ 0, /* name= */ NULL);
+        inotify_watch_free_locked(w);
         break;
     }
     unlock(&notify_lock);
     if (host_wd >= 0) {
         live_unwatch(&q, host_wd);
-        on_host(in, 0);
+        inotify_take_host(in);
         return 0;
     }
     if (!inode)

@@ -10,21 +10,17 @@
  * Deadlock: a POSIX request that has to wait is refused when the owner in its way waits, through
  * others, for the requester. Only POSIX owners take part, as on Linux.
  *
- * What is shared with the host (super_ops.lock) is locked there too: when nobody inside is in the way
- * the host is asked, and only then is the lock noted here; it is given back there first. So what is
- * held here is held there, and two owners inside never compete for it there. Nobody tells us when a
- * program of the host lets go: who waits for that tries again after a millisecond, later after 16.
+ * What is shared with the host is locked there too: locks_host.c. flock: locks_flock.c.
  *
  * locks_lock (LOCK_OBJECT) guards everything; inode->flocks is set under it and read without it by
  * closes, which have nothing to do where it is NULL.
  */
-#include "sentry/vfs/locks.h"
+#include "sentry/vfs/locks_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/sysmacros.h>
 
 #include "sentry/kernel/alloc.h"
@@ -34,27 +30,7 @@
 #include "sentry/kernel/timer.h"
 #include "sentry/vfs/vfs.h"
 
-enum lock_kind { KIND_POSIX, KIND_OFD, KIND_FLOCK };
-
-struct file_lock {
-    struct list link; /* in its inode's list, by start */
-    enum lock_kind kind;
-    const void *owner; /* struct files (POSIX) or struct file */
-    bool write;
-    int64_t start, end; /* inclusive */
-    pid_t pid;
-};
-
-struct file_locks {
-    struct list all; /* every inode that has some */
-    struct inode *inode;
-    struct list records, flocks;
-    struct waitqueue wq;
-    struct ktimer retry; /* what others on the host hold is tried again: wakes wq */
-    ktime_t retry_at;    /* KTIME_NEVER: not armed */
-};
-
-static struct lock locks_lock;
+struct lock locks_lock;
 static struct list all_inodes = LIST_INIT(all_inodes);
 static struct list waiters = LIST_INIT(waiters); /* struct lock_call */
 
@@ -63,16 +39,7 @@ __attribute__((constructor)) static void locks_init(void)
     lock_init(&locks_lock, LOCK_OBJECT);
 }
 
-static void retry_now(struct ktimer *tm)
-{
-    struct file_locks *l = container_of(tm, struct file_locks, retry);
-
-    LOCK_SCOPE(&locks_lock);
-    l->retry_at = KTIME_NEVER;
-    wq_wake_all(&l->wq, 0);
-}
-
-static struct file_locks *inode_locks_locked(struct inode *i)
+struct file_locks *inode_locks_locked(struct inode *i)
 {
     struct file_locks *l = i->flocks;
 
@@ -86,21 +53,20 @@ static struct file_locks *inode_locks_locked(struct inode *i)
     list_init(&l->records);
     list_init(&l->flocks);
     wq_init(&l->wq);
-    ktimer_init(&l->retry, retry_now);
+    ktimer_init(&l->retry, lock_retry_now);
     l->retry_at = KTIME_NEVER;
     list_add_tail(&all_inodes, &l->all);
     __atomic_store_n(&i->flocks, l, __ATOMIC_SEQ_CST);
     return l;
 }
 
-static bool has_locks(const struct inode *i)
+bool has_locks(const struct inode *i)
 {
     return __atomic_load_n(&i->flocks, __ATOMIC_SEQ_CST) != NULL;
 }
 
 static _Atomic uint64_t nlocks; /* those that are spare for a moment too */
-/* always: beyond the limit too, for what is to be unlocked */
-static struct file_lock *lock_new(bool always)
+struct file_lock *lock_new(bool always)
 {
     struct file_lock *l = kzalloc(sizeof *l);
 
@@ -113,14 +79,14 @@ static struct file_lock *lock_new(bool always)
     return l;
 }
 
-static void lock_free(struct file_lock *l)
+void lock_free(struct file_lock *l)
 {
     if (l)
         limit_give(&nlocks);
     kfree(l);
 }
 
-static void remove_lock(struct file_lock *l)
+void remove_lock(struct file_lock *l)
 {
     list_del(&l->link);
     lock_free(l);
@@ -290,8 +256,7 @@ struct lock_call *locks_call(struct task *t)
     return lc;
 }
 
-/* Waits because of what blocker holds; the place in the line is kept from run to run. */
-static int wait_for_lock_locked(struct task *t, struct file_locks *ls, struct lock_call *lc,
+int wait_for_lock_locked(struct task *t, struct file_locks *ls, struct lock_call *lc,
                                 const void *owner, const void *blocker, bool deadlock_check)
 {
     if (deadlock_check && would_deadlock_locked(owner, blocker))
@@ -301,44 +266,6 @@ static int wait_for_lock_locked(struct task *t, struct file_locks *ls, struct lo
     if (list_empty(&lc->link))
         list_add_tail(&waiters, &lc->link);
     return task_wait(t, &ls->wq, 0);
-}
-
-#define RETRY_MIN 1000000ll /* ns */
-#define RETRY_DOUBLINGS 4u
-
-/* Waits because somebody on the host holds it. */
-static int wait_for_host(struct task *t, struct inode *i, struct lock_call *lc, const void *owner)
-{
-    ktime_t when = ktime_now() + (RETRY_MIN << MIN(lc->tries, RETRY_DOUBLINGS));
-    struct file_locks *ls;
-
-    lc->tries++;
-    LOCK_SCOPE(&locks_lock);
-    ls = inode_locks_locked(i);
-    if (!ls)
-        return -ENOLCK;
-    if (when < ls->retry_at) {
-        ls->retry_at = when;
-        ktimer_arm(&ls->retry, when);
-    }
-    return wait_for_lock_locked(t, ls, lc, owner, /* blocker= */ NULL, /* deadlock_check= */ false);
-}
-
-static bool hosted(const struct file *f)
-{
-    return f->inode->sb && f->inode->sb->ops->lock;
-}
-
-/* Takes or gives back (type) l's range on the host. 0, -EAGAIN, or another error. */
-static int host_lock(struct task *t, struct file *f, const struct file_lock *l, int type)
-{
-    const struct host_lock h = { .owner = l->owner,
-                                 .flock = l->kind == KIND_FLOCK,
-                                 .type = type,
-                                 .start = l->start,
-                                 .end = l->end };
-
-    return f->inode->sb->ops->lock(t, f, &h);
 }
 
 /* Is somebody inside in the way of want? 0, -EAGAIN, or waits. */
@@ -374,8 +301,8 @@ static int host_first(struct task *t, struct file *f, struct lock_call *lc, stru
     unlock(&locks_lock);
     if (r < 0)
         return r;
-    r = host_lock(t, f, want, lc->fl.l_type);
-    return r == -EAGAIN && wait ? wait_for_host(t, f->inode, lc, want->owner) : r;
+    r = lock_on_host(t, f, want, lc->fl.l_type);
+    return r == -EAGAIN && wait ? lock_wait_for_host(t, f->inode, lc, want->owner) : r;
 }
 
 static int set_locked(struct task *t, struct file *f, struct lock_call *lc, struct file_lock *want,
@@ -389,7 +316,7 @@ static int set_locked(struct task *t, struct file *f, struct lock_call *lc, stru
         return -ENOLCK;
     list_del(&lc->link);
     /* What the host has given us no one inside has, but who is about to note that it gave it back. */
-    if (!unlock_it && !hosted(f))
+    if (!unlock_it && !lock_hosted(f))
         r = blocked_locked(t, ls, lc, want, wait);
     if (r < 0)
         return r;
@@ -417,7 +344,7 @@ int locks_set(struct task *t, struct file *f, struct lock_call *lc, bool wait, b
     spare[0] = lock_new(lc->fl.l_type == F_UNLCK);
     spare[1] = lock_new(lc->fl.l_type == F_UNLCK);
     r = spare[0] && spare[1] ? 0 : -ENOLCK;
-    if (r == 0 && hosted(f))
+    if (r == 0 && lock_hosted(f))
         r = host_first(t, f, lc, &want, wait);
     if (r == 0) {
         lock(&locks_lock);
@@ -429,7 +356,7 @@ int locks_set(struct task *t, struct file *f, struct lock_call *lc, bool wait, b
     return r;
 }
 
-static void tell(const struct file_lock *l, struct lx_flock *ret)
+void lock_tell(const struct file_lock *l, struct lx_flock *ret)
 {
     *ret = (struct lx_flock){
         .l_type = l->write ? F_WRLCK : F_RDLCK,
@@ -438,25 +365,6 @@ static void tell(const struct file_lock *l, struct lx_flock *ret)
         .l_len = l->end == INT64_MAX ? 0 : l->end - l->start + 1,
         .l_pid = l->pid,
     };
-}
-
-/* Who holds it on the host has no number inside: 0, as Linux has it for other pid namespaces. */
-static int get_of_host(struct task *t, struct file *f, const struct file_lock *want,
-                       struct lx_flock *ret)
-{
-    struct host_lock h = { .owner = want->owner,
-                           .type = want->write ? F_WRLCK : F_RDLCK,
-                           .start = want->start,
-                           .end = want->end };
-    int r = f->inode->sb->ops->lock_test(t, f, &h);
-
-    if (r < 0)
-        return r;
-    if (h.type == F_UNLCK)
-        ret->l_type = F_UNLCK;
-    else
-        tell(&(struct file_lock){ .write = h.type == F_WRLCK, .start = h.start, .end = h.end }, ret);
-    return 0;
 }
 
 int locks_get(struct task *t, struct file *f, struct lx_flock *fl, bool ofd)
@@ -475,32 +383,14 @@ int locks_get(struct task *t, struct file *f, struct lx_flock *fl, bool ofd)
     if (has_locks(f->inode))
         l = conflict_locked(f->inode->flocks, &want);
     if (l)
-        tell(l, fl);
+        lock_tell(l, fl);
     unlock(&locks_lock);
     if (l)
         return 0;
-    if (hosted(f))
-        return get_of_host(t, f, &want, fl);
+    if (lock_hosted(f))
+        return lock_get_of_host(t, f, &want, fl);
     fl->l_type = F_UNLCK;
     return 0;
-}
-
-/* On the host, before it is noted here: owner gives back what it has of f's inode. */
-static void host_drop(struct file *f, const void *owner)
-{
-    struct file_lock *l;
-    bool any = false;
-
-    if (!hosted(f))
-        return;
-    lock(&locks_lock);
-    list_for_each(l, &f->inode->flocks->records, link)
-        any |= l->owner == owner;
-    list_for_each(l, &f->inode->flocks->flocks, link)
-        any |= l->owner == owner;
-    unlock(&locks_lock);
-    if (any)
-        f->inode->sb->ops->lock_gone(f, owner);
 }
 
 /* Drops every record (kind KIND_FLOCK: flock) of owner. */
@@ -526,7 +416,7 @@ void locks_posix_gone(struct file *f, struct files *owner)
 {
     if (!has_locks(f->inode))
         return;
-    host_drop(f, owner);
+    lock_drop_on_host(f, owner);
     drop_owner(f->inode, KIND_POSIX, owner);
 }
 
@@ -534,90 +424,9 @@ void locks_file_gone(struct file *f)
 {
     if (!has_locks(f->inode))
         return;
-    host_drop(f, f);
+    lock_drop_on_host(f, f);
     drop_owner(f->inode, KIND_OFD, f);
     drop_owner(f->inode, KIND_FLOCK, f);
-}
-
-/* ---- flock ---- */
-
-/* host: the host has it for us (or has it back) already. */
-static int flock_locked(struct task *t, struct file *f, struct lock_call *lc, int op, bool host,
-                        struct file_lock **spare)
-{
-    struct file_locks *ls = inode_locks_locked(f->inode);
-    bool write = (op & ~LOCK_NB) == LOCK_EX;
-    struct file_lock *l, *tmp;
-
-    if (!ls)
-        return -ENOLCK;
-    list_del(&lc->link);
-    list_for_each_safe(l, tmp, &ls->flocks, link) {
-        if (l->owner != f)
-            continue;
-        if (l->write == write && (op & ~LOCK_NB) != LOCK_UN)
-            return 0;
-        remove_lock(l); /* a change of kind is a release first, as on Linux */
-        wq_wake_all(&ls->wq, 0);
-    }
-    if ((op & ~LOCK_NB) == LOCK_UN)
-        return 0;
-    list_for_each(l, &ls->flocks, link)
-        if ((l->write || write) && !host)
-            return op & LOCK_NB ? -EAGAIN
-                                : wait_for_lock_locked(t, ls, lc, f, /* blocker= */ NULL,
-                                                       /* deadlock_check= */ false);
-    if (!spare)
-        return 0;
-    **spare = (struct file_lock){
-        .kind = KIND_FLOCK, .owner = f, .write = write, .end = INT64_MAX, .pid = t->group->pid
-    };
-    list_add_tail(&ls->flocks, &(*spare)->link);
-    *spare = NULL;
-    return 0;
-}
-
-/* As host_first: is anybody inside in the way, and then the host. */
-static int flock_host_first(struct task *t, struct file *f, struct lock_call *lc, int op)
-{
-    const struct file_lock want = { .kind = KIND_FLOCK, .owner = f, .end = INT64_MAX };
-    int how = op & ~LOCK_NB;
-    int r = 0;
-
-    if (how != LOCK_UN) {
-        lock(&locks_lock);
-        r = flock_locked(t, f, lc, op, /* host= */ false, NULL);
-        unlock(&locks_lock);
-    }
-    if (r < 0)
-        return r;
-    r = host_lock(t, f, &want,
-                  how == LOCK_UN   ? F_UNLCK
-                  : how == LOCK_EX ? F_WRLCK
-                                   : F_RDLCK);
-    return r == -EAGAIN && !(op & LOCK_NB) ? wait_for_host(t, f->inode, lc, f) : r;
-}
-
-int locks_flock(struct task *t, struct file *f, int op)
-{
-    struct lock_call *lc = locks_call(t);
-    struct file_lock *spare = lock_new(op & LOCK_UN);
-    int r = -ENOLCK;
-
-    if (!f->inode)
-        r = -EBADF;
-    else if (lc && spare) {
-        bool host = hosted(f);
-
-        r = host ? flock_host_first(t, f, lc, op) : 0;
-        if (r == 0) {
-            lock(&locks_lock);
-            r = flock_locked(t, f, lc, op, host, &spare);
-            unlock(&locks_lock);
-        }
-    }
-    lock_free(spare);
-    return r;
 }
 
 /* ---- the end, and /proc/locks ---- */

@@ -116,7 +116,8 @@ struct host_lock {
 
 struct super_ops {
     int (*statfs)(struct task *t, struct super *sb, struct lx_statfs *ret);
-    int (*sync)(struct task *t, struct super *sb); /* [io] all of it to the disk; NULL: nothing to do */
+    int (*sync)(struct task *t,
+                struct super *sb); /* [io] all of it to the disk; NULL: nothing to do */
     /*
      * [io] Locks of a host that others take too. lock tries (type F_UNLCK: gives back), -EAGAIN;
      * lock_test makes *l what is in the way, or F_UNLCK; lock_gone: owner gives all of f's inode back.

@@ -9,8 +9,9 @@
 
 static struct gw_setattr told_of(const struct setattr *a)
 {
-    struct gw_setattr w = { .mode = a->mode & 07777, .uid = a->uid, .gid = a->gid,
-                            .size = a->size };
+    struct gw_setattr w = {
+        .mode = a->mode & 07777, .uid = a->uid, .gid = a->gid, .size = a->size
+    };
     unsigned v = a->valid;
 
     if (v & ATTR_UID)
@@ -139,17 +140,9 @@ static int live_removexattr(struct task *t, struct inode *i, const char *name)
     .listxattr = live_listxattr, .setxattr = live_setxattr, .removexattr = live_removexattr
 
 const struct inode_ops live_dir_iops = {
-    COMMON_OPS,
-    .lookup = live_lookup,
-    .create = live_create,
-    .mknod = live_mknod,
-    .mkdir = live_mkdir,
-    .symlink = live_symlink,
-    .link = live_link,
-    .unlink = live_unlink,
-    .rmdir = live_rmdir,
-    .rename = live_rename,
-    .tmpfile = live_tmpfile,
+    COMMON_OPS,          .lookup = live_lookup,   .create = live_create,   .mknod = live_mknod,
+    .mkdir = live_mkdir, .symlink = live_symlink, .link = live_link,       .unlink = live_unlink,
+    .rmdir = live_rmdir, .rename = live_rename,   .tmpfile = live_tmpfile,
 };
 const struct inode_ops live_file_iops = { COMMON_OPS, .open = live_open };
 const struct inode_ops live_link_iops = { .getattr = live_getattr,

@@ -141,8 +141,7 @@ int live_tmpfile(struct task *t, struct inode *dir, uint32_t mode, struct inode 
 int live_link(struct task *t, struct inode *old, struct inode *dir, struct dentry *d)
 {
     struct live_fs *fs = live_fs_of(dir);
-    struct live_addr *from = old->tmpfile ? live_addr_file(old, O_RDONLY)
-                                          : live_addr(old, NULL, 0),
+    struct live_addr *from = old->tmpfile ? live_addr_file(old, O_RDONLY) : live_addr(old, NULL, 0),
                      *to;
     int r;
 

@@ -131,8 +131,7 @@ static ssize_t write_host(struct file *f, const void *from, size_t n, loff_t *po
 
     gofer_trip_begin();
     do /* the position is the host file's own, where it appends: it tells where that was */
-        r = append ? pwritev2(fd_of(f), &iov, 1, -1, RWF_APPEND)
-                   : pwrite(fd_of(f), from, n, *pos);
+        r = append ? pwritev2(fd_of(f), &iov, 1, -1, RWF_APPEND) : pwrite(fd_of(f), from, n, *pos);
     while (r < 0 && errno == EINTR);
     r = r < 0 ? -errno : r;
     if (r > 0)

@@ -23,11 +23,11 @@ struct live_fs {
     unsigned ndevs;
 };
 
-struct live_handle { /* an open file's: f->priv */
+struct live_handle {  /* an open file's: f->priv */
     struct list link; /* inode's; fs->lock */
     uint64_t node;
     int fd;
-    int flags; /* as opened on the host */
+    int flags;     /* as opened on the host */
     unsigned refs; /* fs->lock: the file, and who uses its node meanwhile */
 };
 

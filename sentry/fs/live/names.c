@@ -176,8 +176,6 @@ int live_revalidate(struct task *t, struct dentry *d)
     size_t len;
     int r;
 
-    if (!i)
-        return 0;
     lock(&vfs.dcache_lock);
     dir = d->parent != d && d->parent->inode ? inode_ref(d->parent->inode) : NULL;
     len = d->namelen;
@@ -188,7 +186,9 @@ int live_revalidate(struct task *t, struct dentry *d)
     r = recall(t, dir, name, len, &attr);
     if (r == 0)
         r = ask(t, dir, name, len, NULL, &attr);
-    if (r >= 0 && live_same(i, &attr)) {
+    if (!i) {
+        r = r == -ENOENT ? 1 : MIN(r, 0); /* still not there; or it is, and is looked up */
+    } else if (r >= 0 && live_same(i, &attr)) {
         live_fill(i, &attr);
         r = live_named(i, dir, name, len);
         if (r == 0)

@@ -71,6 +71,8 @@ struct attack {
      */
     const char *bites;
     const struct way *bites_way;
+    bool shared; /* the tree is shared live (:rw), and the second gofer is what is attacked */
+    void (*after)(void); /* in the test program, in the end: looks for more; or NULL */
 };
 
 /* Of each test program; harness.c has the main(). Usage: [NAME], one attack only. */
