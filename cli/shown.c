@@ -77,6 +77,19 @@ static void add_empty(struct shown *s, const char *path, unsigned mode, const st
     }
 }
 
+const struct shown_export *shown_of(const struct shown *s, const struct sentry_mount *m)
+{
+    bool shared = m->kind == SM_SHARED;
+    unsigned id = 0;
+
+    if (!shared && m->kind != SM_OVERLAY && m->kind != SM_RO)
+        return NULL;
+    for (unsigned i = 0; i < s->nexports; i++) /* each gofer counts its own */
+        if (s->exports[i].shared == shared && id++ == m->export_id)
+            return &s->exports[i];
+    return NULL;
+}
+
 bool shown_covers(const struct shown *s, const char *path)
 {
     const struct sentry_mount *best = NULL;

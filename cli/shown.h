@@ -36,6 +36,9 @@ struct shown {
 int shown_build(const struct run_options *o, const struct view *v, const struct user *u,
                 const struct program *p, struct shown *ret);
 
+/* What m shows of the host; NULL: nothing. */
+const struct shown_export *shown_of(const struct shown *s, const struct sentry_mount *m);
+
 /* For shown_trees.c */
 void shown_mount(struct shown *s, const char *src, const char *dst, bool ro);
 void shown_symlink(struct shown *s, const char *path, const char *target);

@@ -61,7 +61,7 @@ static bool same_as_newest(const struct inotify *in, const struct lx_inotify_eve
 }
 
 void inotify_queue_locked(struct inotify *in, int wd, uint32_t mask, uint32_t cookie,
-                         const char *name)
+                          const char *name)
 {
     size_t n = name ? strlen(name) + 1 : 0;
     struct lx_inotify_event h = { wd, mask, cookie, (uint32_t)((n + sizeof h - 1) & -sizeof h) };

@@ -257,7 +257,7 @@ struct lock_call *locks_call(struct task *t)
 }
 
 int wait_for_lock_locked(struct task *t, struct file_locks *ls, struct lock_call *lc,
-                                const void *owner, const void *blocker, bool deadlock_check)
+                         const void *owner, const void *blocker, bool deadlock_check)
 {
     if (deadlock_check && would_deadlock_locked(owner, blocker))
         return -EDEADLK;

@@ -76,7 +76,7 @@ void lock_drop_on_host(struct file *f, const void *owner)
 
 /* Who holds it on the host has no number inside: 0, as Linux has it for other pid namespaces. */
 int lock_get_of_host(struct task *t, struct file *f, const struct file_lock *want,
-                       struct lx_flock *ret)
+                     struct lx_flock *ret)
 {
     struct host_lock h = { .owner = want->owner,
                            .type = want->write ? F_WRLCK : F_RDLCK,
@@ -90,7 +90,6 @@ int lock_get_of_host(struct task *t, struct file *f, const struct file_lock *wan
         ret->l_type = F_UNLCK;
     else
         lock_tell(&(struct file_lock){ .write = h.type == F_WRLCK, .start = h.start, .end = h.end },
-             ret);
+                  ret);
     return 0;
 }
-

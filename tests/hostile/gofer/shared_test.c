@@ -85,8 +85,7 @@ static int set(uint64_t node, const char *path, uint32_t valid, uint32_t mode)
 
 static int set_xattr(uint64_t node, const char *path, const char *name)
 {
-    struct gw_setxattr x = { .pathlen = (uint32_t)strlen(path),
-                             .namelen = (uint32_t)strlen(name) };
+    struct gw_setxattr x = { .pathlen = (uint32_t)strlen(path), .namelen = (uint32_t)strlen(name) };
     char more[64];
 
     snprintf(more, sizeof(more), "%svalue", name);
@@ -144,9 +143,18 @@ static void all_ops(uint64_t node, const char *path)
 
 static void paths(const struct sentry_config *cfg)
 {
-    static const char *const bad[] = { "..",           "../out",        "../out/file", "../out/canary",
-                                       "dir/../../out", "/",            "/etc",        "//",
-                                       ".",            "dir/..",        "./../out",    "../single",
+    static const char *const bad[] = { "..",
+                                       "../out",
+                                       "../out/file",
+                                       "../out/canary",
+                                       "dir/../../out",
+                                       "/",
+                                       "/etc",
+                                       "//",
+                                       ".",
+                                       "dir/..",
+                                       "./../out",
+                                       "../single",
                                        "dir/sub/../../../out/file" };
     char path[300];
 
@@ -173,8 +181,8 @@ static void make_links(void)
 
 static void links(const struct sentry_config *cfg)
 {
-    static const char *const ways[] = { "up",  "up/file",  "up/canary", "upfile", "abs",
-                                        "abs/file", "absfile",  "magic",     "magic/etc" };
+    static const char *const ways[] = { "up",       "up/file", "up/canary", "upfile",   "abs",
+                                        "abs/file", "absfile", "magic",     "magic/etc" };
 
     taken_fence(cfg);
     ch_open(cfg);
@@ -298,7 +306,8 @@ static void kinds(const struct sentry_config *cfg)
 
 static void single(const struct sentry_config *cfg)
 {
-    static const char *const others[] = { "out", "out/file", "out/canary", "tree", "tree/dir", "new", "" };
+    static const char *const others[] = { "out", "out/file", "out/canary", "tree", "tree/dir",
+                                          "new", "" };
 
     taken_fence(cfg);
     ch_open(cfg);
@@ -353,7 +362,8 @@ static void nonsense(const struct sentry_config *cfg)
         if (op == GW_WATCH || op == GW_RENAME || op == GW_LINKAT)
             memcpy(fixed, ch_random() % 2 ? &ch.root : &nodes[ch_random() % 4], 8);
         if (ch_random() % 2)
-            fixed[op == GW_SETATTR || op == GW_LOCK || op == GW_MAKE ? 0 : 2] = (uint32_t)ch_random() % 4;
+            fixed[op == GW_SETATTR || op == GW_LOCK || op == GW_MAKE ? 0 : 2] =
+                (uint32_t)ch_random() % 4;
         if (op == GW_MAKE)
             fixed[0] = (ch_random() % 2 ? S_IFREG : S_IFDIR) | (fixed[0] & 0777);
         if (ch_random() % 16 == 0)
@@ -373,7 +383,10 @@ static const struct way *const all_ways[] = { &way_root, &way_user, &way_root_pl
                                               &way_user_plain, NULL };
 
 #define OUT "landlock,beneath,detached,emptyroot"
-#define ATTACK(fn, ...) { .name = #fn, .run = fn, .ways = all_ways, .shared = true, __VA_ARGS__ }
+#define ATTACK(fn, ...)                                                                            \
+    {                                                                                              \
+        .name = #fn, .run = fn, .ways = all_ways, .shared = true, __VA_ARGS__                      \
+    }
 
 const struct attack taken_attacks[] = {
     ATTACK(paths, .bites = "names," OUT, .bites_way = &way_user),
