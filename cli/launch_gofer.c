@@ -9,6 +9,7 @@
 #include <linux/capability.h>
 #include <linux/mount.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -84,6 +85,7 @@ static int open_shared(const struct shown_export *e, bool detached, struct gofer
         ret->fd = open_export(e->src, detached, /* shared= */ true, ret_held);
         return ret->fd;
     }
+    ret->single = true;
     ret->names = &e->only;
     ret->nnames = 1;
     ret->fd = open_export(e->dir, detached, /* shared= */ true, ret_held);
@@ -101,6 +103,7 @@ void gofer_child(const struct launch *l, const struct launch_fds *f, struct spaw
     int *held = xcalloc(all + 1, sizeof *held);
 
     child_begin(sp);
+    signal(SIGXFSZ, SIG_IGN); /* the caller's limit of a file's size is an error, not our end */
     prctl(PR_SET_NAME, shared ? "sbx-gofer-rw" : "sbx-gofer");
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     for (unsigned i = 0; i < all; i++) {

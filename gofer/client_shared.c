@@ -38,10 +38,19 @@ static int opened_call(struct gofer *g, const struct gcall *c, bool want_fd,
     struct gw_entry e;
     struct gmsg *m;
 
-    int r = channel_call(g, c, false, &m);
+    int r = channel_call(g, c, true, &m);
     if (r < 0)
         return r;
     *ret = (struct gofer_opened){ .fd = -1 };
+    if (m->rep.error < 0) {
+        r = m->rep.error;
+        if (m->rep.len == sizeof(e)) { /* it went well there, but no descriptor more was to be had */
+            memcpy(&e, m->data, sizeof(e));
+            gofer_close(g, e.node);
+        }
+        channel_msg_free(g, m);
+        return r;
+    }
     if (m->rep.len != sizeof(e) || want_fd != (m->fd >= 0)) {
         channel_msg_free(g, m);
         return -EIO;

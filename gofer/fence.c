@@ -78,7 +78,7 @@ static int keep_own_descriptors(const struct gofer_config *cfg)
     keep[n++] = cfg->root_fd > 0 ? cfg->root_fd : -1;
     for (unsigned i = 0; i < cfg->nexports; i++) {
         keep[n++] = cfg->exports[i].fd;
-        keep[n++] = cfg->shared ? cfg->exports[i].only_fd : -1;
+        keep[n++] = cfg->exports[i].single ? cfg->exports[i].only_fd : -1;
     }
     for (unsigned i = 0; i < cfg->nheld; i++)
         keep[n++] = cfg->held[i];

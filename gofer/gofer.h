@@ -15,7 +15,12 @@ struct gofer_export {
     bool public_only; /* show only what any user may read (others have r, directories r and x) */
     const char *const *names; /* NULL: all; else the only names (one level) shown beneath it */
     unsigned nnames;
-    int only_fd; /* shared single file: fd is its directory, names its name; O_PATH of it; else -1 */
+    /*
+     * Shared live, a single file: fd is its directory, of which nothing but that name is shown, and
+     * only_fd O_PATH of the file.
+     */
+    bool single;
+    int only_fd;
 };
 
 struct gofer_config {

@@ -28,7 +28,7 @@ static int allow(int ruleset, const struct gofer_config *cfg, const struct gofer
 {
     if (!cfg->shared)
         return landlock_allow(ruleset, e->fd, LANDLOCK_READ_FILE | LANDLOCK_READ_DIR);
-    return landlock_allow(ruleset, e->only_fd >= 0 ? e->only_fd : e->fd, shared_rights());
+    return landlock_allow(ruleset, e->single ? e->only_fd : e->fd, shared_rights());
 }
 
 int gofer_landlock(const struct gofer_config *cfg)

@@ -62,6 +62,7 @@ int job_send(struct job *job)
             msg.msg_iovlen = 1;
             job->rep.error = -ENFILE;
             job->rep.len = job->rep.count = job->rep.flags = 0;
+            node_forget(job->opened);
             continue;
         }
         /* No memory for it now: without an answer its asker would wait for ever. */
@@ -73,12 +74,18 @@ int job_send(struct job *job)
     }
 }
 
+/* Of a single file that is shared live its own: of its directory nothing is told. */
+static int root_stat(const struct gofer_export *e, struct gw_attr *ret)
+{
+    return beneath_stat(e->single ? e->only_fd : e->fd, "", ret);
+}
+
 static int serve_hello(struct job *job)
 {
     for (uint32_t i = 0; i < MIN(job->cfg->nexports, GW_ROOTS_MAX); i++) {
         struct gw_root root = { .flags = job->cfg->exports[i].public_only ? GW_STABLE : 0,
                                 .entry.node = roots[i] };
-        int r = beneath_stat(job->cfg->exports[i].fd, "", &root.entry.attr);
+        int r = root_stat(&job->cfg->exports[i], &root.entry.attr);
         if (r < 0)
             return r;
         memcpy(job->out + job->rep.len, &root, sizeof(root));
@@ -97,7 +104,7 @@ static int serve_root(struct job *job)
     struct node *n = node_get(e.node);
     if (!n)
         return -ESTALE;
-    int r = beneath_stat(n->fd, "", &e.attr);
+    int r = root_stat(n->export, &e.attr);
     node_put(n);
     memcpy(job->out, &e, sizeof(e));
     job->rep.len = sizeof(e);

@@ -19,6 +19,7 @@ struct job {
     struct gw_reply rep;
     unsigned char *out; /* GW_MAX - sizeof(rep) bytes; rep.len are in use */
     int fd;             /* sent along and then closed; -1: none */
+    uint64_t opened;    /* node of what fd is; it goes if fd cannot be sent; 0: none */
     bool quiet;         /* no reply */
 };
 

@@ -131,6 +131,8 @@ int target_stat(struct target *t, struct gw_attr *ret)
 {
     if (t->name[0])
         return stat_shown(t->node, t->dirfd, target_at_root(t), t->name, ret);
+    if (target_at_root(t) && t->node->export->single && !unfenced("shown"))
+        return -EACCES;
     return beneath_stat(t->dirfd, "", ret);
 }
 

@@ -237,6 +237,29 @@ def test_sqlite():
         check("sqlite in mode %s: two sandboxes and the host" % mode, out == "ok\n120|120\n", out)
 
 
+def test_programs():
+    """A program that lies there runs; one without write permission is no obstacle to reading."""
+    d = TOP / "programs"
+    d.mkdir()
+    shutil.copy("/bin/true", d / "prog")
+    shutil.copy("/bin/echo", d / "echo")
+    check("run from there", end(sbx(d, "sh", "-c", "/share/prog && cd /share && ./echo yes && cp echo e2 && ./e2 two && rm e2"))
+          == "yes\ntwo\n")
+
+
+def test_file_limit():
+    """The caller's RLIMIT_FSIZE is an error inside, and no end of a process of ours."""
+    d = TOP / "fsize"
+    d.mkdir()
+    script = "import os,signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n" \
+        "f=os.open('/share/f', os.O_CREAT|os.O_RDWR)\n" \
+        "for g in (lambda: os.ftruncate(f, 99999999), lambda: os.pwrite(f, b'x', 99999999), lambda: os.truncate('/share/f', 99999999)):\n" \
+        "    try:\n        g(); print('ok')\n    except OSError as e:\n        print(e.errno)"
+    p = subprocess.run(["sh", "-c", 'ulimit -f 100; exec "$@"', "sh", SBX, "run", "--bind", "%s:/share:rw" % d,
+                        PYTHON, "-c", script], cwd="/", capture_output=True, text=True, check=False)
+    check("RLIMIT_FSIZE", p.stdout == "27\n27\n27\n", p.stdout + p.stderr)
+
+
 def test_made_and_removed():
     """A name that others make and remove all the time: open with O_CREAT never fails."""
     d = TOP / "made"

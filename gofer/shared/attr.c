@@ -143,11 +143,7 @@ int serve_setattr(struct job *job)
     r = target_find(job, path, len, &t);
     if (r < 0)
         return r;
-    /* A single file's directory is not shown. */
-    if (!t.name[0] && t.node->is_root && t.node->export->names)
-        r = -EPERM;
-    if (r == 0 && t.name[0]) /* is it on the list? */
-        r = target_stat(&t, &e.attr);
+    r = target_stat(&t, &e.attr); /* is it shown? */
     if (r == 0 && a.valid & (GW_SET_UID | GW_SET_GID))
         r = chown_of(&t, &a);
     if (r == 0 && a.valid & GW_SET_SIZE)
@@ -206,6 +202,7 @@ int serve_setxattr(struct job *job)
 
 int serve_sync(struct job *job)
 {
+    struct gw_attr attr;
     struct target t;
 
     if (job->req.arg > 1)
@@ -213,7 +210,8 @@ int serve_sync(struct job *job)
     int r = target_find(job, (const char *)job->in, job->req.len, &t);
     if (r < 0)
         return r;
-    int file = target_file(&t), fd = file >= 0 ? file : open_either(&t);
+    r = target_stat(&t, &attr);
+    int file = target_file(&t), fd = r < 0 ? r : file >= 0 ? file : open_either(&t);
     r = fd < 0 ? fd : 0;
     if (r == 0 && (job->req.arg ? syncfs(fd) : fsync(fd)) < 0)
         r = -errno;

@@ -115,8 +115,6 @@ int serve_watch(struct job *job)
         r = target_find(job, path, len, &t);
         if (r == 0) {
             r = t.node->is_open ? -EBADF : target_stat(&t, &attr);
-            if (r == 0 && !t.name[0] && t.node->is_root && t.node->export->names)
-                r = -EPERM;
             if (r == 0)
                 r = watch_add(q->fd, &t, w.mask);
             target_put(&t);

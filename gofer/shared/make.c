@@ -30,7 +30,7 @@ int target_may_change(const struct target *t)
 {
     if (!t->name[0])
         return -EBUSY;
-    return target_at_root(t) && t->node->export->names ? -EPERM : 0;
+    return target_at_root(t) && t->node->export->single && !unfenced("shown") ? -EPERM : 0;
 }
 
 int target_file(const struct target *t)
@@ -55,6 +55,7 @@ int job_hand_open(struct job *job, const struct gofer_export *export, int fd, ui
         return -ENFILE;
     }
     job->fd = fd;
+    job->opened = *ret_node;
     job->rep.flags |= GW_FD;
     return 0;
 }
@@ -150,7 +151,7 @@ int serve_make(struct job *job)
     if (r < 0)
         return r;
     if (m.temporary) /* in a directory that is held open */
-        r = t.name[0] || t.node->is_file ? -EINVAL : t.node->export->names ? -EPERM : 0;
+        r = t.name[0] || t.node->is_file ? -EINVAL : t.node->export->single ? -EPERM : 0;
     else
         r = target_may_change(&t);
     if (r == 0 && S_ISREG(m.mode))

@@ -374,6 +374,8 @@ struct file *vfs_open_how(struct task *t, int dfd, const char *path, unsigned fl
         callpath_done(t, -ESTALE);
         f = open_walk(t, dfd, path, flags, mode, walk);
     }
+    if (IS_ERR(f) && PTR_ERR(f) == -ESTALE)
+        f = ERR_PTR(-ENOENT); /* by way of /proc: it has no name any more */
     callpath_done(t, IS_ERR(f) ? PTR_ERR(f) : 0);
     return f;
 }

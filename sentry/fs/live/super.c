@@ -355,16 +355,19 @@ static const struct super_ops live_super_ops = {
 static struct inode *root_inode(struct live_fs *fs, const struct gofer_node_reply *root,
                                 const char *file)
 {
-    struct inode *dir = new_inode(fs, &root->attr), *i;
+    struct gofer_attr attr = root->attr;
+    struct inode *dir, *i;
     int r;
 
+    if (file)
+        attr = (struct gofer_attr){ .dev = root->attr.dev, .mode = S_IFDIR };
+    dir = new_inode(fs, &attr);
     if (!dir)
         return NULL;
     live_of(dir)->node = root->node;
-    live_fill(dir, &root->attr);
-    dir = inode_enter(dir);
+    live_fill(dir, &attr);
     if (!file)
-        return dir;
+        return inode_enter(dir);
     r = live_lookup(NULL, dir, file, strlen(file), &i);
     inode_put(dir);
     return r < 0 ? NULL : i;
