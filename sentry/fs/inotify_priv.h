@@ -29,7 +29,7 @@ struct inotify {
     struct waitqueue wq;
     struct list events;  /* struct event */
     struct list watches; /* struct watch */
-    unsigned nevents;
+    unsigned nevents, max_events;
     size_t bytes; /* of all queued events, as read gives them */
     int last_wd;
     bool overflowed; /* the overflow event is in the queue */

@@ -50,7 +50,10 @@ struct call {
     unsigned wait_flags;        /* of the last wait */
     struct as_op *ops;          /* operations that the thread's own context is doing now */
     unsigned nops;
-    struct ctx *ops_ctx; /* does the operations; NULL: the task's own (exec: the new one) */
+    /* Where a new file goes instead of the table of descriptors: io_uring. Takes over f. */
+    int (*install)(struct task *t, struct file *f);
+    struct fan_perm *perm; /* a fanotify listener was asked: fs/fanotify_perm.c */
+    struct ctx *ops_ctx;   /* does the operations; NULL: the task's own (exec: the new one) */
 };
 
 /* A reference held by the record (do not put it); ERR_PTR(-EBADF). slot < CALL_FILES. */

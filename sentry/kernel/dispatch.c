@@ -2,7 +2,7 @@
 /*
  * The dispatcher: from an event of the platform to a handler, and back to guest code.
  *
- *   event --> run_record --> handler ---> result --> task_return --> ctx_resume
+ *   event --> dispatch_record --> handler ---> result --> task_return --> ctx_resume
  *                 ^             |                        |
  *                 |         -EWAITING                -EWAITING (stopped, leaving)
  *                 |             v                        v
@@ -13,6 +13,8 @@
  *
  * The host may end a context at any time (EV_GONE). The task notices through ctx_gone: the event
  * runs it only when nobody else does (it was in guest code, or its context was doing operations).
+ *
+ * Over 500 lines: the way of a record, from event to event, is read in one place.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -20,6 +22,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "sentry/kernel/async.h"
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/proc.h"
@@ -28,8 +31,11 @@
 
 /* ready records that one drain runs before it leaves the rest to the runner */
 #define RUN_AT_ONCE 8
+#define NR_FUTEX_WAITV 449
+#define NR_FUTEX_WAIT 455
 #define RUNNER_STACK (1024 * 1024)
 
+_Thread_local struct task *task_running;
 static _Thread_local struct list *my_ready;
 static _Thread_local struct list ready_store;
 
@@ -41,8 +47,6 @@ static struct {
 } overflow = { .lock = PTHREAD_MUTEX_INITIALIZER,
                .cond = PTHREAD_COND_INITIALIZER,
                .list = LIST_INIT(overflow.list) };
-
-static void run_record(struct task *t);
 
 /* ---- ready lists ---- */
 
@@ -60,7 +64,7 @@ static void *runner_main(void *arg)
         t = list_first(&overflow.list, struct task, ready_link);
         list_del(&t->ready_link);
         pthread_mutex_unlock(&overflow.lock);
-        run_record(t);
+        dispatch_record(t);
         dispatch_drain();
     }
     return NULL;
@@ -112,7 +116,7 @@ void dispatch_drain(void)
         struct task *t = list_first(my_ready, struct task, ready_link);
 
         list_del(&t->ready_link);
-        run_record(t);
+        dispatch_record(t);
         if (++n == RUN_AT_ONCE && !list_empty(my_ready))
             leave_to_runner(my_ready);
     }
@@ -176,8 +180,34 @@ static bool settle(struct task *t)
 
 /* ---- running ---- */
 
+/*
+ * What a call has made ready for calls without a thread happens before its answer, as their results
+ * are looked for in memory.
+ */
+static void run_async_ready(void)
+{
+    struct task *t, *tmp;
+    struct list now;
+
+    if (!my_ready || list_empty(my_ready))
+        return;
+    list_init(&now);
+    list_for_each_safe(t, tmp, my_ready, ready_link) {
+        if (t->async) {
+            list_del(&t->ready_link);
+            list_add_tail(&now, &t->ready_link);
+        }
+    }
+    while (!list_empty(&now)) {
+        t = list_first(&now, struct task, ready_link);
+        list_del(&t->ready_link);
+        dispatch_record(t);
+    }
+}
+
 static void finish_call(struct task *t, long ret)
 {
+    run_async_ready();
     if (kernel.strace)
         strace_call(t, ret);
     call_end(t);
@@ -194,20 +224,25 @@ static void finish_call(struct task *t, long ret)
     task_return(t);
 }
 
-static void run_call(struct task *t)
+void dispatch_call(struct task *t)
 {
     for (;;) {
         long ret;
 
         t->call.runs++;
-        ret = syscall_dispatch(t);
+        task_running = t;
+        ret = t->async ? async_run(t) : syscall_dispatch(t);
+        task_running = NULL;
         if (ret != -EWAITING) {
             /* a wait that was queued and then given up */
             if (atomic_load(&t->rec) != REC_RUN) {
                 atomic_store(&t->rec, REC_RUN);
                 task_unqueue(t);
             }
-            finish_call(t, ret);
+            if (t->async)
+                async_finish(t, ret);
+            else
+                finish_call(t, ret);
             return;
         }
         if (settle(t))
@@ -215,8 +250,7 @@ static void run_call(struct task *t)
     }
 }
 
-/* rec is READY (or was OPS): this worker has it. */
-static void run_record(struct task *t)
+static void run_record_now(struct task *t)
 {
     if (freeze_park(t))
         return;
@@ -226,10 +260,22 @@ static void run_record(struct task *t)
     task_unqueue(t);
     atomic_store(&t->rec, REC_RUN);
     if (t->phase == PHASE_CALL)
-        run_call(t);
+        dispatch_call(t);
     else
         task_return(t);
     task_put(t);
+}
+
+/* rec is READY (or was OPS): this worker has it. Counted before a freeze is looked for, as A in freeze.c. */
+void dispatch_record(struct task *t)
+{
+    bool async = t->async;
+
+    if (async)
+        atomic_fetch_add(&async_running, 1);
+    run_record_now(t);
+    if (async)
+        atomic_fetch_sub(&async_running, 1);
 }
 
 /* A signal that is taken needs more of the context than it may have come with. */
@@ -309,12 +355,16 @@ void task_return(struct task *t)
  */
 static void kick_in_futex(struct task *t, struct regs *r)
 {
-    uint64_t op = r->rsi & (uint64_t)FUTEX_CMD_MASK;
+    uint64_t op = r->rsi & (uint64_t)FUTEX_CMD_MASK, nr = SYS_futex;
     uint8_t insn[2];
     bool before = r->rax == SYS_futex, after = r->rax == (uint64_t)-EINTR;
 
-    if ((!before && !after) || (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET))
+    if (r->rax == NR_FUTEX_WAITV || r->rax == NR_FUTEX_WAIT) { /* their timeouts are absolute */
+        nr = r->rax;
+        before = true;
+    } else if ((!before && !after) || (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET)) {
         return;
+    }
     if (after && r->rip == t->eintr_rip)
         return; /* an -EINTR that we gave */
     if (kernel.platform->as_read(kernel.platform->ctx_aspace(t->ctx), r->rip - (after ? 2 : 0),
@@ -323,8 +373,8 @@ static void kick_in_futex(struct task *t, struct regs *r)
         return;
     if (before)
         r->rip += 2;
-    r->orig_rax = SYS_futex;
-    t->call.nr = SYS_futex;
+    r->orig_rax = nr;
+    t->call.nr = nr;
     t->in_call = true;
     t->ret = before ? -ERESTARTSYS : -ERESTARTNOHAND;
     r->rax = (uint64_t)t->ret;
@@ -341,7 +391,7 @@ static void on_syscall(struct task *t, struct ctx *c)
     t->ret = 0;
     t->phase = PHASE_CALL;
     if (!freeze_park(t))
-        run_call(t);
+        dispatch_call(t);
 }
 
 static void on_gone(struct task *t, struct ctx *c)
@@ -404,7 +454,7 @@ static void on_event(void *owner, struct ctx *c, enum platform_event ev)
     }
     if (ev == EV_OPS) {
         if (claim_ops(t))
-            run_record(t);
+            dispatch_record(t);
         task_put(t);
         return;
     }

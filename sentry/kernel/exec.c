@@ -22,13 +22,18 @@
 
 #include "sentry/job.h"
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/async.h"
 #include "sentry/kernel/exec.h"
+#include "sentry/kernel/exit.h"
+#include "sentry/kernel/futex.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/proc.h"
 #include "sentry/kernel/robust.h"
+#include "sentry/keys/key.h"
 #include "sentry/mm/mm.h"
 #include "sentry/syscalls/table.h"
+#include "sentry/uring/uring.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
 
@@ -118,31 +123,16 @@ static struct mm *make_mm(struct task *t, struct exec_state *s, gaddr_t *ret_sp)
     return mm;
 }
 
-/* Capabilities over an exec without set-id (binds and root are nosuid): root keeps, others keep the
- * ambient ones. */
-static void exec_cred(struct task *t)
+/* The rights that were found at the beginning are the task's now. */
+static void take_cred(struct task *t, struct exec_state *s)
 {
-    const struct cred *old = t->cred;
-    struct cred *c = cred_copy(old), *was;
+    struct cred *was;
 
-    if (!c)
-        return;
-    if (c->euid == 0 && !(c->securebits & 1 /* NOROOT */)) {
-        c->cap_permitted = c->cap_inheritable | c->cap_bset;
-        c->cap_effective = c->cap_permitted;
-    } else if (c->uid == 0 && !(c->securebits & 1)) {
-        c->cap_permitted = c->cap_inheritable | c->cap_bset;
-        c->cap_effective = 0;
-    } else {
-        c->cap_permitted = c->cap_effective = c->cap_ambient;
-    }
-    c->suid = c->fsuid = c->euid;
-    c->sgid = c->fsgid = c->egid;
-    c->securebits &= ~16u; /* KEEP_CAPS */
     lock(&kernel.tasks_lock);
     was = t->cred;
-    t->cred = c;
+    t->cred = s->cred;
     unlock(&kernel.tasks_lock);
+    s->cred = NULL;
     cred_put(was);
 }
 
@@ -168,10 +158,12 @@ static struct file *switch_locked(struct task *t, struct exec_state *s, struct m
     t->mm = mm;
     g->exe = file_ref(s->file);
     g->did_exec = true;
-    g->dumpable = true;
+    g->dumpable = t->cred->uid == t->cred->euid && t->cred->gid == t->cred->egid;
     t->altstack = (struct lx_sigaltstack){ .flags = SS_DISABLE };
     t->clear_child_tid = t->host_clear_tid = 0;
-    t->pdeath_signal = 0;
+    t->no_tsc = false;
+    if (s->secure)
+        t->pdeath_signal = 0;
     t->personality &= ~0x0400000ul; /* READ_IMPLIES_EXEC */
     set_comm(t, s->name);
     sighand_exec_locked(g->sighand);
@@ -207,17 +199,7 @@ static int unshare_all(struct task *t)
     unlock(&kernel.tasks_lock);
     if (old->refs > 1 && !own)
         return -ENOMEM;
-    if (t->files && atomic_load(&t->files->refs) > 1) {
-        struct files *f = files_copy(t->files), *was = t->files;
-
-        if (!f)
-            return -ENOMEM;
-        lock(&kernel.tasks_lock);
-        t->files = f;
-        unlock(&kernel.tasks_lock);
-        files_put(was);
-    }
-    return 0;
+    return t->files ? files_unshare(t) : 0;
 }
 
 /* The processor time of the old image stays the process's. */
@@ -243,6 +225,8 @@ static long finish(struct task *t, struct exec_state *s)
     struct file *old_exe;
     gaddr_t sp = 0;
 
+    async_end_all(t);
+    uring_task_free(t);
     mm = make_mm(t, s, &sp);
     if (!mm || unshare_all(t) < 0) {
         mm_put(mm);
@@ -251,10 +235,12 @@ static long finish(struct task *t, struct exec_state *s)
         return do_exit_group(t, SIGSEGV);
     }
     kfree(robust_leave(t, false)); /* marks what the old image held; nobody waits in it any more */
-    posix_timers_free(t->group);   /* setitimer survives */
+    futex_leave(t, /* dies= */ false);
+    posix_timers_free(t->group); /* setitimer survives */
     if (t->files)
         files_close_exec(t);
-    exec_cred(t);
+    take_cred(t, s);
+    keys_exec(t);
     set_regs(s, s->ctx, sp);
     lock(&kernel.tasks_lock);
     t->group->exec_task = NULL;
@@ -268,6 +254,7 @@ static long finish(struct task *t, struct exec_state *s)
     file_put(old_exe);
     if (old_ctx) {
         note_time(t->group, old_ctx);
+        group_note_rss(t->group, old_mm);
         kernel.platform->ctx_set_owner(old_ctx, NULL);
         kernel.platform->ctx_exit(old_ctx);
     }

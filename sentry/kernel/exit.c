@@ -14,7 +14,10 @@
 #include "sentry/ipc/sysv/sem.h"
 #include "sentry/job.h"
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/async.h"
+#include "sentry/kernel/core.h"
 #include "sentry/kernel/exit.h"
+#include "sentry/kernel/futex.h"
 #include "sentry/kernel/jobctl.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
@@ -23,12 +26,14 @@
 #include "sentry/kernel/robust.h"
 #include "sentry/kernel/sigset.h"
 #include "sentry/strace/strace.h"
+#include "sentry/keys/key.h"
 #include "sentry/mm/mm.h"
 #include "sentry/strace/strace.h"
+#include "sentry/uring/uring.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
 
-enum { LEAVE_BEGIN, LEAVE_WORDS, LEAVE_FINISH };
+enum { LEAVE_BEGIN, LEAVE_BASES, LEAVE_WORDS, LEAVE_FINISH };
 
 /* ---- killing ---- */
 
@@ -148,6 +153,7 @@ static void begin(struct task *t, int code)
 void task_drop_resources(struct task *t)
 {
     sem_exit(t);
+    keys_exit(t);
     lock(&kernel.tasks_lock); /* others look at them (procfs, pidfds) */
     struct files *files = t->files;
     struct fs_ctx *fs = t->fs;
@@ -181,6 +187,7 @@ static void finish_process(struct task *t)
 {
     struct tgroup *g = t->group;
     group_timers_free(g);
+    keys_group_exit(g);
     if (group_sid(g) == g->pid)
         tty_session_leader_exit(t);
     lock(&kernel.tasks_lock);
@@ -200,6 +207,17 @@ static void note_peak(struct mm *mm)
     lock(&kernel.tasks_lock);
     kernel.guest_peak_rss = MAX(kernel.guest_peak_rss, u.rss);
     unlock(&kernel.tasks_lock);
+}
+
+/* What getrusage says of its memory: sampled here, in getrusage and in exec. */
+void group_note_rss(struct tgroup *g, struct mm *mm)
+{
+    struct as_usage u;
+
+    if (kernel.platform->as_usage(mm->as, &u) < 0)
+        return;
+    LOCK_SCOPE(&kernel.tasks_lock);
+    g->maxrss = MAX(g->maxrss, u.rss >> 10);
 }
 
 /* The time of threads that left before is in that of the process. */
@@ -241,8 +259,7 @@ static bool unlink_task(struct task *t, int *ret_status, uint32_t *ret_job)
     sigpending_flush_locked(&t->pending);
     task_orphan_children_locked(t);
     if (g->nlive) {
-        if (g->exec_task && g->nlive == 1)
-            wq_wake_all(&g->exit_wq, 0);
+        wq_wake_all(&g->exit_wq, 0); /* an exec that is to be alone; pidfds of t */
         if (g->leader != t)
             task_unlink_locked(t);
         return false;
@@ -274,8 +291,19 @@ long do_exit(struct task *t, int code)
         if (kernel.strace)
             strace_exit(t, code);
         begin(t, code);
-        t->leave_phase = LEAVE_WORDS;
+        async_leave(t);
+        uring_task_free(t);
+        core_note(t);
+        t->leave_phase = LEAVE_BASES;
         t->leave_ops = robust_leave(t, nobody_stays(t));
+    }
+    if (t->leave_phase == LEAVE_BASES) {
+        unsigned n;
+        struct as_op *ops = core_bases(t, &n);
+
+        t->leave_phase = LEAVE_WORDS;
+        if (ops && t->ctx && !atomic_load(&t->ctx_gone))
+            return call_ops(t, ops, n);
     }
     struct leave_ops *l = t->leave_ops;
     if (t->leave_phase == LEAVE_WORDS && l && t->ctx && !atomic_load(&t->ctx_gone) &&
@@ -285,12 +313,19 @@ long do_exit(struct task *t, int code)
         return call_ops(t, &l->ops[l->pos - n], n);
     }
     t->leave_phase = LEAVE_FINISH;
+    futex_leave(t, /* dies= */ true);
     bool last = last_to_finish(t);
+    if (last && core_write(t) == -EWAITING)
+        return -EWAITING;
+    if (last)
+        core_end(t->group);
     vfork_release(t);
     struct mm *mm = take_mm(t);
     task_drop_resources(t);
     if (last)
         finish_process(t);
+    if (last && mm)
+        group_note_rss(t->group, mm);
     if (last && mm && kernel.stats)
         note_peak(mm);
     end_context(t, last);

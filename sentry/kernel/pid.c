@@ -15,6 +15,7 @@
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/sysctl.h"
 
 #define RESERVED_PIDS 300
 
@@ -30,14 +31,19 @@ static pid_t find_free(pid_t from, pid_t to)
     return 0;
 }
 
-int pid_new_locked(struct pid_entry **ret)
+int pid_new_locked(pid_t wanted, struct pid_entry **ret)
 {
     assert_locked(&kernel.tasks_lock);
-    pid_t nr = find_free(last + 1, PID_LIMIT);
+    pid_t limit = (pid_t)sysctl_of(SYSCTL_PID_MAX);
+    pid_t nr = wanted ? wanted : find_free(last + 1, limit);
     if (!nr)
-        nr = find_free(last > RESERVED_PIDS ? RESERVED_PIDS : 1, last + 1);
+        nr = find_free(last > RESERVED_PIDS ? RESERVED_PIDS : 1, MIN(last + 1, limit));
     if (!nr)
         return -EAGAIN;
+    if (nr < 1 || nr >= PID_LIMIT)
+        return -EINVAL;
+    if (table[nr])
+        return -EEXIST;
     struct pid_entry *e = kzalloc(sizeof *e);
     if (!e)
         return -ENOMEM;
@@ -46,7 +52,8 @@ int pid_new_locked(struct pid_entry **ret)
     list_init(&e->pgrp);
     list_init(&e->session);
     table[nr] = e;
-    last = nr;
+    if (!wanted)
+        last = nr;
     return *ret = e, 0;
 }
 
@@ -76,6 +83,12 @@ pid_t pid_last(void)
 {
     LOCK_SCOPE(&kernel.tasks_lock);
     return last;
+}
+
+void pid_set_last(pid_t nr)
+{
+    LOCK_SCOPE(&kernel.tasks_lock);
+    last = nr;
 }
 
 struct task *task_find_locked(pid_t tid)

@@ -38,6 +38,9 @@ int exec_first_path(struct task *t, const char *path);
  * undoes an unpublished one and puts mm, files and fs if they are set. -EAGAIN, -ENOMEM.
  */
 int task_alloc(struct task *parent, uint64_t clone_flags, int exit_signal, struct task **ret);
+/* With a number that the caller wants (0: any): also -EEXIST, -EINVAL. */
+int task_alloc_at(struct task *parent, uint64_t clone_flags, int exit_signal, pid_t wanted,
+                  struct task **ret);
 int task_publish(struct task *t);
 void task_abort(struct task *t);
 
@@ -84,6 +87,11 @@ extern const struct platform_client dispatch_client;
 /* Runs what is ready on this thread; after 8 the rest is left to another worker. */
 void dispatch_drain(void);
 void task_make_ready(struct task *t);
+/* async.c: the first run of t's call, of which t->rec is RUN; a later one, which the caller took. */
+void dispatch_call(struct task *t);
+void dispatch_record(struct task *t);
+/* wait.c: claims a record that waits for the caller to run. */
+bool task_take(struct task *t);
 /* wait.c: takes the record off all queues; function of task.deadline. */
 void task_unqueue(struct task *t);
 void task_deadline(struct ktimer *tm);

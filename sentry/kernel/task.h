@@ -17,6 +17,7 @@
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/timer.h"
+#include "sentry/mm/mempolicy.h"
 
 struct mm;
 struct sx;
@@ -25,6 +26,12 @@ struct fs_ctx;
 struct tty;
 struct file;
 struct sem_undos;
+struct async_ops;
+struct uring_task;
+struct core;
+struct core_thread;
+struct pi_wait;
+struct key;
 
 enum rec_state {
     REC_RUN,
@@ -55,11 +62,13 @@ struct session {
     struct pid_entry *old_pgrp; /* [T] its foreground group when it was hung up; a reference */
 };
 
-struct task_sched {            /* what is told again; syscalls/sched.c, prctl.c */
+struct task_sched {            /* what is told again; syscalls/sched.c, priority.c, prctl.c */
     uint64_t affinity[16];     /* all zero: what the host gives */
     uint64_t slack_ns;         /* timer slack; 0: the default */
     uint64_t slack_default_ns; /* what its maker had; 0: 50 us */
-    int policy;
+    int policy, priority;      /* priority: 1 to 99 with a real-time policy, else 0 */
+    int nice;
+    uint64_t runtime, dl_deadline, dl_period, dl_flags; /* of SCHED_DEADLINE, nanoseconds */
     uint16_t ioprio;
     bool reset_on_fork;
 };
@@ -108,30 +117,51 @@ struct task {
     } last_fault;                 /* [t] as signal frames show it */
     struct waitqueue signalfd_wq; /* woken when a signal is queued for it or its group */
 
-    gaddr_t clear_child_tid;     /* [t] */
-    char comm[16];               /* [T] */
-    int exit_signal;             /* [I] what the parent gets (leader) */
-    int exit_code;               /* [T] wait status */
-    bool dead;                   /* [T] left, not yet reaped */
-    bool published;              /* [T] in the tree */
-    _Atomic bool leaving;        /* [a] do_exit has begun; set under tasks_lock */
-    int leave_phase;             /* [t] how far do_exit is */
-    bool finishing;              /* [T] do_exit: past everything that waits */
-    struct leave_ops *leave_ops; /* [t] what it has the context do last (exit.c) */
-    gaddr_t host_clear_tid;      /* [t] cloned with AS_CLONE_CLEARTID: the host clears this word */
-    bool stop_counted;           /* [T] counted in group->nstopped */
-    bool vfork_pending;          /* [T] the parent is held until this child execs or exits */
-    struct waitqueue vfork_wq;   /* the parent waits here, WAIT_KILL, with a reference of its own */
-    bool clone_parent;           /* [I] CLONE_PARENT: a child of its maker's parent */
-    unsigned fork_gen;           /* [T] group_signals of the parent when this one was allocated */
-    int pdeath_signal;           /* [T] */
+    gaddr_t clear_child_tid;       /* [t] */
+    char comm[16];                 /* [T] */
+    int exit_signal;               /* [I] what the parent gets (leader) */
+    int exit_code;                 /* [T] wait status */
+    bool dead;                     /* [T] left, not yet reaped */
+    bool published;                /* [T] in the tree */
+    _Atomic bool leaving;          /* [a] do_exit has begun; set under tasks_lock */
+    int leave_phase;               /* [t] how far do_exit is */
+    bool finishing;                /* [T] do_exit: past everything that waits */
+    struct leave_ops *leave_ops;   /* [t] what it has the context do last (exit.c) */
+    struct core_thread *core_note; /* [t] its part of a core dump (core.c); NULL: none */
+    gaddr_t host_clear_tid;    /* [t] cloned with AS_CLONE_CLEARTID: the host clears this word */
+    bool stop_counted;         /* [T] counted in group->nstopped */
+    bool vfork_pending;        /* [T] the parent is held until this child execs or exits */
+    struct waitqueue vfork_wq; /* the parent waits here, WAIT_KILL, with a reference of its own */
+    bool clone_parent;         /* [I] CLONE_PARENT: a child of its maker's parent */
+    unsigned fork_gen;         /* [T] group_signals of the parent when this one was allocated */
+    int pdeath_signal;         /* [T] */
     uint64_t ptrace_reserved;
-    unsigned long personality;   /* [T] */
-    struct task_sched sched;     /* [T] inherited */
+    unsigned long personality; /* [T] */
+    bool no_tsc;               /* [t] reading the time stamp counter is a fault */
+    bool io_flusher;           /* [t] as prctl said, which is all that comes of it here */
+    uint8_t mce_kill;          /* [t] the same: PR_MCE_KILL_*, plus one */
+    struct task_sched sched;   /* [T] inherited */
+    struct mempolicy policy;   /* [t] of memory, mm/mempolicy.h; inherited */
+    struct {
+        struct key *thread, *session; /* references; NULL: none yet */
+        int default_ring;             /* KEY_REQKEY_DEFL_* */
+    } keys;                           /* keys_lock (keys/key.h) */
+    struct list pi_owned;        /* pi_lock (futex.h): locks that it owns and others wait for */
+    struct pi_wait *pi_wait;     /* pi_lock: waits for one; NULL: for none */
+    bool pi_left;                /* pi_lock: owns none any more, and never will */
     struct sem_undos *sem_undos; /* [t] ipc/sysv/sem.h; NULL: none yet */
     uint64_t utime_ns, stime_ns; /* [T] final figures, when dead */
     uint64_t ncalls;             /* [t] */
-    struct sx *trace;            /* [t] the tracer's line of the call; NULL: none */
+
+    /* calls without a thread (async.h), of which this is one, or which work for it */
+    const struct async_ops *async; /* [I] NULL: a thread */
+    struct task *async_for;        /* [t] */
+    struct list async_link, async_calls;
+    _Atomic bool async_cancelled;
+    bool async_owns, async_waited; /* [t] */
+    bool async_alone;              /* [I] goes on when its process has ended */
+    struct uring_task *uring;      /* [t] uring/uring.h; NULL: nothing registered */
+    struct sx *trace;              /* [t] the tracer's line of the call; NULL: none */
     struct rusage_extra {
         uint64_t minflt, majflt, nvcsw, nivcsw, inblock, oublock;
     } ru; /* [t] */
@@ -186,11 +216,17 @@ struct tgroup {
     uint64_t cutime_ns, cstime_ns, utime_ns, stime_ns; /* [T] waited-for children; dead threads */
     struct rusage_extra ru, cru;                       /* [T] */
     uint64_t maxrss, cmaxrss;                          /* [T] KiB */
-    int oom_score_adj;                                 /* [T] */
-    struct file *exe;                                  /* [T] reference; /proc/PID/exe */
-    int nice;
+    uint64_t told_utime_ns, told_stime_ns; /* [T] the most that was told: no part ever shrinks */
+    int oom_score_adj;                     /* [T] */
+    struct core *core;                     /* [T] it dumps core (core.c); NULL: it does not */
+    struct task *core_first;               /* [T] the thread whose signal it is; no reference */
+    unsigned core_filter;                  /* [T] /proc/PID/coredump_filter */
+    struct file *exe;                      /* [T] reference; /proc/PID/exe */
+    struct key *process_keyring;           /* keys_lock; a reference; NULL: none yet */
 };
 
+/* What is not zero in a new one. */
+void task_init(struct task *t);
 struct task *task_ref(struct task *t);
 void task_put(struct task *t);
 struct tgroup *tgroup_ref(struct tgroup *g);
@@ -201,6 +237,9 @@ struct task *task_find_locked(pid_t tid);
 struct tgroup *tgroup_find_locked(pid_t pid);
 /* Each thread group there is (zombies too); stops when fn returns non-zero. tasks_lock held. */
 int tgroup_each_locked(int (*fn)(struct tgroup *g, void *arg), void *arg);
+
+/* Whose call, or end, this thread sees to; NULL: nobody's. For reports only. */
+extern _Thread_local struct task *task_running;
 
 /* On the way back to guest code: must signal_deliver (proc.h) be called? */
 static inline bool task_must_deliver(const struct task *t)

@@ -13,6 +13,7 @@
 #include "sentry/kernel/lock.h"
 #include "sentry/kernel/list.h"
 
+struct aio_table;
 struct aspace;
 struct file;
 struct task;
@@ -30,6 +31,8 @@ struct mm {
     struct aspace *as; /* [I] reference */
     struct lock lock;  /* LOCK_MM; guards what follows */
     struct list vmas;
+    struct list policies; /* mempolicy.c */
+    unsigned npolicies;
     gaddr_t brk_start, brk;
     gaddr_t start_code, end_code, start_data, end_data, start_stack;
     gaddr_t arg_start, arg_end, env_start, env_end;
@@ -38,7 +41,8 @@ struct mm {
     unsigned nauxv;
     struct file *exe; /* [I] reference; nobody writes to it meanwhile: mm_set_exe */
     bool dumpable;
-    bool thp_disable; /* as PR_SET_THP_DISABLE said */
+    bool thp_disable;      /* as PR_SET_THP_DISABLE said */
+    struct aio_table *aio; /* ipc/aio.h; NULL: none yet */
 };
 
 struct mm *mm_new(struct aspace *as); /* takes over as */
@@ -56,9 +60,16 @@ void vma_file_put(struct file *f); /* without locks */
 int vma_add(struct mm *mm, gaddr_t start, gaddr_t len, int prot, int flags, struct file *file,
             uint64_t offset);
 void vma_remove(struct mm *mm, gaddr_t start, gaddr_t len);
+/*
+ * Drops what the record still has of files whose range the host says is unmapped, or anonymous by now:
+ * native calls do not tell us. Without locks.
+ */
+void mm_reconcile(struct mm *mm);
 /* The recorded mapping that holds addr; mm->lock held; NULL. */
 struct vma *vma_find_locked(struct mm *mm, gaddr_t addr);
 
 /* Another process's memory (process_vm_readv, /proc/PID/mem, cmdline). Bytes or -EFAULT. */
 ssize_t mm_read(struct mm *mm, gaddr_t from, void *to, size_t n);
 ssize_t mm_write(struct mm *mm, gaddr_t to, const void *from, size_t n);
+/* Bytes that the host keeps resident; 0: none, or it does not say. */
+uint64_t mm_locked(struct mm *mm);

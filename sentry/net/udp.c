@@ -197,6 +197,88 @@ static int send_checks(struct isock *s, struct send_req *r, struct inet_addr *na
     return (sk->shut & SHUT_W) ? -EPIPE : 0;
 }
 
+/* ---- datagrams in parts ---- */
+
+/* The parts so far and m, which is used up; NULL: no memory. Its parts are not. */
+static struct msg *join(struct msg *a, struct msg *m)
+{
+    struct msg *all = kzalloc(sizeof *all + a->len + m->len);
+
+    if (!all)
+        return NULL;
+    list_init(&all->link);
+    all->len = a->len + m->len;
+    memcpy(all->data, a->data, a->len);
+    memcpy(all->data + a->len, m->data, m->len);
+    msg_free(a);
+    msg_free(m);
+    return all;
+}
+
+/*
+ * m is the next part, or all there is. *ret: what is to be sent now, to *named when r->addr says so;
+ * NULL: it waits for more. 0, -EMSGSIZE, -ENOMEM: then m is the caller's.
+ */
+static int gather(struct isock *s, struct send_req *r, struct inet_addr *named, struct msg *m,
+                  struct msg **ret)
+{
+    bool more = r->flags & MSG_MORE || s->udp.cork, connected;
+    size_t max = s->sk.family == AF_INET ? UDP4_MAX : UDP6_MAX;
+    struct msg *all = m;
+
+    lock(&udp_lock);
+    connected = s->remote.port;
+    unlock(&udp_lock);
+    LOCK_SCOPE(&s->sk.own_lock);
+    if (!s->corked && !r->addr && !connected)
+        return -EDESTADDRREQ;
+    if (s->corked) {
+        if (s->corked->len + m->len > max) { /* all of it is lost, as on Linux */
+            msg_free(s->corked);
+            s->corked = NULL;
+            return -EMSGSIZE;
+        }
+        all = join(s->corked, m);
+        if (!all)
+            return -ENOMEM;
+        s->corked = NULL;
+    } else {
+        s->corked_named = r->addr != NULL;
+        s->corked_to = *named;
+    }
+    if (more) {
+        s->corked = all;
+        *ret = NULL;
+        return 0;
+    }
+    if (!s->corked_named)
+        r->addr = NULL;
+    *named = s->corked_to;
+    *ret = all;
+    return 0;
+}
+
+int udp_push(struct isock *s)
+{
+    struct send_req r = { .ttl = -1, .tos = -1 };
+    struct inet_addr named;
+    struct msg *m;
+    int e;
+
+    lock(&s->sk.own_lock);
+    m = s->corked;
+    s->corked = NULL;
+    named = s->corked_to;
+    r.addr = s->corked_named ? &named : NULL;
+    unlock(&s->sk.own_lock);
+    if (!m)
+        return 0;
+    e = transmit(s, &r, &named, m);
+    if (e <= 0)
+        msg_free(m);
+    return MIN(e, 0);
+}
+
 static ssize_t udp_send(struct task *t, struct sock *sk, struct send_req *r)
 {
     struct isock *s = inet_sk(sk);
@@ -212,6 +294,16 @@ static ssize_t udp_send(struct task *t, struct sock *sk, struct send_req *r)
     m = msg_new(r->it, n);
     if (IS_ERR(m))
         return PTR_ERR(m);
+    if (r->flags & MSG_MORE || s->udp.cork || s->corked) {
+        struct msg *all;
+
+        e = gather(s, r, &named, m, &all);
+        if (e < 0)
+            msg_free(m);
+        if (e < 0 || !all)
+            return e < 0 ? e : (ssize_t)n;
+        m = all;
+    }
     e = transmit(s, r, &named, m);
     if (e <= 0)
         msg_free(m);
@@ -338,6 +430,7 @@ static void udp_release(struct sock *sk)
     unlock(&udp_lock);
     list_for_each_safe(m, mn, &s->msgs, link)
         msg_free(m);
+    msg_free(s->corked);
 }
 
 static int no_listen(struct task *t, struct sock *sk, int backlog)

@@ -11,6 +11,8 @@
 #include "sentry/kernel/call.h"
 #include "sentry/syscalls/path_arg.h"
 #include "sentry/syscalls/table.h"
+#include "sentry/vfs/fsflags.h"
+#include "sentry/vfs/lease.h"
 
 static int file_setattr(struct task *t, struct file *f, const struct setattr *a)
 {
@@ -213,6 +215,9 @@ static int truncate_path(struct task *t, const struct path *p, loff_t size)
         return r;
     if (__atomic_load_n(&i->writers, __ATOMIC_RELAXED) < 0)
         return -ETXTBSY;
+    r = lease_break(t, i, O_WRONLY);
+    if (r < 0)
+        return r;
     return vfs_setattr(t, p, &(struct setattr){ .valid = ATTR_SIZE | ATTR_MTIME, .size = size });
 }
 
@@ -260,7 +265,11 @@ long sys_fallocate(struct task *t, int fd, int mode, loff_t off, loff_t len)
         return -EOPNOTSUPP;
     if (!(f->mode & FMODE_WRITE))
         return -EBADF;
-    if (!f->inode || S_ISFIFO(f->inode->mode))
+    if (!f->inode)
+        return -ESPIPE;
+    if ((mode & ~FALLOC_FL_KEEP_SIZE && inode_is_append(f->inode)) || inode_is_immutable(f->inode))
+        return -EPERM;
+    if (S_ISFIFO(f->inode->mode))
         return -ESPIPE;
     if (S_ISDIR(f->inode->mode))
         return -EISDIR;

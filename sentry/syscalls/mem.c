@@ -14,7 +14,9 @@
 #include "abi/types.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/mm/mempolicy.h"
 #include "sentry/mm/mm.h"
+#include "sentry/syscalls/mem.h"
 #include "sentry/syscalls/table.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
@@ -42,11 +44,12 @@ static void map_state_free(void *p)
 
     if (s->req.ret_fd_owned)
         close(s->req.ret_fd);
+    if (s->req.ret_keep)
+        s->req.ret_let_go(s->req.ret_keep);
     file_put(s->file);
 }
 
-/* May [addr, addr+len) be the guest's? */
-static int range_check(gaddr_t addr, uint64_t len)
+int mem_range_check(gaddr_t addr, uint64_t len)
 {
     gaddr_t limit = kernel.platform->as_limit();
 
@@ -66,16 +69,10 @@ static int check_file(struct file *f, const struct map_state *s)
     return f->ops->mmap ? 0 : -ENODEV;
 }
 
-static int prepare_file(struct task *t, struct map_state *s, int fd)
+static int prepare_map_of(struct task *t, struct map_state *s, struct file *f)
 {
-    struct file *f = call_file(t, 0, fd);
     int r;
 
-    if (IS_ERR(f))
-        return PTR_ERR(f);
-    r = check_file(f, s);
-    if (r < 0)
-        return r;
     if (s->offset + s->len < s->offset)
         return -EOVERFLOW;
     s->req = (struct mmap_request){ .offset = s->offset,
@@ -87,8 +84,20 @@ static int prepare_file(struct task *t, struct map_state *s, int fd)
     r = f->ops->mmap(t, f, &s->req);
     if (r < 0)
         return r;
-    s->file = file_ref(f);
+    if (!s->req.ret_no_file)
+        s->file = file_ref(f);
     return 0;
+}
+
+static int prepare_file(struct task *t, struct map_state *s, int fd)
+{
+    struct file *f = call_file(t, 0, fd);
+    int r;
+
+    if (IS_ERR(f))
+        return PTR_ERR(f);
+    r = check_file(f, s);
+    return r < 0 ? r : prepare_map_of(t, s, f);
 }
 
 /* Anonymous shared memory is a file without a name, so that forked children go on sharing it. */
@@ -112,12 +121,31 @@ static int prepare_shared_anon(struct task *t, struct map_state *s)
     return 0;
 }
 
+static void put_op(struct map_state *s, gaddr_t addr)
+{
+    s->op = (struct as_op){ .kind = AS_MMAP, .fd = s->req.ret_fd };
+    s->op.a[0] = addr;
+    s->op.a[1] = s->len;
+    s->op.a[2] = (uint64_t)(unsigned)s->prot;
+    s->op.a[3] = (uint64_t)(unsigned)(s->flags & ~(MAP_DENYWRITE | MAP_EXECUTABLE));
+    s->op.a[4] = s->req.ret_offset;
+    if (s->req.ret_anon) {
+        s->op.fd = -1;
+        s->op.a[3] |= MAP_ANONYMOUS;
+        s->op.a[4] = 0;
+    } else {
+        s->op.a[3] &= ~(uint64_t)MAP_ANONYMOUS;
+    }
+}
+
 static int mmap_prepare(struct task *t, struct map_state *s, gaddr_t addr, int fd)
 {
     bool fixed = s->flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
     int r;
 
     s->type = s->flags & MAP_TYPE;
+    if (!(s->flags & MAP_ANONYMOUS) && IS_ERR(call_file(t, 0, fd)))
+        return -EBADF;
     if (s->len == 0)
         return -EINVAL;
     s->len = PAGE_ALIGN_UP(s->len);
@@ -134,12 +162,12 @@ static int mmap_prepare(struct task *t, struct map_state *s, gaddr_t addr, int f
     if (fixed) {
         if (addr & (PAGE_SIZE_4K - 1))
             return -EINVAL;
-        r = range_check(addr, s->len);
+        r = mem_range_check(addr, s->len);
         if (r < 0)
             return r;
         if (addr < MMAP_MIN_ADDR && !task_capable(t, 17 /* CAP_SYS_RAWIO */))
             return -EPERM;
-    } else if (range_check(addr, s->len) < 0) {
+    } else if (mem_range_check(addr, s->len) < 0) {
         addr = 0; /* a hint that cannot be */
     }
     if (!(s->flags & MAP_ANONYMOUS))
@@ -150,27 +178,28 @@ static int mmap_prepare(struct task *t, struct map_state *s, gaddr_t addr, int f
         s->req = (struct mmap_request){ .ret_fd = -1, .ret_anon = true }, r = 0;
     if (r < 0)
         return r;
-    s->op = (struct as_op){ .kind = AS_MMAP, .fd = s->req.ret_fd };
-    s->op.a[0] = addr;
-    s->op.a[1] = s->len;
-    s->op.a[2] = (uint64_t)(unsigned)s->prot;
-    s->op.a[3] = (uint64_t)(unsigned)(s->flags & ~(MAP_LOCKED | MAP_DENYWRITE | MAP_EXECUTABLE));
-    s->op.a[4] = s->req.ret_offset;
-    if (s->req.ret_anon) {
-        s->op.fd = -1;
-        s->op.a[3] |= MAP_ANONYMOUS;
-        s->op.a[4] = 0;
-    } else {
-        s->op.a[3] &= ~(uint64_t)MAP_ANONYMOUS;
-    }
+    put_op(s, addr);
     return 0;
+}
+
+/* It is mapped: the record says so. */
+static void note_map(struct task *t, struct map_state *s)
+{
+    gaddr_t at = (gaddr_t)s->op.ret;
+    struct file *f = s->file;
+
+    mm_policy_set(t->mm, at, at + s->len, NULL);
+    s->file = NULL;
+    if (f || (s->prot & PROT_EXEC))
+        (void)!vma_add(t->mm, at, s->len, s->prot, s->flags, f, s->offset);
+    else
+        vma_remove(t->mm, at, s->len);
 }
 
 long sys_mmap(struct task *t, gaddr_t addr, size_t len, unsigned long prot, unsigned long flags,
               int fd, unsigned long off)
 {
     struct map_state *s = call_scratch(t, sizeof *s);
-    gaddr_t at;
     int r;
 
     if (!s)
@@ -187,20 +216,66 @@ long sys_mmap(struct task *t, gaddr_t addr, size_t len, unsigned long prot, unsi
     }
     if (s->op.ret < 0)
         return s->op.ret;
-    at = (gaddr_t)s->op.ret;
-    if (s->file || (prot & PROT_EXEC)) {
-        struct file *f = s->file;
-
-        s->file = NULL;
-        (void)!vma_add(t->mm, at, s->len, s->prot, s->flags, f, s->offset);
-    } else {
-        vma_remove(t->mm, at, s->len);
-    }
-    return (long)at;
+    note_map(t, s);
+    return s->op.ret;
 }
 
-/* One operation on a range, with what it means for the record. */
-static long one_op(struct task *t, enum as_op_kind kind, gaddr_t addr, uint64_t len, uint64_t arg)
+/* From before shared files could be mapped in pieces: another part of the file at the same place. */
+static int remap_prepare(struct task *t, struct map_state *s, gaddr_t start, uint64_t len,
+                         unsigned long pgoff)
+{
+    struct vma *v;
+    struct file *f = NULL;
+    int r;
+
+    lock(&t->mm->lock);
+    v = vma_find_locked(t->mm, start);
+    if (v && v->file && (v->flags & MAP_TYPE) != MAP_PRIVATE && len <= v->end - start) {
+        f = file_ref(v->file);
+        s->prot = v->prot;
+    }
+    unlock(&t->mm->lock);
+    if (!f)
+        return -EINVAL;
+    s->len = len;
+    s->offset = pgoff * PAGE_SIZE_4K;
+    s->type = MAP_SHARED;
+    r = prepare_map_of(t, s, call_keep_file(t, 0, f));
+    if (r == 0)
+        put_op(s, start);
+    return r;
+}
+
+long sys_remap_file_pages(struct task *t, gaddr_t addr, size_t size, unsigned long prot,
+                          unsigned long pgoff, unsigned long flags)
+{
+    gaddr_t start = PAGE_ALIGN_DOWN(addr);
+    uint64_t len = PAGE_ALIGN_DOWN(size);
+    struct map_state *s;
+    int r;
+
+    if (prot || start + len <= start || pgoff + len / PAGE_SIZE_4K < pgoff)
+        return -EINVAL;
+    s = call_scratch(t, sizeof *s);
+    if (!s)
+        return -ENOMEM;
+    if (t->call.phase == 0) {
+        s->flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE | (int)(flags & MAP_NONBLOCK);
+        s->req.ret_fd = -1;
+        t->call.scratch_free = map_state_free;
+        r = remap_prepare(t, s, start, len, pgoff);
+        if (r < 0)
+            return r;
+        t->call.phase = 1;
+        return call_ops(t, &s->op, 1);
+    }
+    if (s->op.ret < 0)
+        return s->op.ret;
+    note_map(t, s);
+    return 0;
+}
+
+long mem_op(struct task *t, enum as_op_kind kind, gaddr_t addr, uint64_t len, uint64_t arg)
 {
     struct as_op *op = call_scratch(t, sizeof *op);
     int r;
@@ -210,7 +285,7 @@ static long one_op(struct task *t, enum as_op_kind kind, gaddr_t addr, uint64_t 
     if (t->call.phase == 0) {
         if (addr & (PAGE_SIZE_4K - 1))
             return -EINVAL;
-        r = range_check(addr, len);
+        r = mem_range_check(addr, len);
         if (r < 0)
             return kind == AS_MUNMAP ? -EINVAL : r;
         *op = (struct as_op){ .kind = kind, .fd = -1, .a = { addr, len, arg } };
@@ -226,15 +301,46 @@ long sys_munmap(struct task *t, gaddr_t addr, size_t len)
 
     if (t->call.phase == 0 && len == 0)
         return -EINVAL;
-    r = one_op(t, AS_MUNMAP, addr, len, 0);
-    if (r == 0)
+    r = mem_op(t, AS_MUNMAP, addr, len, 0);
+    if (r == 0) {
         vma_remove(t->mm, addr, PAGE_ALIGN_UP(len));
+        mm_policy_set(t->mm, addr, addr + PAGE_ALIGN_UP(len), NULL);
+    }
     return r;
 }
 
 long sys_mprotect(struct task *t, gaddr_t addr, size_t len, unsigned long prot)
 {
-    return one_op(t, AS_MPROTECT, addr, len, prot);
+    return mem_op(t, AS_MPROTECT, addr, len, prot);
+}
+
+/* Taken away from a range for good, by the host, which is asked by native calls, too. */
+long sys_mseal(struct task *t, gaddr_t addr, size_t len, unsigned long flags)
+{
+    uint64_t size = PAGE_ALIGN_UP(len);
+
+    if (flags || (addr & (PAGE_SIZE_4K - 1)) || size < len || addr + size < addr)
+        return -EINVAL;
+    return size ? mem_op(t, AS_MSEAL, addr, size, 0) : 0;
+}
+
+/* ---- protection keys: as on a processor without them, all of which the one key is that there is ---- */
+
+long sys_pkey_alloc(struct task *t, unsigned long flags, unsigned long init_val)
+{
+    (void)t;
+    return flags || init_val & ~3ul ? -EINVAL : -ENOSPC;
+}
+
+long sys_pkey_free(struct task *t, int pkey)
+{
+    (void)t, (void)pkey;
+    return -EINVAL;
+}
+
+long sys_pkey_mprotect(struct task *t, gaddr_t addr, size_t len, unsigned long prot, int pkey)
+{
+    return pkey == -1 ? mem_op(t, AS_MPROTECT, addr, len, prot) : -EINVAL;
 }
 
 long sys_madvise(struct task *t, gaddr_t addr, size_t len, int advice)
@@ -261,20 +367,20 @@ long sys_madvise(struct task *t, gaddr_t addr, size_t len, int advice)
     case MADV_POPULATE_WRITE:
     case MADV_DONTNEED_LOCKED:
     case 25: /* MADV_COLLAPSE */
-        return one_op(t, AS_MADVISE, addr, len, (uint64_t)(unsigned)advice);
+        return mem_op(t, AS_MADVISE, addr, len, (uint64_t)(unsigned)advice);
     default: /* poisoning pages; merging equal ones, which tells of others; guard pages (6.13) */
-        return advice == 100 || advice == 101 ? -EPERM : -EINVAL;
+        return -EINVAL;
     }
 }
 
 long sys_msync(struct task *t, gaddr_t addr, size_t len, int flags)
 {
-    return one_op(t, AS_MSYNC, addr, len, (uint64_t)(unsigned)flags);
+    return mem_op(t, AS_MSYNC, addr, len, (uint64_t)(unsigned)flags);
 }
 
 long sys_mincore(struct task *t, gaddr_t addr, size_t len, gaddr_t vec)
 {
-    return one_op(t, AS_MINCORE, addr, len, vec);
+    return mem_op(t, AS_MINCORE, addr, len, vec);
 }
 
 long sys_mremap(struct task *t, gaddr_t old, size_t olen, size_t nlen, unsigned long flags,
@@ -286,9 +392,9 @@ long sys_mremap(struct task *t, gaddr_t old, size_t olen, size_t nlen, unsigned 
     if (!op)
         return -ENOMEM;
     if (t->call.phase == 0) {
-        if (range_check(old, olen) < 0)
+        if (mem_range_check(old, olen) < 0)
             return -EFAULT;
-        if ((flags & MREMAP_FIXED) && range_check(new, nlen) < 0)
+        if ((flags & MREMAP_FIXED) && mem_range_check(new, nlen) < 0)
             return -EINVAL;
         *op = (struct as_op){ .kind = AS_MREMAP, .fd = -1, .a = { old, olen, nlen, flags, new } };
         t->call.phase = 1;
@@ -328,7 +434,7 @@ long sys_brk(struct task *t, gaddr_t brk)
     new_end = PAGE_ALIGN_UP(brk);
     if (t->call.phase == 0) {
         if (brk < mm->brk_start || brk - mm->brk_start > task_rlimit(t, RLIMIT_DATA)->rlim_cur ||
-            range_check(mm->brk_start, new_end - mm->brk_start) < 0)
+            mem_range_check(mm->brk_start, new_end - mm->brk_start) < 0)
             return (long)was;
         if (new_end == old_end) {
             lock(&mm->lock);
@@ -354,31 +460,4 @@ long sys_brk(struct task *t, gaddr_t brk)
     mm->brk = brk;
     unlock(&mm->lock);
     return (long)brk;
-}
-
-static long lock_range(struct task *t, gaddr_t addr, uint64_t len, unsigned flags)
-{
-    uint64_t start = PAGE_ALIGN_DOWN(addr);
-
-    if (t->call.phase == 0 && len && !task_capable(t, 14 /* CAP_IPC_LOCK */) &&
-        task_rlimit(t, RLIMIT_MEMLOCK)->rlim_cur == 0)
-        return -EPERM;
-    return one_op(t, AS_MLOCK, start, PAGE_ALIGN_UP(len + (addr - start)), flags);
-}
-
-long sys_mlock(struct task *t, gaddr_t addr, size_t len)
-{
-    return lock_range(t, addr, len, 0);
-}
-
-long sys_mlock2(struct task *t, gaddr_t addr, size_t len, int flags)
-{
-    return flags & ~1 ? -EINVAL : lock_range(t, addr, len, (unsigned)flags);
-}
-
-long sys_munlock(struct task *t, gaddr_t addr, size_t len)
-{
-    uint64_t start = PAGE_ALIGN_DOWN(addr);
-
-    return one_op(t, AS_MUNLOCK, start, PAGE_ALIGN_UP(len + (addr - start)), 0);
 }

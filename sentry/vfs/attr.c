@@ -12,8 +12,29 @@
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/timer.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/dcache.h"
+#include "sentry/vfs/fsflags.h"
 #include "sentry/vfs/notify.h"
+
+/* Of the flags, those that statx tells; they are the same bits. */
+#define STATX_FLAGS (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND | STATX_ATTR_NODUMP)
+
+void inode_take_stat_locked(struct inode *i, const struct kstat *st)
+{
+    assert_locked(&i->lock);
+    i->mode = (i->mode & S_IFMT) | (st->mode & 07777);
+    i->uid = st->uid;
+    i->gid = st->gid;
+    i->nlink = st->nlink;
+    i->rdev = st->rdev;
+    i->size = st->size;
+    i->blocks = st->blocks;
+    i->atime = st->atime;
+    i->mtime = st->mtime;
+    i->ctime = st->ctime;
+    i->btime = st->btime;
+}
 
 void inode_fill_stat(struct inode *i, struct kstat *ret)
 {
@@ -35,6 +56,10 @@ void inode_fill_stat(struct inode *i, struct kstat *ret)
         .ctime = i->ctime,
         .btime = i->btime,
     };
+    if (i->ops && i->ops->set_flags) {
+        ret->attributes = i->fsflags & STATX_FLAGS;
+        ret->attributes_mask = STATX_FLAGS;
+    }
 }
 
 int inode_getattr(struct task *t, struct inode *i, struct kstat *ret)
@@ -74,6 +99,8 @@ void inode_apply_attr(struct inode *i, const struct setattr *a)
 
     if (a->valid & ATTR_MODE)
         i->mode = (i->mode & S_IFMT) | (a->mode & 07777);
+    if (a->valid & ATTR_MODE)
+        acl_chmod_locked(i);
     if (a->valid & ATTR_UID)
         i->uid = a->uid;
     if (a->valid & ATTR_GID)
@@ -127,6 +154,13 @@ static int prepare(struct task *t, struct inode *i, struct setattr *a)
     bool owner = inode_owner_or_capable(t, i);
     int r;
 
+    if (a->valid & (ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_TIMES_SET) && inode_is_bound(i))
+        return -EPERM;
+    if ((a->valid & ATTR_TOUCH && inode_is_immutable(i)) ||
+        (a->valid & ATTR_SIZE && inode_is_append(i)))
+        return -EPERM;
+    if (a->valid & ATTR_MODE && S_ISLNK(i->mode))
+        return -EOPNOTSUPP;
     if (a->valid & ATTR_SIZE) {
         r = vfs_check_size(t, a->size);
         if (r < 0)
@@ -179,6 +213,8 @@ int inode_setattr(struct task *t, struct inode *i, const struct setattr *want)
         r = -EINVAL;
     else
         inode_apply_attr(i, &a);
+    if (r == 0 && a.valid & (ATTR_UID | ATTR_GID | ATTR_CHOWN | ATTR_SIZE) && !is_dir(i))
+        inode_drop_caps(i);
     return r;
 }
 
@@ -197,6 +233,7 @@ void inode_remove_privs(struct task *t, struct inode *i)
 {
     const struct cred *c = vfs_cred(t);
 
+    inode_drop_caps(i);
     if (!c || !(i->mode & (S_ISUID | S_ISGID)) || cred_capable(c, CAP_FSETID))
         return;
     LOCK_SCOPE(&i->lock);

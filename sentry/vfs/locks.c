@@ -28,6 +28,7 @@
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/timer.h"
+#include "sentry/vfs/lease.h"
 #include "sentry/vfs/vfs.h"
 
 struct lock locks_lock;
@@ -93,13 +94,15 @@ void remove_lock(struct file_lock *l)
 }
 
 /* ---- records ---- */
-static struct file_lock *conflict_locked(struct file_locks *ls, const struct file_lock *want)
+/* own: one that want's owner has there itself, not one in its way. */
+static struct file_lock *overlap_locked(struct file_locks *ls, const struct file_lock *want,
+                                        bool own)
 {
     struct file_lock *l;
 
     list_for_each(l, &ls->records, link)
-        if (l->owner != want->owner && (l->write || want->write) && l->start <= want->end &&
-            want->start <= l->end)
+        if ((l->owner == want->owner) == own && (own || l->write || want->write) &&
+            l->start <= want->end && want->start <= l->end)
             return l;
     return NULL;
 }
@@ -272,7 +275,7 @@ int wait_for_lock_locked(struct task *t, struct file_locks *ls, struct lock_call
 static int blocked_locked(struct task *t, struct file_locks *ls, struct lock_call *lc,
                           const struct file_lock *want, bool wait)
 {
-    struct file_lock *other = conflict_locked(ls, want);
+    struct file_lock *other = overlap_locked(ls, want, /* own= */ false);
 
     if (!other)
         return 0;
@@ -374,20 +377,20 @@ int locks_get(struct task *t, struct file *f, struct lx_flock *fl, bool ofd)
 
     if (!f->inode)
         return -EBADF;
-    if (fl->l_type != F_RDLCK && fl->l_type != F_WRLCK)
+    if (fl->l_type != F_RDLCK && fl->l_type != F_WRLCK && !(ofd && fl->l_type == F_UNLCK))
         return -EINVAL;
     r = lock_of(t, f, fl, ofd, &want);
     if (r < 0)
         return r;
     lock(&locks_lock);
     if (has_locks(f->inode))
-        l = conflict_locked(f->inode->flocks, &want);
+        l = overlap_locked(f->inode->flocks, &want, fl->l_type == F_UNLCK);
     if (l)
         lock_tell(l, fl);
     unlock(&locks_lock);
     if (l)
         return 0;
-    if (lock_hosted(f))
+    if (lock_hosted(f) && fl->l_type != F_UNLCK)
         return lock_get_of_host(t, f, &want, fl);
     fl->l_type = F_UNLCK;
     return 0;
@@ -470,11 +473,13 @@ void locks_each(void (*emit)(void *arg, const char *line), void *arg)
     struct file_lock *l;
     int nr = 0;
 
-    LOCK_SCOPE(&locks_lock);
+    lock(&locks_lock);
     list_for_each(ls, &all_inodes, all) {
         list_for_each(l, &ls->records, link)
             print_lock(l, ls->inode, ++nr, emit, arg);
         list_for_each(l, &ls->flocks, link)
             print_lock(l, ls->inode, ++nr, emit, arg);
     }
+    unlock(&locks_lock);
+    lease_each(emit, arg, &nr);
 }

@@ -9,6 +9,8 @@
  * openat2's RESOLVE_BENEATH and RESOLVE_IN_ROOT hold because '..' never goes above w->root and
  * absolute paths (of links too) start there; a rename at the same moment can move a directory out
  * from under the walk, so under these flags each '..' makes sure that root is still above.
+ *
+ * Over 500 lines: a walk is one machine, whose steps share its state.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +24,7 @@
 #include "sentry/mm/copy.h"
 #include "sentry/notes.h"
 #include "sentry/vfs/dcache.h"
+#include "sentry/vfs/mount.h"
 
 #define MAX_LINKS 40
 
@@ -44,6 +47,7 @@ struct walk {
     size_t len;
     int type;
     bool trailing;
+    bool at_end; /* last is the last of the whole path */
     unsigned nlinks, depth;
     struct rest stack[MAX_LINKS];
 };
@@ -155,8 +159,11 @@ static int walk_link(struct walk *w, struct path *at, char **ret_body)
     ssize_t n;
 
     *ret_body = NULL;
-    if (w->nlinks++ >= MAX_LINKS || w->flags & WALK_NO_SYMLINKS)
+    if (w->nlinks++ >= MAX_LINKS || w->flags & WALK_NO_SYMLINKS ||
+        (at->mnt && at->mnt->flags & LX_MS_NOSYMFOLLOW))
         return -ELOOP;
+    if (w->at_end && may_follow_link(w->t, dentry_inode(w->cur.dentry), link) < 0)
+        return -EACCES;
     if (link->ops->follow)
         return walk_magic(w, link);
     body = kzalloc(PATH_MAX + 1);
@@ -277,7 +284,7 @@ static void use_body(struct walk *w, char *body)
 static int walk_to_last(struct walk *w)
 {
     w->type = LAST_ROOT;
-    w->trailing = false;
+    w->trailing = w->at_end = false;
     for (;;) {
         char *body;
         int r;
@@ -312,6 +319,7 @@ static int walk_last(struct walk *w)
         char *body = NULL;
         int r = 0;
 
+        w->at_end = true;
         if (w->type != LAST_ROOT)
             r = walk_component(w, w->flags & WALK_FOLLOW || w->trailing, &body);
         if (r < 0)
@@ -399,8 +407,10 @@ int walk_path(struct task *t, int dfd, const char *path, unsigned flags, struct 
     } else if (r == 0 && flags & WALK_DIR && !is_dir(dentry_inode(w.cur.dentry))) {
         r = -ENOTDIR;
     }
-    if (r == 0)
-        *ret = path_ref(w.cur);
+    if (r == 0) {
+        *ret = w.cur; /* not used and put: that would end a mount's expiring */
+        w.cur = (struct path){};
+    }
     walk_done(&w);
     return r;
 }
@@ -442,6 +452,7 @@ static int walk_links_to_last(struct walk *w)
             path_put(&p);
             return 0;
         }
+        w->at_end = true;
         r = walk_link(w, &p, &body);
         path_put(&p);
         if (r < 0)

@@ -99,16 +99,20 @@ int mem_inode_wrap(struct super *sb, struct dentry *lower, uint64_t ino, uint32_
                    struct inode **ret);
 int mem_setattr(struct task *t, struct inode *i, const struct setattr *a);
 
+/* file.c: how many of a regular file's pages from first to last are in memory here. */
+uint64_t mem_pages_held(struct inode *i, uint64_t first, uint64_t last);
 /* attr.c: the operations that all kinds have. */
 int mem_getattr(struct task *t, struct inode *i, struct kstat *ret);
 ssize_t mem_getxattr(struct task *t, struct inode *i, const char *name, void *buf, size_t n);
 int mem_setxattr(struct task *t, struct inode *i, const char *name, const void *v, size_t n,
                  int flags);
 ssize_t mem_listxattr(struct task *t, struct inode *i, char *buf, size_t n);
+int mem_set_flags(struct task *t, struct inode *i, uint32_t flags);
 int mem_removexattr(struct task *t, struct inode *i, const char *name);
 #define MEM_COMMON_OPS                                                                             \
     .getattr = mem_getattr, .setattr = mem_setattr, .getxattr = mem_getxattr,                      \
-    .setxattr = mem_setxattr, .listxattr = mem_listxattr, .removexattr = mem_removexattr
+    .setxattr = mem_setxattr, .listxattr = mem_listxattr, .removexattr = mem_removexattr,          \
+    .set_flags = mem_set_flags
 
 /* names.c; the directory's inode->lock held. */
 void names_init(struct names *n);

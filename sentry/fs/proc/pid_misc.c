@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The small files of /proc/PID: comm, limits, io, oom, sched, children, id maps. */
 #include <errno.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "sentry/fs/proc/proc.h"
+#include "sentry/kernel/core.h"
 #include "sentry/kernel/cputime.h"
 #include "sentry/mm/mm.h"
 
@@ -153,8 +156,33 @@ PROC_STORE(proc_store_oom)
     return (ssize_t)len;
 }
 
+PROC_SHOW(proc_show_core_filter)
+{
+    (void)t, (void)n;
+    LOCK_SCOPE(&kernel.tasks_lock);
+    pt_printf(out, "%08x\n", o->group->core_filter);
+    return 0;
+}
+
+/* As C writes numbers: 0x and octal ones, too. */
+PROC_STORE(proc_store_core_filter)
+{
+    char *end;
+    unsigned long v;
+
+    (void)t, (void)n;
+    errno = 0;
+    v = strtoul(buf, &end, 0);
+    if (end == buf || (*end && *end != '\n') || errno || v > UINT_MAX)
+        return -EINVAL;
+    LOCK_SCOPE(&kernel.tasks_lock);
+    o->group->core_filter = (unsigned)v & CORE_FILTER_ALL;
+    return (ssize_t)len;
+}
+
 struct times {
     char comm[17];
+    struct task_sched sched;
     pid_t tid;
     unsigned threads;
     uint64_t run, calls, nvcsw, nivcsw;
@@ -172,6 +200,7 @@ static int take_times(const struct pobj *o, struct times *s)
     task_cputime_locked(target, &u, &y);
     memcpy(s->comm, target->comm, 16);
     s->tid = target->tid;
+    s->sched = target->sched;
     s->threads = o->group->nlive;
     s->run = u + y;
     s->calls = target->ncalls;
@@ -194,7 +223,8 @@ PROC_SHOW(proc_show_sched)
     pt_printf(out, "%-45s:%21lu\n", "nr_switches", (unsigned long)(s.nvcsw + s.nivcsw));
     pt_printf(out, "%-45s:%21lu\n", "nr_voluntary_switches", (unsigned long)s.nvcsw);
     pt_printf(out, "%-45s:%21lu\n", "nr_involuntary_switches", (unsigned long)s.nivcsw);
-    pt_printf(out, "%-45s:%21d\n%-45s:%21d\n", "policy", 0, "prio", 120);
+    pt_printf(out, "%-45s:%21d\n%-45s:%21d\n", "policy", s.sched.policy, "prio",
+              s.sched.priority ? 99 - s.sched.priority : 120 + s.sched.nice);
     return 0;
 }
 

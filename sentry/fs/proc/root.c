@@ -6,6 +6,9 @@
 
 #include "sentry/fs/proc/proc.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/keys/key.h"
+#include "sentry/vfs/filesystems.h"
+#include "sentry/vfs/locks.h"
 
 static ssize_t put(char *buf, size_t cap, const char *text)
 {
@@ -94,9 +97,36 @@ static int pid_object(struct task *t, const struct pobj *o, int64_t num, struct 
     return 0;
 }
 
-static const char filesystems[] =
-    "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\toverlay\n"
-    "nodev\tsockfs\nnodev\tpipefs\nnodev\tmqueue\nnodev\tcgroup2\n";
+/* When it began: a later process of the same number has another directory. */
+static uint64_t pid_salt(const struct pobj *o, int64_t num)
+{
+    LOCK_SCOPE(&kernel.tasks_lock);
+    struct tgroup *g = tgroup_find_locked((pid_t)num);
+
+    (void)o;
+    return g ? (uint64_t)g->start : 0;
+}
+
+static PROC_SHOW(show_filesystems)
+{
+    (void)t, (void)n, (void)o;
+    for (int i = 0; i < FILESYSTEMS; i++)
+        pt_printf(out, "nodev\t%s\n", filesystems[i]);
+    return 0;
+}
+
+static void locks_line(void *arg, const char *line)
+{
+    pt_puts(arg, line);
+}
+
+static PROC_SHOW(show_locks)
+{
+    (void)t, (void)n, (void)o;
+    locks_each(locks_line, out);
+    return 0;
+}
+
 static const char devices[] = "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n"
                               "  5 /dev/ptmx\n 10 misc\n136 pts\n\nBlock devices:\n";
 static const char cgroups[] = "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"
@@ -119,6 +149,20 @@ static const struct pnode pressure_nodes[] = {
 };
 static const struct pdir pressure_dir = { PNODES(pressure_nodes) };
 
+static PROC_SHOW(show_keys)
+{
+    (void)n, (void)o;
+    keys_show(t, out);
+    return 0;
+}
+
+static PROC_SHOW(show_key_users)
+{
+    (void)t, (void)n, (void)o;
+    key_users_show(out);
+    return 0;
+}
+
 static const struct pnode root_nodes[] = {
     PTEXT("cgroups", 0444, cgroups),
     PTEXT("cmdline", 0444, "quiet\n"),
@@ -128,12 +172,14 @@ static const struct pnode root_nodes[] = {
     PTEXT("devices", 0444, devices),
     PTEXT("diskstats", 0444, ""),
     PTEXT("execdomains", 0444, "0-0\tLinux           \t[kernel]\n"),
-    PTEXT("filesystems", 0444, filesystems),
+    PFILE("filesystems", 0444, show_filesystems),
     PTEXT("interrupts", 0444, ""),
     PTEXT("iomem", 0400, ""),
     PTEXT("ioports", 0400, ""),
+    PFILE("key-users", 0444, show_key_users),
+    PFILE("keys", 0444, show_keys),
     PFILE("loadavg", 0444, proc_show_loadavg),
-    PTEXT("locks", 0444, ""),
+    PFILE("locks", 0444, show_locks),
     PFILE("meminfo", 0444, proc_show_meminfo),
     PTEXT("misc", 0444, ""),
     PTEXT("modules", 0444, ""),
@@ -157,7 +203,7 @@ static const struct pnode root_nodes[] = {
 
 static const struct pnode pid_child = { .mode = S_IFDIR | 0555, .dir = &proc_pid_dir };
 const struct pdir proc_root_dir = { PNODES(root_nodes), .child = &pid_child, .next = next_pid,
-                                    .object = pid_object };
+                                    .object = pid_object, .salt = pid_salt };
 
 struct super *proc_new(void)
 {
