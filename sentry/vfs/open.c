@@ -420,6 +420,12 @@ struct file *vfs_open_waited(struct task *t)
     return IS_ERR(f) ? f : open_done(t, &f->path, f, t->call.paths->opening_flags);
 }
 
+/*
+ * How often an open is done again whose file the host replaced meanwhile. Where others make and remove
+ * the name all the time one try in ten goes well, so a hundred are too few.
+ */
+#define STALE_TRIES 1000
+
 struct file *vfs_open_how(struct task *t, int dfd, const char *path, unsigned flags, uint32_t mode,
                           unsigned walk)
 {
@@ -432,7 +438,7 @@ struct file *vfs_open_how(struct task *t, int dfd, const char *path, unsigned fl
     else
         f = open_walk(t, dfd, path, flags, mode, walk);
     /* The file was replaced between the walk and the open (a shared file system): as Linux, again. */
-    for (int tries = 0; IS_ERR(f) && PTR_ERR(f) == -ESTALE && tries < 64; tries++) {
+    for (int tries = 0; IS_ERR(f) && PTR_ERR(f) == -ESTALE && tries < STALE_TRIES; tries++) {
         callpath_done(t, -ESTALE);
         f = open_walk(t, dfd, path, flags, mode, walk);
     }
