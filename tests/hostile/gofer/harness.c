@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "tests/hostile/gofer/confine.h"
 
 #define USER 54321 /* an ordinary user, who need not exist */
 #define ATTACK_SECONDS 120
@@ -27,6 +28,7 @@
 struct board *board;
 char victim_secret[TOKEN_LEN + 1];
 const struct attack *current;
+static const char *base = ""; /* where attacks on what is shared live are confined to */
 
 const struct way way_root = { "root", false, "" };
 const struct way way_user = { "user", true, "" };
@@ -85,7 +87,7 @@ static void make_token(void)
 static void make_tree(const struct way *w)
 {
     board->noutside = 0;
-    strcpy(board->top, "/tmp/sbx-hostile-XXXXXX");
+    snprintf(board->top, sizeof(board->top), "%s%s", base, base[0] ? "/XXXXXX" : "/tmp/sbx-hostile-XXXXXX");
     must(mkdtemp(board->top) != NULL, board->top);
     must(chmod(board->top, 0755) == 0, board->top);
     make_token();
@@ -351,7 +353,10 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     must(board != MAP_FAILED, "mmap");
-    own_mounts();
+    if (taken_attacks[0].shared)
+        base = argc == 3 ? confine_again() : confine_enter();
+    else
+        own_mounts();
     for (unsigned i = 0; i < taken_nattacks; i++) {
         current = &taken_attacks[i];
         if (argc == 3 && !strcmp(argv[1], "--bites")) {

@@ -71,7 +71,9 @@ struct attack {
      */
     const char *bites;
     const struct way *bites_way;
-    bool shared; /* the tree is shared live (:rw), and the second gofer is what is attacked */
+    /* The tree is shared live (:rw), and the second gofer is what is attacked. All of a program are so,
+     * or none: they are run where nothing else can be written (confine.h). */
+    bool shared;
     void (*after)(void); /* in the test program, in the end: looks for more; or NULL */
 };
 
