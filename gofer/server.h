@@ -89,6 +89,12 @@ int target_may_change(const struct target *t);
 int target_file(const struct target *t);
 /* fd (taken over) becomes a node and goes along; *ret_node. export NULL: an inotify queue. */
 int job_hand_open(struct job *job, const struct gofer_export *export, int fd, uint64_t *ret_node);
+/*
+ * A file that is written to loses its set-id bits, as on Linux at the first write; here at once, for a
+ * mapping is written to without the host being told, and root's own writes would leave them. attr: of
+ * fd, and what it then is. 0 or -errno.
+ */
+int without_setid(int fd, struct gw_attr *attr);
 /* Adds one entry to the answer. */
 void job_entry(struct job *job, const struct gw_entry *e);
 

@@ -98,6 +98,8 @@ static int resize(struct target *t, uint64_t size)
     r = beneath_stat(fd, "", &attr);
     if (r == 0 && !S_ISREG(attr.mode))
         r = -EINVAL;
+    if (r == 0)
+        r = without_setid(fd, &attr);
     if (r == 0 && ftruncate(fd, (off_t)size) < 0)
         r = -errno;
     close(fd);
@@ -178,8 +180,7 @@ int serve_setxattr(struct job *job)
     name[x.namelen] = 0;
     if (strlen(name) != x.namelen)
         return -EINVAL;
-    if (strncmp(name, "user.", 5) != 0 &&
-        !unfenced("shown")) /* security.capability is like a set-id bit */
+    if (strncmp(name, "user.", 5) != 0) /* security.capability is like a set-id bit */
         return -EPERM;
     r = target_find(job, rest, x.pathlen, &t);
     if (r < 0)
