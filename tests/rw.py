@@ -28,7 +28,7 @@ if "--user" in sys.argv and os.geteuid() == 0:
     TOP.chmod(0o755)
     (TOP / "roots").mkdir(mode=0o755)
     (TOP / "roots" / "file").write_text("root's")
-    more = [a for a in sys.argv[2:] if not a.startswith("-")]
+    more = [a for a in sys.argv[2:] if a and a[0] != "-"]
     status = subprocess.run(["setpriv", "--reuid", "54321", "--regid", "54321", "--clear-groups", PYTHON,
                              str(TOP / "rw.py"), str(TOP / "sbx"), "--roots=%s" % (TOP / "roots"), *more],
                             cwd="/", check=False).returncode
@@ -308,11 +308,12 @@ def test_killed():
 
 def main():
     tests = [f for name, f in sorted(globals().items()) if name.startswith("test_")]
-    only = [a for a in sys.argv[2:] if not a.startswith("-")]
+    only = [a for a in sys.argv[2:] if a and a[0] != "-"] # CMake gives an empty one
+    chosen = [f for f in tests if not only or f.__name__[5:] in only]
+    check("there is such a test", chosen)
     try:
-        for f in tests:
-            if not only or f.__name__[5:] in only:
-                f()
+        for f in chosen:
+            f()
     finally:
         shutil.rmtree(TOP, ignore_errors=True)
     print("%d failed" % len(bad) if bad else "rw: all well")
