@@ -155,7 +155,17 @@ static int walk_tail(struct gofer *g, struct gmsg *m, size_t entries, struct gof
     }
     if (!(m->rep.flags & GW_OPENED))
         return n && !(m->rep.flags & GW_LINK) ? -EIO : 0;
-    if (!end->first || n > end->cap || !m->rep.count)
+    if (!m->rep.count)
+        return -EIO;
+    if (end->open && !n && m->fd >= 0) {
+        memcpy(&end->file.attr, tail - sizeof(end->file.attr), sizeof(end->file.attr));
+        end->file.fd = m->fd;
+        m->fd = -1;
+        end->node = m->rep.value;
+        end->opened = true;
+        return 0;
+    }
+    if (!end->first || n > end->cap)
         return -EIO;
     memcpy(&end->file.attr, tail - sizeof(end->file.attr), sizeof(end->file.attr));
     end->file.nfirst = n;
@@ -177,7 +187,7 @@ int gofer_walk(struct gofer *g, uint64_t node, const char *path, struct gofer_no
     if (end->link)
         end->link[0] = 0;
     *ret_n = 0;
-    c.flags = (end->no_nodes ? 0 : GW_WANT_NODES) | (end->first ? GW_WALK_OPEN : 0) |
+    c.flags = (end->no_nodes ? 0 : GW_WANT_NODES) | (end->first || end->open ? GW_WALK_OPEN : 0) |
               (g->ring ? GW_WANT_SLOT : 0);
     c.arg = (uint32_t)end->cap;
     int r = channel_call(g, &c, true, &m);

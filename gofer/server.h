@@ -95,6 +95,8 @@ int job_hand_open(struct job *job, const struct gofer_export *export, int fd, ui
  * fd, and what it then is. 0 or -errno.
  */
 int without_setid(int fd, struct gw_attr *attr);
+/* The regular file t, opened: it goes along, and is e's node; e's attributes are its own. */
+int open_shared(struct job *job, const struct target *t, int flags, struct gw_entry *e);
 /* Adds one entry to the answer. */
 void job_entry(struct job *job, const struct gw_entry *e);
 

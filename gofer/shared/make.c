@@ -174,6 +174,25 @@ int without_setid(int fd, struct gw_attr *attr)
 
 #define OPEN_FLAGS (O_ACCMODE | O_APPEND | O_DIRECT | O_NOATIME | O_TRUNC | O_SYNC)
 
+int open_shared(struct job *job, const struct target *t, int flags, struct gw_entry *e)
+{
+    /* O_NONBLOCK: something else may have taken its place meanwhile. Cut only once it is known. */
+    int fd = beneath_open(t->dirfd, t->name, (flags & ~O_TRUNC) | O_NOCTTY | O_NONBLOCK);
+    int r = fd < 0 ? fd : beneath_stat(fd, "", &e->attr);
+
+    if (r == 0 && !S_ISREG(e->attr.mode) && !unfenced("kinds"))
+        r = -ESTALE;
+    if (r == 0 && (flags & O_ACCMODE) != O_RDONLY)
+        r = without_setid(fd, &e->attr);
+    if (r == 0 && flags & O_TRUNC)
+        r = ftruncate(fd, 0) < 0 ? -errno : beneath_stat(fd, "", &e->attr);
+    if (r == 0)
+        return job_hand_open(job, t->node->export, fd, &e->node);
+    if (fd >= 0)
+        close(fd);
+    return r;
+}
+
 int serve_openat(struct job *job)
 {
     struct gw_entry e = { .node = 0 };
@@ -191,19 +210,8 @@ int serve_openat(struct job *job)
         r = target_stat(&t, &e.attr);
     if (r == 0 && !S_ISREG(e.attr.mode))
         r = S_ISDIR(e.attr.mode) ? -EISDIR : S_ISLNK(e.attr.mode) ? -ELOOP : -ENXIO;
-    /* O_NONBLOCK: something else may have taken its place meanwhile. Cut only once it is known. */
-    int fd = r < 0 ? r : beneath_open(t.dirfd, t.name, (flags & ~O_TRUNC) | O_NOCTTY | O_NONBLOCK);
-    r = fd < 0 ? fd : beneath_stat(fd, "", &e.attr);
-    if (r == 0 && !S_ISREG(e.attr.mode) && !unfenced("kinds"))
-        r = -ESTALE;
-    if (r == 0 && (flags & O_ACCMODE) != O_RDONLY)
-        r = without_setid(fd, &e.attr);
-    if (r == 0 && flags & O_TRUNC)
-        r = ftruncate(fd, 0) < 0 ? -errno : beneath_stat(fd, "", &e.attr);
     if (r == 0)
-        r = job_hand_open(job, t.node->export, fd, &e.node);
-    else if (fd >= 0)
-        close(fd);
+        r = open_shared(job, &t, flags, &e);
     target_put(&t);
     if (r == 0)
         job_entry(job, &e);

@@ -49,6 +49,15 @@ static int live_setattr(struct task *t, struct inode *i, const struct setattr *s
     a = live_addr_file(i, s->valid & ATTR_SIZE ? O_WRONLY : O_RDONLY);
     if (IS_ERR(a))
         return PTR_ERR(a);
+    if (a->handle && w.valid == GW_SET_SIZE) {
+        gofer_trip_begin();
+        int cut = ftruncate(a->handle->fd, (off_t)w.size) < 0 ? -errno : 0;
+        gofer_trip_end();
+        if (cut == 0)
+            cut = live_fill_size(i, a->handle->fd);
+        live_addr_put(i, a);
+        return cut;
+    }
     gofer_trip_begin();
     int r = gofer_setattr(fs->g, a->node, a->path, &w, &attr);
     gofer_trip_end();

@@ -51,15 +51,7 @@ static int make(struct inode *dir, const char *name, size_t len, const struct gw
         gofer_close(fs->g, o.node);
         return r;
     }
-    struct live_handle *h = live_handle_new(*ret, &o, (int)m->open);
-    if (h) {
-        lock(&fs->lock);
-        struct live_handle *old = live_of(*ret)->made;
-        live_of(*ret)->made = h;
-        unlock(&fs->lock);
-        if (old)
-            live_handle_put(fs, old);
-    }
+    live_made(*ret, &o, (int)m->open);
     return 0;
 }
 

@@ -29,7 +29,8 @@ static struct live_handle *take_made(struct live_fs *fs, struct inode *i, int ac
 
     LOCK_SCOPE(&fs->lock);
     h = li->made;
-    if (!h || ((h->flags & O_ACCMODE) != access && (h->flags & O_ACCMODE) != O_RDWR))
+    if (!h || ((h->flags & O_ACCMODE) != (access & O_ACCMODE) && (h->flags & O_ACCMODE) != O_RDWR) ||
+        access & O_NOATIME)
         return NULL;
     li->made = NULL;
     return h;
@@ -46,7 +47,7 @@ int live_open(struct task *t, struct inode *i, struct file *f)
 {
     struct live_fs *fs = live_fs_of(i);
     unsigned flags = atomic_load(&f->flags);
-    int access = (int)(flags & LX_O_ACCMODE), r;
+    int access = (int)(flags & (LX_O_ACCMODE | O_NOATIME)), r;
     struct live_handle *h = take_made(fs, i, access);
     struct gofer_opened o;
 
@@ -56,7 +57,6 @@ int live_open(struct task *t, struct inode *i, struct file *f)
 
         if (IS_ERR(a))
             return PTR_ERR(a);
-        access |= (int)flags & O_NOATIME;
         gofer_trip_begin();
         r = gofer_openat(fs->g, a->node, a->path, access, &o);
         gofer_trip_end();

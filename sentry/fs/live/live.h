@@ -48,7 +48,8 @@ struct live_inode {
     char *name;
     uint64_t node; /* of a directory; 0: it is reached through its parent's */
     struct list handles, owners;
-    struct live_handle *made; /* opened when it was made, for the open that follows */
+    struct live_handle *made; /* opened when it was made or found, for the open that follows */
+    struct timespec told;     /* its ctime when the gofer last told all of it; fs->lock */
 };
 
 /* Where on the host: a node and a path beneath it. */
@@ -86,6 +87,14 @@ void live_addr_put(struct inode *i, struct live_addr *a);
 void live_handle_put(struct live_fs *fs, struct live_handle *h);
 /* Takes o's node and descriptor over, also on failure. NULL: no memory. */
 struct live_handle *live_handle_new(struct inode *i, const struct gofer_opened *o, int flags);
+/* o (taken over) is for the open of i that follows. */
+void live_made(struct inode *i, const struct gofer_opened *o, int flags);
+/*
+ * The same by an open file of it, without a trip. false: that does not tell all, and nothing is changed.
+ */
+bool live_told_by_fd(struct inode *i, int fd);
+/* Its size, times and blocks at least. 0 or -errno. */
+int live_fill_size(struct inode *i, int fd);
 /* What the host says of it now. */
 void live_fill(struct inode *i, const struct gofer_attr *a);
 /* Is it still that file? */

@@ -2,7 +2,9 @@
 /*
  * Look-ups and attributes. A walk of a/b/c asks once for all three: the answer lies in the thread's
  * memo, from which each look-up behind the first takes its own, once, in the same run of the same
- * call. So does the stat that follows a walk. Nothing is kept beyond.
+ * call. So does the stat that follows a walk, and the creation of what was found missing (the host
+ * says EEXIST if it is not any more). A walk for an open that reads opens the file as well. Nothing is
+ * kept beyond.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,13 +31,22 @@ static _Thread_local struct {
     int error; /* of what is behind the last */
     struct gofer_attr attr[AHEAD];
     char path[1024];
-    const char *next; /* in path */
+    const char *next;           /* in path */
+    struct live_fs *opened_fs;  /* NULL: nothing is open */
+    struct gofer_opened opened; /* what the last of attr is of */
 } memo;
 
 static _Thread_local struct {
     struct run run;
     const struct inode *i;
 } told;
+
+static _Thread_local struct {
+    struct run run;
+    const struct inode *dir; /* no reference */
+    size_t len;
+    char name[256];
+} missing;
 
 static struct run run_of(const struct task *t)
 {
@@ -91,12 +102,46 @@ static int recall(const struct task *t, const struct inode *dir, const char *nam
 }
 
 /* The component just told of is i: what the memo has next lies in it. */
-static void follows(const struct task *t, const struct inode *i)
+static void follows(const struct task *t, struct inode *i)
 {
     if (same_run(&memo.run, t))
         memo.above = i;
+    if (memo.opened_fs == live_fs_of(i) && live_same(i, &memo.opened.attr)) {
+        memo.opened_fs = NULL;
+        live_made(i, &memo.opened, O_RDONLY);
+    }
     told.run = run_of(t);
     told.i = i;
+}
+
+/* What was opened and not called for: the walk went another way. */
+static void drop_opened(void)
+{
+    if (!memo.opened_fs)
+        return;
+    close(memo.opened.fd);
+    gofer_close(memo.opened_fs->g, memo.opened.node);
+    memo.opened_fs = NULL;
+}
+
+static void found_missing(const struct task *t, const struct inode *dir, const char *name,
+                          size_t len)
+{
+    missing.run = run_of(t);
+    missing.dir = dir;
+    missing.len = len;
+    memcpy(missing.name, name, MIN(len, sizeof(missing.name)));
+}
+
+/* Was it found missing in this run? Once: who asks again wants to know. */
+static bool just_missing(const struct task *t, const struct inode *dir, const char *name,
+                         size_t len)
+{
+    bool r = same_run(&missing.run, t) && missing.dir == dir && missing.len == len &&
+             memcmp(missing.name, name, len) == 0;
+
+    missing.dir = NULL;
+    return r;
 }
 
 /* Asks for name in dir. node: wanted for a directory, else NULL. */
@@ -105,12 +150,15 @@ static int ask(const struct task *t, struct inode *dir, const char *name, size_t
 {
     struct live_fs *fs = live_fs_of(dir);
     struct gofer_node_reply replies[32];
-    struct gofer_walk_end end = { .no_nodes = !node };
+    struct gofer_walk_end end = { .no_nodes = !node, .open = vfs_walk_opens };
     struct live_addr *a;
     unsigned n = 0, skip = 0;
 
     memo.next = NULL;
+    drop_opened();
     if (node) {
+        if (vfs_walk_rest && *vfs_walk_rest)
+            end.open = false; /* a directory, or nothing */
         memcpy(memo.path, name, len);
         memo.path[len] = 0;
     } else {
@@ -127,6 +175,10 @@ static int ask(const struct task *t, struct inode *dir, const char *name, size_t
     int r = gofer_walk(fs->g, a->node, a->path, replies, ARRAY_SIZE(replies), &n, &end);
     gofer_trip_end();
     live_addr_put(dir, a);
+    if (end.opened) {
+        memo.opened_fs = fs;
+        memo.opened = (struct gofer_opened){ end.node, end.file.fd, end.file.attr };
+    }
     for (unsigned i = 0; i < skip && i < n; i++)
         gofer_forget(fs->g, replies[i].node);
     if (n <= skip)
@@ -155,6 +207,8 @@ int live_lookup(struct task *t, struct inode *dir, const char *name, size_t len,
 
     if (r == 0)
         r = ask(t, dir, name, len, &node, &attr);
+    if (r == -ENOENT)
+        found_missing(t, dir, name, len);
     if (r < 0)
         return r;
     if (S_ISDIR(attr.mode) && !node) {
@@ -183,10 +237,16 @@ int live_revalidate(struct task *t, struct dentry *d)
     unlock(&vfs.dcache_lock);
     if (!dir)
         return 1;
+    if (!i && just_missing(t, dir, name, len)) {
+        inode_put(dir);
+        return 1;
+    }
     r = recall(t, dir, name, len, &attr);
     if (r == 0)
         r = ask(t, dir, name, len, NULL, &attr);
     if (!i) {
+        if (r == -ENOENT)
+            found_missing(t, dir, name, len);
         r = r == -ENOENT ? 1 : MIN(r, 0); /* still not there; or it is, and is looked up */
     } else if (r >= 0 && live_same(i, &attr)) {
         live_fill(i, &attr);
@@ -213,6 +273,11 @@ int live_getattr(struct task *t, struct inode *i, struct kstat *ret)
         struct live_addr *a = live_addr_file(i, O_RDONLY);
 
         r = IS_ERR(a) ? PTR_ERR(a) : 0;
+        if (r == 0 && a->handle && live_told_by_fd(i, a->handle->fd)) {
+            live_addr_put(i, a);
+            inode_fill_stat(i, ret);
+            return 0;
+        }
         if (r == 0) {
             gofer_trip_begin();
             r = gofer_getattr(fs->g, a->node, a->path, &attr);

@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "abi/stat.h"
 #include "sentry/fs/live/live.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/timer.h"
 #include "sentry/vfs/notify.h"
 
 #define LIVE_MAGIC 0x01021997 /* as 9p, which is what comes nearest */
@@ -49,6 +51,21 @@ struct live_handle *live_handle_new(struct inode *i, const struct gofer_opened *
     LOCK_SCOPE(&fs->lock);
     list_add_tail(&live_of(i)->handles, &h->link);
     return h;
+}
+
+void live_made(struct inode *i, const struct gofer_opened *o, int flags)
+{
+    struct live_handle *h = live_handle_new(i, o, flags), *old;
+    struct live_fs *fs = live_fs_of(i);
+
+    if (!h)
+        return;
+    lock(&fs->lock);
+    old = live_of(i)->made;
+    live_of(i)->made = h;
+    unlock(&fs->lock);
+    if (old)
+        live_handle_put(fs, old);
 }
 
 static int put_front(struct live_addr *a, size_t *at, const char *name, size_t len)
@@ -137,8 +154,12 @@ void live_addr_put(struct inode *i, struct live_addr *a)
 
 void live_fill(struct inode *i, const struct gofer_attr *a)
 {
-    LOCK_SCOPE(&i->lock);
+    struct live_fs *fs = live_fs_of(i);
 
+    lock(&fs->lock);
+    live_of(i)->told = (struct timespec){ a->ctime_s, a->ctime_ns };
+    unlock(&fs->lock);
+    LOCK_SCOPE(&i->lock);
     i->mode = (i->mode & S_IFMT) | (a->mode & 07777);
     i->uid = a->uid;
     i->gid = a->gid;
@@ -150,6 +171,63 @@ void live_fill(struct inode *i, const struct gofer_attr *a)
     i->mtime = (struct timespec){ a->mtime_s, a->mtime_ns };
     i->ctime = (struct timespec){ a->ctime_s, a->ctime_ns };
     i->btime = (struct timespec){ a->btime_s, a->btime_ns };
+}
+
+static int look(int fd, struct stat *st)
+{
+    gofer_trip_begin();
+    int r = fstat(fd, st) < 0 ? -errno : 0;
+    gofer_trip_end();
+    return r;
+}
+
+static void fill_from_locked(struct inode *i, const struct stat *st)
+{
+    i->nlink = (uint32_t)st->st_nlink;
+    i->size = (uint64_t)st->st_size;
+    i->blocks = (uint64_t)st->st_blocks;
+    i->atime = st->st_atim;
+    i->mtime = st->st_mtim;
+    i->ctime = st->st_ctim;
+}
+
+/*
+ * Owners are not seen by us as the gofer sees them (our ids are those of another namespace), so they
+ * must be as they were told: whoever changes them changes ctime. A change in the same tick of the
+ * host's clock may not show in ctime, so one that is recent is not believed.
+ */
+#define TICKS 20000000ll /* ns */
+
+bool live_told_by_fd(struct inode *i, int fd)
+{
+    struct live_fs *fs = live_fs_of(i);
+    struct timespec told, now = ktime_to_timespec(ktime_real() - TICKS);
+    struct stat st;
+
+    if (look(fd, &st) < 0)
+        return false;
+    lock(&fs->lock);
+    told = live_of(i)->told;
+    unlock(&fs->lock);
+    if (st.st_ctim.tv_sec != told.tv_sec || st.st_ctim.tv_nsec != told.tv_nsec ||
+        told.tv_sec > now.tv_sec || (told.tv_sec == now.tv_sec && told.tv_nsec > now.tv_nsec))
+        return false;
+    LOCK_SCOPE(&i->lock);
+    i->mode = (i->mode & S_IFMT) | (st.st_mode & 07777);
+    fill_from_locked(i, &st);
+    return true;
+}
+
+int live_fill_size(struct inode *i, int fd)
+{
+    struct stat st;
+    int r = look(fd, &st);
+
+    if (r < 0)
+        return r;
+    LOCK_SCOPE(&i->lock);
+    fill_from_locked(i, &st);
+    return 0;
 }
 
 bool live_same(const struct inode *i, const struct gofer_attr *a)
