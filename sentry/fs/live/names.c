@@ -2,8 +2,8 @@
 /*
  * Look-ups and attributes. A walk of a/b/c asks once for all three: the answer lies in the thread's
  * memo, from which each look-up behind the first takes its own, once, in the same run of the same
- * call. So does the stat that follows a walk, and the creation of what was found missing (the host
- * says EEXIST if it is not any more). A walk for an open that reads opens the file as well. Nothing is
+ * call. So does the stat that follows a walk, and a second look in the same run, as there is one before
+ * something is made (the host says EEXIST if it is there by then). A walk for an open that reads opens the file as well. Nothing is
  * kept beyond.
  */
 #include <errno.h>
@@ -43,10 +43,10 @@ static _Thread_local struct {
 
 static _Thread_local struct {
     struct run run;
-    const struct inode *dir; /* no reference */
+    const struct inode *dir, *i; /* no references; i NULL: it is not there */
     size_t len;
     char name[256];
-} missing;
+} seen;
 
 static struct run run_of(const struct task *t)
 {
@@ -124,23 +124,24 @@ static void drop_opened(void)
     memo.opened_fs = NULL;
 }
 
-static void found_missing(const struct task *t, const struct inode *dir, const char *name,
-                          size_t len)
+static void note_seen(const struct task *t, const struct inode *dir, const char *name, size_t len,
+                      const struct inode *i)
 {
-    missing.run = run_of(t);
-    missing.dir = dir;
-    missing.len = len;
-    memcpy(missing.name, name, MIN(len, sizeof(missing.name)));
+    seen.run = run_of(t);
+    seen.dir = dir;
+    seen.i = i;
+    seen.len = len;
+    memcpy(seen.name, name, MIN(len, sizeof(seen.name)));
 }
 
-/* Was it found missing in this run? Once: who asks again wants to know. */
-static bool just_missing(const struct task *t, const struct inode *dir, const char *name,
-                         size_t len)
+/* Was i (NULL: nothing) seen there in this run? Once: who asks again wants to know. */
+static bool just_seen(const struct task *t, const struct inode *dir, const char *name, size_t len,
+                      const struct inode *i)
 {
-    bool r = same_run(&missing.run, t) && missing.dir == dir && missing.len == len &&
-             memcmp(missing.name, name, len) == 0;
+    bool r = same_run(&seen.run, t) && seen.dir == dir && seen.i == i && seen.len == len &&
+             memcmp(seen.name, name, len) == 0;
 
-    missing.dir = NULL;
+    seen.dir = NULL;
     return r;
 }
 
@@ -208,7 +209,7 @@ int live_lookup(struct task *t, struct inode *dir, const char *name, size_t len,
     if (r == 0)
         r = ask(t, dir, name, len, &node, &attr);
     if (r == -ENOENT)
-        found_missing(t, dir, name, len);
+        note_seen(t, dir, name, len, NULL);
     if (r < 0)
         return r;
     if (S_ISDIR(attr.mode) && !node) {
@@ -217,8 +218,10 @@ int live_lookup(struct task *t, struct inode *dir, const char *name, size_t len,
             return r;
     }
     r = live_inode_get(dir, name, len, &attr, node, ret);
-    if (r == 0)
+    if (r == 0) {
+        note_seen(t, dir, name, len, *ret);
         follows(t, *ret);
+    }
     return r;
 }
 
@@ -237,7 +240,7 @@ int live_revalidate(struct task *t, struct dentry *d)
     unlock(&vfs.dcache_lock);
     if (!dir)
         return 1;
-    if (!i && just_missing(t, dir, name, len)) {
+    if (just_seen(t, dir, name, len, i)) {
         inode_put(dir);
         return 1;
     }
@@ -246,13 +249,15 @@ int live_revalidate(struct task *t, struct dentry *d)
         r = ask(t, dir, name, len, NULL, &attr);
     if (!i) {
         if (r == -ENOENT)
-            found_missing(t, dir, name, len);
+            note_seen(t, dir, name, len, NULL);
         r = r == -ENOENT ? 1 : MIN(r, 0); /* still not there; or it is, and is looked up */
     } else if (r >= 0 && live_same(i, &attr)) {
         live_fill(i, &attr);
         r = live_named(i, dir, name, len);
-        if (r == 0)
+        if (r == 0) {
+            note_seen(t, dir, name, len, i);
             follows(t, i);
+        }
         r = r < 0 ? r : 1;
     } else if (r >= 0 || r == -ENOENT) {
         r = 0;
