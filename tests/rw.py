@@ -279,6 +279,82 @@ def test_made_and_removed():
         check("made and removed", end(p).strip() == "ok")
 
 
+def test_first():
+    """A name is made once with O_EXCL, whoever asks."""
+    d = TOP / "excl"
+    d.mkdir()
+    ps = [side(where, d, "excl") for where in ("inside", "native", "inside")]
+    made = [int(end(p)) for p in ps]
+    check("O_EXCL", sum(made) == 300, made)
+
+
+def test_maps():
+    """MAP_SHARED is one memory for both sides, and their locks keep them apart."""
+    d = TOP / "maps"
+    d.mkdir()
+    (d / "map").write_bytes(bytes(4096))
+    for p in [side(where, d, "map") for where in ("inside", "native", "inside")]:
+        end(p)
+    n = int.from_bytes((d / "map").read_bytes()[:8], "little")
+    check("shared maps", n == 1500, n)
+
+
+def test_errors():
+    """ENOSPC, EDQUOT and EROFS are the host's, inside as natively."""
+    if os.geteuid() != 0:
+        print("not root: no file system of its own to fill, errors of the host's not tried")
+        return
+    for what, opts in ("small", "-osize=256k"), ("quota", "-osize=4m,usrquota,usrquota_block_hardlimit=256k"), ("ro", ""):
+        d, said = TOP / ("errors-" + what), []
+        d.mkdir()
+        for where in "native", "inside":
+            # A mount namespace of its own: nothing is left of it.
+            first = "mount -t tmpfs %s errors %s || exit 77; echo x > %s/have" % (opts, d, d)
+            if what == "ro":
+                first += "; mount -o remount,ro %s" % d
+            if what == "quota": # root has none: who is limited owns what it writes to
+                first += "; chown -R 54321:54321 %s" % d
+            run = "python3 %s/rw/side.py %s full" % (HERE, d)
+            if where == "inside":
+                run = "%s run --bind %s:/share:rw --bind %s/rw:/rw:ro %s /rw/side.py /share full" % (SBX, d, HERE, PYTHON)
+            if what == "quota":
+                run = "setpriv --reuid 54321 --regid 54321 --clear-groups " + run
+            p = subprocess.run(["unshare", "-m", "sh", "-c", first + "; " + run], cwd="/", capture_output=True,
+                               text=True, check=False)
+            if p.returncode == 77:
+                print("no %s file system here: not tried (%s)" % (what, p.stderr.strip()))
+                break
+            said.append(p.stdout or p.stderr)
+        check("errors of a %s file system" % what, len(set(said)) <= 1, said)
+        if said and what != "quota":
+            check("and which", said[0].startswith({"small": "ENOSPC", "ro": "EROFS"}[what]), said)
+
+
+def test_git_and_make():
+    """A repository and a build, of which the host then goes on."""
+    if not shutil.which("git") or not shutil.which("make") or not shutil.which("cc"):
+        print("no git, make or cc here: not tried")
+        return
+    d = TOP / "git"
+    d.mkdir()
+    (d / "one.c").write_text("int two(void); int main(void) { return two(); }\n")
+    (d / "two.c").write_text("int two(void) { return 0; }\n")
+    (d / "Makefile").write_text("prog: one.o two.o\n\tcc -o $@ $^\n%.o: %.c\n\tcc -c -o $@ $<\n")
+    git = "git -c user.name=a -c user.email=a@b -c safe.directory='*' "
+    end(sbx(d, "sh", "-ec", "cd /share; make -s; ./prog; " + git + "init -q .; printf '*.o\nprog\n' > .gitignore;" +
+            git + "add .; " + git + "commit -qm first; " + git + "fsck --strict --no-progress"))
+    out = subprocess.run(["sh", "-ec", "cd %s; ./prog; make -q; %s status --porcelain; %s log --format=%%s; touch two.c; make -s; "
+                          "echo // >> one.c; %s commit -qam second" % (d, git, git, git)], capture_output=True, text=True,
+                         check=False)
+    check("the host goes on with it", out.returncode == 0 and out.stdout == "first\n", out)
+    out = end(sbx(d, "sh", "-ec", "cd /share; " + git + "log --format=%s; " + git + "status --porcelain; " + git +
+                  "gc -q --prune=now; " + git + "fsck --strict --no-progress; make -s; ./prog; make -q; echo built"))
+    check("and the sandbox then", out == "second\nfirst\nbuilt\n", out)
+    for line in ("one.o", "prog", ".git/HEAD"):
+        st = (d / line).stat()
+        check("owner of " + line, (st.st_uid, st.st_gid) == (os.geteuid(), os.getegid()), st)
+
+
 def kill_one(p):
     """One of the sandbox's processes, or the front end."""
     kids = [int(k) for k in pathlib.Path("/proc/%d/task/%d/children" % (p.pid, p.pid)).read_text().split()]

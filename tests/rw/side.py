@@ -4,6 +4,7 @@
 import ctypes
 import errno
 import fcntl
+import mmap
 import os
 import struct
 import sys
@@ -74,6 +75,54 @@ def make():
     print("ok")
 
 
+def excl():
+    """Counts the names that this side made first."""
+    n = 0
+    for i in range(300):
+        try:
+            os.close(os.open("name%d" % i, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            n += 1
+        except FileExistsError:
+            pass
+    print(n)
+
+
+def counter(f, add):
+    """A count in a shared map, under a lock of the file."""
+    fcntl.lockf(f, fcntl.LOCK_EX)
+    n = struct.unpack_from("q", add, 0)[0]
+    struct.pack_into("q", add, 0, n + 1)
+    fcntl.lockf(f, fcntl.LOCK_UN)
+
+
+def maps():
+    """Adds 500 to the count in the file, through a map."""
+    with open("map", "r+b") as f, mmap.mmap(f.fileno(), 4096) as m:
+        for _ in range(500):
+            counter(f, m)
+    print("ok")
+
+
+def full():
+    """What each operation says where there is no room, no quota, or no right to write at all."""
+    def one(f):
+        try:
+            return f() or "ok"
+        except OSError as e:
+            return errno.errorcode[e.errno]
+
+    def fill():
+        fd = os.open("fill", os.O_CREAT | os.O_WRONLY, 0o600)
+        try:
+            while True:
+                os.write(fd, b"x" * 65536)
+        finally:
+            os.close(fd)
+    print(one(fill), one(lambda: os.mkdir("d")), one(lambda: os.rename("have", "moved")),
+          one(lambda: os.truncate("have", 0)), one(lambda: os.chmod("have", 0o640)),
+          one(lambda: os.posix_fallocate(os.open("have", os.O_RDWR), 0, 1 << 24)))
+
+
 def answer():
     print("ready", flush=True)
     for line in sys.stdin:
@@ -100,4 +149,5 @@ os.chdir(sys.argv[1])
 if sys.argv[2] in ("hold", "try", "wait"):
     lock(*sys.argv[2:4])
 else:
-    {"watch": watch, "journal": journal, "make": make, "answer": answer}[sys.argv[2]]()
+    {"watch": watch, "journal": journal, "make": make, "answer": answer, "excl": excl, "map": maps,
+     "full": full}[sys.argv[2]]()
