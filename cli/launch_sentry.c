@@ -170,7 +170,8 @@ void sentry_child(const struct launch *l, const struct launch_fds *f, struct spa
     uint64_t shift = 0;
 
     child_begin(sp);
-    signal(SIGXFSZ, SIG_IGN); /* what is shared live is written under the caller's limit of a file */
+    signal(SIGXFSZ,
+           SIG_IGN); /* what is shared live is written under the caller's limit of a file */
     die_first();
     fill(&cfg, l, f);
     cfg.platform = l->platform;

@@ -157,7 +157,11 @@ static int walk_tail(struct gofer *g, struct gmsg *m, size_t entries, struct gof
         return n && !(m->rep.flags & GW_LINK) ? -EIO : 0;
     if (!m->rep.count)
         return -EIO;
-    if (end->open && !n && m->fd >= 0) {
+    if (end->open && !n && m->fd < 0) { /* our own table is full: it is looked at only */
+        gofer_forget(g, m->rep.value);
+        return 0;
+    }
+    if (end->open && !n) {
         memcpy(&end->file.attr, tail - sizeof(end->file.attr), sizeof(end->file.attr));
         end->file.fd = m->fd;
         m->fd = -1;

@@ -44,7 +44,8 @@ static int opened_call(struct gofer *g, const struct gcall *c, bool want_fd,
     *ret = (struct gofer_opened){ .fd = -1 };
     if (m->rep.error < 0) {
         r = m->rep.error;
-        if (m->rep.len == sizeof(e)) { /* it went well there, but no descriptor more was to be had */
+        if (m->rep.len ==
+            sizeof(e)) { /* it went well there, but no descriptor more was to be had */
             memcpy(&e, m->data, sizeof(e));
             gofer_close(g, e.node);
         }

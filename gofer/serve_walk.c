@@ -68,7 +68,7 @@ static void open_last(struct walker *w, const char *name)
     struct gw_entry e = { .node = 0 };
     struct gw_attr attr;
 
-    strcpy(t.name, name); /* both have the size of a name */
+    strcpy(t.name, name);      /* both have the size of a name */
     if (w->job->cfg->shared) { /* no bytes: they are not its own for long */
         if (open_shared(w->job, &t, O_RDONLY, &e) < 0)
             return;

@@ -163,6 +163,17 @@ def test_one_file():
     check("and no other", (d / "other").read_text() == "secret" and sorted(os.listdir(d)) == ["f", "other"])
 
 
+def test_lease():
+    """A lease would be broken by an open of the host's, of which nobody tells: there is none."""
+    d = TOP / "lease"
+    d.mkdir()
+    (d / "f").touch()
+    p = subprocess.run([SBX, "run", "--bind", "%s:/share:rw" % d, PYTHON, "-c", "import fcntl\n"
+                        "fcntl.fcntl(open('/share/f'), fcntl.F_SETLEASE, fcntl.F_RDLCK)"], cwd="/", capture_output=True,
+                       text=True, check=False)
+    check("no lease", "Invalid argument" in p.stderr, p.stderr)
+
+
 def test_refused():
     """What would harm the host's users; what the caller may not do."""
     d = TOP / "refused"

@@ -46,7 +46,7 @@ visible() {
 
 Made from cli/visible.c by tests/checks/docs.sh --write: change it there. An allow-list: what is not
 here does not exist inside. Of the host's directories only what any user may read is shown, whoever
-starts sbx; all writes go to memory and are gone at the end.
+starts sbx; all writes go to memory and are gone at the end, but where `--bind SRC:DST:rw` shares live.
 
 Without `--rootfs`:
 

@@ -29,7 +29,8 @@ static struct live_handle *take_made(struct live_fs *fs, struct inode *i, int ac
 
     LOCK_SCOPE(&fs->lock);
     h = li->made;
-    if (!h || ((h->flags & O_ACCMODE) != (access & O_ACCMODE) && (h->flags & O_ACCMODE) != O_RDWR) ||
+    if (!h ||
+        ((h->flags & O_ACCMODE) != (access & O_ACCMODE) && (h->flags & O_ACCMODE) != O_RDWR) ||
         access & O_NOATIME)
         return NULL;
     li->made = NULL;

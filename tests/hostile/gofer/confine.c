@@ -42,12 +42,15 @@ static int set_mounts(const char *path, unsigned flags, uint64_t set, uint64_t c
 /* Wherever an attack might lead by mistake nothing can be written; here it can. */
 static void look(void)
 {
-    static const char *const host[] = { "/",        "/bin", "/boot",     "/dev",         "/etc",
-                                        "/home",    "/lib", "/opt",      "/proc/sys/kernel/hostname", "/root",
-                                        "/run",     "/srv", "/sys",      "/sys/fs",      "/sys/fs/cgroup",
-                                        "/dev/shm", "/tmp", "/usr",      "/usr/bin",     "/usr/share",
-                                        "/var",     "/mnt", "/var/tmp",  "/etc/passwd",  "/var/lib",
-                                        "/media" };
+    static const char *const host[] = { "/",        "/bin",       "/boot",
+                                        "/dev",     "/etc",       "/home",
+                                        "/lib",     "/opt",       "/proc/sys/kernel/hostname",
+                                        "/root",    "/run",       "/srv",
+                                        "/sys",     "/sys/fs",    "/sys/fs/cgroup",
+                                        "/dev/shm", "/tmp",       "/usr",
+                                        "/usr/bin", "/usr/share", "/var",
+                                        "/mnt",     "/var/tmp",   "/etc/passwd",
+                                        "/var/lib", "/media" };
 
     for (unsigned i = 0; i < ARRAY_SIZE(host); i++) {
         bool held = faccessat(AT_FDCWD, host[i], W_OK, AT_EACCESS) < 0 &&

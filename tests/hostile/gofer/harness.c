@@ -87,7 +87,8 @@ static void make_token(void)
 static void make_tree(const struct way *w)
 {
     board->noutside = 0;
-    snprintf(board->top, sizeof(board->top), "%s%s", base, base[0] ? "/XXXXXX" : "/tmp/sbx-hostile-XXXXXX");
+    snprintf(board->top, sizeof(board->top), "%s%s", base,
+             base[0] ? "/XXXXXX" : "/tmp/sbx-hostile-XXXXXX");
     must(mkdtemp(board->top) != NULL, board->top);
     must(chmod(board->top, 0755) == 0, board->top);
     make_token();

@@ -108,7 +108,7 @@ int ask_remove(uint64_t node, const char *path, bool dir)
 }
 
 int ask_move(uint16_t op, uint64_t node, const char *from, uint64_t to, const char *name,
-              unsigned flags)
+             unsigned flags)
 {
     char buf[sizeof(struct gw_move) + 1200];
     struct gw_move m = { .to = to, .oldlen = (uint32_t)strlen(from), .flags = flags };

@@ -10,7 +10,7 @@ int ask_file(uint64_t node, const char *path);
 int ask_open(uint64_t node, const char *path, int flags);
 int ask_remove(uint64_t node, const char *path, bool dir);
 int ask_move(uint16_t op, uint64_t node, const char *from, uint64_t to, const char *name,
-              unsigned flags);
+             unsigned flags);
 int ask_setattr(uint64_t node, const char *path, struct gw_setattr a);
 int ask_setxattr(uint64_t node, const char *path, const char *name, const void *value, size_t n);
 int ask_watch(uint64_t node, const char *path, struct gw_watch w);

@@ -50,7 +50,7 @@ static void set_bits(uint64_t node, const char *path)
 {
     for (unsigned bits = 0; bits < 8; bits++)
         ask_setattr(node, path,
-                     (struct gw_setattr){ .valid = GW_SET_MODE, .mode = bits << 9 | 0755 });
+                    (struct gw_setattr){ .valid = GW_SET_MODE, .mode = bits << 9 | 0755 });
 }
 
 static void make_kind(const char *path, uint32_t type, unsigned bits)
@@ -69,8 +69,13 @@ static void kinds(const struct sentry_config *cfg)
 {
     /* Capabilities version 2, effective, CAP_SETUID. */
     static const unsigned char caps[20] = { 1, 0, 0, 2, 0x80 };
-    static const char *const names[] = { "security.capability", "trusted.x", "system.posix_acl_access",
-                                         "security.selinux", "user", "user.", "" };
+    static const char *const names[] = { "security.capability",
+                                         "trusted.x",
+                                         "system.posix_acl_access",
+                                         "security.selinux",
+                                         "user",
+                                         "user.",
+                                         "" };
     char path[32];
 
     taken_fence(cfg);
@@ -173,7 +178,8 @@ static void foreign(const struct sentry_config *cfg)
 
 static void single(const struct sentry_config *cfg)
 {
-    static const char *const names[] = { "out/file", "out/canary", "out/new", "new", "tree/../out/file" };
+    static const char *const names[] = { "out/file", "out/canary", "out/new", "new",
+                                         "tree/../out/file" };
 
     taken_fence(cfg);
     ch_open(cfg);
@@ -183,8 +189,9 @@ static void single(const struct sentry_config *cfg)
     refuse(ask_file(ch.file, "new"), "a file beside it");
     refuse(ask_setattr(ch.file, "", (struct gw_setattr){ .valid = GW_SET_MODE, .mode = 0700 }),
            "its directory's mode");
-    refuse(ask_make(ch.file, "", (struct gw_make){ .mode = S_IFREG | 0600, .open = O_RDWR, .temporary = 1 },
-                     NULL),
+    refuse(ask_make(ch.file, "",
+                    (struct gw_make){ .mode = S_IFREG | 0600, .open = O_RDWR, .temporary = 1 },
+                    NULL),
            "a temporary file beside it");
     refuse(ch_path(GW_LIST, ch.file, ""), "its directory's list");
     ch_alive("a single file's neighbours");
@@ -197,8 +204,10 @@ static const uint16_t ops[] = { GW_MAKE,    GW_OPENAT,   GW_REMOVE, GW_RENAME, G
 
 static uint64_t edge(void)
 {
-    static const uint64_t edges[] = { 0, 1, 2, 7, 8, 255, 4095, 4096, 65535, 65536, 0x7fffffff, 0x80000000,
-                                      0xffffffff, 0x100000000, INT64_MAX, 1ull << 63, UINT64_MAX };
+    static const uint64_t edges[] = { 0,          1,          2,          7,           8,
+                                      255,        4095,       4096,       65535,       65536,
+                                      0x7fffffff, 0x80000000, 0xffffffff, 0x100000000, INT64_MAX,
+                                      1ull << 63, UINT64_MAX };
 
     return ch_random() % 3 ? edges[ch_random() % ARRAY_SIZE(edges)] : ch_random();
 }
@@ -280,7 +289,8 @@ static void hoard(const struct sentry_config *cfg)
     if (queues == 200000)
         broken("queues without end");
     /* Full: names and attributes are served still, and what is let go can be had again. */
-    if (ask_setattr(ch.root, "dir/file", (struct gw_setattr){ .valid = GW_SET_MODE, .mode = 0600 }) < 0)
+    if (ask_setattr(ch.root, "dir/file",
+                    (struct gw_setattr){ .valid = GW_SET_MODE, .mode = 0600 }) < 0)
         broken("with all its nodes taken a gofer changes no mode: %d", ch.ans.rep.error);
     for (uint64_t i = 1; i < 70000; i++) {
         uint64_t node = 1ull << 32 | i;
@@ -295,22 +305,62 @@ static const struct way *const all_ways[] = { &way_root, &way_user, &way_root_pl
                                               &way_user_plain, NULL };
 
 const struct attack taken_attacks[] = {
-    { .name = "kinds", .run = kinds, .prepare = make_suid, .ways = all_ways, .shared = true,
-      .bites = "setid", .bites_way = &way_user, .after = canaries_judge },
-    { .name = "devices", .run = kinds, .prepare = make_suid, .ways = all_ways, .shared = true,
-      .bites = "devices,goferfilter,landlock", .bites_way = &way_root, .after = canaries_judge },
-    { .name = "bits", .run = bits_race, .prepare = canaries_prepare, .meanwhile = swap_kinds,
-      .ways = all_ways, .shared = true, .bites = "setid", .bites_way = &way_user,
+    { .name = "kinds",
+      .run = kinds,
+      .prepare = make_suid,
+      .ways = all_ways,
+      .shared = true,
+      .bites = "setid",
+      .bites_way = &way_user,
       .after = canaries_judge },
-    { .name = "foreign", .run = foreign, .prepare = canaries_prepare, .ways = all_ways, .shared = true,
+    { .name = "devices",
+      .run = kinds,
+      .prepare = make_suid,
+      .ways = all_ways,
+      .shared = true,
+      .bites = "devices,goferfilter,landlock",
+      .bites_way = &way_root,
       .after = canaries_judge },
-    { .name = "single", .run = single, .prepare = canaries_prepare, .ways = all_ways, .shared = true,
-      .bites = "shown,landlock", .bites_way = &way_root, .after = canaries_judge },
-    { .name = "nonsense", .run = nonsense, .prepare = canaries_prepare, .ways = all_ways,
-      .shared = true, .after = canaries_judge },
-    { .name = "unread", .run = unread, .prepare = canaries_prepare, .ways = all_ways, .shared = true,
+    { .name = "bits",
+      .run = bits_race,
+      .prepare = canaries_prepare,
+      .meanwhile = swap_kinds,
+      .ways = all_ways,
+      .shared = true,
+      .bites = "setid",
+      .bites_way = &way_user,
       .after = canaries_judge },
-    { .name = "hoard", .run = hoard, .prepare = canaries_prepare, .ways = all_ways, .shared = true,
+    { .name = "foreign",
+      .run = foreign,
+      .prepare = canaries_prepare,
+      .ways = all_ways,
+      .shared = true,
+      .after = canaries_judge },
+    { .name = "single",
+      .run = single,
+      .prepare = canaries_prepare,
+      .ways = all_ways,
+      .shared = true,
+      .bites = "shown,landlock",
+      .bites_way = &way_root,
+      .after = canaries_judge },
+    { .name = "nonsense",
+      .run = nonsense,
+      .prepare = canaries_prepare,
+      .ways = all_ways,
+      .shared = true,
+      .after = canaries_judge },
+    { .name = "unread",
+      .run = unread,
+      .prepare = canaries_prepare,
+      .ways = all_ways,
+      .shared = true,
+      .after = canaries_judge },
+    { .name = "hoard",
+      .run = hoard,
+      .prepare = canaries_prepare,
+      .ways = all_ways,
+      .shared = true,
       .after = canaries_judge },
 };
 const unsigned taken_nattacks = ARRAY_SIZE(taken_attacks);

@@ -21,9 +21,18 @@ static void paths(const struct sentry_config *cfg)
 {
     /* Each leads to a canary, to its directory, or (new) to a name beside it: nowhere else. */
     static const char *const bad[] = {
-        "../out/file",        "../out/canary", "../out/new",           "dir/../../out/file",
-        "dir/sub/../../../out/new", "./dir/../../out/file", "../out",    "/../out/file",
-        "dir//../../out/file", "../single",    "../out/./file",        "../tree/../out/new",
+        "../out/file",
+        "../out/canary",
+        "../out/new",
+        "dir/../../out/file",
+        "dir/sub/../../../out/new",
+        "./dir/../../out/file",
+        "../out",
+        "/../out/file",
+        "dir//../../out/file",
+        "../single",
+        "../out/./file",
+        "../tree/../out/new",
     };
     char path[200];
 
@@ -49,9 +58,9 @@ static void paths(const struct sentry_config *cfg)
 
 static void links(const struct sentry_config *cfg)
 {
-    static const char *const ways[] = { "up/file",  "up/canary",  "up/new",    "upfile", "abs/file",
-                                        "abs/new",  "absfile",    "root/file", "cwd",    "root/new",
-                                        "twice",    "dir/upfile", "self/file", "newfile" };
+    static const char *const ways[] = { "up/file", "up/canary",  "up/new",    "upfile", "abs/file",
+                                        "abs/new", "absfile",    "root/file", "cwd",    "root/new",
+                                        "twice",   "dir/upfile", "self/file", "newfile" };
     const struct {
         const char *name, *target;
     } made[] = {
@@ -68,8 +77,7 @@ static void links(const struct sentry_config *cfg)
     taken_fence(cfg);
     ch_open(cfg);
     for (unsigned i = 0; i < ARRAY_SIZE(made); i++)
-        ask_make(ch.root, made[i].name, (struct gw_make){ .mode = S_IFLNK | 0777 },
-                  made[i].target);
+        ask_make(ch.root, made[i].name, (struct gw_make){ .mode = S_IFLNK | 0777 }, made[i].target);
     snprintf(magic, sizeof(magic), "/proc/self/root%s/out", board->top);
     ask_make(ch.root, "root", (struct gw_make){ .mode = S_IFLNK | 0777 }, magic);
     snprintf(magic, sizeof(magic), "/proc/self/cwd%s/out/file", board->top);
@@ -154,12 +162,30 @@ static const struct way *const all_ways[] = { &way_root, &way_user, &way_root_pl
 #define OUT "landlock,beneath,detached,emptyroot" /* all that keeps a name that leads out inside */
 
 const struct attack taken_attacks[] = {
-    { .name = "paths", .run = paths, .prepare = canaries_prepare, .ways = all_ways,
-      .bites = "names," OUT, .bites_way = &way_root, .shared = true, .after = canaries_judge },
-    { .name = "links", .run = links, .prepare = canaries_prepare, .ways = all_ways,
-      .bites = "links," OUT, .bites_way = &way_root, .shared = true, .after = canaries_judge },
-    { .name = "swaps", .run = swaps, .prepare = make_swap, .meanwhile = swap_links,
-      .ways = all_ways, .bites = OUT, .bites_way = &way_user, .shared = true,
+    { .name = "paths",
+      .run = paths,
+      .prepare = canaries_prepare,
+      .ways = all_ways,
+      .bites = "names," OUT,
+      .bites_way = &way_root,
+      .shared = true,
+      .after = canaries_judge },
+    { .name = "links",
+      .run = links,
+      .prepare = canaries_prepare,
+      .ways = all_ways,
+      .bites = "links," OUT,
+      .bites_way = &way_root,
+      .shared = true,
+      .after = canaries_judge },
+    { .name = "swaps",
+      .run = swaps,
+      .prepare = make_swap,
+      .meanwhile = swap_links,
+      .ways = all_ways,
+      .bites = OUT,
+      .bites_way = &way_user,
+      .shared = true,
       .after = canaries_judge },
 };
 const unsigned taken_nattacks = ARRAY_SIZE(taken_attacks);
