@@ -155,7 +155,7 @@ int ch_path(uint16_t op, uint64_t node, const char *path)
 
 void ch_open(const struct sentry_config *cfg)
 {
-    ch.sock = current->shared ? cfg->shared_sock : cfg->gofer_sock;
+    ch.sock = taken_live ? cfg->shared_sock : cfg->gofer_sock;
     ch_seed();
     if (ch_ask(ch_request(GW_HELLO, 0, 0), "", 0) < 0)
         broken("no HELLO: %d", ch.ans.rep.error);
@@ -164,8 +164,7 @@ void ch_open(const struct sentry_config *cfg)
         memcpy(&ch.roots[i], ch.ans.data + i * sizeof(struct gw_root), sizeof(uint64_t));
     for (unsigned i = 0; i < cfg->nmounts; i++) {
         const struct sentry_mount *m = &cfg->mounts[i];
-        bool ours = current->shared ? m->kind == SM_SHARED
-                                    : m->kind == SM_OVERLAY || m->kind == SM_RO;
+        bool ours = taken_live ? m->kind == SM_SHARED : m->kind == SM_OVERLAY || m->kind == SM_RO;
         if (ours && !strcmp(m->path, "/tree"))
             ch.root = ch.roots[m->export_id];
         if (ours && !strcmp(m->path, "/single"))

@@ -156,6 +156,8 @@ static void swaps(const struct sentry_config *cfg)
     ch_alive("links under way");
 }
 
+bool taken_live = true;
+
 static const struct way *const all_ways[] = { &way_root, &way_user, &way_root_plain,
                                               &way_user_plain, NULL };
 
@@ -167,25 +169,19 @@ const struct attack taken_attacks[] = {
       .prepare = canaries_prepare,
       .ways = all_ways,
       .bites = "names," OUT,
-      .bites_way = &way_root,
-      .shared = true,
-      .after = canaries_judge },
+      .bites_way = &way_root },
     { .name = "links",
       .run = links,
       .prepare = canaries_prepare,
       .ways = all_ways,
       .bites = "links," OUT,
-      .bites_way = &way_root,
-      .shared = true,
-      .after = canaries_judge },
+      .bites_way = &way_root },
     { .name = "swaps",
       .run = swaps,
       .prepare = make_swap,
       .meanwhile = swap_links,
       .ways = all_ways,
       .bites = OUT,
-      .bites_way = &way_user,
-      .shared = true,
-      .after = canaries_judge },
+      .bites_way = &way_user },
 };
 const unsigned taken_nattacks = ARRAY_SIZE(taken_attacks);
