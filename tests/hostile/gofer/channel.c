@@ -113,6 +113,8 @@ int ch_ask(struct gw_request req, const void *payload, size_t n)
     snprintf(what, sizeof(what), "op %u node %#llx len %u flags %#x arg %#x \"%.*s\"", req.op,
              (unsigned long long)req.node, req.len, req.flags, req.arg, (int)(n < 40 ? n : 40),
              (const char *)payload);
+    for (char *p = what; *p; p++)
+        *p = *p < ' ' || *p > '~' ? '.' : *p;
     memcpy(buf, &req, sizeof(req));
     memcpy(buf + sizeof(req), payload, n);
     ch_send(buf, sizeof(req) + n);
