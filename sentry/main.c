@@ -314,7 +314,8 @@ static int make_init(void)
     t->group->is_sentry = true;
     memcpy(t->comm, "sbx-init", 9);
     kernel.init = t->group;
-    return task_publish(t);
+    r = task_publish(t);
+    return r < 0 ? r : (int)MIN(do_setsid(t), 0);
 }
 
 static int start_threads(const struct sentry_config *cfg)
