@@ -109,7 +109,7 @@ static bool stream_given(int fd)
 static unsigned keep_descriptors(const struct launch *l, const struct launch_fds *f, int proc_fd,
                                  int root_fd, int *keep)
 {
-    const int candidates[] = { f->control,  f->gofer_sock[1],    f->ring,      f->results,
+    const int candidates[] = { f->broker_sock[1], f->control,  f->gofer_sock[1],    f->ring,      f->results,
                                f->tty_sock, l->log_fd,           l->strace_fd, proc_fd,
                                root_fd,     sanitize_report_fd() };
     unsigned n = 0;
@@ -137,6 +137,11 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
     c->tty_cols = l->tty_cols;
     c->results_sock = f->results;
     c->results_path = l->results_path;
+    c->net.sock = f->broker_sock[1];
+    c->net.host = l->network->policy.host;
+    c->net.loopback = net_reaches_loopback(&l->network->policy);
+    c->net.pub = l->network->inside;
+    c->net.npub = l->network->policy.npub;
     c->log_fd = l->log_fd;
     c->strace_fd = l->strace_fd;
     c->log_level = l->options->log_level;
@@ -163,7 +168,7 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
 void sentry_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
 {
     struct sentry_config cfg = { 0 };
-    int keep[13], null_fd, root_fd = -1, r;
+    int keep[14], null_fd, root_fd = -1, r;
     unsigned n;
     uint64_t shift = 0;
 

@@ -20,6 +20,7 @@
 #include "cli/error.h"
 #include "cli/launch.h"
 #include "cli/monitor.h"
+#include "cli/network.h"
 #include "cli/require.h"
 #include "cli/results.h"
 #include "platform/platform.h"
@@ -238,6 +239,7 @@ int cmd_run(int argc, char **argv)
     struct run_options o;
     struct program p;
     struct shown s;
+    static struct network net;
     struct results res;
     struct view v;
     struct user u;
@@ -261,6 +263,11 @@ int cmd_run(int argc, char **argv)
     r = results_prepare(&res, &o, &v, &s, l.without);
     if (r)
         return r;
+    r = network_prepare(&o, &net);
+    if (r)
+        return r;
+    network_show(&net, &s);
+    l.network = &net;
     l.results_path = res.path;
     l.options = &o;
     l.shown = &s;

@@ -10,6 +10,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/timer.h"
+#include "sentry/net/host.h"
 #include "sentry/net/inet.h"
 
 #define UDP4_MAX 65507
@@ -51,13 +52,31 @@ static int connect_to(struct isock *s, struct inet_addr *dst)
     return 0;
 }
 
+static int connect_outside(struct task *t, struct isock *s, const struct inet_addr *dst)
+{
+    struct inet_addr own = { .port = 0 };
+    int r = host_udp_connect(t, s, dst);
+
+    if (r < 0)
+        return r;
+    LOCK_SCOPE(&udp_lock);
+    r = autobind(s);
+    if (r < 0)
+        return r;
+    broker_own(&own);
+    if (!s->addr_bound && inet_is_v4(dst))
+        s->local.ip = own.ip;
+    s->remote = *dst;
+    s->sk.state = SOCK_CONNECTED;
+    return 0;
+}
+
 static int udp_connect(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n)
 {
     struct isock *s = inet_sk(sk);
     struct inet_addr dst;
     int r;
 
-    (void)t;
     if (n < sizeof a->sa_family)
         return -EINVAL;
     if (a->sa_family == AF_UNSPEC) {
@@ -66,6 +85,8 @@ static int udp_connect(struct task *t, struct sock *sk, const struct sockaddr *a
         return 0;
     }
     r = inet_addr_in(s, a, n, &dst);
+    if (r == 0 && (t->call.phase || broker_wants(s, &dst)))
+        return connect_outside(t, s, &dst);
     if (r == 0)
         r = connect_to(s, &dst);
     if (r == -ENETUNREACH)
@@ -111,8 +132,8 @@ static void nobody_there(struct isock *s)
     sock_wake_all(&s->sk, POLLERR | POLLIN | POLLOUT);
 }
 
-/* Takes over m; true when it was queued. udp_lock held. */
-static bool put_msg(struct isock *to, struct msg *m)
+/* True when it was queued. */
+bool udp_put(struct isock *to, struct msg *m)
 {
     LOCK_SCOPE(&to->sk.own_lock);
     if (to->msg_bytes + msg_cost(m) > (size_t)to->sk.rcvbuf) {
@@ -158,7 +179,7 @@ static int transmit(struct isock *s, struct send_req *r, const struct inet_addr 
         return 0;
     }
     fill(s, to, m, r, &src, &dst);
-    return put_msg(to, m);
+    return udp_put(to, m);
 }
 
 static int send_checks(struct isock *s, struct send_req *r, struct inet_addr *named)
@@ -187,7 +208,7 @@ static int send_checks(struct isock *s, struct send_req *r, struct inet_addr *na
     }
     if (e < 0)
         return e;
-    if (r->addr && !named->port)
+    if (r->addr && !named->port && sk->protocol == IPPROTO_UDP)
         return -EINVAL;
     if (r->it->left > (sk->family == AF_INET ? UDP4_MAX : UDP6_MAX))
         return -EMSGSIZE;
@@ -195,6 +216,21 @@ static int send_checks(struct isock *s, struct send_req *r, struct inet_addr *na
     if (sk->err)
         return sock_take_err(sk);
     return (sk->shut & SHUT_W) ? -EPIPE : 0;
+}
+
+/* To the outside: bytes, -errno, or -ENETUNREACH: it does not go there. */
+static int send_outside(struct isock *s, const struct send_req *r, const struct inet_addr *named,
+                        const struct msg *m)
+{
+    const struct inet_addr dst = r->addr ? *named : s->remote;
+    int e;
+
+    if (!broker_wants(s, &dst) || (!r->addr && !s->remote.port && s->sk.state != SOCK_CONNECTED))
+        return -ENETUNREACH;
+    lock(&udp_lock);
+    e = autobind(s);
+    unlock(&udp_lock);
+    return e < 0 ? e : host_udp_send(s, &dst, m);
 }
 
 static ssize_t udp_send(struct task *t, struct sock *sk, struct send_req *r)
@@ -212,6 +248,11 @@ static ssize_t udp_send(struct task *t, struct sock *sk, struct send_req *r)
     m = msg_new(r->it, n);
     if (IS_ERR(m))
         return PTR_ERR(m);
+    e = broker_on() ? send_outside(s, r, &named, m) : -ENETUNREACH;
+    if (e != -ENETUNREACH) {
+        msg_free(m);
+        return e;
+    }
     e = transmit(s, r, &named, m);
     if (e <= 0)
         msg_free(m);
@@ -336,6 +377,7 @@ static void udp_release(struct sock *sk)
     if (s->bound)
         port_release(s);
     unlock(&udp_lock);
+    host_udp_release(s);
     list_for_each_safe(m, mn, &s->msgs, link)
         msg_free(m);
 }
