@@ -2,12 +2,40 @@
 /* See hostfd.h. */
 #include "abi/hostfd.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "abi/types.h"
 
 static int ends[] = { [HOSTFD_FILE] = INT_MAX, [HOSTFD_PROCESS] = INT_MAX };
+
+void hostfd_clear(int *fd)
+{
+    int to;
+
+    if (*fd < HOSTFD_CHANNELS || *fd >= HOSTFD_CHANNELS + HOSTFD_NCHANNELS)
+        return;
+    to = fcntl(*fd, F_DUPFD_CLOEXEC, HOSTFD_CHANNELS + HOSTFD_NCHANNELS);
+    if (to < 0)
+        return;
+    close(*fd);
+    *fd = to;
+}
+
+bool hostfd_settle(int *fd, enum hostfd_channel as)
+{
+    int to = HOSTFD_CHANNELS + (int)as;
+
+    if (*fd < 0 || *fd == to)
+        return true;
+    if (dup3(*fd, to, O_CLOEXEC) != to)
+        return false;
+    close(*fd);
+    *fd = to;
+    return true;
+}
 
 void hostfd_init(void)
 {

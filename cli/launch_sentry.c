@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/hostfd.h"
 #include "abi/unfenced.h"
 #include "abi/without.h"
 #include "cli/error.h"
@@ -165,6 +166,27 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
     }
 }
 
+/* See abi/hostfd.h; what else stands at their numbers makes room. */
+static bool settle_channels(struct sentry_config *c)
+{
+    int *all[] = { &c->control_sock, &c->gofer_sock, &c->net.sock,  &c->tty_sock, &c->results_sock,
+                   &c->gofer_ring,   &c->log_fd,     &c->strace_fd, &c->proc_fd };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
+        hostfd_clear(all[i]);
+    if (!hostfd_settle(&c->control_sock, HOSTFD_CONTROL))
+        return false;
+    /* Numbers that are not used are taken as well: nothing else may get one. */
+    for (int fd = HOSTFD_CHANNELS; fd < HOSTFD_CHANNELS + HOSTFD_NCHANNELS; fd++)
+        if (fd != c->control_sock && dup3(c->control_sock, fd, O_CLOEXEC) != fd)
+            return false;
+    return
+           hostfd_settle(&c->gofer_sock, HOSTFD_GOFER) &&
+           hostfd_settle(&c->net.sock, HOSTFD_BROKER) &&
+           hostfd_settle(&c->tty_sock, HOSTFD_TTY) &&
+           hostfd_settle(&c->results_sock, HOSTFD_RESULTS);
+}
+
 void sentry_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
 {
     struct sentry_config cfg = { 0 };
@@ -190,5 +212,7 @@ void sentry_child(const struct launch *l, const struct launch_fds *f, struct spa
     raise_limits();
     n = keep_descriptors(l, f, cfg.proc_fd, root_fd, keep);
     child_close_all_but(keep, n, null_fd);
+    if (!settle_channels(&cfg))
+        child_fail(cfg.control_sock, EXIT_SBX, "cannot start the sentry: %s", strerror(errno));
     sentry_main(&cfg);
 }

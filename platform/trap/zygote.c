@@ -30,6 +30,7 @@
 #include <sys/rseq.h>
 #endif
 
+#include "abi/hostfd.h"
 #include "abi/hostio.h"
 #include "abi/unfenced.h"
 #include "abi/without.h"
@@ -257,6 +258,10 @@ int zygote_start(const struct platform_config *cfg)
         return -errno;
     }
     trap.zygote_sock = sv[0];
+    if (!hostfd_settle(&trap.zygote_sock, HOSTFD_ZYGOTE)) {
+        close(blob_fd);
+        return -EMFILE;
+    }
     zygote_request_locked(); /* there before it is born: the first blank is its first act */
     pid = -1;
     if (!(cfg->without & SBX_WITHOUT_PIDNS) && !unfenced("pidns"))

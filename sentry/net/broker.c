@@ -17,6 +17,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/proc.h"
 #include "sentry/net/host.h"
 #include "sentry/sentry.h"
 #include "sentry/start.h"
