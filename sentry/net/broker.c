@@ -374,9 +374,9 @@ void broker_notes_send(void)
 {
     LOCK_SCOPE(&notes_lock);
     for (unsigned i = 0; i < nnotes; i++)
-        control_send(CTL_NOTE, 0, "the network refused %s (%u time%s); --allow-net %s",
+        control_send(CTL_REFUSED, 0, "the network refused %s (%u time%s); --allow-net %s",
                      notes[i].target, notes[i].count, notes[i].count == 1 ? "" : "s",
                      notes[i].target);
     if (more_notes)
-        control_send(CTL_NOTE, 0, "the network refused %u other targets", more_notes);
+        control_send(CTL_REFUSED, 0, "the network refused %u other targets", more_notes);
 }
