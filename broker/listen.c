@@ -17,6 +17,23 @@
 
 #define PEERS_MAX 1024
 
+/*
+ * Who comes from the host itself is shown as the gateway: 127.0.0.1 is the sandbox inside, which
+ * servers trust more than others.
+ */
+static void show_peer(struct nb_addr *a)
+{
+    struct net_ip ip;
+
+    memcpy(ip.b, a->ip, sizeof ip.b);
+    if (!(net_is_v4(&ip) ? ip.b[12] == 127 : memcmp(ip.b, &in6addr_loopback, 16) == 0))
+        return;
+    memset(a->ip, 0, 10);
+    a->ip[10] = a->ip[11] = 0xff;
+    for (int i = 0; i < 4; i++)
+        a->ip[12 + i] = (uint8_t)(NB_GATEWAY_IP >> (24 - 8 * i));
+}
+
 static void on_accept(struct watch *w, uint32_t events)
 {
     (void)events;
@@ -29,6 +46,7 @@ static void on_accept(struct watch *w, uint32_t events)
         if (fd < 0)
             return;
         from_sockaddr(&ss, &r.peer);
+        show_peer(&r.peer);
         n = sizeof ss;
         if (getsockname(fd, (struct sockaddr *)&ss, &n) == 0)
             from_sockaddr(&ss, &r.local);
@@ -127,18 +145,20 @@ void serve_unlisten(const struct nb_req *m)
 
 /* Who has sent to a published port may be answered from it: the last so many. */
 static struct {
-    struct nb_addr addr;
-    uint16_t port;
+    struct nb_addr addr; /* as it is shown */
+    struct sockaddr_storage real;
+    socklen_t len;
+    uint16_t port; /* inside */
 } peers[PEERS_MAX];
 static unsigned next_peer;
 
-static bool is_peer(uint16_t port, const struct nb_addr *a)
+static int find_peer(uint16_t port, const struct nb_addr *a)
 {
     for (unsigned i = 0; i < PEERS_MAX; i++)
         if (peers[i].port == port && peers[i].addr.port == a->port &&
             memcmp(peers[i].addr.ip, a->ip, sizeof a->ip) == 0)
-            return true;
-    return false;
+            return (int)i;
+    return -1;
 }
 
 static void on_datagram(struct watch *w, uint32_t events)
@@ -156,10 +176,14 @@ static void on_datagram(struct watch *w, uint32_t events)
         if (n < 0)
             return;
         from_sockaddr(&ss, &r.peer);
-        if (!is_peer((uint16_t)w->port, &r.peer)) {
-            peers[next_peer % PEERS_MAX].addr = r.peer;
-            peers[next_peer++ % PEERS_MAX].port = (uint16_t)w->port;
-        }
+        show_peer(&r.peer);
+        int at = find_peer((uint16_t)w->port, &r.peer);
+        if (at < 0)
+            at = (int)(next_peer++ % PEERS_MAX);
+        peers[at].addr = r.peer;
+        peers[at].port = (uint16_t)w->port;
+        peers[at].real = ss;
+        peers[at].len = alen;
         r.len = (uint32_t)n;
         reply(&r, bytes, -1);
     }
@@ -170,17 +194,13 @@ void serve_sendto(const struct nb_req *m, const uint8_t *data)
     struct net_publish *p = published((uint16_t)m->arg, true);
     struct sockaddr_storage ss;
     socklen_t n = to_sockaddr(&m->addr, &ss);
+    int at = p ? find_peer(p->port, &m->addr) : -1;
 
-    if (!p || (!is_peer(p->port, &m->addr) && !may_reach(&m->addr)))
-        return;
-    if (sendto(p->fd, data, m->len, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&ss, n) < 0 &&
-        ss.ss_family == AF_INET && errno == EAFNOSUPPORT) { /* a socket of both kinds */
-        struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(m->addr.port) };
-
-        memcpy(&in6.sin6_addr, m->addr.ip, 16);
-        sendto(p->fd, data, m->len, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&in6,
-               sizeof in6);
-    }
+    if (at >= 0)
+        sendto(p->fd, data, m->len, MSG_DONTWAIT | MSG_NOSIGNAL,
+               (struct sockaddr *)&peers[at].real, peers[at].len);
+    else if (p && may_reach(&m->addr))
+        sendto(p->fd, data, m->len, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&ss, n);
 }
 
 void publish_init(void)

@@ -288,13 +288,23 @@ bool broker_own_address(const struct inet_addr *a)
     return net && is_v4(a, NB_OWN_IP);
 }
 
-void broker_own(struct inet_addr *ret)
+static void set_v4(struct inet_addr *ret, uint32_t ip)
 {
-    uint32_t be = htonl(NB_OWN_IP);
+    uint32_t be = htonl(ip);
 
     *ret = (struct inet_addr){ .port = ret->port };
     ret->ip.s6_addr[10] = ret->ip.s6_addr[11] = 0xff;
     memcpy(ret->ip.s6_addr + 12, &be, sizeof be);
+}
+
+void broker_own(struct inet_addr *ret)
+{
+    set_v4(ret, NB_OWN_IP);
+}
+
+void broker_gateway(struct inet_addr *ret)
+{
+    set_v4(ret, NB_GATEWAY_IP);
 }
 
 bool broker_publishes(bool tcp, uint16_t port)

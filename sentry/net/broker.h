@@ -38,7 +38,9 @@ bool broker_wants(const struct isock *s, const struct inet_addr *dst);
 bool broker_is_nameserver(const struct inet_addr *a);
 /* The address that the sandbox has outside of lo. */
 bool broker_own_address(const struct inet_addr *a);
+/* Its ip; the port stays. */
 void broker_own(struct inet_addr *ret);
+void broker_gateway(struct inet_addr *ret);
 /* Something was refused: by name, where one is known, and port (0: a name alone). */
 void broker_note(const char *name, size_t len, const struct inet_addr *a);
 void broker_notes_send(void);

@@ -32,6 +32,8 @@ static void arrive(struct isock *l, const struct nb_rep *r, int fd)
     s->host.fd = fd;
     s->local = broker_addr_in(&r->local);
     s->remote = broker_addr_in(&r->peer);
+    if (s->sk.family == AF_INET && !inet_is_v4(&s->remote)) /* it has no name for such */
+        broker_gateway(&s->remote);
     s->sk.state = SOCK_HOST;
     lock(&l->sk.own_lock);
     queued = l->sk.state == SOCK_LISTEN;

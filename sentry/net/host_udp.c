@@ -39,6 +39,8 @@ static void put(struct isock *s, const void *data, size_t n, const struct inet_a
     struct iter it;
     struct msg *m;
 
+    if (s->sk.family == AF_INET && !inet_is_v4(from))
+        return; /* it has no name for such */
     iter_kernel(&it, (void *)(uintptr_t)data, n);
     m = msg_new(&it, n);
     if (IS_ERR(m))

@@ -493,7 +493,10 @@ def test_tcp_urgent():
         got.append(a.recv(1, socket.MSG_OOB))
         got.append(a.recv(10))
         a.send(b"!", socket.MSG_OOB)
-        a.recv(1)
+        try:
+            a.recv(1)
+        except ConnectionResetError:
+            pass
 
     t = threading.Thread(target=serve)
     t.start()
@@ -549,12 +552,15 @@ time.sleep(1)
             same(c.recv(100), b"inside " + PUBLIC.encode())
             c.close()
         same(p.stdout.readline(), "closed\n")
+        for _ in range(50):  # the broker hears of it a moment later
+            if socket.socket().connect_ex((PUBLIC, 7100)) == 111:
+                break
+            time.sleep(0.02)
         same(socket.socket().connect_ex((PUBLIC, 7100)), 111)
     finally:
         p.kill()
         p.wait()
-    out, _ = inside(["-p", "7101:8001"], "s=socket.create_server(('',8001)); print(reach('127.0.0.1', 8001, 1) and 1)\n"
-                    if False else f"print(reach('{PUBLIC}', 80))")
+    out, _ = inside(["-p", "7101:8001"], f"print(reach('{PUBLIC}', 80))")
     same(out, "EACCES\n")  # publishing lets nothing out
 
 
@@ -583,9 +589,10 @@ while True:
 
 
 def test_host_listen():
+    taken = socket.create_server(("", 7199))
     p = subprocess.Popen([SBX, "run", "--timeout=50", "--net=host", "--", PY, "-c", """
 import socket
-try: socket.create_server(('',80)); print('bound')
+try: socket.create_server(('',7199)); print('bound')
 except OSError as e: print(e.errno)
 s=socket.create_server(('',7200)); print('up', flush=True)
 a,_=s.accept(); a.sendall(b'ok')
@@ -594,6 +601,7 @@ a,_=s.accept(); a.sendall(b'ok')
     same(p.stdout.readline(), "up\n")
     same(socket.create_connection((PUBLIC, 7200), 5).recv(10), b"ok")
     same(p.wait(), 0)
+    taken.close()
 
 
 # ---- UDP and ICMP ----
