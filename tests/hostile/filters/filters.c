@@ -6,7 +6,7 @@
  * lists:
  *
  *     filters DIR [--write]      DIR/calls-stub.txt, calls-sentry.txt, calls-gofer.txt,
- *                            calls-writer.txt
+ *                            calls-writer.txt, calls-broker.txt
  *
  * A line for each way through: the call, and the conditions on its arguments under which it passes
  * (notify: to the sentry, which decides). A list that grows or shrinks unannounced fails the test.
@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "abi/types.h"
+#include "fence_broker.h"
 #include "fence_gofer.h"
 #include "fence_writer.h"
 #include "fence_sentry.h"
@@ -298,6 +299,8 @@ static int check(const char *dir, const char *who, bool write)
         list_stub(out);
     else if (strcmp(who, "sentry") == 0)
         list_fence(out, who, fence_sentry, ARRAY_SIZE(fence_sentry));
+    else if (strcmp(who, "broker") == 0)
+        list_fence(out, who, fence_broker, ARRAY_SIZE(fence_broker));
     else if (strcmp(who, "writer") == 0)
         list_fence(out, who, fence_writer, ARRAY_SIZE(fence_writer));
     else
@@ -320,7 +323,7 @@ static int check(const char *dir, const char *who, bool write)
 
 int main(int argc, char **argv)
 {
-    static const char *const all[] = { "stub", "sentry", "gofer", "writer" };
+    static const char *const all[] = { "stub", "sentry", "gofer", "writer", "broker" };
     bool write = argc > 2 && strcmp(argv[2], "--write") == 0;
     int r = 0;
 
