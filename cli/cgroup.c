@@ -330,8 +330,8 @@ bool cgroup_oom(void)
 
     for (unsigned i = 0; i < nboxes; i++) {
         for (unsigned k = 0; k < ARRAY_SIZE(files); k++) {
-            if (get(boxes[i].dir, files[k], text, sizeof text) && (at = strstr(text, "oom_kill ")) &&
-                atoi(at + 9) > 0)
+            if (get(boxes[i].dir, files[k], text, sizeof text) &&
+                (at = strstr(text, "oom_kill ")) && atoi(at + 9) > 0)
                 return true;
         }
     }

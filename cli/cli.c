@@ -37,6 +37,10 @@ static const struct {
     const char *help; /* NULL: another name of the one above */
 } commands[] = {
     { "run", cmd_run, "run a script or program in a sandbox" },
+    { "ps", cmd_ps, "the named sandboxes of this user (run --name)" },
+    { "exec", cmd_exec, "run another program in a named sandbox" },
+    { "kill", cmd_kill, "send a signal to the program of a named sandbox" },
+    { "inspect", cmd_inspect, "the policy of a named sandbox: what is shown, its limits" },
     { "doctor", cmd_doctor,
       "what this host offers, and what would improve it (--self-test: attack it)" },
     { "syscalls", cmd_syscalls,

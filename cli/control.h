@@ -9,13 +9,17 @@ enum control_type {
     CTL_SIGNAL = 1, /* value: the signal; CTL_SIGNAL_KEY: to the terminal's foreground group */
     CTL_WINSIZE,    /* value: rows << 16 | cols */
     CTL_KILL,       /* end everything now (timeout) */
+    CTL_JOB,        /* value: a number; with descriptors: the request (sentry/job.h), 0, 1 and 2 */
+    CTL_JOB_SIGNAL, /* value: number << 32 | signal */
     CTL_CONT,       /* the front end was continued; value: enum term_place */
     /* sentry to front end */
-    CTL_EXIT = 64, /* value: wait status of the program; everything is over */
-    CTL_STOPPED,   /* value: signal: the program was stopped (job control); stop too */
-    CTL_ERROR,     /* value: exit status for the front end; text: one line */
-    CTL_NOTE,      /* text: one line for the user at the end (a path that was not visible, ...) */
-    CTL_STATS,     /* a piece of the statistics: cli/stats.h */
+    CTL_EXIT = 64,  /* value: wait status of the program; everything is over */
+    CTL_STOPPED,    /* value: signal: the program was stopped (job control); stop too */
+    CTL_ERROR,      /* value: exit status for the front end; text: one line */
+    CTL_NOTE,       /* text: one line for the user at the end (a path that was not visible, ...) */
+    CTL_JOB_EXIT,   /* value: number << 32 | wait status */
+    CTL_JOB_FAILED, /* value: number << 32 | exit status; text: why */
+    CTL_STATS,      /* a piece of the statistics: cli/stats.h */
     CTL_LIMIT,   /* text: a limit that ended the program; value: exit status, 0: as the program's */
     CTL_CHANGED, /* value: files that the program changed beneath shown directories, discarded */
     CTL_REFUSED, /* text: what the network refused; one line each for the user */

@@ -31,6 +31,7 @@
 #include "cli/cgroup.h"
 #include "cli/control.h"
 #include "cli/error.h"
+#include "cli/serve.h"
 
 #define GRACE_NS 2000000000ull
 
@@ -151,6 +152,10 @@ static void on_message(struct monitor *m, const struct control_msg *msg, size_t 
     case CTL_STOPPED:
         stop_self(m,
                   status == SIGTTIN || status == SIGTTOU || status == SIGTSTP ? status : SIGSTOP);
+        break;
+    case CTL_JOB_EXIT:
+    case CTL_JOB_FAILED:
+        named_control(msg);
         break;
     case CTL_ERROR:
         if (!m->ended && gofer_killed(m))
@@ -320,7 +325,17 @@ static void ask_gofer(struct monitor *m)
 
 static void loop_once(struct monitor *m)
 {
-    enum { CONTROL, SENTRY, SIGNALS, SIDE, GOFER, BROKER, PROXY, COUNT = PROXY + 2 };
+    enum {
+        CONTROL,
+        SENTRY,
+        SIGNALS,
+        SIDE,
+        GOFER,
+        BROKER,
+        PROXY,
+        SERVE = PROXY + 2,
+        COUNT = SERVE + SERVE_FDS
+    };
     struct pollfd fds[COUNT] = {
         [CONTROL] = { .fd = m->launch->control, .events = POLLIN },
         [SENTRY] = { .fd = m->launch->sentry_pidfd, .events = POLLIN },
@@ -331,7 +346,11 @@ static void loop_once(struct monitor *m)
     };
 
     proxy_poll(&m->proxy, fds + PROXY);
-    if (poll(fds, COUNT, timeout_ms(m)) < 0) {
+    const bool named = m->launch->options->name;
+
+    if (named)
+        named_poll(fds + SERVE);
+    if (poll(fds, named ? COUNT : SERVE, timeout_ms(m)) < 0) {
         if (errno != EINTR) /* would go on for ever */
             end(m, fail(EXIT_SBX, "cannot wait for the sandbox: %s", strerror(errno)));
         return;
@@ -345,6 +364,8 @@ static void loop_once(struct monitor *m)
         ask_gofer(m);
     if (!m->ended && fds[CONTROL].revents)
         on_control(m, m->launch->control);
+    if (named)
+        named_serve(m->launch, fds + SERVE);
     if (!m->ended && fds[SENTRY].revents)
         sentry_gone(m);
     if (!m->ended && fds[GOFER].revents)

@@ -48,6 +48,7 @@ static const struct row {
     { "cwd", 'w', 1, T_STRING, AT(cwd), 0, "DIR", "start in this directory" },
     { "env", 'e', 1, T_LIST, AT(env), AT(nenv), "K=V", "set a variable (K alone: pass it on)" },
     { "user", 'u', 1, T_STRING, AT(user), 0, "USER[:GROUP]", "user inside, by name or number" },
+    { "name", 0, 1, T_STRING, AT(name), 0, "NAME", "for sbx ps, exec, kill, inspect" },
     { "hostname", 0, 1, T_STRING, AT(hostname), 0, "NAME", "host name inside (sbx)" },
     { "timeout", 0, 1, T_DURATION, 0, 0, "TIME", "end it after 5, 1.5s, 2m, 1h: status 124" },
     { "memory", 'm', 1, T_LIMIT, LIMIT_MEMORY, 0, "SIZE", "at most so much memory: 300M, 2G" },

@@ -17,7 +17,7 @@ enum stats_mode { STATS_OFF, STATS_TEXT, STATS_JSON };
 enum apply_mode { APPLY_NEVER, APPLY_ASK, APPLY_ALWAYS };
 
 struct run_options {
-    const char *rootfs, *cwd, *user, *hostname, *platform;
+    const char *rootfs, *cwd, *user, *hostname, *platform, *name;
     struct bind_option *binds;
     unsigned nbinds;
     const char **tmpfs;

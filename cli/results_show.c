@@ -133,8 +133,7 @@ void results_list(const struct results *r, FILE *f)
     }
 }
 
-/* A byte that is no UTF-8 becomes a lone low surrogate, as Python writes names. */
-static void json_string(FILE *f, const char *text)
+void results_json_string(FILE *f, const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;
 
@@ -159,7 +158,7 @@ static void json_string(FILE *f, const char *text)
 void results_json(const struct results *r, FILE *f)
 {
     fprintf(f, "{\"directory\":");
-    json_string(f, r->host);
+    results_json_string(f, r->host);
     fprintf(f, ",\"complete\":%s,\"changes\":[", r->partial ? "false" : "true");
     for (unsigned i = 0; i < r->n; i++) {
         const struct apply_change *c = &r->changes[i];
@@ -168,7 +167,7 @@ void results_json(const struct results *r, FILE *f)
                 c->head.kind == CHANGE_ADDED      ? "added"
                 : c->head.kind == CHANGE_MODIFIED ? "modified"
                                                   : "removed");
-        json_string(f, c->path);
+        results_json_string(f, c->path);
         fprintf(f, ",\"type\":\"%s\"", type_name(c->head.mode));
         if (c->head.kind != CHANGE_REMOVED)
             fprintf(f, ",\"mode\":\"%04o\"", c->head.mode & 07777);
@@ -176,7 +175,7 @@ void results_json(const struct results *r, FILE *f)
             fprintf(f, ",\"size\":%" PRIu64, c->head.size);
         if (c->link) {
             fprintf(f, ",\"target\":");
-            json_string(f, c->link);
+            results_json_string(f, c->link);
         }
         fprintf(f, "}");
     }

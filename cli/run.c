@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <math.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +22,7 @@
 #include "cli/network.h"
 #include "cli/require.h"
 #include "cli/results.h"
+#include "cli/serve.h"
 #include "platform/platform.h"
 #include "sentry/kernel/limits.h"
 
@@ -145,13 +145,20 @@ static void find_terminal(struct launch *l, struct proxy *p)
         l->tty_rows = l->tty_cols = 0;
 }
 
+static unsigned whole(double cpus)
+{
+    unsigned n = (unsigned)cpus;
+
+    return n + (cpus > n);
+}
+
 /*
  * Part of the cpus that we may use, beginning with a random one; all processes of the sandbox inherit it.
  * A fraction of a cpu needs a cgroup (cli/cgroup.h).
  */
 static int take_cpus(double cpus)
 {
-    unsigned want = (unsigned)ceil(cpus), have, at;
+    unsigned want = whole(cpus), have, at;
     cpu_set_t all, some;
 
     if (cpus == 0)
@@ -184,8 +191,8 @@ static void enter_cgroup(const struct launch *l)
         return;
     if (want.memory != UINT64_MAX)
         note("--memory is looked at, and not held by a cgroup: %s", why);
-    if (want.cpus > 0 && want.cpus < ceil(want.cpus))
-        note("--cpus %.6g needs a cgroup, and %.0f may be used: %s", want.cpus, ceil(want.cpus),
+    if (want.cpus > 0 && want.cpus < whole(want.cpus))
+        note("--cpus %.6g needs a cgroup, and %u may be used: %s", want.cpus, whole(want.cpus),
              why);
 }
 
@@ -205,11 +212,15 @@ static int supervise(struct monitor *m, struct launch *l, struct results *res)
     if (m->signals < 0)
         return fail(EXIT_SBX, "signalfd: %s", strerror(-m->signals));
     r = take_cpus(o->cpus);
+    if (r == 0 && o->name)
+        r = named_open(o->name);
     if (r)
         return r;
     enter_cgroup(l);
     r = launch_start(l);
     cgroup_leave();
+    if (r)
+        named_close();
     if (r)
         return r;
     if (pipe_end >= 0)
@@ -218,6 +229,7 @@ static int supervise(struct monitor *m, struct launch *l, struct results *res)
     if (o->timeout_ns)
         m->deadline = l->t_start_ns + o->timeout_ns;
     r = monitor_run(m);
+    named_close();
     res->sock = l->results;
     r = results_finish(res, r);
     if (o->stats && m->report.have_totals)

@@ -20,3 +20,16 @@ install(FILES docs/completions/sbx.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bas
         RENAME sbx)
 install(FILES docs/completions/_sbx DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
 install(FILES docs/completions/sbx.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
+
+# `cpack --config build/release/CPackConfig.cmake -G DEB`: a package of the same. The program is static.
+set(CPACK_PACKAGE_NAME sbx-sandbox) # Debian has another sbx
+set(CPACK_PACKAGE_CONTACT "the sbx maintainers <maintainers@sbx.invalid>")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "runs untrusted programs under a kernel of its own, in user space")
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_STRIP_FILES ON)
+set(CPACK_GENERATOR DEB)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_PACKAGE_SECTION admin)
+set(CPACK_DEBIAN_PACKAGE_CONFLICTS sbx)
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS diffutils)
+include(CPack)

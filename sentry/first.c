@@ -16,7 +16,7 @@
 #include "sentry/vfs/vfs.h"
 
 /* What a process finds on an ordinary machine. */
-static void set_limits(struct tgroup *g)
+void first_limits(struct tgroup *g)
 {
     const rlim_t nproc = limit_of(LIMIT_TASKS);
     const struct {
@@ -106,7 +106,7 @@ int start_first(const struct sentry_config *cfg, struct task **ret)
 
     if (r < 0)
         return r;
-    set_limits(t->group);
+    first_limits(t->group);
     r = become_user(t, cfg);
     if (r == 0)
         r = directories(t, cfg);

@@ -33,6 +33,7 @@
 #include "gofer/client.h"
 #include "sentry/fence.h"
 #include "sentry/fs/tty/tty.h"
+#include "sentry/job.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/exec.h"
@@ -208,17 +209,51 @@ static void on_signal(int sig, bool key)
     unlock(&kernel.tasks_lock);
 }
 
+#define JOB_FDS 4
+
+static ssize_t control_receive(struct control_msg *m, int fds[JOB_FDS], unsigned *ret_nfds)
+{
+    struct iovec iov = { m, sizeof *m };
+    union {
+        char buf[CMSG_SPACE(JOB_FDS * sizeof(int))];
+        struct cmsghdr align;
+    } u;
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof u.buf
+    };
+    ssize_t n = recvmsg(config->control_sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+
+    *ret_nfds = 0;
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+        *ret_nfds = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        memcpy(fds, CMSG_DATA(c), *ret_nfds * sizeof(int));
+    }
+    return n;
+}
+
 static void on_control(void *arg, uint32_t events)
 {
     struct control_msg m;
-    ssize_t n = hostio_recv(config->control_sock, &m, sizeof m, MSG_DONTWAIT);
+    int fds[JOB_FDS];
+    unsigned nfds;
+    ssize_t n = control_receive(&m, fds, &nfds);
 
     (void)arg, (void)events;
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
         leave(); /* the front end is gone */
+    if (n == (ssize_t)sizeof m && m.type == CTL_JOB && nfds == JOB_FDS) {
+        job_start((uint32_t)m.value, fds[0], fds + 1);
+        return;
+    }
+    while (nfds > 0)
+        close(fds[--nfds]);
     if (n != (ssize_t)sizeof m)
         return;
     switch (m.type) {
+    case CTL_JOB_SIGNAL:
+        job_signal((uint32_t)(m.value >> 32), (int)(m.value & 0xff));
+        break;
     case CTL_SIGNAL:
         on_signal((int)(m.value & 0xff), m.value & CTL_SIGNAL_KEY);
         break;

@@ -7,9 +7,12 @@
 #include "sentry/sentry.h"
 
 struct task;
+struct tgroup;
 
 /* sentry/first.c: the first program's task with its descriptors, directories and ids. */
 int start_first(const struct sentry_config *cfg, struct task **ret);
+/* The resource limits that a program finds. */
+void first_limits(struct tgroup *g);
 
 /* sentry/report.c: the start-up budget, a time stamp a step; and all statistics at the end. */
 void start_step(const char *name);

@@ -27,4 +27,11 @@ if cmake --install "$build" --prefix "$top" >/dev/null 2>&1; then
     failed=1
 fi
 must grep -q other "$top/bin/sbx"
+if command -v dpkg-deb >/dev/null; then
+    must cpack --config "$build/CPackConfig.cmake" -G DEB -B "$top/deb"
+    must sh -c "dpkg-deb -c '$top'/deb/sbx-sandbox_*.deb | grep -q ' ./usr/bin/sbx$'"
+    must sh -c "dpkg-deb -I '$top'/deb/sbx-sandbox_*.deb | grep -q 'Conflicts: sbx$'"
+else
+    echo "left out: the package, as dpkg-deb is not here"
+fi
 exit $failed

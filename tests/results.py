@@ -135,6 +135,8 @@ def lists():
         ("modified", "a", "file"), ("removed", "dir/x", "file"), ("added", "e\033[1m\\", "file"),
         ("added", "n", "directory"), ("added", "n/l", "symlink"), ("added", "n/p", "special"),
         ("removed", "old", "directory"), ("added", "x2", "file")], r.stderr)
+    r = run(d, ["--changes"], "cat a >t; cat t >a; rm t; touch b; chmod 644 b; echo >>dir/x; chmod 700 dir; mv b c; mv c b")
+    check("--changes: no more than what differs", r.stderr.splitlines() == ["M dir/", "M dir/x"], r.stderr)
     r = run(d, ["--changes=dir"], script)
     check("--changes=dir", r.stderr.splitlines() == ["D x"], r.stderr)
     r = run(d, ["--diff"], "echo three >>a; rm b; printf 'n\\033' >n")

@@ -3,20 +3,22 @@
 _sbx()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-    local options='--rootfs --bind --tmpfs --cwd --env --user --hostname --timeout --memory --pids
+    local options='--rootfs --bind --tmpfs --cwd --env --user --name --hostname --timeout --memory --pids
         --cpus --cpu-time --file-size --disk --output --changes --diff
         --save-changes --apply --json --require --platform --strace --stats --log --log-level --help -v -w -e -u -m -h'
-    local values=' --rootfs --bind --tmpfs --cwd --env --user --hostname --timeout --memory --pids --cpus
+    local values=' --rootfs --bind --tmpfs --cwd --env --user --name --hostname --timeout --memory --pids --cpus
         --cpu-time --file-size --disk --output --save-changes --require
         --platform --log --log-level -v -w -e -u -m '
 
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'run doctor syscalls version help' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'run ps exec kill inspect doctor syscalls version help' -- "$cur")
         return
     fi
     case ${COMP_WORDS[1]} in
     doctor) mapfile -t COMPREPLY < <(compgen -W '--self-test' -- "$cur") && return ;;
     syscalls) mapfile -t COMPREPLY < <(compgen -W '--native' -- "$cur") && return ;;
+    exec | kill | inspect)
+        mapfile -t COMPREPLY < <(compgen -W "$(sbx ps 2>/dev/null | awk 'NR > 1 { print $1 }')" -- "$cur") && return ;;
     run) ;;
     *) return ;;
     esac

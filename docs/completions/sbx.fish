@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 complete -c sbx -n __fish_use_subcommand -f -a run -d 'run a script or program in a sandbox'
+complete -c sbx -n __fish_use_subcommand -f -a ps -d 'the named sandboxes'
+complete -c sbx -n __fish_use_subcommand -f -a exec -d 'run another program in a named sandbox'
+complete -c sbx -n __fish_use_subcommand -f -a kill -d 'send a signal to a named sandbox'
+complete -c sbx -n __fish_use_subcommand -f -a inspect -d 'the policy of a named sandbox'
 complete -c sbx -n __fish_use_subcommand -f -a doctor -d 'what this host offers'
 complete -c sbx -n __fish_use_subcommand -f -a syscalls -d 'the system calls of the kernel inside'
 complete -c sbx -n __fish_use_subcommand -f -a version -d 'the version of this program'
@@ -13,6 +17,7 @@ complete -c sbx -n $run -l tmpfs -r -a '(__fish_complete_directories)' -d 'an em
 complete -c sbx -n $run -s w -l cwd -r -a '(__fish_complete_directories)' -d 'start in this directory'
 complete -c sbx -n $run -s e -l env -r -f -d 'set a variable'
 complete -c sbx -n $run -s u -l user -r -f -a '(__fish_complete_users)' -d 'user inside'
+complete -c sbx -n $run -l name -r -f -d 'for ps, exec, kill, inspect'
 complete -c sbx -n $run -l hostname -r -f -d 'host name inside'
 complete -c sbx -n $run -l timeout -r -f -d 'end it after this time'
 complete -c sbx -n $run -s m -l memory -r -f -d 'at most so much memory'

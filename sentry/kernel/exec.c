@@ -20,6 +20,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "sentry/job.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/exec.h"
 #include "sentry/kernel/kernel.h"
@@ -365,6 +366,11 @@ long do_execve(struct task *t, int dfd, gaddr_t path, gaddr_t argv, gaddr_t envp
     r = step(t, s, path, argv, envp);
     if (r == -ERESTARTNOINTR && s->first) /* killed, and no code to go back to */
         return do_exit_group(t, SIGKILL);
+    if (r < 0 && r != -EWAITING && r != -EDETACHED && s->first && t->group->job) {
+        job_failed(t->group->job, (int)-r);
+        t->group->job = 0; /* its end is no news */
+        return do_exit_group(t, 127 << 8);
+    }
     if (r < 0 && r != -EWAITING && r != -EDETACHED && s->first)
         sandbox_start_failed((int)-r);
     return r;
@@ -383,6 +389,17 @@ long sys_execveat(struct task *t, int dfd, gaddr_t path, gaddr_t argv, gaddr_t e
 }
 
 /* ---- the first program ---- */
+
+int exec_first_path(struct task *t, const char *path)
+{
+    struct exec_state *s = t->call.scratch;
+
+    if (strlen(path) >= sizeof s->exe_path)
+        return -ENAMETOOLONG;
+    snprintf(s->exe_path, sizeof s->exe_path, "%s", path);
+    snprintf(s->name, sizeof s->name, "%s", path);
+    return 0;
+}
 
 int task_spawn_first(const char *path, char *const argv[], char *const envp[], struct task **ret)
 {

@@ -12,6 +12,7 @@
 #include <errno.h>
 
 #include "sentry/ipc/sysv/sem.h"
+#include "sentry/job.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/jobctl.h"
@@ -227,7 +228,7 @@ static struct mm *take_mm(struct task *t)
 }
 
 /* Out of the tree. true: the whole sandbox ends with *ret_status. */
-static bool unlink_task(struct task *t, int *ret_status)
+static bool unlink_task(struct task *t, int *ret_status, uint32_t *ret_job)
 {
     LOCK_SCOPE(&kernel.tasks_lock);
     struct tgroup *g = t->group;
@@ -253,6 +254,7 @@ static bool unlink_task(struct task *t, int *ret_status)
         task_unlink_locked(t);
     bool ends = g->is_init || (g->parent && g->parent->is_sentry && g->pid == 2);
     *ret_status = group_wait_status_locked(g);
+    *ret_job = g->job;
     if (group_became_zombie_locked(g) && !g->is_init)
         group_release_locked(g);
     return ends;
@@ -295,8 +297,11 @@ long do_exit(struct task *t, int code)
     if (mm)
         mm_put(mm);
     int status;
-    if (unlink_task(t, &status))
+    uint32_t job = 0;
+    if (unlink_task(t, &status, &job))
         sandbox_end(status);
+    else if (job)
+        job_ended(job, status);
     return -EDETACHED;
 }
 

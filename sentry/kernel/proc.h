@@ -26,6 +26,8 @@ long do_execve(struct task *t, int dfd, gaddr_t path, gaddr_t argv, gaddr_t envp
 /* Start-up: makes pid 1, and the first program as its child. */
 int kernel_init(void);
 int task_spawn_first(const char *path, char *const argv[], char *const envp[], struct task **ret);
+/* Before it is published: another file is to be run, under the same arguments. */
+int exec_first_path(struct task *t, const char *path);
 
 /*
  * A new task for clone (task.c). parent NULL: pid 1. Allocates the task, unless CLONE_THREAD its

@@ -171,6 +171,7 @@ struct tgroup {
     unsigned group_signals;        /* [T] signals to process groups and all, counted for fork */
     bool is_sentry;       /* [I] pid 1 is the sentry itself: no guest code, reaps at once */
     bool is_init;         /* [I] pid 1 inside */
+    uint32_t job;         /* [I] number of sentry/job.h; 0: none. Not inherited */
     bool unkillable;      /* [T] pid 1: a signal without a handler does nothing */
     bool child_subreaper; /* [T] */
     bool dumpable;        /* [T] */

@@ -23,7 +23,7 @@ import tempfile
 import time
 
 # How much more a sentry may have afterwards than before; sanitizers keep what was freed.
-MORE_KIB = int(os.environ.get("HOSTILE_MORE_MIB", "64")) * 1024
+MORE_KIB = int(os.environ.get("HOSTILE_MORE_MIB", "8")) * 1024
 MORE_FDS = 64
 
 # What is left out so that WHAT is reached: all that stops it. "sentry" is reached when it breaks.

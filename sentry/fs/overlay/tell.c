@@ -4,7 +4,8 @@
  *
  * A directory or file of the lower that was changed is on its superblock's list. Where its path below still
  * leads to it, it is told there; else it was moved, and is told, with all that is in it, by the name
- * that it has now, which is a name of ours in some directory. So nothing is told twice.
+ * that it has now, which is a name of ours in some directory. So nothing is told twice. What was written and
+ * is the same as before, and times alone, are no changes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +16,8 @@
 #include "sentry/fs/overlay/overlay.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
+
+#define CHUNK 65536
 
 struct teller {
     struct task *t;
@@ -219,17 +222,52 @@ static int tell_names(struct teller *w, struct dentry *dir, const char *path)
     return r;
 }
 
-/* Mode, or time of the last change; a directory's time moves with its names, which are told. */
-static bool attributes_differ(struct teller *w, struct inode *i, bool *ret_mode)
+static bool mode_differs(struct teller *w, struct inode *i)
 {
     struct kstat low;
 
     if (inode_getattr(w->t, dentry_inode(mem_node(i)->lower), &low) < 0)
+        return true;
+    return ((low.mode ^ i->mode) & 07777) != 0;
+}
+
+/* One chunk of both: 1 they differ, 0 they do not, -errno. */
+static int compare_chunk(struct teller *w, struct file *a, struct file *b, char *buf, loff_t pos,
+                         size_t n)
+{
+    ssize_t x = vfs_read_kernel(w->t, a, buf, n, pos);
+    ssize_t y = vfs_read_kernel(w->t, b, buf + CHUNK, n, pos);
+
+    if (x < 0 || y < 0)
+        return (int)(x < 0 ? x : y);
+    return x != y || memcmp(buf, buf + CHUNK, (size_t)x) != 0;
+}
+
+/* Was it written to, and holds something else now? What cannot be read is said to differ. */
+static bool data_differs(struct teller *w, struct inode *i, struct dentry *d)
+{
+    struct path ours = { .dentry = d }, low = { .dentry = mem_node(i)->lower };
+    struct file *a, *b;
+    struct kstat st;
+    char *buf;
+    int r;
+
+    if (!S_ISREG(i->mode) || !mem_node(i)->copied)
         return false;
-    LOCK_SCOPE(&i->lock);
-    *ret_mode = ((low.mode ^ i->mode) & 07777) != 0;
-    return *ret_mode || (!S_ISDIR(i->mode) && (low.mtime.tv_sec != i->mtime.tv_sec ||
-                                               low.mtime.tv_nsec != i->mtime.tv_nsec));
+    if (inode_getattr(w->t, dentry_inode(low.dentry), &st) < 0 || st.size != i->size)
+        return true;
+    buf = kzalloc(2 * CHUNK);
+    a = vfs_open_inode(w->t, &ours, O_RDONLY | O_LARGEFILE);
+    b = vfs_open_inode(w->t, &low, O_RDONLY | O_LARGEFILE);
+    r = !buf || IS_ERR(a) || IS_ERR(b);
+    for (uint64_t pos = 0; r == 0 && pos < st.size; pos += CHUNK)
+        r = compare_chunk(w, a, b, buf, (loff_t)pos, MIN((uint64_t)CHUNK, st.size - pos));
+    if (!IS_ERR(a))
+        file_put(a);
+    if (!IS_ERR(b))
+        file_put(b);
+    kfree(buf);
+    return r != 0;
 }
 
 /* The dentry that the path shows beneath root if it is i's, else NULL. Or ERR_PTR. */
@@ -279,7 +317,7 @@ static int tell_changed(struct teller *w, struct inode *i)
     struct path p = { .dentry = mem_node(i)->lower };
     size_t n = strlen(w->scope_path);
     char buf[PATH_MAX], *path;
-    bool reached, mode = false;
+    bool reached;
     struct dentry *d;
     int r = 0;
 
@@ -296,9 +334,11 @@ static int tell_changed(struct teller *w, struct inode *i)
     path += n;
     while (*path == '/')
         path++;
-    if (attributes_differ(w, i, &mode) || (S_ISREG(i->mode) && mem_node(i)->copied)) {
-        if (*path)
-            r = tell_one(w, 'M', false, S_ISREG(i->mode) && mem_node(i)->copied, path, d, i->mode);
+    if (*path) { /* the directory itself is not spoken of */
+        bool data = data_differs(w, i, d);
+
+        if (data || mode_differs(w, i))
+            r = tell_one(w, 'M', false, data, path, d, i->mode);
     }
     if (r == 0 && S_ISDIR(i->mode))
         r = tell_names(w, d, path);

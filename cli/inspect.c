@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The policy in force of a sandbox: what it shows, how much it may use, who it is inside. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "cli/results.h"
+#include "cli/serve.h"
+#include "platform/platform.h"
+
+static const char *const limit_names[LIMITS] = {
+#define LIMIT(id, name, value, err, what) [LIMIT_##id] = name,
+#include "sentry/kernel/limits.def"
+#undef LIMIT
+};
+
+static const char *kind_of(const struct sentry_mount *m)
+{
+    switch (m->kind) {
+    case SM_OVERLAY:
+        return "in memory";
+    case SM_RO:
+        return "read-only";
+    case SM_TMPFS:
+        return "empty";
+    case SM_SYMLINK:
+        return "link";
+    default:
+        return "own";
+    }
+}
+
+static void print_text(const struct launch *l, FILE *f)
+{
+    const struct shown *s = l->shown;
+
+    fprintf(f, "user      %u:%u\nplatform  %s\nnetwork   a loopback of its own\n",
+            (unsigned)l->user->uid, (unsigned)l->user->gid, l->platform->name);
+    if (l->options->timeout_ns)
+        fprintf(f, "timeout   %.6g s\n", (double)l->options->timeout_ns / 1e9);
+    if (l->options->cpus > 0)
+        fprintf(f, "cpus      %.6g\n", l->options->cpus);
+    fprintf(f, "limits:\n");
+    for (unsigned i = 0; i < LIMITS; i++) {
+        if (l->limits[i] == UNLIMITED)
+            fprintf(f, "  %-12s none\n", limit_names[i]);
+        else
+            fprintf(f, "  %-12s %" PRIu64 "\n", limit_names[i], l->limits[i]);
+    }
+    fprintf(f, "shown:\n");
+    for (unsigned i = 0; i < s->nmounts; i++) {
+        const struct sentry_mount *m = &s->mounts[i];
+
+        fprintf(f, "  %-10s ", kind_of(m));
+        results_escape(f, m->path);
+        if (m->kind == SM_OVERLAY || m->kind == SM_RO) {
+            fprintf(f, " <- ");
+            results_escape(f, s->exports[m->export_id].src);
+        } else if (m->kind == SM_SYMLINK) {
+            fprintf(f, " -> ");
+            results_escape(f, m->target);
+        }
+        fprintf(f, "\n");
+    }
+}
+
+static void print_json(const struct launch *l, FILE *f)
+{
+    const struct shown *s = l->shown;
+
+    fprintf(f, "{\"uid\":%u,\"gid\":%u,\"platform\":\"%s\",\"network\":\"none\",\"limits\":{",
+            (unsigned)l->user->uid, (unsigned)l->user->gid, l->platform->name);
+    for (unsigned i = 0; i < LIMITS; i++) {
+        if (l->limits[i] == UNLIMITED)
+            fprintf(f, "%s\"%s\":null", i ? "," : "", limit_names[i]);
+        else
+            fprintf(f, "%s\"%s\":%" PRIu64, i ? "," : "", limit_names[i], l->limits[i]);
+    }
+    fprintf(f, "},\"shown\":[");
+    for (unsigned i = 0; i < s->nmounts; i++) {
+        const struct sentry_mount *m = &s->mounts[i];
+
+        fprintf(f, "%s{\"path\":", i ? "," : "");
+        results_json_string(f, m->path);
+        fprintf(f, ",\"kind\":\"%s\"", kind_of(m));
+        if (m->kind == SM_OVERLAY || m->kind == SM_RO) {
+            fprintf(f, ",\"source\":");
+            results_json_string(f, s->exports[m->export_id].src);
+        }
+        fprintf(f, "}");
+    }
+    fprintf(f, "]}\n");
+}
+
+void inspect_print(const struct launch *l, FILE *f, bool json)
+{
+    (json ? print_json : print_text)(l, f);
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands about named sandboxes: ps, exec, kill, inspect. Each asks a front end (cli/serve.h). */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/error.h"
+#include "cli/results.h"
+#include "cli/serve.h"
+#include "cli/signals.h"
+#include "sentry/job.h"
+
+bool named_ok(const char *name)
+{
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
+
+    return n > 0 && n <= 60 && name[n] == 0 && name[0] != '.' && name[0] != '-';
+}
+
+/* Ours, and nobody else's to write in: else anybody could answer in a sandbox's name. */
+static bool is_ours(const char *dir)
+{
+    struct stat st;
+
+    return lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+           (st.st_mode & 022) == 0;
+}
+
+const char *named_dir(void)
+{
+    const char *base = getenv("XDG_RUNTIME_DIR");
+    char *dir = base && base[0] == '/' ? xjoin(base, "sbx")
+                : geteuid() == 0       ? xstrdup("/run/sbx")
+                                       : xasprintf("/tmp/sbx-%u", (unsigned)geteuid());
+
+    if (mkdir(dir, 0700) < 0 && errno != EEXIST) {
+        fail(EXIT_SBX, "%s: %s; names of sandboxes lie there, or in XDG_RUNTIME_DIR", dir,
+             strerror(errno));
+        return NULL;
+    }
+    if (!is_ours(dir)) {
+        fail(EXIT_SBX, "%s is not yours alone; names of sandboxes cannot lie there", dir);
+        return NULL;
+    }
+    return dir;
+}
+
+static int try_connect(const char *name)
+{
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    const char *dir = named_dir();
+    char *path = dir ? xjoin(dir, name) : NULL;
+    int fd = -1;
+
+    if (path && strlen(path) < sizeof at.sun_path) {
+        memcpy(at.sun_path, path, strlen(path));
+        fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    }
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof at) < 0) {
+        close(fd);
+        fd = -1;
+    }
+    free(path);
+    return fd;
+}
+
+int named_connect(const char *name)
+{
+    int fd = named_ok(name) ? try_connect(name) : -1;
+
+    if (fd < 0)
+        fail(EXIT_SBX, "there is no sandbox named %s; see sbx ps", name);
+    return fd;
+}
+
+static bool ask(int fd, enum serve_type type, int value, struct serve_msg *ret)
+{
+    *ret = (struct serve_msg){ .type = type, .value = value };
+    if (send(fd, ret, sizeof *ret, MSG_NOSIGNAL) != sizeof *ret)
+        return false;
+    return recv(fd, ret, sizeof *ret, 0) == sizeof *ret && ret->len <= sizeof ret->text;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int cmd_ps(int argc, char **argv)
+{
+    const char *path = named_dir();
+    DIR *d = path ? opendir(path) : NULL;
+    char **names = NULL;
+    unsigned n = 0;
+    struct dirent *e;
+
+    (void)argv;
+    if (argc > 1)
+        return fail(EXIT_SBX, "ps takes no arguments");
+    if (!path)
+        return EXIT_SBX;
+    while (d && (e = readdir(d))) {
+        if (named_ok(e->d_name))
+            *(char **)xgrow(&names, &n, sizeof *names) = xstrdup(e->d_name);
+    }
+    if (d)
+        closedir(d);
+    if (n)
+        qsort(names, n, sizeof *names, by_name);
+    printf("%-20s %-8s %-20s %s\n", "NAME", "PID", "SINCE", "COMMAND");
+    for (unsigned i = 0; i < n; i++) {
+        static struct serve_msg m;
+        int fd = try_connect(names[i]);
+        char *at = m.text, *field[4] = { NULL };
+
+        if (fd < 0)
+            continue; /* left by one that was killed */
+        if (ask(fd, SERVE_INFO, 0, &m)) {
+            m.text[MIN(m.len, (uint32_t)sizeof m.text - 1)] = 0;
+            for (unsigned k = 0; k < 4; k++)
+                field[k] = strsep(&at, "\t");
+        }
+        close(fd);
+        if (!field[3])
+            continue;
+        printf("%-20s %-8s %-20s ", field[0], field[1], field[2]);
+        results_escape(stdout, field[3]);
+        printf("\n");
+    }
+    return fflush(stdout) == 0 ? 0 : EXIT_SBX;
+}
+
+int cmd_kill(int argc, char **argv)
+{
+    static struct serve_msg m;
+    int sig = SIGTERM, at = 1, fd;
+
+    if (argc > 1 && argv[1][0] == '-') {
+        sig = signal_number(argv[1] + (strncmp(argv[1], "--signal=", 9) == 0 ? 9 : 1));
+        at = 2;
+        if (sig <= 0)
+            return fail(EXIT_SBX, "kill: no signal %s; give -KILL or -9", argv[1]);
+    }
+    if (argc - at < 1)
+        return fail(EXIT_SBX, "kill: give a name: sbx kill [-SIGNAL] NAME");
+    for (; at < argc; at++) {
+        fd = named_connect(argv[at]);
+        if (fd < 0)
+            return EXIT_SBX;
+        if (!ask(fd, SERVE_KILL, sig, &m))
+            return fail(EXIT_SBX, "%s has ended", argv[at]);
+        close(fd);
+    }
+    return 0;
+}
+
+int cmd_inspect(int argc, char **argv)
+{
+    static struct serve_msg m;
+    bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
+    int fd;
+
+    if (argc != 2 + json)
+        return fail(EXIT_SBX, "inspect: give a name: sbx inspect [--json] NAME");
+    fd = named_connect(argv[1 + json]);
+    if (fd < 0)
+        return EXIT_SBX;
+    if (!ask(fd, SERVE_INSPECT, json, &m))
+        return fail(EXIT_SBX, "%s has ended", argv[1 + json]);
+    while (m.type == SERVE_TEXT && m.len <= sizeof m.text) {
+        fwrite(m.text, 1, m.len, stdout);
+        if (recv(fd, &m, sizeof m, 0) != sizeof m)
+            break;
+    }
+    return fflush(stdout) == 0 ? 0 : EXIT_SBX;
+}
+
+/* ---- exec ---- */
+
+struct exec_options {
+    const char *cwd;
+    char **env;
+    unsigned nenv;
+};
+
+static int write_request(const struct exec_options *o, char **args)
+{
+    struct job_request h = { .envc = o->nenv };
+    int fd = memfd_create("job", MFD_CLOEXEC);
+    FILE *f = fd >= 0 ? fdopen(dup(fd), "w") : NULL;
+
+    if (!f)
+        return -1;
+    while (args[h.argc])
+        h.argc++;
+    fwrite(&h, sizeof h, 1, f);
+    fwrite(o->cwd ? o->cwd : "", 1, o->cwd ? strlen(o->cwd) + 1 : 1, f);
+    for (char **a = args; *a; a++)
+        fwrite(*a, 1, strlen(*a) + 1, f);
+    for (unsigned i = 0; i < o->nenv; i++)
+        fwrite(o->env[i], 1, strlen(o->env[i]) + 1, f);
+    return fclose(f) == 0 ? fd : -1;
+}
+
+static bool send_request(int sock, int request)
+{
+    static struct serve_msg m = { .type = SERVE_EXEC };
+    int fds[4] = { request, 0, 1, 2 };
+    struct iovec iov = { &m, sizeof m };
+    union {
+        char buf[CMSG_SPACE(sizeof fds)];
+        struct cmsghdr align;
+    } u = { { 0 } };
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof u.buf
+    };
+    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+    for (int i = 1; i < 4; i++) { /* a closed one becomes nothing */
+        if (fcntl(fds[i], F_GETFD) < 0)
+            fds[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
+    }
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof fds);
+    memcpy(CMSG_DATA(c), fds, sizeof fds);
+    return sendmsg(sock, &msg, MSG_NOSIGNAL) == sizeof m;
+}
+
+static int await_end(int sock, const char *name, const char *command)
+{
+    static const int forwarded[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 };
+    static struct serve_msg m;
+    sigset_t set;
+    int signals;
+
+    sigemptyset(&set);
+    for (unsigned i = 0; i < ARRAY_SIZE(forwarded); i++)
+        sigaddset(&set, forwarded[i]);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    for (;;) {
+        struct pollfd fds[] = { { .fd = sock, .events = POLLIN },
+                                { .fd = signals, .events = POLLIN } };
+        struct signalfd_siginfo si;
+
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            return fail(EXIT_SBX, "cannot wait: %s", strerror(errno));
+        while (signals >= 0 && read(signals, &si, sizeof si) == sizeof si) {
+            struct serve_msg kill = { .type = SERVE_KILL, .value = (int)si.ssi_signo };
+
+            send(sock, &kill, sizeof kill, MSG_NOSIGNAL);
+        }
+        if (!(fds[0].revents & (POLLIN | POLLHUP)))
+            continue;
+        if (recv(sock, &m, sizeof m, 0) != sizeof m)
+            return fail(EXIT_SBX, "the sandbox %s has ended", name);
+        if (m.type == SERVE_EXITED)
+            return WIFEXITED(m.value) ? WEXITSTATUS(m.value) : 128 + WTERMSIG(m.value);
+        if (m.type == SERVE_FAILED)
+            return fail(m.value, "%s: %.*s", command, (int)MIN(m.len, (uint32_t)sizeof m.text),
+                        m.text);
+    }
+}
+
+int cmd_exec(int argc, char **argv)
+{
+    static const struct option longs[] = { { "cwd", 1, NULL, 'w' },
+                                           { "env", 1, NULL, 'e' },
+                                           { 0 } };
+    struct exec_options o = { 0 };
+    int c, sock, request;
+
+    optind = 0;
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, "+w:e:", longs, NULL)) >= 0) {
+        if (c == 'w')
+            o.cwd = optarg;
+        else if (c == 'e' && strchr(optarg, '=') && optarg[0] != '=')
+            *(char **)xgrow(&o.env, &o.nenv, sizeof *o.env) = optarg;
+        else
+            return fail(EXIT_SBX, "exec: %s; give sbx exec [-w DIR] [-e K=V] NAME CMD [args]",
+                        c == 'e' ? "-e needs NAME=VALUE"
+                                 : "unknown option, or one without its value");
+    }
+    if (argc - optind < 2)
+        return fail(EXIT_SBX, "exec: give a name and a command: sbx exec NAME CMD [args]");
+    sock = named_connect(argv[optind]);
+    if (sock < 0)
+        return EXIT_SBX;
+    request = write_request(&o, argv + optind + 1);
+    if (request < 0 || !send_request(sock, request))
+        return fail(EXIT_SBX, "the sandbox %s cannot be asked: %s", argv[optind], strerror(errno));
+    return await_end(sock, argv[optind], argv[optind + 1]);
+}

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The front end's side of serve.h. */
+#include "cli/serve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/error.h"
+#include "sentry/job.h"
+
+static struct {
+    char *name, *path;
+    int listener;
+    time_t since;
+    uint32_t jobs; /* numbers given out */
+    struct client {
+        int fd;
+        uint32_t job; /* 0: none */
+    } clients[SERVE_CLIENTS];
+} serve = { .listener = -1 };
+
+int named_open(const char *name)
+{
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    const char *dir;
+    int other;
+
+    if (!named_ok(name))
+        return fail(EXIT_SBX, "--name %s: give letters, digits, '-', '_' and '.', at most 60",
+                    name);
+    dir = named_dir();
+    if (!dir)
+        return EXIT_SBX;
+    serve.path = xjoin(dir, name);
+    if (strlen(serve.path) >= sizeof at.sun_path)
+        return fail(EXIT_SBX, "--name: %s is too long a path for a socket", serve.path);
+    memcpy(at.sun_path, serve.path, strlen(serve.path));
+    /* One that nobody serves any more was left by a front end that was killed. */
+    other = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (other >= 0 && connect(other, (struct sockaddr *)&at, sizeof at) < 0 &&
+        errno == ECONNREFUSED)
+        unlink(serve.path);
+    if (other >= 0)
+        close(other);
+    serve.listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (serve.listener < 0 || bind(serve.listener, (struct sockaddr *)&at, sizeof at) < 0)
+        return errno == EADDRINUSE
+                   ? fail(EXIT_SBX, "--name %s: there is a sandbox of that name; see sbx ps", name)
+                   : fail(EXIT_SBX, "--name %s: %s: %s", name, serve.path, strerror(errno));
+    if (chmod(serve.path, 0600) < 0 || listen(serve.listener, 16) < 0)
+        return fail(EXIT_SBX, "--name %s: %s", name, strerror(errno));
+    serve.name = xstrdup(name);
+    serve.since = time(NULL);
+    for (unsigned i = 0; i < SERVE_CLIENTS; i++)
+        serve.clients[i].fd = -1;
+    return 0;
+}
+
+void named_close(void)
+{
+    if (serve.listener < 0)
+        return;
+    unlink(serve.path);
+    close(serve.listener);
+    serve.listener = -1;
+}
+
+void named_poll(struct pollfd *fds)
+{
+    for (unsigned i = 0; i < SERVE_CLIENTS; i++)
+        fds[i] = (struct pollfd){ .fd = serve.name ? serve.clients[i].fd : -1, .events = POLLIN };
+    fds[SERVE_CLIENTS] = (struct pollfd){ .fd = serve.listener, .events = POLLIN };
+}
+
+static void answer(struct client *c, enum serve_type type, int value, const char *text, size_t n)
+{
+    static struct serve_msg m;
+
+    m.type = type;
+    m.value = value;
+    m.len = (uint32_t)MIN(n, sizeof m.text);
+    if (n)
+        memcpy(m.text, text, m.len);
+    send(c->fd, &m, sizeof m, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void drop(struct client *c)
+{
+    close(c->fd);
+    *c = (struct client){ .fd = -1 };
+}
+
+static void tell_sentry(const struct launch *l, uint32_t type, uint64_t value, const int *fds,
+                        unsigned n)
+{
+    struct control_msg m = { .type = type, .value = value };
+    struct iovec iov = { &m, sizeof m };
+    union {
+        char buf[CMSG_SPACE(4 * sizeof(int))];
+        struct cmsghdr align;
+    } u = { { 0 } };
+    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+
+    if (n) {
+        struct cmsghdr *c;
+
+        msg.msg_control = u.buf;
+        msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
+        c = CMSG_FIRSTHDR(&msg);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(n * sizeof(int));
+        memcpy(CMSG_DATA(c), fds, n * sizeof(int));
+    }
+    sendmsg(l->control, &msg, MSG_NOSIGNAL);
+}
+
+static void put_string(FILE *f, const char *s)
+{
+    fwrite(s, 1, strlen(s) + 1, f);
+}
+
+static const char *value_of(char *const *env, unsigned n, const char *name, size_t len)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (strncmp(env[i], name, len) == 0 && env[i][len] == '=')
+            return env[i];
+    }
+    return NULL;
+}
+
+/*
+ * The client's request has arguments, what it sets of the environment, and where to start (or ""); the
+ * rest is as the sandbox's own program has it.
+ */
+static int complete(const struct launch *l, int from)
+{
+    struct job_request h;
+    struct stat st;
+    char *text, *at, *end, **env;
+    size_t n;
+    int fd;
+    FILE *f;
+
+    if (fstat(from, &st) < 0 || st.st_size < (off_t)sizeof h || st.st_size > JOB_REQUEST_MAX ||
+        pread(from, &h, sizeof h, 0) != (ssize_t)sizeof h)
+        return -1;
+    n = (size_t)st.st_size - sizeof h;
+    text = xcalloc(n + 1, 1);
+    if (pread(from, text, n, sizeof h) != (ssize_t)n || h.argc == 0 || h.argc > n || h.envc > n)
+        return -1;
+    end = text + n;
+    at = text + strlen(text) + 1; /* behind cwd */
+    for (uint32_t i = 0; i < h.argc; i++) {
+        if (at >= end)
+            return -1;
+        at += strlen(at) + 1;
+    }
+    env = xcalloc(h.envc + 1ul, sizeof *env);
+    char *env_at = at;
+
+    for (uint32_t i = 0; i < h.envc; i++) {
+        if (at >= end)
+            return -1;
+        env[i] = at;
+        at += strlen(at) + 1;
+    }
+    fd = memfd_create("job", MFD_CLOEXEC);
+    f = fd >= 0 ? fdopen(dup(fd), "w") : NULL;
+    if (!f)
+        return -1;
+    uint32_t given = h.envc;
+
+    for (char **e = l->envp; *e; e++)
+        h.envc += !value_of(env, given, *e, strcspn(*e, "="));
+    h.uid = l->user->uid;
+    h.gid = l->user->gid;
+    h.ngroups = (uint32_t)MIN(l->user->ngroups, ARRAY_SIZE(h.groups));
+    for (uint32_t i = 0; i < h.ngroups; i++)
+        h.groups[i] = l->user->groups[i];
+    fwrite(&h, sizeof h, 1, f);
+    put_string(f, *text ? text : l->shown->cwd);
+    const char *argv_at = text + strlen(text) + 1;
+
+    fwrite(argv_at, 1, (size_t)(env_at - argv_at), f);
+    for (uint32_t i = 0; i < given; i++)
+        put_string(f, env[i]);
+    for (char **e = l->envp; *e; e++) {
+        if (!value_of(env, given, *e, strcspn(*e, "=")))
+            put_string(f, *e);
+    }
+    free(text);
+    free(env);
+    if (fclose(f) != 0) {
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static void start_job(const struct launch *l, struct client *c, int fds[4])
+{
+    int request = complete(l, fds[0]);
+
+    if (request < 0) {
+        answer(c, SERVE_FAILED, EXIT_SBX, "a request that cannot be read", 29);
+        return;
+    }
+    close(fds[0]);
+    fds[0] = request;
+    c->job = ++serve.jobs;
+    tell_sentry(l, CTL_JOB, c->job, fds, 4);
+}
+
+static void tell_info(const struct launch *l, struct client *c)
+{
+    char *text = NULL, when[32];
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+    struct tm tm;
+
+    if (!f)
+        return;
+    strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", localtime_r(&serve.since, &tm));
+    fprintf(f, "%s\t%d\t%s\t", serve.name, (int)getpid(), when);
+    for (unsigned i = 0; i < l->options->nargs; i++)
+        fprintf(f, "%s%s", i ? " " : "", l->options->args[i]);
+    fclose(f);
+    answer(c, SERVE_TEXT, 0, text, n);
+    free(text);
+}
+
+static void tell_policy(const struct launch *l, struct client *c, bool json)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+
+    if (!f)
+        return;
+    inspect_print(l, f, json);
+    fclose(f);
+    for (size_t at = 0; at < n; at += sizeof(((struct serve_msg *)0)->text))
+        answer(c, SERVE_TEXT, 0, text + at, n - at);
+    answer(c, SERVE_DONE, 0, NULL, 0);
+    free(text);
+}
+
+static void on_request(const struct launch *l, struct client *c, const struct serve_msg *m,
+                       int fds[4], unsigned nfds)
+{
+    switch (m->type) {
+    case SERVE_INFO:
+        tell_info(l, c);
+        break;
+    case SERVE_INSPECT:
+        tell_policy(l, c, m->value == 1);
+        break;
+    case SERVE_KILL:
+        if (m->value < 1 || m->value > 64)
+            break;
+        if (c->job) {
+            tell_sentry(l, CTL_JOB_SIGNAL, (uint64_t)c->job << 32 | (uint32_t)m->value, NULL, 0);
+            break;
+        }
+        tell_sentry(l, CTL_SIGNAL, (uint64_t)m->value, NULL, 0);
+        answer(c, SERVE_DONE, 0, NULL, 0);
+        break;
+    case SERVE_EXEC:
+        if (nfds == 4 && !c->job)
+            start_job(l, c, fds);
+        break;
+    default:
+        break;
+    }
+}
+
+static void serve_client(const struct launch *l, struct client *c)
+{
+    static struct serve_msg m;
+    struct iovec iov = { &m, sizeof m };
+    union {
+        char buf[CMSG_SPACE(4 * sizeof(int))];
+        struct cmsghdr align;
+    } u;
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof u.buf
+    };
+    ssize_t n = recvmsg(c->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    struct cmsghdr *cm = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
+    int fds[4] = { -1, -1, -1, -1 };
+    unsigned nfds = 0;
+
+    if (cm && cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS) {
+        nfds = (unsigned)((cm->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        memcpy(fds, CMSG_DATA(cm), nfds * sizeof(int));
+    }
+    if (n == (ssize_t)sizeof m)
+        on_request(l, c, &m, fds, nfds);
+    for (unsigned i = 0; i < nfds; i++) {
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        drop(c);
+}
+
+static void take_client(void)
+{
+    int fd = accept4(serve.listener, NULL, NULL, SOCK_CLOEXEC);
+    struct ucred who;
+    socklen_t len = sizeof who;
+
+    if (fd < 0)
+        return;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
+        (who.uid == geteuid() || who.uid == 0)) {
+        for (unsigned i = 0; i < SERVE_CLIENTS; i++) {
+            if (serve.clients[i].fd < 0) {
+                serve.clients[i] = (struct client){ .fd = fd };
+                return;
+            }
+        }
+    }
+    close(fd);
+}
+
+void named_serve(const struct launch *l, const struct pollfd *fds)
+{
+    if (!serve.name)
+        return;
+    for (unsigned i = 0; i < SERVE_CLIENTS; i++) {
+        if (fds[i].fd >= 0 && fds[i].fd == serve.clients[i].fd && fds[i].revents)
+            serve_client(l, &serve.clients[i]);
+    }
+    if (fds[SERVE_CLIENTS].revents)
+        take_client();
+}
+
+void named_control(const struct control_msg *m)
+{
+    uint32_t job = (uint32_t)(m->value >> 32);
+    int value = (int)(uint32_t)m->value;
+
+    for (unsigned i = 0; job && i < SERVE_CLIENTS; i++) {
+        struct client *c = &serve.clients[i];
+
+        if (c->fd < 0 || c->job != job)
+            continue;
+        if (m->type == CTL_JOB_EXIT)
+            answer(c, SERVE_EXITED, value, NULL, 0);
+        else
+            answer(c, SERVE_FAILED, value, m->text, m->len);
+        c->job = 0;
+    }
+}

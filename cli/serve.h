@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A named sandbox (`sbx run --name NAME`) can be asked: by a Unix socket of that name in a directory that is
+ * the caller's alone, which the front end serves. One SEQPACKET message a request; only the same user, or
+ * root, is answered.
+ */
+#pragma once
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "cli/launch.h"
+
+enum serve_type {
+    /* to the front end */
+    SERVE_INFO = 1, /* answered by SERVE_TEXT: what `sbx ps` shows, fields between tabs */
+    SERVE_INSPECT,  /* by SERVE_TEXT, as often as it takes: the policy; value 1: as JSON */
+    SERVE_KILL,     /* value: a signal for the program; by SERVE_DONE */
+    SERVE_EXEC,     /* with descriptors: request (struct job_request without environment and ids),
+                       0, 1, 2; by SERVE_EXITED or SERVE_FAILED; then value of SERVE_KILL is for it */
+    /* from it */
+    SERVE_TEXT = 64,
+    SERVE_DONE,
+    SERVE_EXITED, /* value: wait status */
+    SERVE_FAILED, /* value: exit status; text: why */
+};
+
+struct serve_msg {
+    uint32_t type;
+    int32_t value;
+    uint32_t len;
+    char text[4084];
+};
+
+#define SERVE_CLIENTS 64
+#define SERVE_FDS (SERVE_CLIENTS + 1)
+
+/* Before anything is started: takes the name. 0, or the exit status after the error was printed. */
+int named_open(const char *name);
+/* Its descriptors into fds (SERVE_FDS of them, -1 where there is none); then what came of the poll. */
+void named_poll(struct pollfd *fds);
+void named_serve(const struct launch *l, const struct pollfd *fds);
+/* CTL_JOB_EXIT and CTL_JOB_FAILED. */
+void named_control(const struct control_msg *m);
+/* The name is free again. */
+void named_close(void);
+
+/* named.c: the other end. A connection, or -1 after the error was printed. */
+int named_connect(const char *name);
+/* The directory of the names, made if it is not there; NULL after the error was printed. */
+const char *named_dir(void);
+bool named_ok(const char *name);
+
+/* inspect.c */
+void inspect_print(const struct launch *l, FILE *f, bool json);

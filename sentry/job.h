@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Programs that are started in a running sandbox (`sbx exec`). Each is a process of its own under pid 1,
+ * in a session of its own; when it ends the front end is told, and what it left running goes on.
+ */
+#pragma once
+
+#include <stdint.h>
+
+/* What a request's descriptor holds: this, then strings, each with its NUL: cwd, arguments, environment. */
+struct job_request {
+    uint32_t argc, envc;
+    uint32_t uid, gid, ngroups;
+    uint32_t groups[64];
+};
+#define JOB_REQUEST_MAX (4u << 20)
+
+/*
+ * Starts one. Takes over all descriptors (stdio ones: -1 is closed). Answers by CTL_JOB_EXIT or
+ * CTL_JOB_FAILED, at once or later. On the event thread.
+ */
+void job_start(uint32_t id, int request, const int stdio[3]);
+/* To the whole process. No-op when it has ended. */
+void job_signal(uint32_t id, int sig);
+/* tgroup.job has ended with that wait status; or its program could not be started. Any worker. */
+void job_ended(uint32_t id, int wait_status);
+void job_failed(uint32_t id, int err);
