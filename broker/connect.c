@@ -94,8 +94,7 @@ static int make_socket(const struct nb_req *m, int family)
         fd = socket(family, SOCK_DGRAM | flags, IPPROTO_UDP);
         break;
     case IPPROTO_ICMP:
-        fd = socket(family, SOCK_DGRAM | flags,
-                    family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
+        fd = socket(family, SOCK_DGRAM | flags, family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
         break;
     default:
         return -EPROTO;
@@ -105,7 +104,8 @@ static int make_socket(const struct nb_req *m, int family)
 
 static bool to_nameserver(const struct nb_addr *a)
 {
-    static const uint8_t server[16] = { [10] = 0xff, 0xff,
+    static const uint8_t server[16] = { [10] = 0xff,
+                                        0xff,
                                         NB_DNS_IP >> 24 & 0xff,
                                         NB_DNS_IP >> 16 & 0xff,
                                         NB_DNS_IP >> 8 & 0xff,

@@ -236,8 +236,8 @@ static void take_cname(ns_msg *m, const ns_rr *rr, const char *name, uint32_t tt
     struct out target = { .p = wire, .cap = sizeof wire };
     char text[NS_MAXDNAME];
 
-    if (ns_name_uncompress(ns_msg_base(*m), ns_msg_end(*m), ns_rr_rdata(*rr), text,
-                           sizeof text) < 0 ||
+    if (ns_name_uncompress(ns_msg_base(*m), ns_msg_end(*m), ns_rr_rdata(*rr), text, sizeof text) <
+            0 ||
         !clean_name(text, to)) {
         to[0] = 0;
         return;

@@ -197,8 +197,8 @@ void serve_sendto(const struct nb_req *m, const uint8_t *data)
     int at = p ? find_peer(p->port, &m->addr) : -1;
 
     if (at >= 0)
-        sendto(p->fd, data, m->len, MSG_DONTWAIT | MSG_NOSIGNAL,
-               (struct sockaddr *)&peers[at].real, peers[at].len);
+        sendto(p->fd, data, m->len, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&peers[at].real,
+               peers[at].len);
     else if (p && may_reach(&m->addr))
         sendto(p->fd, data, m->len, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&ss, n);
 }

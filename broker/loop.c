@@ -150,10 +150,9 @@ void answer_refused(uint32_t tag, const struct nb_addr *a)
 
     memcpy(ip.b, a->ip, sizeof ip.b);
     name = names_of(&ip);
-    const struct nb_rep r = { .op = NB_ANSWER,
-                              .tag = tag,
-                              .error = -EACCES,
-                              .len = name ? (uint32_t)strlen(name) : 0 };
+    const struct nb_rep r = {
+        .op = NB_ANSWER, .tag = tag, .error = -EACCES, .len = name ? (uint32_t)strlen(name) : 0
+    };
     reply(&r, name, -1);
 }
 
@@ -227,10 +226,9 @@ static bool take_request(void)
     } ctl;
     struct nb_req m = { 0 };
     struct iovec iov[2] = { { &m, sizeof m }, { data, sizeof data } };
-    struct msghdr msg = { .msg_iov = iov,
-                          .msg_iovlen = 2,
-                          .msg_control = &ctl,
-                          .msg_controllen = sizeof ctl.space };
+    struct msghdr msg = {
+        .msg_iov = iov, .msg_iovlen = 2, .msg_control = &ctl, .msg_controllen = sizeof ctl.space
+    };
     ssize_t n = recvmsg(broker->sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     int fd;
 

@@ -15,31 +15,31 @@ static const struct range {
     struct net_ip ip;
     unsigned bits;
 } special[] = {
-    V4(0, 0, 0, 0, 8),                                           /* this network */
-    V4(10, 0, 0, 0, 8),                                          /* private */
-    V4(100, 64, 0, 0, 10),                                       /* carrier-grade NAT */
-    V4(127, 0, 0, 0, 8),                                         /* loopback */
-    V4(169, 254, 0, 0, 16),                                      /* link-local, metadata */
-    V4(172, 16, 0, 0, 12),                                       /* private */
-    V4(192, 0, 0, 0, 24),                                        /* protocol assignments */
-    V4(192, 0, 2, 0, 24),                                        /* documentation */
-    V4(192, 88, 99, 0, 24),                                      /* 6to4 relays */
-    V4(192, 168, 0, 0, 16),                                      /* private */
-    V4(198, 18, 0, 0, 15),                                       /* benchmarks */
-    V4(198, 51, 100, 0, 24),                                     /* documentation */
-    V4(203, 0, 113, 0, 24),                                      /* documentation */
-    V4(224, 0, 0, 0, 4),                                         /* multicast */
-    V4(240, 0, 0, 0, 4),                                         /* reserved, broadcast */
-    { { { 0 } }, 96 },                                           /* ::, ::1, v4-compatible */
-    { { { 0, 0x64, 0xff, 0x9b, 0, 1 } }, 48 },                   /* local NAT64 */
-    { { { 1 } }, 64 },                                           /* discard */
-    { { { 0x20, 0x01 } }, 23 },                                  /* Teredo, ORCHID, ... */
-    { { { 0x20, 0x01, 0x0d, 0xb8 } }, 32 },                      /* documentation */
-    { { { 0x20, 0x02 } }, 16 },                                  /* 6to4: an IPv4 address inside */
-    { { { 0xfc } }, 7 },                                         /* unique local, metadata */
-    { { { 0xfe, 0x80 } }, 10 },                                  /* link-local */
-    { { { 0xfe, 0xc0 } }, 10 },                                  /* site-local */
-    { { { 0xff } }, 8 },                                         /* multicast */
+    V4(0, 0, 0, 0, 8),                         /* this network */
+    V4(10, 0, 0, 0, 8),                        /* private */
+    V4(100, 64, 0, 0, 10),                     /* carrier-grade NAT */
+    V4(127, 0, 0, 0, 8),                       /* loopback */
+    V4(169, 254, 0, 0, 16),                    /* link-local, metadata */
+    V4(172, 16, 0, 0, 12),                     /* private */
+    V4(192, 0, 0, 0, 24),                      /* protocol assignments */
+    V4(192, 0, 2, 0, 24),                      /* documentation */
+    V4(192, 88, 99, 0, 24),                    /* 6to4 relays */
+    V4(192, 168, 0, 0, 16),                    /* private */
+    V4(198, 18, 0, 0, 15),                     /* benchmarks */
+    V4(198, 51, 100, 0, 24),                   /* documentation */
+    V4(203, 0, 113, 0, 24),                    /* documentation */
+    V4(224, 0, 0, 0, 4),                       /* multicast */
+    V4(240, 0, 0, 0, 4),                       /* reserved, broadcast */
+    { { { 0 } }, 96 },                         /* ::, ::1, v4-compatible */
+    { { { 0, 0x64, 0xff, 0x9b, 0, 1 } }, 48 }, /* local NAT64 */
+    { { { 1 } }, 64 },                         /* discard */
+    { { { 0x20, 0x01 } }, 23 },                /* Teredo, ORCHID, ... */
+    { { { 0x20, 0x01, 0x0d, 0xb8 } }, 32 },    /* documentation */
+    { { { 0x20, 0x02 } }, 16 },                /* 6to4: an IPv4 address inside */
+    { { { 0xfc } }, 7 },                       /* unique local, metadata */
+    { { { 0xfe, 0x80 } }, 10 },                /* link-local */
+    { { { 0xfe, 0xc0 } }, 10 },                /* site-local */
+    { { { 0xff } }, 8 },                       /* multicast */
 };
 
 static bool within(const struct net_ip *ip, const struct net_ip *net, unsigned bits)

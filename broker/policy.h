@@ -28,8 +28,9 @@ struct net_rule {
     bool deny;
     struct net_ip ip; /* NET_CIDR */
     uint8_t bits;     /* of 128 */
-    char name[NET_NAME_MAX + 1]; /* lower case, without a dot at the end; NET_SUFFIX: what follows "*." */
-    unsigned nports;             /* 0: all */
+    char name[NET_NAME_MAX +
+              1];    /* lower case, without a dot at the end; NET_SUFFIX: what follows "*." */
+    unsigned nports; /* 0: all */
     struct {
         uint16_t from, to;
     } ports[NET_PORTS_MAX];

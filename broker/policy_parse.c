@@ -109,9 +109,8 @@ static int parse_name(const char *s, struct net_rule *r, const char **ret_why)
         if (c == '*')
             return no(ret_why, "a * stands alone, or as *. at the beginning");
         if (c != '.' && c != '-' && c != '_' && !(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9'))
-            return no(ret_why, (unsigned char)c >= 0x80
-                                   ? "a name is ASCII; give its xn-- form"
-                                   : "no name has such a character");
+            return no(ret_why, (unsigned char)c >= 0x80 ? "a name is ASCII; give its xn-- form"
+                                                        : "no name has such a character");
         if (c == '.' ? label == 0 : label == 63)
             return no(ret_why, "a part of the name is empty or longer than 63");
         label = c == '.' ? 0 : label + 1;

@@ -9,11 +9,12 @@
 #include "broker/broker.h"
 #include "broker/protocol.h"
 
-#define WATCHES_MAX 8192 /* connects under way, listeners, queries: the sentry may ask for no more */
+#define WATCHES_MAX                                                                                \
+    8192 /* connects under way, listeners, queries: the sentry may ask for no more */
 
 /* What is waited for: a descriptor in the epoll, and until when. */
 struct watch {
-    struct watch *next, **prev; /* all of them; of one that is free, next alone */
+    struct watch *next, **prev;                   /* all of them; of one that is free, next alone */
     void (*fn)(struct watch *w, uint32_t events); /* events 0: its time is up */
     int fd;
     uint32_t tag;

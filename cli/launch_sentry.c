@@ -110,9 +110,9 @@ static bool stream_given(int fd)
 static unsigned keep_descriptors(const struct launch *l, const struct launch_fds *f, int proc_fd,
                                  int root_fd, int *keep)
 {
-    const int candidates[] = { f->broker_sock[1], f->control,  f->gofer_sock[1],    f->ring,      f->results,
-                               f->tty_sock, l->log_fd,           l->strace_fd, proc_fd,
-                               root_fd,     sanitize_report_fd() };
+    const int candidates[] = { f->broker_sock[1], f->control,  f->gofer_sock[1],    f->ring,
+                               f->results,        f->tty_sock, l->log_fd,           l->strace_fd,
+                               proc_fd,           root_fd,     sanitize_report_fd() };
     unsigned n = 0;
 
     for (int i = 0; i < 3; i++) {
@@ -180,10 +180,8 @@ static bool settle_channels(struct sentry_config *c)
     for (int fd = HOSTFD_CHANNELS; fd < HOSTFD_CHANNELS + HOSTFD_NCHANNELS; fd++)
         if (fd != c->control_sock && dup3(c->control_sock, fd, O_CLOEXEC) != fd)
             return false;
-    return
-           hostfd_settle(&c->gofer_sock, HOSTFD_GOFER) &&
-           hostfd_settle(&c->net.sock, HOSTFD_BROKER) &&
-           hostfd_settle(&c->tty_sock, HOSTFD_TTY) &&
+    return hostfd_settle(&c->gofer_sock, HOSTFD_GOFER) &&
+           hostfd_settle(&c->net.sock, HOSTFD_BROKER) && hostfd_settle(&c->tty_sock, HOSTFD_TTY) &&
            hostfd_settle(&c->results_sock, HOSTFD_RESULTS);
 }
 

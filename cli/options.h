@@ -38,7 +38,7 @@ struct run_options {
     const char *save_changes;
     enum apply_mode apply;
 
-    const char *net;        /* none, host; NULL: as the rules say */
+    const char *net; /* none, host; NULL: as the rules say */
     const char **allow_net, **deny_net, **publish;
     unsigned nallow_net, ndeny_net, npublish;
 

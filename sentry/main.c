@@ -95,7 +95,8 @@ void control_send(uint32_t type, uint64_t value, const char *fmt, ...)
 
 static void refused(const char *what)
 {
-    control_send(CTL_NOTE, 0, "%s was refused: there is no network inside; see --allow-net in sbx(1)", what);
+    control_send(CTL_NOTE, 0,
+                 "%s was refused: there is no network inside; see --allow-net in sbx(1)", what);
 }
 
 static __attribute__((noreturn)) void leave(void)

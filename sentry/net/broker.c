@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See broker.h. Locks: calls.lock (LOCK_NET) guards who waits; out.lock (a leaf) what could not be
- * sent yet, and is held over sends that do not wait.
+ * See broker.h. Locks, both leaves: calls.lock guards who waits; out.lock what could not be sent yet,
+ * and is held over sends that do not wait.
  */
 #include "sentry/net/broker.h"
 
@@ -58,13 +58,16 @@ void bcall_init(struct bcall *c)
     list_init(&c->link);
 }
 
-void broker_expect(struct bcall *c)
+bool broker_expect(struct bcall *c)
 {
     LOCK_SCOPE(&calls.lock);
+    if (c->tag)
+        return false;
     if (++calls.next_tag == 0)
         ++calls.next_tag;
     c->tag = calls.next_tag;
     list_add_tail(&calls.waiting[c->tag % BUCKETS], &c->link);
+    return true;
 }
 
 uint32_t broker_forget(struct bcall *c)
@@ -223,10 +226,9 @@ static void on_broker(void *arg, uint32_t events)
         } ctl;
         struct nb_rep r;
         struct iovec iov[2] = { { &r, sizeof r }, { data, sizeof data } };
-        struct msghdr msg = { .msg_iov = iov,
-                              .msg_iovlen = 2,
-                              .msg_control = &ctl,
-                              .msg_controllen = sizeof ctl.space };
+        struct msghdr msg = {
+            .msg_iov = iov, .msg_iovlen = 2, .msg_control = &ctl, .msg_controllen = sizeof ctl.space
+        };
         ssize_t n = recvmsg(net->sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -244,7 +246,7 @@ int broker_init(const struct sentry_net *n)
 {
     if (n->sock < 0)
         return 0;
-    lock_init(&calls.lock, LOCK_NET);
+    lock_init(&calls.lock, LOCK_LEAF);
     lock_init(&out.lock, LOCK_LEAF);
     list_init(&out.queue);
     for (unsigned i = 0; i < BUCKETS; i++)

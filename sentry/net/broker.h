@@ -17,8 +17,8 @@ int broker_init(const struct sentry_net *net);
 bool broker_on(void);
 
 void bcall_init(struct bcall *c);
-/* Enters it, with a fresh tag. */
-void broker_expect(struct bcall *c);
+/* Enters it, with a fresh tag. False: it is in already. Any lock may be held. */
+bool broker_expect(struct bcall *c);
 /* Takes it out; its tag, or 0: it was not in. Its answer may be running still. */
 uint32_t broker_forget(struct bcall *c);
 

@@ -16,8 +16,8 @@ struct hpeer;
 /* ---- TCP; host_tcp.c ---- */
 /* Begins to connect: SOCK_CONNECTING. The answer makes it SOCK_HOST, or SOCK_CLOSED with an error. */
 int host_connect(struct isock *s, const struct inet_addr *dst);
-/* Gives up: what is under way, what is connected. own_lock not held. */
-void host_leave(struct isock *s);
+/* Gives up: what is under way, what is connected. own_lock not held. -ENOBUFS: too often. */
+int host_leave(struct isock *s);
 /* With its last reference. */
 void host_release(struct isock *s);
 ssize_t host_send(struct task *t, struct sock *sk, struct send_req *r);

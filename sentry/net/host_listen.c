@@ -73,12 +73,18 @@ static int ask(struct isock *s)
                         .addr = broker_addr(&s->local),
                         .len = (uint32_t)host_options(s, opts) };
 
+    lock(&s->sk.own_lock);
+    if (s->host.listen.tag) {
+        unlock(&s->sk.own_lock);
+        return 0; /* another thread's listen() is under way */
+    }
     s->host.listen_answered = false;
     s->host.listen.stays = true;
     s->host.listen.hold = hold;
     s->host.listen.answer = answer;
-    broker_expect(&s->host.listen);
+    (void)broker_expect(&s->host.listen);
     m.tag = s->host.listen.tag;
+    unlock(&s->sk.own_lock);
     return broker_send(&m, opts, -1, NULL);
 }
 
@@ -95,8 +101,7 @@ int host_listen(struct task *t, struct isock *s)
     t->call.phase = 1;
     if (r == 0) {
         LOCK_SCOPE(&s->sk.own_lock);
-        r = s->host.listen_answered ? s->host.listen_error
-                                    : task_wait(t, &s->sk.wr_wq, WAIT_KILL);
+        r = s->host.listen_answered ? s->host.listen_error : task_wait(t, &s->sk.wr_wq, WAIT_KILL);
     }
     if (r < 0 && r != -EWAITING)
         tcp_stop_listening(s);

@@ -160,14 +160,13 @@ static int begin(struct slot *sl, struct nb_req *m, const void *data, struct soc
     tr->call.hold = trip_hold;
     tr->call.answer = trip_answer;
     sl->trip = tr;
-    broker_expect(&tr->call);
+    (void)broker_expect(&tr->call);
     m->tag = tr->call.tag;
     return broker_send(m, data, inet_sk(sk)->host.fd, sk);
 }
 
 /* The record's slot lies in *sl. 0 or what the broker says, -EWAITING. */
-static int go(struct task *t, struct slot *sl, struct nb_req *m, const void *data,
-              struct sock *sk)
+static int go(struct task *t, struct slot *sl, struct nb_req *m, const void *data, struct sock *sk)
 {
     int r = sl->trip ? 0 : begin(sl, m, data, sk);
 

@@ -57,12 +57,15 @@ static void answer(struct bcall *c, const struct nb_rep *r, const uint8_t *data,
     if (error == 0 && (fd < 0 || !hostfd_may(fd, HOSTFD_FILE)))
         error = -ENFILE;
     lock(&s->sk.own_lock);
-    if (s->sk.state == SOCK_CONNECTING && error < 0)
-        failed(s, error);
-    else if (s->sk.state == SOCK_CONNECTING)
-        connected(s, r, fd);
-    if (s->sk.state == SOCK_HOST && s->host.fd == fd)
-        fd = -1;
+    if (s->host.tag == r->tag) { /* else it was given up meanwhile */
+        s->host.tag = 0;
+        if (error < 0) {
+            failed(s, error);
+        } else {
+            connected(s, r, fd);
+            fd = -1;
+        }
+    }
     unlock(&s->sk.own_lock);
     if (fd >= 0)
         close(fd);
@@ -90,37 +93,46 @@ int host_connect(struct isock *s, const struct inet_addr *dst)
         s->remote = *dst;
         s->host.call.hold = hold;
         s->host.call.answer = answer;
+        (void)broker_expect(&s->host.call);
+        m.tag = s->host.tag = s->host.call.tag;
     }
     unlock(&s->sk.own_lock);
     unlock(&tcp_lock);
     if (r < 0)
         return r;
-    broker_expect(&s->host.call);
-    m.tag = s->host.call.tag;
     r = broker_send(&m, opts, -1, NULL);
-    if (r < 0 && broker_forget(&s->host.call)) {
+    if (r < 0) {
         LOCK_SCOPE(&s->sk.own_lock);
-        failed(s, r);
+        if (s->host.tag == m.tag) {
+            broker_forget(&s->host.call);
+            s->host.tag = 0;
+            failed(s, r);
+        }
     }
     return 0;
 }
 
-void host_leave(struct isock *s)
+int host_leave(struct isock *s)
 {
-    struct nb_req m = { .op = NB_CANCEL, .tag = broker_forget(&s->host.call) };
+    struct nb_req m = { .op = NB_CANCEL };
+    int r = 0;
 
-    if (m.tag)
-        (void)broker_send(&m, NULL, -1, NULL);
-    if (s->host.fd >= 0)
-        shutdown(s->host.fd, SHUT_RDWR);
     lock(&s->sk.own_lock);
-    if (s->host.fd >= 0) {
+    m.tag = broker_forget(&s->host.call);
+    s->host.tag = 0;
+    if (s->host.fd >= 0 && s->host.nold == ARRAY_SIZE(s->host.old_fds)) {
+        r = -ENOBUFS;
+    } else if (s->host.fd >= 0) {
+        shutdown(s->host.fd, SHUT_RDWR);
         s->host.old_fds[s->host.nold++] = s->host.fd;
         s->host.old_watched |= s->host.watched ? 1u << (s->host.nold - 1) : 0;
+        s->host.fd = -1;
+        s->host.watched = false;
     }
-    s->host.fd = -1;
-    s->host.watched = false;
     unlock(&s->sk.own_lock);
+    if (m.tag)
+        (void)broker_send(&m, NULL, -1, NULL);
+    return r;
 }
 
 static void put_fd(int fd, bool watched)
@@ -245,7 +257,7 @@ static ssize_t send_urgent(struct task *t, struct sock *sk, struct send_req *r)
     n = host_urgent(t, sk, byte);
     if (n < 0)
         iter_revert(r->it, 1);
-    return n < 0 ? result(r->done, n) : (ssize_t)++*r->done;
+    return n < 0 ? result(r->done, n) : (ssize_t)++ * r->done;
 }
 
 ssize_t host_send(struct task *t, struct sock *sk, struct send_req *r)

@@ -129,8 +129,8 @@ static void answer(struct bcall *c, const struct nb_rep *r, const uint8_t *data,
     list_init(&done);
     if (error == -EACCES)
         broker_note((const char *)data, r->len, &p->addr);
-    if (error == 0 && (fd < 0 || !hostfd_may(fd, HOSTFD_FILE) ||
-                       event_watch(fd, EPOLLIN, on_datagram, p) < 0))
+    if (error == 0 &&
+        (fd < 0 || !hostfd_may(fd, HOSTFD_FILE) || event_watch(fd, EPOLLIN, on_datagram, p) < 0))
         error = -ENOBUFS;
     lock(&s->sk.own_lock);
     p->error = error;
@@ -215,7 +215,7 @@ static int request(struct isock *s, struct hpeer *p)
                         .addr = broker_addr(&p->addr),
                         .len = (uint32_t)host_options(s, opts) };
 
-    broker_expect(&p->call);
+    (void)broker_expect(&p->call);
     m.tag = p->call.tag;
     return broker_send(&m, opts, -1, NULL);
 }
@@ -326,7 +326,7 @@ static int send_query(struct isock *s, const struct inet_addr *dst, const struct
     q->call.answer = query_answer;
     q->s = inet_sk(sock_ref(&s->sk));
     q->server = *dst;
-    broker_expect(&q->call);
+    (void)broker_expect(&q->call);
     req.tag = q->call.tag;
     if (broker_send(&req, m->data, -1, NULL) < 0 && broker_forget(&q->call)) {
         sock_put(&s->sk);
@@ -340,16 +340,14 @@ static int send_query(struct isock *s, const struct inet_addr *dst, const struct
 
 int host_udp_send(struct isock *s, const struct inet_addr *dst, const struct msg *m)
 {
-    struct nb_req req = { .op = NB_SENDTO,
-                          .arg = s->local.port,
-                          .addr = broker_addr(dst),
-                          .len = (uint32_t)m->len };
+    struct nb_req req = {
+        .op = NB_SENDTO, .arg = s->local.port, .addr = broker_addr(dst), .len = (uint32_t)m->len
+    };
     int r;
 
     if (broker_is_nameserver(dst))
         return send_query(s, dst, m);
-    if (s->sk.protocol != IPPROTO_UDP || !s->port_bound ||
-        !broker_publishes(false, s->local.port))
+    if (s->sk.protocol != IPPROTO_UDP || !s->port_bound || !broker_publishes(false, s->local.port))
         return send_to_peer(s, dst, m);
     r = broker_send(&req, m->data, -1, NULL);
     return r < 0 ? r : (int)m->len;

@@ -62,6 +62,7 @@ struct isock {
     /* with the outside (host.h); fd -1: none */
     struct {
         struct bcall call;   /* a connect that is under way */
+        uint32_t tag;        /* [s] of that, as long as it is wanted */
         struct bcall listen; /* for as long as the broker listens */
         int fd;              /* set under [s], before SOCK_HOST */
         bool watched;        /* [s] */

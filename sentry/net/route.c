@@ -57,7 +57,8 @@ static void put_link(struct nl_out *o, int flags, int index)
         return;
     i->ifi_type = index == LO ? ARPHRD_LOOPBACK : ARPHRD_ETHER;
     i->ifi_index = index;
-    i->ifi_flags = IFF_UP | IFF_RUNNING | IFF_LOWER_UP_ | (index == LO ? IFF_LOOPBACK : IFF_BROADCAST);
+    i->ifi_flags = IFF_UP | IFF_RUNNING | IFF_LOWER_UP_ |
+                   (index == LO ? IFF_LOOPBACK : IFF_BROADCAST);
     nl_attr(o, IFLA_IFNAME, index == LO ? "lo" : "eth0", index == LO ? 3 : 5);
     u32(o, IFLA_TXQLEN, 1000);
     u8(o, IFLA_OPERSTATE, index == LO ? 0 : 6 /* up */);

@@ -228,9 +228,8 @@ static int disconnect(struct isock *s)
         tcp_stop_listening(s);
         return 0;
     }
-    if (s->host.fd >= 0 && s->host.nold == ARRAY_SIZE(s->host.old_fds))
+    if (host_leave(s) < 0)
         return -ENOBUFS;
-    host_leave(s);
     lock(&tcp_lock);
     l = sock_lock(sk);
     c = atomic_load(&sk->conn);

@@ -162,7 +162,7 @@ int tcp_accept(struct task *t, struct sock *sk, struct sock **ret)
         r = 0;
     }
     unlock(&sk->own_lock);
-    if (new && new->state == SOCK_HOST)
+    if (new &&new->state == SOCK_HOST)
         host_accepted(inet_sk(sk));
     if (r == 0)
         promote(inet_sk(sk));

@@ -54,7 +54,9 @@ static PROC_SHOW(show_dev)
               "    0    0    0     0       0          0\n",
               b, p, b, p);
     if (broker_on())
-        pt_puts(out, "  eth0:       0       0    0    0    0     0          0         0        0       0    0    0    0     0       0          0\n");
+        pt_puts(
+            out,
+            "  eth0:       0       0    0    0    0     0          0         0        0       0    0    0    0     0       0          0\n");
     return 0;
 }
 

@@ -33,7 +33,8 @@ static int server(int type, int port)
     int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0), on = 1;
 
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 || (type == SOCK_STREAM && listen(fd, 64) < 0))
+    if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 ||
+        (type == SOCK_STREAM && listen(fd, 64) < 0))
         broken("port %d: %s", port, strerror(errno));
     return fd;
 }
@@ -92,10 +93,9 @@ static int answer(const struct sentry_config *cfg, struct nb_rep *r)
     } ctl;
     static char data[NB_DATA_MAX];
     struct iovec iov[] = { { r, sizeof *r }, { data, sizeof data } };
-    struct msghdr msg = { .msg_iov = iov,
-                          .msg_iovlen = 2,
-                          .msg_control = &ctl,
-                          .msg_controllen = sizeof ctl.space };
+    struct msghdr msg = {
+        .msg_iov = iov, .msg_iovlen = 2, .msg_control = &ctl, .msg_controllen = sizeof ctl.space
+    };
     struct pollfd p = { .fd = cfg->net.sock, .events = POLLIN };
     int fd = -1;
 
@@ -120,7 +120,9 @@ static struct nb_addr at(const char *ip, uint16_t port)
 
 static int connect_by(const struct sentry_config *cfg, unsigned proto, const char *ip, int port)
 {
-    struct nb_req m = { .op = NB_CONNECT, .tag = 7, .proto = proto, .addr = at(ip, (uint16_t)port) };
+    struct nb_req m = {
+        .op = NB_CONNECT, .tag = 7, .proto = proto, .addr = at(ip, (uint16_t)port)
+    };
     struct nb_rep r;
 
     ask(cfg, &m, NULL, -1);
@@ -248,8 +250,8 @@ static void with_sockets(const struct sentry_config *cfg)
 
 static void asking(const struct sentry_config *cfg)
 {
-    static const char *const ways_to[] = { "127.0.0.1", "::1",     "::ffff:127.0.0.1",
-                                           "0.0.0.0",   "::",      "64:ff9b::127.0.0.1",
+    static const char *const ways_to[] = { "127.0.0.1", "::1",        "::ffff:127.0.0.1",
+                                           "0.0.0.0",   "::",         "64:ff9b::127.0.0.1",
                                            "127.0.0.2", "::127.0.0.1" };
     int fd = allowed_socket(cfg, IPPROTO_UDP);
     struct nb_rep r;
@@ -266,11 +268,9 @@ static void asking(const struct sentry_config *cfg)
     for (unsigned op = 0; op < 80; op++) /* every request, of every length, with a socket */
         for (unsigned len = 0; len < 40; len++) {
             static const char zeroes[40];
-            struct nb_req m = { .op = op,
-                                .tag = 9,
-                                .arg = SECRET,
-                                .len = len,
-                                .addr = at("127.0.0.1", SECRET) };
+            struct nb_req m = {
+                .op = op, .tag = 9, .arg = SECRET, .len = len, .addr = at("127.0.0.1", SECRET)
+            };
 
             if (op == NB_MORE || op == NB_UNLISTEN || op == NB_CANCEL || op == NB_SENDTO) {
                 ask(cfg, &m, zeroes, fd);
@@ -293,11 +293,12 @@ static void asking(const struct sentry_config *cfg)
 
             ask(cfg, &m, &d, fd);
             answer(cfg, &r);
-            if (r.error == 0 && ((level == SOL_SOCKET && (name == SO_BINDTODEVICE || name == SO_MARK ||
-                                                          name == SO_BROADCAST)) ||
-                                 (level == IPPROTO_TCP && (name == 19 || name == 23 || name == 30 ||
-                                                           name == 31)) /* REPAIR, FASTOPEN, ULP */
-                                 || (level == IPPROTO_IP && (name == 4 || name == 19))))
+            if (r.error == 0 &&
+                ((level == SOL_SOCKET &&
+                  (name == SO_BINDTODEVICE || name == SO_MARK || name == SO_BROADCAST)) ||
+                 (level == IPPROTO_TCP && (name == 19 || name == 23 || name == 30 ||
+                                           name == 31)) /* REPAIR, FASTOPEN, ULP */
+                 || (level == IPPROTO_IP && (name == 4 || name == 19))))
                 reached("option %d of level %d", name, level);
         }
     /* It lives, and knows who is who. */

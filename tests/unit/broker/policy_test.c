@@ -122,11 +122,36 @@ START_TEST(matching)
 END_TEST
 
 static const char *const bad[] = {
-    "",         ".",          "a..b",       "-a b",       "a.b:",       "a.b:0",     "a.b:65536",
-    "a.b:80,",  "a.b:90-80",  "a.b:x",      "1.2.3",      "1.2.3.256",  "1.2.3.4/33", "1.2.3.4/",
-    "1.2.3.4/x", "10.0.0.1/8", "::1/129",   "[::1",       "[::1]x",     "[1.2.3]:1", "::g",
-    "a*.b",     "**",         "*.",         "*.*.b",      "localhost",  "a.b:+1",    "a.b/8",
-    "\xc3\xa4.example", "a.b:1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17",
+    "",
+    ".",
+    "a..b",
+    "-a b",
+    "a.b:",
+    "a.b:0",
+    "a.b:65536",
+    "a.b:80,",
+    "a.b:90-80",
+    "a.b:x",
+    "1.2.3",
+    "1.2.3.256",
+    "1.2.3.4/33",
+    "1.2.3.4/",
+    "1.2.3.4/x",
+    "10.0.0.1/8",
+    "::1/129",
+    "[::1",
+    "[::1]x",
+    "[1.2.3]:1",
+    "::g",
+    "a*.b",
+    "**",
+    "*.",
+    "*.*.b",
+    "localhost",
+    "a.b:+1",
+    "a.b/8",
+    "\xc3\xa4.example",
+    "a.b:1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17",
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.b",
 };
 
@@ -151,8 +176,9 @@ START_TEST(publishing)
     ck_assert(p.host_port == 53 && p.port == 5353 && p.udp && net_is_v4(&p.ip));
     ck_assert_int_eq(net_publish_parse("[::1]:53:53/tcp", &p, &why), 0);
     ck_assert(p.ip.b[15] == 1 && !p.udp);
-    static const char *const wrong[] = { "80", "a:80", "80:", ":80", "0:80", "80:0", "1:2:3",
-                                         "80:80/sctp", "80:80/", "1.2.3.4:5", "99999:1" };
+    static const char *const wrong[] = { "80",     "a:80",      "80:",    ":80",
+                                         "0:80",   "80:0",      "1:2:3",  "80:80/sctp",
+                                         "80:80/", "1.2.3.4:5", "99999:1" };
     for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++)
         ck_assert_msg(net_publish_parse(wrong[i], &p, &why) == -EINVAL, "%s", wrong[i]);
 }
