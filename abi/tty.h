@@ -17,6 +17,11 @@ struct lx_termios2 { /* TCGETS2 */
     uint32_t c_ispeed, c_ospeed;
 };
 
+struct lx_termio { /* TCGETA: the low halves, and the first eight characters */
+    uint16_t c_iflag, c_oflag, c_cflag, c_lflag;
+    uint8_t c_line, c_cc[8];
+};
+
 struct lx_winsize {
     uint16_t ws_row, ws_col, ws_xpixel, ws_ypixel;
 };

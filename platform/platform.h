@@ -142,6 +142,7 @@ struct as_mapping {
     bool shared;
     uint64_t offset, dev, ino; /* of the host file behind it; 0 for anonymous */
     uint64_t rss, anon;        /* bytes; only from as_each with usage */
+    bool nodump;               /* MADV_DONTDUMP; the same */
 };
 
 struct platform_stats {
@@ -238,6 +239,8 @@ struct platform {
     void (*ctx_free)(struct ctx *c);
     int (*ctx_affinity)(struct ctx *c, const void *mask, size_t len);
     pid_t (*ctx_host_tid)(struct ctx *c);
+    /* Does c, which runs guest code, sleep in a native call? NULL: there are none. */
+    bool (*ctx_sleeps)(struct ctx *c);
     int (*ctx_cputime)(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
     /* Of c's whole host process, with its threads that are over. */
     int (*ctx_process_cputime)(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
@@ -275,6 +278,8 @@ struct platform {
     /* Each mapping, in order, in one go; stops when fn returns non-zero. */
     int (*as_each)(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m, void *arg),
                    void *arg);
+    /* For each of n pages from addr on, bits 55 to 63 of its pagemap entry; ret is zeroed. May be NULL. */
+    void (*as_pages)(struct aspace *as, gaddr_t addr, uint64_t *ret, size_t n);
     int (*as_usage)(struct aspace *as, struct as_usage *ret);
     /*
      * The same with what it costs the host beside files and shared memory. exact: what a fork shares

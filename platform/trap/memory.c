@@ -282,8 +282,10 @@ static bool usage_line(const char *line, struct as_mapping *m)
         m->rss = kib * 1024ull;
     else if (sscanf(line, "Anonymous: %lu kB", &kib) == 1)
         m->anon = kib * 1024ull;
-    else
-        return !strncmp(line, "VmFlags:", 8); /* the last one of a mapping */
+    else if (!strncmp(line, "VmFlags:", 8)) {
+        m->nodump = strstr(line, " dd") != NULL;
+        return true; /* the last one of a mapping */
+    }
     return false;
 }
 
@@ -310,6 +312,27 @@ int as_each(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m,
     }
     fclose(f);
     return r;
+}
+
+#define PAGEMAP_FLAGS (0x1ffull << 55) /* never the frame, which is the host's business */
+
+void as_pages(struct aspace *as, gaddr_t addr, uint64_t *ret, size_t n)
+{
+    pid_t pid = aspace_pid(as);
+    char path[32];
+    int fd;
+
+    if (trap.proc_fd < 0 || pid <= 1 || !in_reach(addr, n * 4096))
+        return;
+    snprintf(path, sizeof path, "%d/pagemap", (int)pid);
+    fd = openat(trap.proc_fd, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    if (pread(fd, ret, n * 8, (off_t)(addr / 4096 * 8)) < 0)
+        memset(ret, 0, n * 8);
+    close(fd);
+    for (size_t i = 0; i < n; i++)
+        ret[i] &= PAGEMAP_FLAGS;
 }
 
 int as_usage(struct aspace *as, struct as_usage *ret)
@@ -371,72 +394,5 @@ int as_cost(struct aspace *as, bool exact, struct as_usage *ret)
     if (exact && proc_text(aspace_pid(as), "smaps_rollup", text, sizeof text) == 0 &&
         strstr(text, "Pss_Anon:"))
         ret->own = field(text, "\nPss_Anon:") + field(text, "\nSwapPss:") + tables;
-    return 0;
-}
-
-/* Its clock, which another process may read: nanoseconds, user and system together. */
-int ctx_process_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns)
-{
-    pid_t pid = c->stub->pid;
-    clockid_t clock = (clockid_t)(~(unsigned)pid << 3 | 2u /* CPUCLOCK_SCHED */);
-    struct timespec ts;
-
-    if (pid <= 1)
-        return -ENOENT;
-    if (clock_gettime(clock, &ts) < 0)
-        return -errno;
-    *ret_user_ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-    *ret_sys_ns = 0;
-    return 0;
-}
-
-/* What stood on the clock of a ready thread at its start. The guest may write there, too. */
-static uint64_t not_its_own(const struct ctx *c)
-{
-    return c->own ? __atomic_load_n(&c->block->cpu0, __ATOMIC_RELAXED) : 0;
-}
-
-/*
- * A thread's clock cannot be read from outside its process: from task/TID/schedstat, or task/TID/stat
- * (fields 14 and 15, in clock ticks).
- */
-int ctx_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns)
-{
-    char path[64], buf[1024], *p;
-    unsigned long ut, st;
-    ssize_t n;
-    int fd;
-
-    if (c->tid > 1 && c->tid == c->stub->pid && !atomic_load(&c->stub->threaded))
-        return ctx_process_cputime(c, ret_user_ns, ret_sys_ns);
-    if (trap.proc_fd < 0 || c->tid <= 1)
-        return -ENOENT;
-    snprintf(path, sizeof path, "%d/task/%d/schedstat", (int)c->stub->pid, (int)c->tid);
-    fd = openat(trap.proc_fd, path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) { /* nanoseconds, user and system together */
-        unsigned long long run;
-
-        n = pread(fd, buf, sizeof buf - 1, 0);
-        close(fd);
-        if (n > 0 && (buf[n] = 0, sscanf(buf, "%llu", &run) == 1)) {
-            *ret_user_ns = run - MIN(run, not_its_own(c));
-            *ret_sys_ns = 0;
-            return 0;
-        }
-    }
-    snprintf(path, sizeof path, "%d/task/%d/stat", (int)c->stub->pid, (int)c->tid);
-    fd = openat(trap.proc_fd, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -ENOENT;
-    n = pread(fd, buf, sizeof buf - 1, 0);
-    close(fd);
-    if (n <= 0)
-        return -ENOENT;
-    buf[n] = 0;
-    p = strrchr(buf, ')');
-    if (!p || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &ut, &st) != 2)
-        return -ENOENT;
-    *ret_user_ns = ut * 10000000ull;
-    *ret_sys_ns = st * 10000000ull;
     return 0;
 }

@@ -422,6 +422,7 @@ ssize_t as_write(struct aspace *as, gaddr_t to, const void *from, size_t n, bool
 ssize_t as_move(struct aspace *as, bool write, const struct iovec *ours, unsigned nours,
                 const struct iovec *theirs, unsigned ntheirs);
 int as_query(struct aspace *as, gaddr_t addr, struct as_mapping *ret);
+void as_pages(struct aspace *as, gaddr_t addr, uint64_t *ret, size_t n);
 int as_each(struct aspace *as, bool usage, int (*fn)(const struct as_mapping *m, void *arg),
             void *arg);
 int as_usage(struct aspace *as, struct as_usage *ret);
@@ -429,6 +430,7 @@ int as_usage(struct aspace *as, struct as_usage *ret);
 int proc_text(pid_t pid, const char *name, char *buf, size_t cap);
 int as_cost(struct aspace *as, bool exact, struct as_usage *ret);
 pid_t aspace_pid(struct aspace *as);
+bool ctx_sleeps(struct ctx *c);
 int ctx_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
 int ctx_process_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
 

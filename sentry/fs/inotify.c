@@ -3,7 +3,7 @@
  * inotify: a queue of events from the watches of one instance. Everything here is guarded by
  * notify_lock (vfs/notify.c); an event is queued by whoever does what is watched.
  *
- * An event that equals the newest one in the queue is dropped; beyond INOTIFY_MAX_QUEUED one
+ * An event that equals the newest one in the queue is dropped; beyond fs.inotify.max_queued_events one
  * overflow event is queued and the rest is lost. A watch ends by inotify_rm_watch, IN_ONESHOT, the
  * end of its inode, or of the instance; the first three leave IN_IGNORED.
  */
@@ -18,6 +18,7 @@
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/sysctl.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/notify.h"
 #include "sentry/vfs/vfs.h"
@@ -43,7 +44,7 @@ struct inotify {
     struct waitqueue wq;
     struct list events;  /* struct event */
     struct list watches; /* struct watch */
-    unsigned nevents;
+    unsigned nevents, max_events;
     size_t bytes; /* of all queued events, as read gives them */
     int last_wd;
     bool overflowed; /* the overflow event is in the queue */
@@ -108,7 +109,7 @@ static void queue_locked(struct inotify *in, int wd, uint32_t mask, uint32_t coo
 
     if (same_as_newest(in, &h, name))
         return;
-    if (in->nevents < INOTIFY_MAX_QUEUED)
+    if (in->nevents < in->max_events)
         e = kzalloc(sizeof *e + h.len);
     if (!e) { /* the queue or memory is at its limit */
         if (in->overflowed)
@@ -284,7 +285,7 @@ struct file *inotify_new(struct task *t, unsigned flags)
         return ERR_PTR(-ENOMEM);
     lock(&notify_lock);
     in->user = user_get_locked(t->cred->uid);
-    if (!in->user || in->user->instances >= INOTIFY_MAX_INSTANCES) {
+    if (!in->user || in->user->instances >= sysctl_ulong(SYSCTL_INOTIFY_INSTANCES)) {
         unlock(&notify_lock);
         f = ERR_PTR(in->user ? -EMFILE : -ENOMEM);
         kfree(in);
@@ -295,6 +296,7 @@ struct file *inotify_new(struct task *t, unsigned flags)
     wq_init(&in->wq);
     list_init(&in->events);
     list_init(&in->watches);
+    in->max_events = (unsigned)sysctl_of(SYSCTL_INOTIFY_QUEUED);
     f = anon_file_new("inotify", &inotify_ops, in, flags & O_NONBLOCK);
     if (IS_ERR(f)) {
         lock(&notify_lock);
@@ -324,7 +326,7 @@ static int watch_new_locked(struct inotify *in, struct inode *inode, struct watc
 {
     struct watch *w;
 
-    if (in->user->watches >= INOTIFY_MAX_WATCHES)
+    if (in->user->watches >= sysctl_ulong(SYSCTL_INOTIFY_WATCHES))
         return -ENOSPC;
     w = kzalloc(sizeof *w);
     if (!w)

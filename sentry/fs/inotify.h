@@ -6,10 +6,6 @@
 
 #include "sentry/vfs/file.h"
 
-#define INOTIFY_MAX_QUEUED 16384
-#define INOTIFY_MAX_INSTANCES 128 /* of a user */
-#define INOTIFY_MAX_WATCHES 65536 /* of a user */
-
 struct file *inotify_new(struct task *t, unsigned flags); /* flags: O_NONBLOCK. ERR_PTR */
 /* The watch descriptor. -EINVAL when f is no inotify instance. Permission was checked. */
 int inotify_add(struct file *f, struct inode *inode, uint32_t mask);

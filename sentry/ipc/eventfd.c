@@ -109,6 +109,20 @@ static const struct file_ops eventfd_ops = {
     .release = eventfd_release,
 };
 
+bool eventfd_is(const struct file *f)
+{
+    return f->ops == &eventfd_ops;
+}
+
+void eventfd_signal(struct file *f)
+{
+    struct eventfd *e = f->priv;
+    LOCK_SCOPE(&e->lock);
+    if (e->count < UINT64_MAX)
+        e->count++;
+    wq_wake(&e->rd_wq, POLLIN | POLLRDNORM);
+}
+
 struct file *eventfd_new(unsigned count, unsigned flags)
 {
     struct eventfd *e = kzalloc(sizeof *e);

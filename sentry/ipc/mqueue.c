@@ -9,6 +9,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/task.h"
+#include "sentry/net/netlink.h"
 #include "sentry/vfs/file.h"
 
 struct mqueue *mqueue_new(const struct lx_mq_attr *attr)
@@ -38,6 +39,9 @@ void mqueue_free(struct mqueue *q)
     }
     if (q->notify_owner)
         tgroup_put(q->notify_owner);
+    if (q->cookie)
+        file_put(q->cookie->to);
+    kfree(q->cookie);
     wq_done(&q->wq);
     lock_done(&q->lock);
     kfree(q);
@@ -75,20 +79,43 @@ static void finish(struct mq_wait *w, struct mq_msg *m)
     wq_wake_all(&w->wq, 0);
 }
 
-/* A message came into an empty queue that nobody waited at. */
-static void tell(struct task *t, struct mqueue *q)
+enum { NOTIFY_WOKENUP = 1, NOTIFY_REMOVED = 2 };
+
+/* Nobody is told any more. What is to be sent for that, without the lock; NULL: nothing. */
+static struct mq_cookie *end_notify(struct mqueue *q, uint8_t why)
+{
+    struct mq_cookie *c = q->cookie;
+
+    tgroup_put(q->notify_owner);
+    q->notify_owner = NULL;
+    q->cookie = NULL;
+    if (c)
+        c->bytes[MQ_COOKIE - 1] = why;
+    return c;
+}
+
+static void send_cookie(struct mq_cookie *c)
+{
+    if (!c)
+        return;
+    netlink_deliver(c->to, c->bytes, sizeof c->bytes);
+    file_put(c->to);
+    kfree(c);
+}
+
+/* A message came into an empty queue that nobody waited at. As end_notify. */
+static struct mq_cookie *tell(struct task *t, struct mqueue *q)
 {
     struct lx_siginfo si = { .signo = q->notify.signo, .code = SI_MESGQ };
 
     if (!q->notify_owner)
-        return;
+        return NULL;
     si.rt.pid = t->group->pid;
     si.rt.uid = t->cred->uid;
     si.rt.value = q->notify.value;
     if (q->notify.notify == SIGEV_SIGNAL && q->notify.signo)
         (void)signal_send_group(q->notify_owner, q->notify.signo, &si);
-    tgroup_put(q->notify_owner);
-    q->notify_owner = NULL;
+    return end_notify(q, NOTIFY_WOKENUP);
 }
 
 static void begin(struct mqueue *q, struct mq_wait *w, struct list *waiters)
@@ -103,11 +130,12 @@ static void begin(struct mqueue *q, struct mq_wait *w, struct list *waiters)
     w->queued = true;
 }
 
-long mqueue_send(struct task *t, struct mqueue *q, struct mq_wait *w, bool nonblock)
+static long send_locked(struct task *t, struct mqueue *q, struct mq_wait *w, bool nonblock,
+                        struct mq_cookie **ret_cookie)
 {
-    LOCK_SCOPE(&q->lock);
     struct mq_msg *m = w->msg;
 
+    assert_locked(&q->lock);
     if (w->done)
         return 0;
     if (!w->queued && !list_empty(&q->receivers)) {
@@ -119,7 +147,7 @@ long mqueue_send(struct task *t, struct mqueue *q, struct mq_wait *w, bool nonbl
         w->msg = NULL;
         insert(q, m);
         if (q->count == 1)
-            tell(t, q);
+            *ret_cookie = tell(t, q);
         wq_wake(&q->wq, POLLIN | POLLRDNORM);
         return 0;
     }
@@ -127,6 +155,18 @@ long mqueue_send(struct task *t, struct mqueue *q, struct mq_wait *w, bool nonbl
         return -EAGAIN;
     begin(q, w, &q->senders);
     return task_wait(t, &w->wq, WAIT_EXCL);
+}
+
+long mqueue_send(struct task *t, struct mqueue *q, struct mq_wait *w, bool nonblock)
+{
+    struct mq_cookie *c = NULL;
+    long r;
+
+    lock(&q->lock);
+    r = send_locked(t, q, w, nonblock, &c);
+    unlock(&q->lock);
+    send_cookie(c);
+    return r;
 }
 
 long mqueue_receive(struct task *t, struct mqueue *q, struct mq_wait *w, bool nonblock)
@@ -168,31 +208,31 @@ void mq_wait_free(void *scratch)
 
 /* ---- notification, figures ---- */
 
-int mqueue_notify(struct task *t, struct mqueue *q, const struct lx_sigevent *ev)
+int mqueue_notify(struct task *t, struct mqueue *q, const struct lx_sigevent *ev,
+                  struct mq_cookie *cookie)
 {
-    LOCK_SCOPE(&q->lock);
-
     if (!ev) {
-        if (q->notify_owner == t->group) {
-            tgroup_put(q->notify_owner);
-            q->notify_owner = NULL;
-        }
+        mqueue_closed(q, t->group);
         return 0;
     }
+    LOCK_SCOPE(&q->lock);
     if (q->notify_owner)
         return -EBUSY;
     q->notify = *ev;
     q->notify_owner = tgroup_ref(t->group);
+    q->cookie = cookie;
     return 0;
 }
 
 void mqueue_closed(struct mqueue *q, struct tgroup *g)
 {
-    LOCK_SCOPE(&q->lock);
-    if (q->notify_owner && q->notify_owner == g) {
-        tgroup_put(q->notify_owner);
-        q->notify_owner = NULL;
-    }
+    struct mq_cookie *c = NULL;
+
+    lock(&q->lock);
+    if (q->notify_owner && q->notify_owner == g)
+        c = end_notify(q, NOTIFY_REMOVED);
+    unlock(&q->lock);
+    send_cookie(c);
 }
 
 uint32_t mqueue_poll(struct mqueue *q, struct poll_table *pt)

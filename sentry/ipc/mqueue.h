@@ -35,9 +35,21 @@ struct mqueue {
     int64_t maxmsg, msgsize;     /* [I] */
     struct tgroup *notify_owner; /* a reference; NULL: nobody */
     struct lx_sigevent notify;
-    struct list all;    /* fs/mqueue.c */
-    uint32_t owner_uid; /* [I] whose RLIMIT_MSGQUEUE it counts against */
-    uint64_t charged;   /* [I] */
+    struct mq_cookie *cookie; /* SIGEV_THREAD: else NULL */
+    struct list all;          /* fs/mqueue.c */
+    uint32_t owner_uid;       /* [I] whose RLIMIT_MSGQUEUE it counts against */
+    uint64_t charged;         /* [I] */
+};
+
+/*
+ * SIGEV_THREAD: what goes to the netlink socket on which a thread of libc's waits. It is sent without
+ * the queue's lock.
+ */
+#define MQ_COOKIE 32
+
+struct mq_cookie {
+    struct file *to; /* a reference */
+    uint8_t bytes[MQ_COOKIE];
 };
 
 struct mq_wait { /* a send or receive call: the record's scratch */
@@ -57,8 +69,10 @@ long mqueue_send(struct task *t, struct mqueue *q, struct mq_wait *w, bool nonbl
 long mqueue_receive(struct task *t, struct mqueue *q, struct mq_wait *w, bool nonblock);
 void mq_wait_free(void *scratch);
 
-/* ev NULL: t's process is told no more. 0, -EBUSY. */
-int mqueue_notify(struct task *t, struct mqueue *q, const struct lx_sigevent *ev);
+/* ev NULL: t's process is told no more. cookie of SIGEV_THREAD (kzalloc'd) or NULL: taken over, when
+ * 0 is returned. 0, -EBUSY. */
+int mqueue_notify(struct task *t, struct mqueue *q, const struct lx_sigevent *ev,
+                  struct mq_cookie *cookie);
 /* A descriptor of it was closed by g. */
 void mqueue_closed(struct mqueue *q, struct tgroup *g);
 uint32_t mqueue_poll(struct mqueue *q, struct poll_table *pt);

@@ -22,6 +22,7 @@
 
 #include "sentry/ipc/pipe_priv.h"
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/sysctl.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/vfs.h"
 
@@ -415,7 +416,8 @@ long pipe_set_size(struct task *t, struct file *f, unsigned long size)
     while (n * PAGE_SIZE_4K < size)
         n *= 2;
     LOCK_SCOPE(&p->lock);
-    if (n > p->nslots && n * PAGE_SIZE_4K > PIPE_MAX_SIZE && !task_capable(t, CAP_SYS_RESOURCE))
+    if (n > p->nslots && n * PAGE_SIZE_4K > sysctl_ulong(SYSCTL_PIPE_MAX_SIZE) &&
+        !task_capable(t, CAP_SYS_RESOURCE))
         return -EPERM;
     unsigned used = p->head - p->tail;
     if (used + p->reserved > n)

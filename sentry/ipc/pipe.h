@@ -13,7 +13,6 @@
 struct inode;
 
 #define PIPE_DEF_SLOTS 16u
-#define PIPE_MAX_SIZE 1048576u /* what F_SETPIPE_SZ gives without CAP_SYS_RESOURCE */
 
 struct pipe_buf {
     uint8_t *page;

@@ -10,8 +10,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sys/personality.h>
 
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/async.h"
 #include "sentry/kernel/task.h"
 
 /* ---- the core ---- */
@@ -78,8 +80,9 @@ static int more_reserve(struct task *t, unsigned n)
 
 int poll_items(struct task *t, struct poll_item *items, unsigned n, bool now)
 {
-    struct item_table count = { .pt = { .queue = item_count, .task = t }, .task = t };
-    struct item_table queue = { .pt = { .queue = item_queue, .task = t }, .task = t };
+    struct task *who = async_thread(t);
+    struct item_table count = { .pt = { .queue = item_count, .task = who }, .task = t };
+    struct item_table queue = { .pt = { .queue = item_queue, .task = who }, .task = t };
     int ready = items_scan(&count, items, n);
     if (ready)
         return ready;
@@ -271,7 +274,7 @@ long do_ppoll(struct task *t, gaddr_t fds, unsigned nfds, gaddr_t ts, gaddr_t ma
         t->call.phase = 1;
     }
     long r = poll_run(t, pc, fds);
-    if (r != -EWAITING && ts) {
+    if (r != -EWAITING && ts && !(t->personality & STICKY_TIMEOUTS)) {
         limit = poll_limit_left(&pc->limit);
         if (put_guest(t, ts, &limit) && r == -ERESTARTNOHAND)
             r = -EINTR;

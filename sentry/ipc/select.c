@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/time.h>
 
 #include "sentry/ipc/poll.h"
@@ -179,7 +180,7 @@ long do_select(struct task *t, int n, gaddr_t in, gaddr_t out, gaddr_t ex, gaddr
         t->call.phase = 1;
     }
     long r = select_run(t, sc, sets);
-    if (r != -EWAITING && tv) {
+    if (r != -EWAITING && tv && !(t->personality & STICKY_TIMEOUTS)) {
         struct timespec left = poll_limit_left(&sc->limit);
         limit = (struct timeval){ left.tv_sec, left.tv_nsec / 1000 };
         if (put_guest(t, tv, &limit) && r == -ERESTARTNOHAND)
@@ -216,7 +217,7 @@ long do_pselect(struct task *t, int n, gaddr_t in, gaddr_t out, gaddr_t ex, gadd
         t->call.phase = 1;
     }
     long r = select_run(t, sc, sets);
-    if (r != -EWAITING && ts) {
+    if (r != -EWAITING && ts && !(t->personality & STICKY_TIMEOUTS)) {
         limit = poll_limit_left(&sc->limit);
         if (put_guest(t, ts, &limit) && r == -ERESTARTNOHAND)
             r = -EINTR;

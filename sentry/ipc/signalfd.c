@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 
+#include "sentry/kernel/async.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
@@ -86,18 +87,21 @@ static ssize_t signalfd_read(struct task *t, struct file *f, struct iter *it, lo
 {
     (void)pos;
     struct signalfd *s = f->priv;
+    struct task *who = async_thread(t);
     struct signalfd_siginfo out;
     ssize_t sum = 0;
+    if (!who)
+        return -EAGAIN;
     if (it->left < sizeof out)
         return -EINVAL;
     while (it->left >= sizeof out) {
         struct lx_siginfo info;
         lock(&kernel.tasks_lock);
-        int sig = signal_dequeue_locked(t, s->mask, &info);
+        int sig = signal_dequeue_locked(who, s->mask, &info);
         if (!sig) {
             int r = 0;
             if (!sum)
-                r = file_nonblock(f) ? -EAGAIN : task_wait(t, &t->signalfd_wq, 0);
+                r = file_nonblock(f) ? -EAGAIN : task_wait(t, &who->signalfd_wq, 0);
             unlock(&kernel.tasks_lock);
             return sum ? sum : r;
         }

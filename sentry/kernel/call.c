@@ -29,6 +29,7 @@ void call_begin(struct task *t, uint64_t nr, const uint64_t args[6])
     c->done = 0;
     c->phase = 0;
     c->rwf = 0;
+    c->install = NULL;
     c->runs = 0;
     c->deadline = KTIME_NEVER;
     c->expired = false;

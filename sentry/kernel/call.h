@@ -49,6 +49,8 @@ struct call {
     unsigned wait_flags;        /* of the last wait */
     struct as_op *ops;          /* operations that the thread's own context is doing now */
     unsigned nops;
+    /* Where a new file goes instead of the table of descriptors: io_uring. Takes over f. */
+    int (*install)(struct task *t, struct file *f);
     struct ctx *ops_ctx; /* does the operations; NULL: the task's own (exec: the new one) */
 };
 

@@ -61,8 +61,8 @@ static int check(struct task *t, const struct clone_args *a)
 {
     uint64_t f = a->flags;
 
-    if (f & CLONE_NS)
-        return -EPERM;
+    if (f & CLONE_FS && f & (CLONE_NEWNS | CLONE_NEWUSER))
+        return -EINVAL;
     if ((f & CLONE_THREAD) && !(f & CLONE_SIGHAND))
         return -EINVAL;
     if ((f & CLONE_SIGHAND) && !(f & CLONE_VM))
@@ -73,6 +73,8 @@ static int check(struct task *t, const struct clone_args *a)
         return -EINVAL;
     if ((f & CLONE_PARENT) && t->group->is_init)
         return -EINVAL;
+    if (f & CLONE_NS)
+        return -EPERM;
     if ((f & CLONE_SETTLS) && a->tls >= 0x7ffffffff000ull)
         return -EPERM;
     if (f & CLONE_PTRACE)
@@ -85,8 +87,12 @@ static int check(struct task *t, const struct clone_args *a)
 static int share(struct task *child, struct task *t, uint64_t flags)
 {
     child->files = flags & CLONE_FILES ? files_ref(t->files) : files_copy(t->files);
-    if (!child->files)
-        return -ENOMEM;
+    if (IS_ERR(child->files)) {
+        int r = PTR_ERR(child->files);
+
+        child->files = NULL;
+        return r;
+    }
     child->fs = flags & CLONE_FS ? fs_ctx_ref(t->fs) : fs_ctx_copy(t->fs);
     return child->fs ? sem_clone(child, t, flags & CLONE_SYSVSEM) : -ENOMEM;
 }

@@ -23,6 +23,21 @@ void task_cputime_locked(struct task *t, uint64_t *ret_user_ns, uint64_t *ret_sy
     *ret_sys_ns = s;
 }
 
+/* How much of a sum is whose is an estimate that may move back; what was told does not. */
+static void never_less(struct tgroup *g, uint64_t *u, uint64_t *s)
+{
+    uint64_t sum = *u + *s;
+
+    *s = MIN(MAX(*s, g->told_stime_ns), sum);
+    *u = sum - *s;
+    if (*u < g->told_utime_ns) {
+        *u = g->told_utime_ns;
+        *s = MAX(sum - MIN(*u, sum), g->told_stime_ns);
+    }
+    g->told_utime_ns = *u;
+    g->told_stime_ns = *s;
+}
+
 /* What stands in the group is of images before an exec, and of its end. */
 void group_cputime_locked(struct tgroup *g, uint64_t *ret_user_ns, uint64_t *ret_sys_ns)
 {
@@ -36,6 +51,7 @@ void group_cputime_locked(struct tgroup *g, uint64_t *ret_user_ns, uint64_t *ret
             break;
         }
     }
+    never_less(g, &u, &s);
     *ret_user_ns = u;
     *ret_sys_ns = s;
 }

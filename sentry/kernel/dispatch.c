@@ -2,7 +2,7 @@
 /*
  * The dispatcher: from an event of the platform to a handler, and back to guest code.
  *
- *   event --> run_record --> handler ---> result --> task_return --> ctx_resume
+ *   event --> dispatch_record --> handler ---> result --> task_return --> ctx_resume
  *                 ^             |                        |
  *                 |         -EWAITING                -EWAITING (stopped, leaving)
  *                 |             v                        v
@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "sentry/kernel/async.h"
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/proc.h"
@@ -42,8 +43,6 @@ static struct {
                .cond = PTHREAD_COND_INITIALIZER,
                .list = LIST_INIT(overflow.list) };
 
-static void run_record(struct task *t);
-
 /* ---- ready lists ---- */
 
 static void *runner_main(void *arg)
@@ -60,7 +59,7 @@ static void *runner_main(void *arg)
         t = list_first(&overflow.list, struct task, ready_link);
         list_del(&t->ready_link);
         pthread_mutex_unlock(&overflow.lock);
-        run_record(t);
+        dispatch_record(t);
         dispatch_drain();
     }
     return NULL;
@@ -112,7 +111,7 @@ void dispatch_drain(void)
         struct task *t = list_first(my_ready, struct task, ready_link);
 
         list_del(&t->ready_link);
-        run_record(t);
+        dispatch_record(t);
         if (++n == RUN_AT_ONCE && !list_empty(my_ready))
             leave_to_runner(my_ready);
     }
@@ -176,8 +175,34 @@ static bool settle(struct task *t)
 
 /* ---- running ---- */
 
+/*
+ * What a call has made ready for calls without a thread happens before its answer, as their results
+ * are looked for in memory.
+ */
+static void run_async_ready(void)
+{
+    struct task *t, *tmp;
+    struct list now;
+
+    if (!my_ready || list_empty(my_ready))
+        return;
+    list_init(&now);
+    list_for_each_safe(t, tmp, my_ready, ready_link) {
+        if (t->async) {
+            list_del(&t->ready_link);
+            list_add_tail(&now, &t->ready_link);
+        }
+    }
+    while (!list_empty(&now)) {
+        t = list_first(&now, struct task, ready_link);
+        list_del(&t->ready_link);
+        dispatch_record(t);
+    }
+}
+
 static void finish_call(struct task *t, long ret)
 {
+    run_async_ready();
     if (kernel.strace)
         strace_call(t, ret);
     call_end(t);
@@ -194,20 +219,23 @@ static void finish_call(struct task *t, long ret)
     task_return(t);
 }
 
-static void run_call(struct task *t)
+void dispatch_call(struct task *t)
 {
     for (;;) {
         long ret;
 
         t->call.runs++;
-        ret = syscall_dispatch(t);
+        ret = t->async ? async_run(t) : syscall_dispatch(t);
         if (ret != -EWAITING) {
             /* a wait that was queued and then given up */
             if (atomic_load(&t->rec) != REC_RUN) {
                 atomic_store(&t->rec, REC_RUN);
                 task_unqueue(t);
             }
-            finish_call(t, ret);
+            if (t->async)
+                async_finish(t, ret);
+            else
+                finish_call(t, ret);
             return;
         }
         if (settle(t))
@@ -215,8 +243,7 @@ static void run_call(struct task *t)
     }
 }
 
-/* rec is READY (or was OPS): this worker has it. */
-static void run_record(struct task *t)
+static void run_record_now(struct task *t)
 {
     if (freeze_park(t))
         return;
@@ -226,10 +253,22 @@ static void run_record(struct task *t)
     task_unqueue(t);
     atomic_store(&t->rec, REC_RUN);
     if (t->phase == PHASE_CALL)
-        run_call(t);
+        dispatch_call(t);
     else
         task_return(t);
     task_put(t);
+}
+
+/* rec is READY (or was OPS): this worker has it. Counted before a freeze is looked for, as A in freeze.c. */
+void dispatch_record(struct task *t)
+{
+    bool async = t->async;
+
+    if (async)
+        atomic_fetch_add(&async_running, 1);
+    run_record_now(t);
+    if (async)
+        atomic_fetch_sub(&async_running, 1);
 }
 
 /* A signal that is taken needs more of the context than it may have come with. */
@@ -341,7 +380,7 @@ static void on_syscall(struct task *t, struct ctx *c)
     t->ret = 0;
     t->phase = PHASE_CALL;
     if (!freeze_park(t))
-        run_call(t);
+        dispatch_call(t);
 }
 
 static void on_gone(struct task *t, struct ctx *c)
@@ -404,7 +443,7 @@ static void on_event(void *owner, struct ctx *c, enum platform_event ev)
     }
     if (ev == EV_OPS) {
         if (claim_ops(t))
-            run_record(t);
+            dispatch_record(t);
         task_put(t);
         return;
     }

@@ -22,13 +22,16 @@
 
 #include "sentry/job.h"
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/async.h"
 #include "sentry/kernel/exec.h"
+#include "sentry/kernel/exit.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/proc.h"
 #include "sentry/kernel/robust.h"
 #include "sentry/mm/mm.h"
 #include "sentry/syscalls/table.h"
+#include "sentry/uring/uring.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
 
@@ -207,17 +210,7 @@ static int unshare_all(struct task *t)
     unlock(&kernel.tasks_lock);
     if (old->refs > 1 && !own)
         return -ENOMEM;
-    if (t->files && atomic_load(&t->files->refs) > 1) {
-        struct files *f = files_copy(t->files), *was = t->files;
-
-        if (!f)
-            return -ENOMEM;
-        lock(&kernel.tasks_lock);
-        t->files = f;
-        unlock(&kernel.tasks_lock);
-        files_put(was);
-    }
-    return 0;
+    return t->files ? files_unshare(t) : 0;
 }
 
 /* The processor time of the old image stays the process's. */
@@ -243,6 +236,8 @@ static long finish(struct task *t, struct exec_state *s)
     struct file *old_exe;
     gaddr_t sp = 0;
 
+    async_end_all(t);
+    uring_task_free(t);
     mm = make_mm(t, s, &sp);
     if (!mm || unshare_all(t) < 0) {
         mm_put(mm);
@@ -268,6 +263,7 @@ static long finish(struct task *t, struct exec_state *s)
     file_put(old_exe);
     if (old_ctx) {
         note_time(t->group, old_ctx);
+        group_note_rss(t->group, old_mm);
         kernel.platform->ctx_set_owner(old_ctx, NULL);
         kernel.platform->ctx_exit(old_ctx);
     }

@@ -14,6 +14,8 @@
 #include "sentry/ipc/sysv/sem.h"
 #include "sentry/job.h"
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/async.h"
+#include "sentry/kernel/core.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/jobctl.h"
 #include "sentry/kernel/kernel.h"
@@ -25,10 +27,11 @@
 #include "sentry/strace/strace.h"
 #include "sentry/mm/mm.h"
 #include "sentry/strace/strace.h"
+#include "sentry/uring/uring.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
 
-enum { LEAVE_BEGIN, LEAVE_WORDS, LEAVE_FINISH };
+enum { LEAVE_BEGIN, LEAVE_BASES, LEAVE_WORDS, LEAVE_FINISH };
 
 /* ---- killing ---- */
 
@@ -202,6 +205,17 @@ static void note_peak(struct mm *mm)
     unlock(&kernel.tasks_lock);
 }
 
+/* What getrusage says of its memory: sampled here, in getrusage and in exec. */
+void group_note_rss(struct tgroup *g, struct mm *mm)
+{
+    struct as_usage u;
+
+    if (kernel.platform->as_usage(mm->as, &u) < 0)
+        return;
+    LOCK_SCOPE(&kernel.tasks_lock);
+    g->maxrss = MAX(g->maxrss, u.rss >> 10);
+}
+
 /* The time of threads that left before is in that of the process. */
 static void end_context(struct task *t, bool last)
 {
@@ -274,8 +288,19 @@ long do_exit(struct task *t, int code)
         if (kernel.strace)
             strace_exit(t, code);
         begin(t, code);
-        t->leave_phase = LEAVE_WORDS;
+        async_leave(t);
+        uring_task_free(t);
+        core_note(t);
+        t->leave_phase = LEAVE_BASES;
         t->leave_ops = robust_leave(t, nobody_stays(t));
+    }
+    if (t->leave_phase == LEAVE_BASES) {
+        unsigned n;
+        struct as_op *ops = core_bases(t, &n);
+
+        t->leave_phase = LEAVE_WORDS;
+        if (ops && t->ctx && !atomic_load(&t->ctx_gone))
+            return call_ops(t, ops, n);
     }
     struct leave_ops *l = t->leave_ops;
     if (t->leave_phase == LEAVE_WORDS && l && t->ctx && !atomic_load(&t->ctx_gone) &&
@@ -286,11 +311,17 @@ long do_exit(struct task *t, int code)
     }
     t->leave_phase = LEAVE_FINISH;
     bool last = last_to_finish(t);
+    if (last && core_write(t) == -EWAITING)
+        return -EWAITING;
+    if (last)
+        core_end(t->group);
     vfork_release(t);
     struct mm *mm = take_mm(t);
     task_drop_resources(t);
     if (last)
         finish_process(t);
+    if (last && mm)
+        group_note_rss(t->group, mm);
     if (last && mm && kernel.stats)
         note_peak(mm);
     end_context(t, last);

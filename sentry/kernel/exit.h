@@ -10,6 +10,9 @@ void task_drop_resources(struct task *t);
 /* The timer that ends the host processes of a group which does not end by itself. */
 void group_last_word_init(struct tgroup *g);
 
+/* Its largest memory, if mm is that now. Without locks. */
+void group_note_rss(struct tgroup *g, struct mm *mm);
+
 /* Takes a zombie out of the tree and frees its number. tasks_lock held. */
 void group_release_locked(struct tgroup *g);
 

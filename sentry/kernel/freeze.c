@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include "abi/hostio.h"
+#include "sentry/kernel/async.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/proc.h"
 
@@ -83,7 +84,7 @@ static unsigned busy(enum press press)
     struct look l = { .press = press };
     LOCK_SCOPE(&kernel.tasks_lock);
     tgroup_each_locked(look_at, &l);
-    return l.busy;
+    return l.busy + atomic_load(&async_running);
 }
 
 int kernel_freeze(void)

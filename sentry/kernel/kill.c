@@ -89,8 +89,8 @@ int do_tkill(struct task *t, pid_t tgid, pid_t tid, int sig, const struct lx_sig
     int r = signal_permitted(t, to->group, sig);
     if (r)
         return r;
-    signal_send_task_locked(to, sig, info); /* one that leaves just now does not count as missing */
-    return 0;
+    r = signal_send_task_locked(to, sig, info);
+    return r == -ESRCH ? 0 : r; /* one that leaves just now does not count as missing */
 }
 
 /*

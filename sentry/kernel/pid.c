@@ -15,6 +15,7 @@
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/sysctl.h"
 
 #define RESERVED_PIDS 300
 
@@ -33,9 +34,10 @@ static pid_t find_free(pid_t from, pid_t to)
 int pid_new_locked(struct pid_entry **ret)
 {
     assert_locked(&kernel.tasks_lock);
-    pid_t nr = find_free(last + 1, PID_LIMIT);
+    pid_t limit = (pid_t)sysctl_of(SYSCTL_PID_MAX);
+    pid_t nr = find_free(last + 1, limit);
     if (!nr)
-        nr = find_free(last > RESERVED_PIDS ? RESERVED_PIDS : 1, last + 1);
+        nr = find_free(last > RESERVED_PIDS ? RESERVED_PIDS : 1, MIN(last + 1, limit));
     if (!nr)
         return -EAGAIN;
     struct pid_entry *e = kzalloc(sizeof *e);
@@ -76,6 +78,12 @@ pid_t pid_last(void)
 {
     LOCK_SCOPE(&kernel.tasks_lock);
     return last;
+}
+
+void pid_set_last(pid_t nr)
+{
+    LOCK_SCOPE(&kernel.tasks_lock);
+    last = nr;
 }
 
 struct task *task_find_locked(pid_t tid)

@@ -6,7 +6,7 @@
 
 #include "sentry/kernel/task.h"
 
-#define PID_LIMIT 32768 /* one more than the highest id; /proc/sys/kernel/pid_max */
+#define PID_LIMIT 32768 /* size of the table; kernel.pid_max is at most that */
 
 /* The next free number, with one reference; -EAGAIN, -ENOMEM. */
 int pid_new_locked(struct pid_entry **ret);
@@ -15,6 +15,7 @@ void pid_put_locked(struct pid_entry *e);
 /* NULL: not in use. */
 struct pid_entry *pid_find_locked(pid_t nr);
 pid_t pid_last(void); /* the number given last */
+void pid_set_last(pid_t nr);
 
 struct session *session_new(pid_t sid);
 struct session *session_ref(struct session *s);

@@ -84,6 +84,11 @@ extern const struct platform_client dispatch_client;
 /* Runs what is ready on this thread; after 8 the rest is left to another worker. */
 void dispatch_drain(void);
 void task_make_ready(struct task *t);
+/* async.c: the first run of t's call, of which t->rec is RUN; a later one, which the caller took. */
+void dispatch_call(struct task *t);
+void dispatch_record(struct task *t);
+/* wait.c: claims a record that waits for the caller to run. */
+bool task_take(struct task *t);
 /* wait.c: takes the record off all queues; function of task.deadline. */
 void task_unqueue(struct task *t);
 void task_deadline(struct ktimer *tm);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sentry/kernel/core.h"
 #include "sentry/kernel/jobctl.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/proc.h"
@@ -115,9 +116,11 @@ static enum verdict take_locked(struct task *t, struct lx_siginfo *info, struct 
         sigset64 bit = SIGBIT(sig);
         if ((bit & SIG_IGNORED) || (g->unkillable && !(bit & SIG_UNBLOCKABLE)))
             continue;
-        if (!(bit & SIG_STOPS))
+        if (!(bit & SIG_STOPS)) {
+            if (bit & SIG_CORES)
+                core_begin_locked(t, info);
             group_kill_locked(g, sig);
-        else if (sig == SIGSTOP || !g->pgrp || !pgrp_orphaned_locked(g->pgrp, NULL))
+        } else if (sig == SIGSTOP || !g->pgrp || !pgrp_orphaned_locked(g->pgrp, NULL))
             group_stop_locked(g, sig);
     }
 }

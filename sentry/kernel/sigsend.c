@@ -185,6 +185,10 @@ static int send(struct task *t, int sig, const struct lx_siginfo *info, bool who
 
 int signal_send_task_locked(struct task *t, int sig, const struct lx_siginfo *info)
 {
+    if (t->async) /* SIGPIPE, SIGXFSZ: of the thread that it works for */
+        t = t->async_for;
+    if (!t || t->async)
+        return 0;
     return t->dead ? -ESRCH : send(t, sig, info, false);
 }
 
@@ -243,6 +247,8 @@ bool signal_send_entry_locked(struct task *t, struct tgroup *g, struct sigqueue 
 
 void signal_force(struct task *t, int sig, const struct lx_siginfo *info)
 {
+    if (t->async)
+        return;
     LOCK_SCOPE(&kernel.tasks_lock);
     if (sig != SIGPIPE && sig != SIGXFSZ) {
         struct lx_sigaction *sa = &t->group->sighand->action[sig - 1];

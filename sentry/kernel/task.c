@@ -15,6 +15,8 @@
 #include <string.h>
 
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/async.h"
+#include "sentry/kernel/core.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/cpulimit.h"
 #include "sentry/kernel/kernel.h"
@@ -59,6 +61,7 @@ void tgroup_put(struct tgroup *g)
     wq_done(&g->child_wq);
     wq_done(&g->exit_wq);
     wq_done(&g->stop_wq);
+    core_free(g->core);
     kfree(g);
 }
 
@@ -67,6 +70,10 @@ static void task_free(struct task *t)
     ktimer_cancel_sync(&t->deadline);
     wq_done(&t->signalfd_wq);
     wq_done(&t->vfork_wq);
+    if (t->async) {
+        t->async->free(t);
+        return;
+    }
     if (t->cred)
         cred_put(t->cred);
     tgroup_put(t->group);
@@ -136,6 +143,7 @@ static int group_first(struct tgroup *g)
 {
     g->is_init = g->unkillable = true;
     g->dumpable = true;
+    g->core_filter = CORE_FILTER_DEFAULT;
     for (int i = 0; i < RLIM_NLIMITS; i++)
         g->rlim[i] = (struct rlimit){ RLIM_INFINITY, RLIM_INFINITY };
     return (g->sighand = sighand_new()) ? 0 : -ENOMEM;
@@ -147,6 +155,7 @@ static int group_inherit_locked(struct tgroup *g, struct task *parent, uint64_t 
     memcpy(g->rlim, from->rlim, sizeof g->rlim);
     g->dumpable = from->dumpable;
     g->oom_score_adj = from->oom_score_adj;
+    g->core_filter = from->core_filter;
     g->nice = from->nice;
     g->exe = from->exe ? file_ref(from->exe) : NULL;
     if (flags & CLONE_SIGHAND) {
@@ -164,18 +173,24 @@ static int group_inherit_locked(struct tgroup *g, struct task *parent, uint64_t 
 
 /* ---- tasks ---- */
 
-static struct task *task_blank(void)
+void task_init(struct task *t)
 {
-    struct task *t = kzalloc(sizeof *t);
-    if (!t)
-        return NULL;
     atomic_init(&t->refs, 1);
+    list_init(&t->async_link);
+    list_init(&t->async_calls);
     list_init(&t->group_link);
     sigpending_init(&t->pending);
     wq_init(&t->signalfd_wq);
     wq_init(&t->vfork_wq);
     t->altstack.flags = SS_DISABLE;
     call_task_init(t);
+}
+
+static struct task *task_blank(void)
+{
+    struct task *t = kzalloc(sizeof *t);
+    if (t)
+        task_init(t);
     return t;
 }
 

@@ -25,6 +25,10 @@ struct fs_ctx;
 struct tty;
 struct file;
 struct sem_undos;
+struct async_ops;
+struct uring_task;
+struct core;
+struct core_thread;
 
 enum rec_state {
     REC_RUN,
@@ -108,30 +112,40 @@ struct task {
     } last_fault;                 /* [t] as signal frames show it */
     struct waitqueue signalfd_wq; /* woken when a signal is queued for it or its group */
 
-    gaddr_t clear_child_tid;     /* [t] */
-    char comm[16];               /* [T] */
-    int exit_signal;             /* [I] what the parent gets (leader) */
-    int exit_code;               /* [T] wait status */
-    bool dead;                   /* [T] left, not yet reaped */
-    bool published;              /* [T] in the tree */
-    _Atomic bool leaving;        /* [a] do_exit has begun; set under tasks_lock */
-    int leave_phase;             /* [t] how far do_exit is */
-    bool finishing;              /* [T] do_exit: past everything that waits */
-    struct leave_ops *leave_ops; /* [t] what it has the context do last (exit.c) */
-    gaddr_t host_clear_tid;      /* [t] cloned with AS_CLONE_CLEARTID: the host clears this word */
-    bool stop_counted;           /* [T] counted in group->nstopped */
-    bool vfork_pending;          /* [T] the parent is held until this child execs or exits */
-    struct waitqueue vfork_wq;   /* the parent waits here, WAIT_KILL, with a reference of its own */
-    bool clone_parent;           /* [I] CLONE_PARENT: a child of its maker's parent */
-    unsigned fork_gen;           /* [T] group_signals of the parent when this one was allocated */
-    int pdeath_signal;           /* [T] */
+    gaddr_t clear_child_tid;       /* [t] */
+    char comm[16];                 /* [T] */
+    int exit_signal;               /* [I] what the parent gets (leader) */
+    int exit_code;                 /* [T] wait status */
+    bool dead;                     /* [T] left, not yet reaped */
+    bool published;                /* [T] in the tree */
+    _Atomic bool leaving;          /* [a] do_exit has begun; set under tasks_lock */
+    int leave_phase;               /* [t] how far do_exit is */
+    bool finishing;                /* [T] do_exit: past everything that waits */
+    struct leave_ops *leave_ops;   /* [t] what it has the context do last (exit.c) */
+    struct core_thread *core_note; /* [t] its part of a core dump (core.c); NULL: none */
+    gaddr_t host_clear_tid;    /* [t] cloned with AS_CLONE_CLEARTID: the host clears this word */
+    bool stop_counted;         /* [T] counted in group->nstopped */
+    bool vfork_pending;        /* [T] the parent is held until this child execs or exits */
+    struct waitqueue vfork_wq; /* the parent waits here, WAIT_KILL, with a reference of its own */
+    bool clone_parent;         /* [I] CLONE_PARENT: a child of its maker's parent */
+    unsigned fork_gen;         /* [T] group_signals of the parent when this one was allocated */
+    int pdeath_signal;         /* [T] */
     uint64_t ptrace_reserved;
     unsigned long personality;   /* [T] */
     struct task_sched sched;     /* [T] inherited */
     struct sem_undos *sem_undos; /* [t] ipc/sysv/sem.h; NULL: none yet */
     uint64_t utime_ns, stime_ns; /* [T] final figures, when dead */
     uint64_t ncalls;             /* [t] */
-    struct sx *trace;            /* [t] the tracer's line of the call; NULL: none */
+
+    /* calls without a thread (async.h), of which this is one, or which work for it */
+    const struct async_ops *async; /* [I] NULL: a thread */
+    struct task *async_for;        /* [t] */
+    struct list async_link, async_calls;
+    _Atomic bool async_cancelled;
+    bool async_owns, async_waited; /* [t] */
+    bool async_alone;              /* [I] goes on when its process has ended */
+    struct uring_task *uring;      /* [t] uring/uring.h; NULL: nothing registered */
+    struct sx *trace;              /* [t] the tracer's line of the call; NULL: none */
     struct rusage_extra {
         uint64_t minflt, majflt, nvcsw, nivcsw, inblock, oublock;
     } ru; /* [t] */
@@ -186,11 +200,17 @@ struct tgroup {
     uint64_t cutime_ns, cstime_ns, utime_ns, stime_ns; /* [T] waited-for children; dead threads */
     struct rusage_extra ru, cru;                       /* [T] */
     uint64_t maxrss, cmaxrss;                          /* [T] KiB */
-    int oom_score_adj;                                 /* [T] */
-    struct file *exe;                                  /* [T] reference; /proc/PID/exe */
+    uint64_t told_utime_ns, told_stime_ns; /* [T] the most that was told: no part ever shrinks */
+    int oom_score_adj;                     /* [T] */
+    struct core *core;                     /* [T] it dumps core (core.c); NULL: it does not */
+    struct task *core_first;               /* [T] the thread whose signal it is; no reference */
+    unsigned core_filter;                  /* [T] /proc/PID/coredump_filter */
+    struct file *exe;                      /* [T] reference; /proc/PID/exe */
     int nice;
 };
 
+/* What is not zero in a new one. */
+void task_init(struct task *t);
 struct task *task_ref(struct task *t);
 void task_put(struct task *t);
 struct tgroup *tgroup_ref(struct tgroup *g);

@@ -81,6 +81,13 @@ static bool claim(struct task *t)
     }
 }
 
+bool task_take(struct task *t)
+{
+    int st = REC_WAITING;
+
+    return atomic_compare_exchange_strong(&t->rec, &st, REC_READY);
+}
+
 static void wake(struct waitqueue *q, uint32_t events, bool all)
 {
     struct wait_entry *e, *tmp;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sentry/ipc/aio.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/vfs/file.h"
@@ -122,6 +123,7 @@ void mm_put(struct mm *mm)
 {
     if (!mm || atomic_fetch_sub(&mm->refs, 1) != 1)
         return;
+    aio_mm_gone(mm);
     vmas_free(&mm->vmas);
     if (mm->as)
         kernel.platform->as_put(mm->as);
@@ -213,6 +215,65 @@ void vma_remove(struct mm *mm, gaddr_t start, gaddr_t len)
     remove_locked(mm, start, start + len, &dead);
     unlock(&mm->lock);
     vmas_free(&dead);
+}
+
+/* ---- what native calls have unmapped ---- */
+
+struct seen { /* of the host: ranges with a file behind them */
+    struct range {
+        gaddr_t start, end;
+    } * r;
+    size_t n, cap;
+};
+
+static int see(const struct as_mapping *m, void *arg)
+{
+    struct seen *s = arg;
+    struct range *more;
+
+    if (!m->ino)
+        return 0;
+    if (s->n && s->r[s->n - 1].end == m->start) {
+        s->r[s->n - 1].end = m->end;
+        return 0;
+    }
+    if (s->n == s->cap) {
+        s->cap = s->cap ? 2 * s->cap : 64;
+        more = krealloc(s->r, s->cap * sizeof *more);
+        if (!more)
+            return -ENOMEM;
+        s->r = more;
+    }
+    s->r[s->n++] = (struct range){ m->start, m->end };
+    return 0;
+}
+
+/* Drops [start, end) where v maps a file. */
+static void forget_files(struct mm *mm, gaddr_t start, gaddr_t end)
+{
+    struct list dead = LIST_INIT(dead);
+    struct vma *v, *tmp;
+
+    lock(&mm->lock);
+    list_for_each_safe(v, tmp, &mm->vmas, link) {
+        if (v->file && v->start < end && v->end > start)
+            remove_locked(mm, MAX(v->start, start), MIN(v->end, end), &dead);
+    }
+    unlock(&mm->lock);
+    vmas_free(&dead);
+}
+
+void mm_reconcile(struct mm *mm)
+{
+    struct seen s = { 0 };
+    gaddr_t at = 0;
+
+    if (kernel.platform->as_each && kernel.platform->as_each(mm->as, false, see, &s) == 0) {
+        for (size_t i = 0; i < s.n; at = s.r[i++].end)
+            forget_files(mm, at, s.r[i].start);
+        forget_files(mm, at, UINT64_MAX);
+    }
+    kfree(s.r);
 }
 
 ssize_t mm_read(struct mm *mm, gaddr_t from, void *to, size_t n)

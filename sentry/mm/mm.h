@@ -13,6 +13,7 @@
 #include "sentry/kernel/lock.h"
 #include "sentry/kernel/list.h"
 
+struct aio_table;
 struct aspace;
 struct file;
 struct task;
@@ -38,7 +39,8 @@ struct mm {
     unsigned nauxv;
     struct file *exe; /* [I] reference; nobody writes to it meanwhile: mm_set_exe */
     bool dumpable;
-    bool thp_disable; /* as PR_SET_THP_DISABLE said */
+    bool thp_disable;      /* as PR_SET_THP_DISABLE said */
+    struct aio_table *aio; /* ipc/aio.h; NULL: none yet */
 };
 
 struct mm *mm_new(struct aspace *as); /* takes over as */
@@ -56,6 +58,11 @@ void vma_file_put(struct file *f); /* without locks */
 int vma_add(struct mm *mm, gaddr_t start, gaddr_t len, int prot, int flags, struct file *file,
             uint64_t offset);
 void vma_remove(struct mm *mm, gaddr_t start, gaddr_t len);
+/*
+ * Drops what the record still has of files whose range the host says is unmapped, or anonymous by now:
+ * native calls do not tell us. Without locks.
+ */
+void mm_reconcile(struct mm *mm);
 /* The recorded mapping that holds addr; mm->lock held; NULL. */
 struct vma *vma_find_locked(struct mm *mm, gaddr_t addr);
 

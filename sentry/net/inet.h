@@ -77,9 +77,12 @@ struct isock {
     } host;
 
     /* UDP */
-    struct list msgs; /* [s] */
-    size_t msg_bytes; /* [s] */
-    uint64_t drops;   /* [s] */
+    struct list msgs;   /* [s] */
+    size_t msg_bytes;   /* [s] */
+    uint64_t drops;     /* [s] */
+    struct msg *corked; /* [s] a datagram that waits for more (MSG_MORE, UDP_CORK); NULL: none */
+    struct inet_addr corked_to; /* [s] where its first part was sent to */
+    bool corked_named;          /* [s] which was named, not connected to */
     struct udp_opts {
         int cork, encap, no_check6_tx, no_check6_rx, segment, gro;
     } udp;
@@ -176,6 +179,10 @@ int tcp_getsockopt(struct isock *s, int opt, void *v, socklen_t *n);
 ssize_t tcp_send(struct task *t, struct sock *sk, struct send_req *r);
 ssize_t tcp_recv(struct task *t, struct sock *sk, struct recv_req *r);
 uint32_t tcp_poll(struct sock *sk);
+/* What was held for more to come (MSG_MORE, TCP_CORK) may be read. The pair's lock is held. */
+void tcp_push(struct sock *sk);
 size_t tcp_inq(struct sock *sk);
+/* What UDP_CORK and MSG_MORE have gathered goes. 0, or what sending it gave. */
+int udp_push(struct isock *s);
 size_t tcp_outq(struct sock *sk);
 long tcp_ioctl(struct task *t, struct sock *sk, unsigned cmd, uint64_t arg);

@@ -219,16 +219,42 @@ static int set_ip6(struct task *t, struct isock *s, int opt, const void *v, sock
     return n < sizeof val ? -EINVAL : store(t, s, o, val);
 }
 
+/* IPV6_ADDRFORM: a socket that is connected by IPv4 is an IPv4 socket from now on. */
+static int become_v4(struct isock *s, const void *v, socklen_t n)
+{
+    struct lock *l;
+    int val, r = 0;
+
+    if (s->sk.family != AF_INET6)
+        return -ENOPROTOOPT;
+    if (n < sizeof val)
+        return -EINVAL;
+    memcpy(&val, v, sizeof val);
+    if (val != AF_INET)
+        return -EINVAL;
+    l = sock_lock(&s->sk);
+    if (s->sk.state != SOCK_CONNECTED)
+        r = -ENOTCONN;
+    else if (s->v6only || !inet_is_v4(&s->remote))
+        r = -EADDRNOTAVAIL;
+    else
+        s->sk.family = AF_INET;
+    unlock(l);
+    return r;
+}
+
 int inet_setsockopt(struct task *t, struct sock *sk, int level, int opt, const void *v, socklen_t n)
 {
     struct isock *s = inet_sk(sk);
     const struct opt *o;
-    int val;
+    int val, r;
 
     if (level == SOL_TCP_ && sk->type == SOCK_STREAM)
         return tcp_setsockopt(t, s, opt, v, n);
     if (level == SOL_IP)
         return set_ip(t, s, opt, v, n);
+    if (level == SOL_IPV6 && opt == IPV6_ADDRFORM)
+        return become_v4(s, v, n);
     if (level == SOL_IPV6)
         return set_ip6(t, s, opt, v, n);
     if (level != SOL_UDP || sk->type != SOCK_DGRAM)
@@ -237,7 +263,8 @@ int inet_setsockopt(struct task *t, struct sock *sk, int level, int opt, const v
     if (n < sizeof val)
         return -EINVAL;
     memcpy(&val, v, sizeof val);
-    return o ? store(t, s, o, val) : -ENOPROTOOPT;
+    r = o ? store(t, s, o, val) : -ENOPROTOOPT;
+    return r == 0 && opt == UDP_CORK && !val ? udp_push(s) : r;
 }
 
 /* ---- get ---- */
@@ -305,11 +332,11 @@ int inet_getsockopt(struct task *t, struct sock *sk, int level, int opt, void *v
     if (level == SOL_IPV6 && sk->family != AF_INET6)
         return -ENOPROTOOPT;
     o = find_level(level, opt);
-    if (level == SOL_UDP && sk->type != SOCK_DGRAM)
-        return -ENOPROTOOPT;
+    if (level != SOL_IP && level != SOL_IPV6 && (level != SOL_UDP || sk->type != SOCK_DGRAM))
+        return sk->family == AF_INET ? -EOPNOTSUPP : -ENOPROTOOPT;
     if (o)
         return put_int(v, n, load(s, o), level == SOL_IP);
-    if (level != SOL_IP && level != SOL_IPV6)
+    if (level == SOL_UDP)
         return -ENOPROTOOPT;
     r = special(s, level, opt, &val);
     return r < 0 ? r : put_int(v, n, val, level == SOL_IP);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ioctls about network devices, on any socket: there is lo, index 1, and eth0 where there is a network. What would change
- * it is refused as to somebody without CAP_NET_ADMIN.
+ * ioctls about network devices, on any socket: there is lo, index 1, and eth0 where there is a
+ * network. They are up and stay as they are: what would change that is refused as to somebody
+ * without CAP_NET_ADMIN.
  */
 #include <errno.h>
+#include <linux/capability.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
@@ -92,6 +94,31 @@ static int ifreq_get(unsigned cmd, struct ifreq *r, bool eth)
     return -EOPNOTSUPP;
 }
 
+/* To what it is: fine. */
+static int ifreq_set(struct task *t, unsigned cmd, struct ifreq *r)
+{
+    struct ifreq now = *r;
+    bool same;
+
+    if (!task_capable(t, CAP_NET_ADMIN))
+        return -EPERM;
+    r->ifr_name[IFNAMSIZ - 1] = 0;
+    if (strcmp(r->ifr_name, "lo") != 0)
+        return -ENODEV;
+    switch (cmd) {
+    case SIOCSIFFLAGS:
+        same = (r->ifr_flags & (IFF_UP | IFF_PROMISC)) == IFF_UP;
+        break;
+    case SIOCSIFMTU:
+        same = r->ifr_mtu == LO_MTU;
+        break;
+    default:
+        put_in(&now.ifr_addr, INADDR_LOOPBACK);
+        same = memcmp(&now.ifr_addr, &r->ifr_addr, sizeof(struct sockaddr_in)) == 0;
+    }
+    return same ? 0 : -EPERM;
+}
+
 long net_ioctl(struct task *t, struct sock *sk, unsigned cmd, uint64_t arg)
 {
     struct ifreq r;
@@ -130,9 +157,10 @@ long net_ioctl(struct task *t, struct sock *sk, unsigned cmd, uint64_t arg)
         e = ifreq_get(cmd, &r, e);
         return e < 0 ? e : put_guest(t, arg, &r);
     case SIOCSIFFLAGS:
-    case SIOCSIFADDR:
-    case SIOCSIFNETMASK:
     case SIOCSIFMTU:
+    case SIOCSIFADDR:
+        return get_guest(t, &r, arg) < 0 ? -EFAULT : ifreq_set(t, cmd, &r);
+    case SIOCSIFNETMASK:
     case SIOCSIFNAME:
     case SIOCSIFHWADDR:
     case SIOCADDRT:

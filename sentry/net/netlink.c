@@ -415,3 +415,17 @@ int netlink_create(struct task *t, int type, int protocol, struct sock **ret)
     *ret = sk;
     return 0;
 }
+
+int netlink_check(const struct file *f)
+{
+    if (!file_is_sock(f))
+        return -ENOTSOCK;
+    return file_sock((struct file *)(uintptr_t)f)->ops == &nl_ops ? 0 : -EINVAL;
+}
+
+void netlink_deliver(struct file *f, const void *bytes, size_t n)
+{
+    struct nl_out o = { .buf = (uint8_t *)(uintptr_t)bytes, .len = n };
+
+    (void)queue(nl_sk(file_sock(f)), &o);
+}

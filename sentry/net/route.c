@@ -273,9 +273,29 @@ static int get_route(struct nl_out *o, const struct nlmsghdr *h, bool dump)
     return 0;
 }
 
+/* `ip link set lo up`: it is up. Anything else would be a change. */
+static int set_link(const struct nlmsghdr *h)
+{
+    const struct ifinfomsg *i = NLMSG_DATA(h);
+    unsigned change;
+
+    if (h->nlmsg_len < NLMSG_LENGTH(sizeof *i))
+        return -EINVAL;
+    if (!is_lo(h))
+        return -ENODEV;
+    change = i->ifi_change ? i->ifi_change : ~0u;
+    if (change & ~(unsigned)IFF_UP || !(i->ifi_flags & IFF_UP) ||
+        h->nlmsg_len > NLMSG_LENGTH(sizeof *i))
+        return -EPERM;
+    return 0;
+}
+
 int route_answer(struct nl_out *o, const struct nlmsghdr *h, bool dump)
 {
     switch (h->nlmsg_type) {
+    case RTM_NEWLINK:
+    case RTM_SETLINK:
+        return set_link(h);
     case RTM_GETLINK:
         return get_link(o, h, dump);
     case RTM_GETADDR:

@@ -109,6 +109,10 @@ int scm_add_fds(struct task *t, struct scm *s, const int *fds, unsigned n)
 
         if (!f)
             return -EBADF;
+        if (f->mode & FMODE_NOT_SENT) {
+            file_put(f);
+            return -EINVAL;
+        }
         s->files[s->nfiles++] = f;
     }
     return 0;

@@ -405,12 +405,27 @@ static int get_locked(struct sock *sk, int opt, void *v, socklen_t *n)
     return r < 0 ? r : put_opt(v, n, val, sizeof val[0]);
 }
 
+static int peer_name(struct sock *sk, void *v, socklen_t n)
+{
+    struct sockaddr_storage a = { 0 };
+    int len = sk->ops->getname(sk, /* peer= */ true, &a);
+
+    if (len < 0)
+        return -ENOTCONN;
+    if ((socklen_t)len < n)
+        return -EINVAL;
+    memcpy(v, &a, n);
+    return 0;
+}
+
 int sock_getsockopt(struct task *t, struct sock *sk, int opt, void *v, socklen_t *n)
 {
     struct lock *l;
     int r;
 
     (void)t;
+    if (opt == SO_PEERNAME)
+        return peer_name(sk, v, *n);
     l = sock_lock(sk);
     r = get_locked(sk, opt, v, n);
     unlock(l);

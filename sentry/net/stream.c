@@ -160,6 +160,44 @@ void msg_taken(struct sock *sk, struct list *msgs, size_t *bytes, struct msg *m)
 
 /* ---- pairs ---- */
 
+/* ---- what waits for more ---- */
+
+#define SEGMENT 65483          /* of the loopback device; what fills one goes at once */
+#define HOLD_LIMIT 200000000ll /* ns: Linux waits no longer either */
+
+static void push_now(struct ktimer *tm)
+{
+    struct push *p = container_of(tm, struct push, timer);
+    struct conn *c = p->conn;
+    int side = (int)(p - c->push);
+
+    lock(&c->lock);
+    if (half_show(&c->to[side]) && c->end[side])
+        sock_wake_read(c->end[side]);
+    unlock(&c->lock);
+}
+
+void half_hold(struct conn *c, int side, uint64_t from)
+{
+    struct half *h = &c->to[side];
+
+    assert_locked(&c->lock);
+    if (!h->held) {
+        h->held = true;
+        h->shown = from;
+        ktimer_arm(&c->push[side].timer, ktime_now() + HOLD_LIMIT);
+    }
+    h->shown += (h->ring.wpos - h->shown) / SEGMENT * SEGMENT;
+}
+
+bool half_show(struct half *h)
+{
+    bool some = h->held && h->shown < h->ring.wpos;
+
+    h->held = false;
+    return some;
+}
+
 struct conn *conn_new(void)
 {
     struct conn *c = kzalloc(sizeof *c);
@@ -171,6 +209,8 @@ struct conn *conn_new(void)
     for (int i = 0; i < 2; i++) {
         list_init(&c->to[i].msgs);
         list_init(&c->to[i].marks);
+        ktimer_init(&c->push[i].timer, push_now);
+        c->push[i].conn = c;
     }
     return c;
 }
@@ -189,6 +229,7 @@ void conn_put(struct conn *c)
         struct mark *k, *kn;
         struct msg *m, *mn;
 
+        ktimer_cancel_sync(&c->push[i].timer);
         list_for_each_safe(k, kn, &c->to[i].marks, link) {
             scm_free(k->scm);
             kfree(k);

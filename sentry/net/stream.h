@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "sentry/kernel/timer.h"
 #include "sentry/net/sock.h"
 
 struct ring {
@@ -77,14 +78,34 @@ struct half { /* the way to one end */
     bool urg;      /* TCP: an urgent byte stands at urg_pos */
     bool urg_read; /* it was read by MSG_OOB */
     uint64_t urg_pos;
+    bool held; /* TCP, MSG_MORE and TCP_CORK: what stands behind shown waits for more, or fin, */
+    uint64_t shown; /* or the timer */
 };
 
 struct conn {
     _Atomic int refs;
+    struct push {
+        struct ktimer timer;
+        struct conn *conn;
+    } push[2];        /* of to[i] */
     struct lock lock; /* LOCK_SOCKET */
     struct sock *end[2];
     struct half to[2]; /* to[i]: what end i reads */
 };
+
+/* How far what h carries may be read. */
+static inline uint64_t half_end(const struct half *h)
+{
+    return h->held && !h->fin ? h->shown : h->ring.wpos;
+}
+static inline size_t half_ready(const struct half *h)
+{
+    return half_end(h) - h->ring.rpos;
+}
+/* What was written to c->to[side] from position `from` on is held, all but whole segments. */
+void half_hold(struct conn *c, int side, uint64_t from);
+/* All of it may be read; true: there was something held. */
+bool half_show(struct half *h);
 
 struct conn *conn_new(void); /* one reference; NULL */
 struct conn *conn_ref(struct conn *c);

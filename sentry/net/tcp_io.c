@@ -119,11 +119,23 @@ static ssize_t send_to_nobody(struct sock *sk, struct send_req *r)
     return (ssize_t)(*r->done + n);
 }
 
+void tcp_push(struct sock *sk)
+{
+    struct sock *to;
+
+    if (sk->state != SOCK_CONNECTED || !half_show(sock_out(sk)))
+        return;
+    to = sock_other(sk);
+    if (to)
+        sock_wake_read(to);
+}
+
 static ssize_t send_loop(struct task *t, struct sock *sk, struct send_req *r)
 {
     for (;;) {
         struct half *out = sock_out(sk);
         struct sock *to = sock_other(sk);
+        uint64_t from;
         ssize_t n;
 
         if (sk->err || (sk->shut & SHUT_W))
@@ -133,10 +145,12 @@ static ssize_t send_loop(struct task *t, struct sock *sk, struct send_req *r)
         if (!to)
             return send_to_nobody(sk, r);
         if (ring_used(&out->ring) >= tcp_cap(sk, to)) {
+            tcp_push(sk); /* room comes by reading only */
             out->nospace = true;
             n = req_nonblock(sk, r->flags) ? -EAGAIN : sock_wait(t, &sk->wr_wq, sk->sndtimeo);
             return result(*r->done, n);
         }
+        from = out->ring.wpos;
         n = ring_write(&out->ring, r->it, r->it->left, tcp_cap(sk, to));
         if (n <= 0)
             return result(*r->done, n);
@@ -146,7 +160,12 @@ static ssize_t send_loop(struct task *t, struct sock *sk, struct send_req *r)
         count_lo((size_t)n);
         if ((r->flags & MSG_OOB) && !r->it->left)
             mark_urgent(to, out);
-        sock_wake_read(to);
+        if ((r->flags & MSG_MORE || inet_sk(sk)->tcp.cork) && !(r->flags & MSG_OOB))
+            half_hold(atomic_load(&sk->conn), !sk->side, from);
+        else
+            (void)half_show(out);
+        if (half_ready(out))
+            sock_wake_read(to);
     }
 }
 
@@ -193,18 +212,18 @@ static ssize_t recv_urgent(struct sock *sk, struct recv_req *r)
 /* Bytes that a plain read may take at pos; steps over the urgent one. */
 static size_t readable(struct sock *sk, struct half *in, uint64_t *pos, bool peek)
 {
-    if (in->urg && *pos == in->urg_pos && !sk->oobinline && *pos < in->ring.wpos) {
+    if (in->urg && *pos == in->urg_pos && !sk->oobinline && *pos < half_end(in)) {
         (*pos)++;
         if (!peek) {
             ring_consume(&in->ring, 1);
             in->urg = false;
         }
     }
-    if (*pos >= in->ring.wpos)
+    if (*pos >= half_end(in))
         return 0;
     if (in->urg && *pos < in->urg_pos)
         return in->urg_pos - *pos;
-    return in->ring.wpos - *pos;
+    return half_end(in) - *pos;
 }
 
 static void took(struct sock *sk, struct half *in, size_t n)
@@ -297,7 +316,7 @@ ssize_t tcp_recv(struct task *t, struct sock *sk, struct recv_req *r)
         n = recv_urgent(sk, r);
     else
         n = recv_loop(t, sk, r);
-    if (n > 0 && sk->state == SOCK_CONNECTED && ring_used(&sock_in(sk)->ring))
+    if (n > 0 && sk->state == SOCK_CONNECTED && half_ready(sock_in(sk)))
         wq_wake(&sk->rd_wq, POLLIN | POLLRDNORM);
     unlock(l);
     return n;
@@ -329,7 +348,7 @@ uint32_t tcp_poll(struct sock *sk)
     in = sock_in(sk);
     if (in->urg && in->urg_pos == in->ring.rpos && !sk->oobinline)
         want++;
-    if (ring_used(&in->ring) >= want)
+    if (half_ready(in) >= want)
         ev |= POLLIN | POLLRDNORM;
     if (in->urg && !in->urg_read)
         ev |= POLLPRI;
@@ -351,7 +370,7 @@ size_t tcp_inq(struct sock *sk)
     in = sock_in(sk);
     if (in->urg && !sk->oobinline && in->urg_pos >= in->ring.rpos)
         return in->urg_pos - in->ring.rpos;
-    return ring_used(&in->ring);
+    return half_ready(in);
 }
 
 /* What lies in the other's buffer counts as acknowledged: nothing is outstanding. */

@@ -70,9 +70,13 @@ static int set_int(struct isock *s, int opt, int val)
     switch (opt) {
     case TCP_NODELAY:
         s->tcp.nodelay = val != 0;
+        if (val)
+            tcp_push(&s->sk);
         return 0;
     case TCP_CORK:
         s->tcp.cork = val != 0;
+        if (!val)
+            tcp_push(&s->sk);
         return 0;
     case TCP_QUICKACK:
         s->tcp.quickack = val & 1;

@@ -233,6 +233,100 @@ static int send_outside(struct isock *s, const struct send_req *r, const struct 
     return e < 0 ? e : host_udp_send(s, &dst, m);
 }
 
+/* Where it goes, outside or inside; m is used up. Bytes, 0, or -errno. */
+static int deliver(struct isock *s, struct send_req *r, const struct inet_addr *named,
+                   struct msg *m)
+{
+    int e = broker_on() ? send_outside(s, r, named, m) : -ENETUNREACH;
+
+    if (e == -ENETUNREACH)
+        e = transmit(s, r, named, m);
+    if (e == 1) /* it is in a queue */
+        return 0;
+    msg_free(m);
+    return e;
+}
+
+/* ---- datagrams in parts ---- */
+
+/* The parts so far and m, which is used up; NULL: no memory. Its parts are not. */
+static struct msg *join(struct msg *a, struct msg *m)
+{
+    struct msg *all = kzalloc(sizeof *all + a->len + m->len);
+
+    if (!all)
+        return NULL;
+    list_init(&all->link);
+    all->len = a->len + m->len;
+    memcpy(all->data, a->data, a->len);
+    memcpy(all->data + a->len, m->data, m->len);
+    msg_free(a);
+    msg_free(m);
+    return all;
+}
+
+/*
+ * m is the next part, or all there is. *ret: what is to be sent now, to *named when r->addr says so;
+ * NULL: it waits for more. 0, -EMSGSIZE, -ENOMEM: then m is the caller's.
+ */
+static int gather(struct isock *s, struct send_req *r, struct inet_addr *named, struct msg *m,
+                  struct msg **ret)
+{
+    bool more = r->flags & MSG_MORE || s->udp.cork, connected;
+    size_t max = s->sk.family == AF_INET ? UDP4_MAX : UDP6_MAX;
+    struct msg *all = m;
+
+    lock(&udp_lock);
+    connected = s->remote.port;
+    unlock(&udp_lock);
+    LOCK_SCOPE(&s->sk.own_lock);
+    if (!s->corked && !r->addr && !connected)
+        return -EDESTADDRREQ;
+    if (s->corked) {
+        if (s->corked->len + m->len > max) { /* all of it is lost, as on Linux */
+            msg_free(s->corked);
+            s->corked = NULL;
+            return -EMSGSIZE;
+        }
+        all = join(s->corked, m);
+        if (!all)
+            return -ENOMEM;
+        s->corked = NULL;
+    } else {
+        s->corked_named = r->addr != NULL;
+        s->corked_to = *named;
+    }
+    if (more) {
+        s->corked = all;
+        *ret = NULL;
+        return 0;
+    }
+    if (!s->corked_named)
+        r->addr = NULL;
+    *named = s->corked_to;
+    *ret = all;
+    return 0;
+}
+
+int udp_push(struct isock *s)
+{
+    struct send_req r = { .ttl = -1, .tos = -1 };
+    struct inet_addr named;
+    struct msg *m;
+    int e;
+
+    lock(&s->sk.own_lock);
+    m = s->corked;
+    s->corked = NULL;
+    named = s->corked_to;
+    r.addr = s->corked_named ? &named : NULL;
+    unlock(&s->sk.own_lock);
+    if (!m)
+        return 0;
+    e = deliver(s, &r, &named, m);
+    return MIN(e, 0);
+}
+
 static ssize_t udp_send(struct task *t, struct sock *sk, struct send_req *r)
 {
     struct isock *s = inet_sk(sk);
@@ -248,14 +342,17 @@ static ssize_t udp_send(struct task *t, struct sock *sk, struct send_req *r)
     m = msg_new(r->it, n);
     if (IS_ERR(m))
         return PTR_ERR(m);
-    e = broker_on() ? send_outside(s, r, &named, m) : -ENETUNREACH;
-    if (e != -ENETUNREACH) {
-        msg_free(m);
-        return e;
+    if (r->flags & MSG_MORE || s->udp.cork || s->corked) {
+        struct msg *all;
+
+        e = gather(s, r, &named, m, &all);
+        if (e < 0)
+            msg_free(m);
+        if (e < 0 || !all)
+            return e < 0 ? e : (ssize_t)n;
+        m = all;
     }
-    e = transmit(s, r, &named, m);
-    if (e <= 0)
-        msg_free(m);
+    e = deliver(s, r, &named, m);
     if (e == -ENETUNREACH)
         inet_note_refused(s, &named);
     return e < 0 ? e : (ssize_t)n;
@@ -380,6 +477,7 @@ static void udp_release(struct sock *sk)
     host_udp_release(s);
     list_for_each_safe(m, mn, &s->msgs, link)
         msg_free(m);
+    msg_free(s->corked);
 }
 
 static int no_listen(struct task *t, struct sock *sk, int backlog)

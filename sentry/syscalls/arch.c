@@ -28,6 +28,8 @@ long sys_arch_prctl(struct task *t, int option, gaddr_t arg2)
         break;
     case ARCH_GET_CPUID:
         return 1; /* CPUID does not fault */
+    case ARCH_SET_CPUID:
+        return -ENODEV; /* the processor has no such faults (cpuid_fault is not in /proc/cpuinfo) */
     default:
         return -EINVAL;
     }

@@ -11,6 +11,7 @@
 #include "sentry/kernel/call.h"
 #include "sentry/syscalls/path_arg.h"
 #include "sentry/syscalls/table.h"
+#include "sentry/vfs/fsflags.h"
 
 static int file_setattr(struct task *t, struct file *f, const struct setattr *a)
 {
@@ -260,7 +261,11 @@ long sys_fallocate(struct task *t, int fd, int mode, loff_t off, loff_t len)
         return -EOPNOTSUPP;
     if (!(f->mode & FMODE_WRITE))
         return -EBADF;
-    if (!f->inode || S_ISFIFO(f->inode->mode))
+    if (!f->inode)
+        return -ESPIPE;
+    if ((mode & ~FALLOC_FL_KEEP_SIZE && inode_is_append(f->inode)) || inode_is_immutable(f->inode))
+        return -EPERM;
+    if (S_ISFIFO(f->inode->mode))
         return -ESPIPE;
     if (S_ISDIR(f->inode->mode))
         return -EISDIR;

@@ -9,6 +9,7 @@
 #include "sentry/mm/copy.h"
 #include "sentry/syscalls/table.h"
 #include "sentry/vfs/file.h"
+#include "sentry/vfs/fsflags.h"
 #include "sentry/vfs/transfer.h"
 #include "sentry/vfs/vfs.h"
 
@@ -100,6 +101,8 @@ static int copy_range_check(struct task *t, struct transfer *x, unsigned flags)
         return -EBADF;
     if (a->sb != b->sb)
         return -EXDEV;
+    if (inode_is_immutable(b))
+        return -EPERM;
     from = (uint64_t)(x->in_off ? x->in_pos : x->in->pos);
     to = (uint64_t)(x->out_off ? x->out_pos : x->out->pos);
     if (from + x->left < from || to + x->left < to)

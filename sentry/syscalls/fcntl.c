@@ -12,6 +12,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/syscalls/table.h"
 #include "sentry/vfs/file.h"
+#include "sentry/vfs/fsflags.h"
 #include "sentry/vfs/locks.h"
 #include "sentry/vfs/vfs.h"
 
@@ -34,6 +35,8 @@ static long set_flags(struct task *t, struct file *f, int fd, unsigned arg)
     unsigned old = atomic_load(&f->flags), new = (old & ~SETFL_MASK) | (arg & SETFL_MASK);
     int r;
 
+    if ((new ^ old) & O_APPEND && f->inode && inode_is_append(f->inode))
+        return -EPERM;
     if (new & ~old & O_NOATIME && f->inode && !inode_owner_or_capable(t, f->inode))
         return -EPERM;
     if (f->ops->set_flags) {

@@ -14,29 +14,13 @@
 #include "sentry/kernel/task.h"
 #include "sentry/syscalls/table.h"
 #include "sentry/vfs/file.h"
+#include "sentry/vfs/fsflags.h"
 #include "sentry/vfs/locks.h"
 #include "sentry/vfs/vfs.h"
 
 long sys_close(struct task *t, int fd)
 {
     return fd_close(t, fd);
-}
-
-/* A table of its own for t. */
-static int unshare_files(struct task *t)
-{
-    struct files *old = t->files, *new;
-
-    if (atomic_load(&old->refs) == 1)
-        return 0;
-    new = files_copy(old);
-    if (!new)
-        return -ENOMEM;
-    lock(&kernel.tasks_lock);
-    t->files = new;
-    unlock(&kernel.tasks_lock);
-    files_put(old);
-    return 0;
 }
 
 long sys_close_range(struct task *t, unsigned first, unsigned last, unsigned flags)
@@ -46,7 +30,7 @@ long sys_close_range(struct task *t, unsigned first, unsigned last, unsigned fla
     if (flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) || first > last)
         return -EINVAL;
     if (flags & CLOSE_RANGE_UNSHARE) {
-        r = unshare_files(t);
+        r = files_unshare(t);
         if (r < 0)
             return r;
     }
@@ -160,6 +144,9 @@ static long common_ioctl(struct task *t, struct file *f, int fd, unsigned cmd, g
     case FS_IOC_FIEMAP:
         return f->inode && S_ISREG(f->inode->mode) ? -EOPNOTSUPP : -ENOTTY;
     default:
+        r = fsflags_ioctl(t, f, cmd, arg);
+        if (r != -ENOIOCTLCMD)
+            return r;
         if (f->inode && S_ISREG(f->inode->mode) && f->path.dentry)
             return regular_ioctl(t, f, cmd, arg);
         return -ENOTTY;

@@ -31,7 +31,8 @@
 struct map_state { /* in the record's scratch */
     struct as_op op;
     struct mmap_request req;
-    struct file *file; /* a reference for the vma */
+    struct file *file;     /* a reference for the vma */
+    struct file *remapped; /* the same, as a vma holds it (vma_file_ref) */
     int type, prot, flags;
     uint64_t len, offset;
 };
@@ -42,7 +43,11 @@ static void map_state_free(void *p)
 
     if (s->req.ret_fd_owned)
         close(s->req.ret_fd);
+    if (s->req.ret_keep)
+        s->req.ret_let_go(s->req.ret_keep);
     file_put(s->file);
+    if (s->remapped)
+        vma_file_put(s->remapped);
 }
 
 /* May [addr, addr+len) be the guest's? */
@@ -66,6 +71,32 @@ static int check_file(struct file *f, const struct map_state *s)
     return f->ops->mmap ? 0 : -ENODEV;
 }
 
+/*
+ * Anonymous shared memory is a file without a name, so that forked children go on sharing it.
+ * readonly: it can never be made writable, as a map of /dev/zero that was opened so.
+ */
+static int prepare_shared_anon(struct task *t, struct map_state *s, bool readonly)
+{
+    struct file *f = shmem_file_new("dev/zero", s->len, O_RDWR);
+    int r;
+
+    if (IS_ERR(f))
+        return PTR_ERR(f);
+    if (readonly)
+        f->mode &= ~(unsigned)FMODE_WRITE;
+    s->req = (struct mmap_request){
+        .len = s->len, .prot = s->prot, .flags = s->flags, .ret_fd = -1
+    };
+    r = f->ops->mmap(t, f, &s->req);
+    if (r < 0) {
+        file_put(f);
+        return r;
+    }
+    s->file = f;
+    s->offset = 0;
+    return 0;
+}
+
 static int prepare_file(struct task *t, struct map_state *s, int fd)
 {
     struct file *f = call_file(t, 0, fd);
@@ -87,28 +118,10 @@ static int prepare_file(struct task *t, struct map_state *s, int fd)
     r = f->ops->mmap(t, f, &s->req);
     if (r < 0)
         return r;
-    s->file = file_ref(f);
-    return 0;
-}
-
-/* Anonymous shared memory is a file without a name, so that forked children go on sharing it. */
-static int prepare_shared_anon(struct task *t, struct map_state *s)
-{
-    struct file *f = shmem_file_new("dev/zero", s->len, O_RDWR);
-    int r;
-
-    if (IS_ERR(f))
-        return PTR_ERR(f);
-    s->req = (struct mmap_request){
-        .len = s->len, .prot = s->prot, .flags = s->flags, .ret_fd = -1
-    };
-    r = f->ops->mmap(t, f, &s->req);
-    if (r < 0) {
-        file_put(f);
-        return r;
-    }
-    s->file = f;
-    s->offset = 0;
+    if (s->req.ret_anon && s->type != MAP_PRIVATE) /* /dev/zero */
+        return prepare_shared_anon(t, s, !(f->mode & FMODE_WRITE));
+    if (!s->req.ret_no_file)
+        s->file = file_ref(f);
     return 0;
 }
 
@@ -118,13 +131,19 @@ static int mmap_prepare(struct task *t, struct map_state *s, gaddr_t addr, int f
     int r;
 
     s->type = s->flags & MAP_TYPE;
+    if (s->offset & (PAGE_SIZE_4K - 1))
+        return -EINVAL;
+    if (!(s->flags & MAP_ANONYMOUS)) {
+        struct file *f = call_file(t, 0, fd);
+
+        if (IS_ERR(f))
+            return PTR_ERR(f);
+    }
     if (s->len == 0)
         return -EINVAL;
     s->len = PAGE_ALIGN_UP(s->len);
     if (s->len == 0)
         return -ENOMEM;
-    if (s->offset & (PAGE_SIZE_4K - 1))
-        return -EINVAL;
     if (s->type != MAP_SHARED && s->type != MAP_PRIVATE && s->type != MAP_SHARED_VALIDATE)
         return -EINVAL;
     if (s->type == MAP_SHARED_VALIDATE && (s->flags & ~MAP_KNOWN))
@@ -145,7 +164,7 @@ static int mmap_prepare(struct task *t, struct map_state *s, gaddr_t addr, int f
     if (!(s->flags & MAP_ANONYMOUS))
         r = prepare_file(t, s, fd);
     else if (s->type != MAP_PRIVATE)
-        r = prepare_shared_anon(t, s);
+        r = prepare_shared_anon(t, s, /* readonly= */ false);
     else
         s->req = (struct mmap_request){ .ret_fd = -1, .ret_anon = true }, r = 0;
     if (r < 0)
@@ -197,6 +216,85 @@ long sys_mmap(struct task *t, gaddr_t addr, size_t len, unsigned long prot, unsi
         vma_remove(t->mm, at, s->len);
     }
     return (long)at;
+}
+
+/* The file that is mapped, shared, at all of [addr, addr+len): a vma's reference, and how; NULL. */
+static struct file *shared_file(struct mm *mm, gaddr_t addr, uint64_t len, int *ret_prot)
+{
+    struct file *f = NULL;
+    gaddr_t end = addr + len;
+
+    LOCK_SCOPE(&mm->lock);
+    while (addr < end) {
+        struct vma *v = vma_find_locked(mm, addr);
+
+        if (!v || !v->file || (v->flags & MAP_TYPE) == MAP_PRIVATE || (f && v->file != f))
+            return NULL;
+        f = v->file;
+        *ret_prot = v->prot;
+        addr = v->end;
+    }
+    return vma_file_ref(f);
+}
+
+static int remap_begin(struct task *t, struct map_state *s, gaddr_t addr, unsigned long pgoff)
+{
+    struct file *f;
+    int r;
+
+    if (s->len == 0 || addr + s->len < addr || pgoff + s->len / PAGE_SIZE_4K < pgoff)
+        return -EINVAL;
+    f = shared_file(t->mm, addr, s->len, &s->prot);
+    if (!f)
+        return -EINVAL;
+    s->offset = pgoff * PAGE_SIZE_4K;
+    s->flags = MAP_SHARED | MAP_FIXED;
+    s->req = (struct mmap_request){
+        .offset = s->offset, .len = s->len, .prot = s->prot, .flags = s->flags, .ret_fd = -1
+    };
+    r = f->ops->mmap(t, f, &s->req);
+    if (r < 0) {
+        vma_file_put(f);
+        return r;
+    }
+    s->remapped = f;
+    s->op = (struct as_op){ .kind = AS_MMAP,
+                            .fd = s->req.ret_fd,
+                            .a = { addr, s->len, (uint64_t)(unsigned)s->prot,
+                                   (uint64_t)(unsigned)s->flags, s->req.ret_offset } };
+    return 0;
+}
+
+/* As Linux does it since 4.0: a part of a shared map is mapped anew, with other pages of its file. */
+long sys_remap_file_pages(struct task *t, gaddr_t addr, size_t len, unsigned long prot,
+                          unsigned long pgoff, unsigned long flags)
+{
+    struct map_state *s = call_scratch(t, sizeof *s);
+    struct file *f;
+    int r;
+
+    (void)flags;
+    if (!s)
+        return -ENOMEM;
+    if (prot)
+        return -EINVAL;
+    addr = PAGE_ALIGN_DOWN(addr);
+    if (t->call.phase == 0) {
+        s->len = PAGE_ALIGN_DOWN(len);
+        s->req.ret_fd = -1;
+        t->call.scratch_free = map_state_free;
+        r = remap_begin(t, s, addr, pgoff);
+        if (r < 0)
+            return r;
+        t->call.phase = 1;
+        return call_ops(t, &s->op, 1);
+    }
+    if (s->op.ret < 0)
+        return s->op.ret;
+    f = s->remapped;
+    s->remapped = NULL;
+    (void)!vma_add(t->mm, addr, s->len, s->prot, s->flags, f, s->offset);
+    return 0;
 }
 
 /* One operation on a range, with what it means for the record. */
@@ -263,7 +361,7 @@ long sys_madvise(struct task *t, gaddr_t addr, size_t len, int advice)
     case 25: /* MADV_COLLAPSE */
         return one_op(t, AS_MADVISE, addr, len, (uint64_t)(unsigned)advice);
     default: /* poisoning pages; merging equal ones, which tells of others; guard pages (6.13) */
-        return advice == 100 || advice == 101 ? -EPERM : -EINVAL;
+        return -EINVAL;
     }
 }
 

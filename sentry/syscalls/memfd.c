@@ -16,6 +16,10 @@
 #define MFD_NOEXEC_SEAL 0x0008U
 #define MFD_EXEC 0x0010U
 #endif
+#ifndef MFD_HUGETLB
+#define MFD_HUGETLB 0x0004U
+#endif
+#define MFD_HUGE_SIZES (0x3fu << 26)
 #define LX_F_SEAL_EXEC 0x0020
 #define NAME_LIMIT 249 /* NAME_MAX less "memfd:" */
 
@@ -27,12 +31,17 @@ long sys_memfd_create(struct task *t, gaddr_t uname, unsigned flags)
     struct file *f;
     ssize_t n;
 
-    if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC) ||
-        (noexec && flags & MFD_EXEC)) /* huge pages are not there either */
+    unsigned known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
+
+    if (flags & MFD_HUGETLB)
+        known |= MFD_HUGETLB | MFD_HUGE_SIZES;
+    if (flags & ~known || (noexec && flags & MFD_EXEC))
         return -EINVAL;
     n = copy_in_str(t, name + 6, uname, NAME_LIMIT + 1);
     if (n < 0)
         return n == -ENAMETOOLONG ? -EINVAL : n;
+    if (flags & MFD_HUGETLB)
+        return -ENODEV; /* of no size are there huge pages, as on a processor without */
     f = shmem_file_new(name, 0, O_RDWR);
     if (IS_ERR(f))
         return PTR_ERR(f);

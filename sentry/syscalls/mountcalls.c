@@ -13,6 +13,7 @@
 #include "sentry/ipc/mqueue.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/cred.h"
+#include "sentry/mm/mm.h"
 #include "sentry/syscalls/path_arg.h"
 #include "sentry/syscalls/table.h"
 
@@ -141,6 +142,12 @@ long sys_mount(struct task *t, gaddr_t source, gaddr_t target, gaddr_t type, uns
     return r;
 }
 
+/* By more than the tree and the caller of this. */
+static bool in_use(const struct mount *m)
+{
+    return atomic_load(&m->refs) > 2;
+}
+
 long sys_umount2(struct task *t, gaddr_t target, int flags)
 {
     struct mount *m;
@@ -161,8 +168,12 @@ long sys_umount2(struct task *t, gaddr_t target, int flags)
     m = mount_ref(at.mnt);
     r = at.dentry == m->root ? 0 : -EINVAL;
     path_put(&at);
-    if (r == 0) /* the tree's reference and this one */
-        r = atomic_load(&m->refs) > 2 && !(flags & MNT_DETACH) ? -EBUSY : vfs_umount(m);
+    if (r == 0 && in_use(m) && !(flags & MNT_DETACH)) {
+        mm_reconcile(t->mm); /* what the caller has unmapped by itself holds it no more */
+        r = in_use(m) ? -EBUSY : 0;
+    }
+    if (r == 0)
+        r = vfs_umount(m);
     mount_put(m);
     return r;
 }

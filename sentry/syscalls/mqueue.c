@@ -11,6 +11,7 @@
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/copy.h"
+#include "sentry/net/netlink.h"
 #include "sentry/syscalls/table.h"
 #include "sentry/vfs/file.h"
 
@@ -147,20 +148,51 @@ long sys_mq_timedreceive(struct task *t, int fd, gaddr_t to, size_t len, gaddr_t
     return (long)w->msg->len;
 }
 
+/* Of SIGEV_THREAD: signo is a netlink socket, value where the cookie stands. */
+static int read_cookie(struct task *t, const struct lx_sigevent *ev, struct mq_cookie **ret)
+{
+    struct mq_cookie *c = kzalloc(sizeof *c);
+    int r = c ? copy_in(t, c->bytes, ev->value, sizeof c->bytes) : -ENOMEM;
+
+    if (r == 0) {
+        c->to = fd_get(t, ev->signo);
+        r = c->to ? netlink_check(c->to) : -EBADF;
+    }
+    if (r < 0) {
+        if (c)
+            file_put(c->to);
+        kfree(c);
+        return r;
+    }
+    *ret = c;
+    return 0;
+}
+
 long sys_mq_notify(struct task *t, int fd, gaddr_t uev)
 {
     struct lx_sigevent ev = { 0 };
+    struct mq_cookie *c = NULL;
     struct mqueue *q;
     struct file *f;
+    int r = 0;
 
     if (uev && get_guest(t, &ev, uev) < 0)
         return -EFAULT;
-    if (uev && ev.notify != SIGEV_NONE && ev.notify != SIGEV_SIGNAL)
+    if (uev && ev.notify != SIGEV_NONE && ev.notify != SIGEV_SIGNAL && ev.notify != SIGEV_THREAD)
         return -EINVAL;
     if (uev && ev.notify == SIGEV_SIGNAL && (ev.signo < 0 || ev.signo > LX_NSIG))
         return -EINVAL;
+    if (uev && ev.notify == SIGEV_THREAD)
+        r = read_cookie(t, &ev, &c);
+    if (r < 0)
+        return r;
     q = queue(t, fd, 0, &f);
-    return q ? mqueue_notify(t, q, uev ? &ev : NULL) : -EBADF;
+    r = q ? mqueue_notify(t, q, uev ? &ev : NULL, c) : -EBADF;
+    if (r < 0 && c) {
+        file_put(c->to);
+        kfree(c);
+    }
+    return r;
 }
 
 long sys_mq_getsetattr(struct task *t, int fd, gaddr_t new, gaddr_t old)

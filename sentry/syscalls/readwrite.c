@@ -10,6 +10,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/task.h"
+#include "sentry/syscalls/rw.h"
 #include "sentry/syscalls/table.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
@@ -22,6 +23,20 @@
 #define USER_END 0x7ffffffff000ul
 
 enum direction { READ, WRITE };
+
+bool rw_range_ok(gaddr_t buf, size_t count)
+{
+    return count <= USER_END && buf <= USER_END - count;
+}
+
+int rw_flags_check(int flags, bool write)
+{
+    if (flags & ~RWF_ALL)
+        return -EOPNOTSUPP;
+    if (flags & RWF_APPEND && flags & RWF_NOAPPEND)
+        return -EINVAL;
+    return !write && flags & RWF_APPEND ? -EOPNOTSUPP : 0;
+}
 
 static long run(struct task *t, struct file *f, struct iter *it, loff_t *off, enum direction dir)
 {
@@ -39,8 +54,7 @@ static long rw_flat(struct task *t, int fd, gaddr_t buf, size_t count, loff_t *o
         return PTR_ERR(f);
     if (off && *off < 0)
         return -EINVAL;
-    if ((count > USER_END || buf > USER_END - count) &&
-        f->mode & (dir == READ ? FMODE_READ : FMODE_WRITE))
+    if (!rw_range_ok(buf, count) && f->mode & (dir == READ ? FMODE_READ : FMODE_WRITE))
         return -EFAULT; /* before anything is looked at, as any range that no program can have */
     iter_guest(&it, t, buf, MIN(count, MAX_RW_COUNT));
     return run(t, f, &it, off, dir);
@@ -118,12 +132,10 @@ long sys_writev(struct task *t, int fd, gaddr_t iov, unsigned long vlen)
 static long rw_vector_at(struct task *t, int fd, gaddr_t iov, unsigned long vlen, loff_t pos,
                          int flags, enum direction dir)
 {
-    if (flags & ~RWF_ALL)
-        return -EOPNOTSUPP;
-    if (flags & RWF_APPEND && flags & RWF_NOAPPEND)
-        return -EINVAL;
-    if (dir == READ && flags & (RWF_APPEND | RWF_NOAPPEND) & RWF_APPEND)
-        return -EOPNOTSUPP;
+    int r = rw_flags_check(flags, dir == WRITE);
+
+    if (r < 0)
+        return r;
     t->call.rwf = flags;
     return rw_vector(t, fd, iov, vlen, &pos, dir);
 }

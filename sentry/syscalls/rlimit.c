@@ -6,11 +6,10 @@
 #include "abi/resource.h"
 #include "sentry/kernel/cpulimit.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/sysctl.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/copy.h"
 #include "sentry/syscalls/table.h"
-
-#define NR_OPEN 1048576
 
 /* May t see and change the limits of other? tasks_lock held. */
 static bool may_limit_locked(const struct task *t, const struct task *other)
@@ -27,7 +26,7 @@ static int set_locked(struct task *t, struct rlimit *lim, unsigned res, const st
 {
     if (new->rlim_cur > new->rlim_max)
         return -EINVAL;
-    if (res == RLIMIT_NOFILE && new->rlim_max > NR_OPEN)
+    if (res == RLIMIT_NOFILE && new->rlim_max > sysctl_ulong(SYSCTL_NR_OPEN))
         return -EPERM;
     if (new->rlim_max > lim->rlim_max && !task_capable(t, CAP_SYS_RESOURCE))
         return -EPERM;

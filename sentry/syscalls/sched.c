@@ -15,6 +15,7 @@
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/copy.h"
+#include "sentry/syscalls/rw.h"
 #include "sentry/syscalls/table.h"
 
 #define LX_SCHED_DEADLINE 6
@@ -369,26 +370,28 @@ long sys_ioprio_get(struct task *t, int which, int who)
     return other ? other->sched.ioprio : err;
 }
 
-long sys_ioprio_set(struct task *t, int which, int who, int ioprio)
+int ioprio_check(struct task *t, int ioprio)
 {
-    struct task *other;
-    int err;
-
     switch (IOPRIO_CLASS(ioprio)) {
     case 0: /* none */
-        if (ioprio & 7)
-            return -EINVAL;
-        break;
+        return ioprio & 7 ? -EINVAL : 0;
     case 1: /* real time */
-        if (!task_capable(t, CAP_SYS_ADMIN) && !task_capable(t, CAP_SYS_NICE))
-            return -EPERM;
-        break;
+        return task_capable(t, CAP_SYS_ADMIN) || task_capable(t, CAP_SYS_NICE) ? 0 : -EPERM;
     case 2:
     case 3:
-        break;
+        return 0;
     default:
         return -EINVAL;
     }
+}
+
+long sys_ioprio_set(struct task *t, int which, int who, int ioprio)
+{
+    struct task *other;
+    int err = ioprio_check(t, ioprio);
+
+    if (err < 0)
+        return err;
     LOCK_SCOPE(&kernel.tasks_lock);
     other = ioprio_target_locked(t, which, who, &err);
     if (!other)

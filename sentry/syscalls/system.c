@@ -5,7 +5,9 @@
 #include <linux/capability.h>
 #include <linux/random.h>
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/random.h>
 
 #include "abi/hostio.h"
@@ -22,6 +24,22 @@
 #define NAME_MAX_LX 64
 #define LX_F_SEAL_EXEC 0x20u
 
+/* What programs are told that know no release but 2.6: 6.12 is 2.6.72. */
+static void as_2_6(char *release, size_t cap)
+{
+    unsigned major = 0, minor = 0, dots = 0;
+    char rest[32];
+    const char *p;
+
+    sscanf(release, "%u.%u", &major, &minor);
+    for (p = release; *p; p++) {
+        if ((*p == '.' && ++dots == 3) || (*p != '.' && (*p < '0' || *p > '9')))
+            break;
+    }
+    snprintf(rest, sizeof rest, "%.31s", p);
+    snprintf(release, cap, "2.6.%u%s", minor + 60, rest);
+}
+
 long sys_uname(struct task *t, gaddr_t buf)
 {
     struct lx_utsname u = { .sysname = SBX_UTS_SYSNAME,
@@ -33,6 +51,8 @@ long sys_uname(struct task *t, gaddr_t buf)
     memcpy(u.nodename, kernel.hostname, sizeof u.nodename);
     memcpy(u.domainname, kernel.domainname, sizeof u.domainname);
     unlock(&kernel.tasks_lock);
+    if (t->personality & UNAME26)
+        as_2_6(u.release, sizeof u.release);
     return put_guest(t, buf, &u);
 }
 

@@ -20,7 +20,6 @@
 #endif
 #define CAP_SYS_RESOURCE 24
 /* What Linux reports and does not use. */
-#define MSGPOOL (MSG_QUEUES_MAX * (MSG_BYTES_DEFAULT / 1024))
 #define MSGSSZ 16
 #define MSGSEG 0xffff
 
@@ -32,7 +31,7 @@ static int make_queue(struct task *t, struct ipc_get *g, struct ipc_obj **ret)
     if (!q)
         return -ENOMEM;
     q->ctime = ipc_now();
-    q->bytes_max = MSG_BYTES_DEFAULT;
+    q->bytes_max = sysctl_ulong(SYSCTL_MSGMNB);
     list_init(&q->messages);
     list_init(&q->receivers);
     wq_init(&q->room);
@@ -55,7 +54,7 @@ static int read_message(struct task *t, struct msg_sender *s, gaddr_t from, size
 
     if (get_guest(t, &type, from) < 0)
         return -EFAULT;
-    if (len > MSG_SIZE_MAX || type < 1)
+    if (len > sysctl_ulong(SYSCTL_MSGMAX) || type < 1)
         return -EINVAL;
     s->msg = sysv_msg_new(len);
     if (!s->msg)
@@ -153,13 +152,14 @@ static long stat_queue(struct task *t, int id, int cmd, gaddr_t to)
 
 static long info(struct task *t, int cmd, gaddr_t to)
 {
-    struct lx_msginfo mi = { .msgpool = MSGPOOL,
-                             .msgmap = MSG_BYTES_DEFAULT,
-                             .msgmax = MSG_SIZE_MAX,
-                             .msgmnb = MSG_BYTES_DEFAULT,
-                             .msgmni = MSG_QUEUES_MAX,
+    int max_bytes = (int)sysctl_of(SYSCTL_MSGMNB), max_queues = (int)sysctl_of(SYSCTL_MSGMNI);
+    struct lx_msginfo mi = { .msgpool = (int)(unsigned)((int64_t)max_queues * max_bytes / 1024),
+                             .msgmap = max_bytes,
+                             .msgmax = (int)sysctl_of(SYSCTL_MSGMAX),
+                             .msgmnb = max_bytes,
+                             .msgmni = max_queues,
                              .msgssz = MSGSSZ,
-                             .msgtql = MSG_BYTES_DEFAULT,
+                             .msgtql = max_bytes,
                              .msgseg = MSGSEG };
     int highest;
 
@@ -178,7 +178,7 @@ static int set_queue(struct task *t, struct msg_queue *q, const struct lx_msqid6
 {
     int r;
 
-    if (ds->msg_qbytes > MSG_BYTES_DEFAULT && !task_capable(t, CAP_SYS_RESOURCE))
+    if (ds->msg_qbytes > sysctl_ulong(SYSCTL_MSGMNB) && !task_capable(t, CAP_SYS_RESOURCE))
         return -EPERM;
     r = ipc_set(&q->obj, &ds->msg_perm);
     if (r < 0)

@@ -25,7 +25,7 @@ static int make_set(struct task *t, struct ipc_get *g, struct ipc_obj **ret)
     (void)t;
     if (g->size == 0)
         return -EINVAL;
-    if (sem_count + g->size > SEM_ALL_MAX)
+    if (sem_count + g->size > sysctl_ulong(SYSCTL_SEMMNS))
         return -ENOSPC;
     s = kzalloc(sizeof *s + g->size * sizeof s->sems[0]);
     if (!s)
@@ -51,7 +51,7 @@ long sys_semget(struct task *t, int key, int nsems, int flags)
         .key = key, .flags = flags, .make = make_set, .fits = set_fits, .size = (uint64_t)nsems
     };
 
-    if (nsems < 0 || nsems > SEM_PER_SET)
+    if (nsems < 0 || nsems > sysctl_of(SYSCTL_SEMMSL))
         return -EINVAL;
     return ipc_get(t, &sem_ids, &g);
 }
@@ -66,7 +66,7 @@ static long do_semop(struct task *t, int id, gaddr_t uops, size_t n, gaddr_t uti
 
     if (n < 1 || id < 0)
         return -EINVAL;
-    if (n > SEM_OPS_MAX)
+    if (n > sysctl_ulong(SYSCTL_SEMOPM))
         return -E2BIG;
     w = call_scratch(t, sizeof *w + n * sizeof w->ops[0]);
     if (!w)
@@ -246,13 +246,14 @@ static long stat_set(struct task *t, int id, int cmd, gaddr_t to)
 
 static long info(struct task *t, int cmd, gaddr_t to)
 {
-    struct lx_seminfo si = { .semmap = SEM_ALL_MAX,
-                             .semmni = SEM_SETS_MAX,
-                             .semmns = SEM_ALL_MAX,
-                             .semmnu = SEM_ALL_MAX,
-                             .semmsl = SEM_PER_SET,
-                             .semopm = SEM_OPS_MAX,
-                             .semume = SEM_OPS_MAX,
+    int all = (int)sysctl_of(SYSCTL_SEMMNS), ops = (int)sysctl_of(SYSCTL_SEMOPM);
+    struct lx_seminfo si = { .semmap = all,
+                             .semmni = (int)sysctl_of(SYSCTL_SEMMNI),
+                             .semmns = all,
+                             .semmnu = all,
+                             .semmsl = (int)sysctl_of(SYSCTL_SEMMSL),
+                             .semopm = ops,
+                             .semume = ops,
                              .semusz = SEMUSZ,
                              .semvmx = SEM_VALUE_MAX,
                              .semaem = SEM_VALUE_MAX };

@@ -217,11 +217,11 @@ static long stat_segment(struct task *t, int id, int cmd, gaddr_t to)
 
 static long info(struct task *t, int cmd, gaddr_t to)
 {
-    struct lx_shminfo64 limits = { .shmmax = SHM_BYTES_MAX,
+    struct lx_shminfo64 limits = { .shmmax = sysctl_ulong(SYSCTL_SHMMAX),
                                    .shmmin = 1,
-                                   .shmmni = SHM_SEGMENTS_MAX,
-                                   .shmseg = SHM_SEGMENTS_MAX,
-                                   .shmall = SHM_BYTES_MAX };
+                                   .shmmni = sysctl_ulong(SYSCTL_SHMMNI),
+                                   .shmseg = sysctl_ulong(SYSCTL_SHMMNI),
+                                   .shmall = sysctl_ulong(SYSCTL_SHMALL) };
     struct lx_shm_info used = { 0 };
     struct lx_shmid64_ds ds;
     uint64_t bytes;

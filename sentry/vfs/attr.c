@@ -13,7 +13,11 @@
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/timer.h"
 #include "sentry/vfs/dcache.h"
+#include "sentry/vfs/fsflags.h"
 #include "sentry/vfs/notify.h"
+
+/* Of the flags, those that statx tells; they are the same bits. */
+#define STATX_FLAGS (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND | STATX_ATTR_NODUMP)
 
 void inode_fill_stat(struct inode *i, struct kstat *ret)
 {
@@ -35,6 +39,10 @@ void inode_fill_stat(struct inode *i, struct kstat *ret)
         .ctime = i->ctime,
         .btime = i->btime,
     };
+    if (i->ops && i->ops->set_flags) {
+        ret->attributes = i->fsflags & STATX_FLAGS;
+        ret->attributes_mask = STATX_FLAGS;
+    }
 }
 
 int inode_getattr(struct task *t, struct inode *i, struct kstat *ret)
@@ -127,6 +135,13 @@ static int prepare(struct task *t, struct inode *i, struct setattr *a)
     bool owner = inode_owner_or_capable(t, i);
     int r;
 
+    if (a->valid & (ATTR_MODE | ATTR_UID | ATTR_GID | ATTR_TIMES_SET) && inode_is_bound(i))
+        return -EPERM;
+    if ((a->valid & ATTR_TOUCH && inode_is_immutable(i)) ||
+        (a->valid & ATTR_SIZE && inode_is_append(i)))
+        return -EPERM;
+    if (a->valid & ATTR_MODE && S_ISLNK(i->mode))
+        return -EOPNOTSUPP;
     if (a->valid & ATTR_SIZE) {
         r = vfs_check_size(t, a->size);
         if (r < 0)

@@ -14,6 +14,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/callpath.h"
 #include "sentry/vfs/dcache.h"
+#include "sentry/vfs/fsflags.h"
 #include "sentry/vfs/notify.h"
 
 /* A place for a new name: its parent is locked, and *ret_d (a reference) negative. */
@@ -64,11 +65,6 @@ static int finish(struct path *dir, struct dentry *d, struct inode *i, int r, st
     return r;
 }
 
-static uint32_t masked(struct task *t, uint32_t mode)
-{
-    return t->fs ? mode & ~t->fs->umask : mode;
-}
-
 int vfs_mknod_at(struct task *t, int dfd, const char *path, uint32_t mode, uint64_t rdev,
                  struct path *ret)
 {
@@ -80,7 +76,7 @@ int vfs_mknod_at(struct task *t, int dfd, const char *path, uint32_t mode, uint6
     if (r < 0)
         return callpath_done(t, r);
     di = dentry_inode(dir.dentry);
-    mode = masked(t, mode);
+    mode = mode_for_new(t, di, mode);
     if ((S_ISCHR(mode) || S_ISBLK(mode)) && !task_capable(t, CAP_MKNOD))
         r = -EPERM;
     else if (S_ISREG(mode))
@@ -100,7 +96,7 @@ int vfs_mkdir_at(struct task *t, int dfd, const char *path, uint32_t mode)
     if (r < 0)
         return callpath_done(t, r);
     di = dentry_inode(dir.dentry);
-    mode = S_IFDIR | masked(t, mode & 01777);
+    mode = mode_for_new(t, di, S_IFDIR | (mode & 01777));
     r = di->ops->mkdir ? di->ops->mkdir(t, di, d, mode, &i) : -EPERM;
     return callpath_done(t, finish(&dir, d, i, r, NULL));
 }
@@ -133,7 +129,11 @@ static int link_locked(struct task *t, const struct path *old, const struct path
     /* A file without names gets none, but for O_TMPFILE's (which is not linked to yet, not dead). */
     if (i->nlink == 0 && !i->tmpfile)
         return -ENOENT;
-    r = di->ops->link ? di->ops->link(t, i, di, d) : -EPERM;
+    r = may_link_to(t, i);
+    if (r == 0 && inode_is_bound(i))
+        r = -EPERM;
+    if (r == 0)
+        r = di->ops->link ? di->ops->link(t, i, di, d) : -EPERM;
     if (r < 0)
         return r;
     i->tmpfile = false;

@@ -11,11 +11,12 @@
 #include <string.h>
 
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/kernel/sysctl.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/locks.h"
 
-#define FD_MAX 1048576u /* fs.nr_open */
 #define WORD(fd) ((fd) / 64)
 #define BIT(fd) (1ull << ((fd) % 64))
 
@@ -105,18 +106,23 @@ struct files *files_copy(struct files *from)
 {
     struct files *f = files_new();
     unsigned last;
+    int r = 0;
 
     if (!f)
-        return NULL;
+        return ERR_PTR(-ENOMEM);
     lock(&f->lock);
     lock_nested(&from->lock);
     for (last = from->cap / 64; last && !from->used[last - 1]; last--)
         ;
-    if (last && grow_locked(f, last * 64 - 1) < 0) {
+    if (last * 64 > (sysctl_ulong(SYSCTL_NR_OPEN) + 63) / 64 * 64)
+        r = -EMFILE;
+    else if (last)
+        r = grow_locked(f, last * 64 - 1);
+    if (r < 0) {
         unlock(&from->lock);
         unlock(&f->lock);
         files_put(f);
-        return NULL;
+        return ERR_PTR(r);
     }
     for (unsigned i = 0; i < last * 64; i++)
         if (from->fds[i].file)
@@ -144,6 +150,22 @@ void files_put(struct files *f)
     kfree(f->used);
     lock_done(&f->lock);
     kfree(f);
+}
+
+int files_unshare(struct task *t)
+{
+    struct files *old = t->files, *new;
+
+    if (atomic_load(&old->refs) == 1)
+        return 0;
+    new = files_copy(old);
+    if (IS_ERR(new))
+        return PTR_ERR(new);
+    lock(&kernel.tasks_lock);
+    t->files = new;
+    unlock(&kernel.tasks_lock);
+    files_put(old);
+    return 0;
 }
 
 void files_close_exec(struct task *t)
@@ -190,7 +212,7 @@ static unsigned fd_limit(struct task *t)
 {
     rlim_t lim = __atomic_load_n(&task_rlimit(t, RLIMIT_NOFILE)->rlim_cur, __ATOMIC_RELAXED);
 
-    return lim < FD_MAX ? (unsigned)lim : FD_MAX;
+    return (unsigned)MIN(lim, sysctl_ulong(SYSCTL_NR_OPEN));
 }
 
 int fd_install(struct task *t, struct file *file, int min, bool cloexec)
@@ -199,6 +221,8 @@ int fd_install(struct task *t, struct file *file, int min, bool cloexec)
     unsigned fd, from = (unsigned)min;
     int r;
 
+    if (t->call.install)
+        return t->call.install(t, file);
     lock(&f->lock);
     fd = lowest_free_locked(f, from > f->next ? from : f->next);
     r = fd >= fd_limit(t) ? -EMFILE : grow_locked(f, fd);

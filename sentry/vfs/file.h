@@ -52,8 +52,12 @@ struct mmap_request {
     int prot, flags;     /* as mmap */
     int ret_fd;          /* host descriptor to map, opened with no more rights than needed */
     bool ret_fd_owned;   /* close it after the map */
+    bool ret_no_file;    /* the record of the mapping holds no reference on the file */
     bool ret_anon;       /* map anonymous memory instead (/dev/zero) */
     uint64_t ret_offset; /* offset in ret_fd */
+    /* What keeps ret_fd until it is mapped, and who lets it go; NULL: f does. */
+    void *ret_keep;
+    void (*ret_let_go)(void *keep);
 };
 
 /*
@@ -150,8 +154,9 @@ enum {
     FMODE_STREAM = 8, /* no position: pos arguments are NULL, pread is -ESPIPE */
     FMODE_EXEC = 16,
     FMODE_DIR_OPEN = 32,
-    FMODE_OWN_POS = 128, /* the object keeps its position itself: pos arguments at it are NULL */
-    FMODE_WRITER = 64,   /* counted in inode->writers by who opened it; file_put counts it off */
+    FMODE_OWN_POS = 128,  /* the object keeps its position itself: pos arguments at it are NULL */
+    FMODE_NOT_SENT = 256, /* no socket carries it: it could hold that socket (io_uring) */
+    FMODE_WRITER = 64,    /* counted in inode->writers by who opened it; file_put counts it off */
 };
 
 /*
@@ -195,7 +200,9 @@ struct files {
 };
 
 struct files *files_new(void);
-struct files *files_copy(struct files *f); /* fork */
+struct files *files_copy(struct files *f); /* fork; ERR_PTR */
+/* Makes t's table its own where it is shared. 0 or -errno. */
+int files_unshare(struct task *t);
 struct files *files_ref(struct files *f);
 void files_put(struct files *f);       /* last one closes all */
 void files_close_exec(struct task *t); /* exec; t->files is not shared any more */

@@ -14,6 +14,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/timer.h"
 #include "sentry/vfs/dcache.h"
+#include "sentry/vfs/fsflags.h"
 #include "sentry/vfs/locks.h"
 #include "sentry/vfs/vfs.h"
 
@@ -242,6 +243,8 @@ void inode_accessed(struct inode *i)
 {
     bool newer;
 
+    if (i->fsflags & LX_FS_NOATIME)
+        return;
     lock(&i->lock);
     newer = i->atime.tv_sec > i->mtime.tv_sec ||
             (i->atime.tv_sec == i->mtime.tv_sec && i->atime.tv_nsec > i->mtime.tv_nsec);

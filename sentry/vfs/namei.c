@@ -43,6 +43,7 @@ struct walk {
     size_t len;
     int type;
     bool trailing;
+    bool at_end; /* last is the last of the whole path */
     unsigned nlinks, depth;
     struct rest stack[MAX_LINKS];
 };
@@ -156,6 +157,8 @@ static int walk_link(struct walk *w, struct path *at, char **ret_body)
     *ret_body = NULL;
     if (w->nlinks++ >= MAX_LINKS || w->flags & WALK_NO_SYMLINKS)
         return -ELOOP;
+    if (w->at_end && may_follow_link(w->t, dentry_inode(w->cur.dentry), link) < 0)
+        return -EACCES;
     if (link->ops->follow)
         return walk_magic(w, link);
     body = kzalloc(PATH_MAX + 1);
@@ -276,7 +279,7 @@ static void use_body(struct walk *w, char *body)
 static int walk_to_last(struct walk *w)
 {
     w->type = LAST_ROOT;
-    w->trailing = false;
+    w->trailing = w->at_end = false;
     for (;;) {
         char *body;
         int r;
@@ -311,6 +314,7 @@ static int walk_last(struct walk *w)
         char *body = NULL;
         int r = 0;
 
+        w->at_end = true;
         if (w->type != LAST_ROOT)
             r = walk_component(w, w->flags & WALK_FOLLOW || w->trailing, &body);
         if (r < 0)
@@ -441,6 +445,7 @@ static int walk_links_to_last(struct walk *w)
             path_put(&p);
             return 0;
         }
+        w->at_end = true;
         r = walk_link(w, &p, &body);
         path_put(&p);
         if (r < 0)

@@ -20,6 +20,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/callpath.h"
 #include "sentry/vfs/dcache.h"
+#include "sentry/vfs/fsflags.h"
 #include "sentry/vfs/notify.h"
 
 /* Not kept in f->flags. */
@@ -180,6 +181,9 @@ static int may_open(struct task *t, const struct path *p, unsigned *flags, bool 
         if (r < 0)
             return r;
     }
+    if (inode_is_append(i) &&
+        (*flags & O_TRUNC || ((*flags & LX_O_ACCMODE) != O_RDONLY && !(*flags & O_APPEND))))
+        return -EPERM;
     if (*flags & O_NOATIME && !inode_owner_or_capable(t, i))
         return -EPERM;
     return 0;
@@ -229,7 +233,8 @@ static struct file *open_tmpfile(struct task *t, int dfd, const char *path, unsi
     if (r == 0)
         r = inode_permission(t, di, W_OK | X_OK);
     if (r == 0)
-        r = di->ops->tmpfile ? di->ops->tmpfile(t, di, mode, &i) : -EOPNOTSUPP;
+        r = di->ops->tmpfile ? di->ops->tmpfile(t, di, mode_for_new(t, di, S_IFREG | mode), &i)
+                             : -EOPNOTSUPP;
     if (r == 0) {
         char name[32];
         int n = snprintf(name, sizeof name, "#%llu", (unsigned long long)i->ino);
@@ -256,7 +261,8 @@ static int create_locked(struct task *t, struct path *dir, struct dentry *d, uin
     if (r == 0)
         r = may_create(t, di);
     if (r == 0)
-        r = di->ops->create ? di->ops->create(t, di, d, S_IFREG | mode, &i) : -EACCES;
+        r = di->ops->create ? di->ops->create(t, di, d, mode_for_new(t, di, S_IFREG | mode), &i)
+                            : -EACCES;
     if (r < 0)
         return r;
     dentry_instantiate(d, i);
@@ -323,6 +329,8 @@ static struct file *open_create(struct task *t, int dfd, const char *path, unsig
         r = -EEXIST;
     if (r == 0 && is_dir(dentry_inode(p.dentry)))
         r = -EISDIR;
+    if (r == 0 && !created && last->type == LAST_NORM)
+        r = may_open_in_sticky(t, dentry_inode(last->parent.dentry), dentry_inode(p.dentry));
     f = r < 0 ? ERR_PTR(r) : open_checked(t, &p, flags, created);
     path_put(&p);
     return f;
@@ -356,8 +364,6 @@ struct file *vfs_open_how(struct task *t, int dfd, const char *path, unsigned fl
 {
     struct file *f = callpath_opening(t);
 
-    if (t && t->fs)
-        mode &= ~t->fs->umask;
     if (f)
         f = open_finish(t, f);
     else if ((flags & O_TMPFILE) == O_TMPFILE)

@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include "sentry/kernel/cred.h"
+#include "sentry/kernel/sysctl.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/dcache.h"
+#include "sentry/vfs/fsflags.h"
 
 const struct cred *vfs_cred(struct task *t)
 {
@@ -59,6 +61,8 @@ int inode_permission(struct task *t, struct inode *i, int mask)
         return 0;
     if (mask & W_OK && i->sb->readonly && (S_ISREG(i->mode) || is_dir(i) || S_ISLNK(i->mode)))
         return -EROFS;
+    if (mask & W_OK && inode_is_immutable(i))
+        return -EPERM;
     if (i->ops->permission)
         return i->ops->permission(t, i, mask);
     return inode_permission_generic(t, i, mask);
@@ -69,6 +73,24 @@ bool inode_owner_or_capable(struct task *t, struct inode *i)
     const struct cred *c = vfs_cred(t);
 
     return !c || c->fsuid == i->uid || cred_capable(c, CAP_FOWNER);
+}
+
+/* Who may not give the directory's group set-group-id programs by chmod may not do so here. It goes
+ * before the umask is applied, which might hide that it is a program. */
+static bool gives_group(struct task *t, const struct inode *dir, uint32_t mode)
+{
+    const uint32_t program = S_ISGID | S_IXGRP;
+    const struct cred *c = vfs_cred(t);
+
+    return !S_ISDIR(mode) && (mode & program) == program && dir->mode & S_ISGID && c &&
+           !cred_in_group(c, dir->gid) && !cred_capable(c, CAP_FSETID);
+}
+
+uint32_t mode_for_new(struct task *t, const struct inode *dir, uint32_t mode)
+{
+    if (gives_group(t, dir, mode))
+        mode &= ~(uint32_t)S_ISGID;
+    return t && t->fs ? mode & ~t->fs->umask : mode;
 }
 
 void inode_init_owner(struct task *t, struct inode *i, const struct inode *dir)
@@ -82,9 +104,6 @@ void inode_init_owner(struct task *t, struct inode *i, const struct inode *dir)
     i->gid = dir->gid;
     if (S_ISDIR(i->mode))
         i->mode |= S_ISGID;
-    else if ((i->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP) && c &&
-             !cred_in_group(c, i->gid) && !cred_capable(c, CAP_FSETID))
-        i->mode &= ~S_ISGID;
 }
 
 int may_create(struct task *t, struct inode *dir)
@@ -102,6 +121,8 @@ int may_delete(struct task *t, struct inode *dir, struct dentry *victim, bool is
 
     if (r < 0)
         return r;
+    if (inode_is_append(dir) || inode_is_bound(i))
+        return -EPERM;
     if (c && dir->mode & S_ISVTX && c->fsuid != i->uid && c->fsuid != dir->uid &&
         !cred_capable(c, CAP_FOWNER))
         return -EPERM;
@@ -112,4 +133,44 @@ int may_delete(struct task *t, struct inode *dir, struct dentry *victim, bool is
     if (victim->parent == victim || victim->nmounts)
         return -EBUSY;
     return 0;
+}
+
+/* ---- fs.protected_symlinks, _hardlinks, _fifos, _regular ---- */
+
+/* In a directory like /tmp a link is followed for its owner, and where the directory's owner made it. */
+int may_follow_link(struct task *t, const struct inode *dir, const struct inode *link)
+{
+    const struct cred *c = vfs_cred(t);
+    const uint32_t shared = S_ISVTX | S_IWOTH;
+
+    if (!sysctl_of(SYSCTL_PROTECTED_SYMLINKS) || !c || c->fsuid == link->uid ||
+        (dir->mode & shared) != shared || dir->uid == link->uid)
+        return 0;
+    return -EACCES;
+}
+
+/* Who owns a file may link to it; others, when they may read and write it and it gives no rights. */
+int may_link_to(struct task *t, struct inode *i)
+{
+    const uint32_t setgid = S_ISGID | S_IXGRP;
+
+    if (!sysctl_of(SYSCTL_PROTECTED_HARDLINKS) || inode_owner_or_capable(t, i))
+        return 0;
+    if (S_ISREG(i->mode) && !(i->mode & S_ISUID) && (i->mode & setgid) != setgid &&
+        inode_permission(t, i, R_OK | W_OK) == 0)
+        return 0;
+    return -EPERM;
+}
+
+/* O_CREAT in a sticky directory of others is not to open what a third one has put there. */
+int may_open_in_sticky(struct task *t, const struct inode *dir, const struct inode *i)
+{
+    const struct cred *c = vfs_cred(t);
+    int64_t level = S_ISREG(i->mode)    ? sysctl_of(SYSCTL_PROTECTED_REGULAR)
+                    : S_ISFIFO(i->mode) ? sysctl_of(SYSCTL_PROTECTED_FIFOS)
+                                        : 0;
+
+    if (!level || !(dir->mode & S_ISVTX) || !c || c->fsuid == i->uid || i->uid == dir->uid)
+        return 0;
+    return dir->mode & S_IWOTH || (dir->mode & S_IWGRP && level > 1) ? -EACCES : 0;
 }

@@ -105,6 +105,8 @@ struct inode_ops {
                     int flags);
     ssize_t (*listxattr)(struct task *t, struct inode *ino, char *buf, size_t n);
     int (*removexattr)(struct task *t, struct inode *ino, const char *name);
+    /* Makes flags the inode's (fsflags.h). NULL: this file system has none. */
+    int (*set_flags)(struct task *t, struct inode *ino, uint32_t flags);
 };
 
 struct super_ops {
@@ -147,6 +149,7 @@ struct inode {
      * permission or a size that races with a change sees the one or the other. */
     _Atomic uint32_t mode, uid, gid, nlink;
     _Atomic uint64_t rdev, size, blocks;
+    _Atomic uint32_t fsflags; /* FS_*_FL: vfs/fsflags.h */
     struct timespec atime, mtime, ctime, btime;
     int writers;                 /* open for writing; negative: denied (being executed) */
     struct file_locks *flocks;   /* vfs/locks.c; NULL: none */

@@ -218,7 +218,9 @@ static int to_end(struct cached *w, unsigned flags)
             enter(w, c);
             return flags & WALK_DIR && !is_dir(dentry_inode(w->d)) ? -ENOTDIR : 0;
         }
-        r = follow(w, dentry_inode(c));
+        r = may_follow_link(w->t, dentry_inode(w->d), dentry_inode(c));
+        if (r == 0)
+            r = follow(w, dentry_inode(c));
         if (r < 0)
             return r;
     }

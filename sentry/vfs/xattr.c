@@ -19,6 +19,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/vfs/dcache.h"
+#include "sentry/vfs/fsflags.h"
 #include "sentry/vfs/notify.h"
 
 #define XATTRS_MAX 1024 /* on one inode: ENOSPC beyond */
@@ -166,6 +167,8 @@ static int may_xattr(struct task *t, struct inode *i, const char *name, int mask
     const struct cred *c = vfs_cred(t);
     bool write = mask & W_OK;
 
+    if (write && inode_is_bound(i))
+        return -EPERM;
     if (starts(name, "security.")) {
         if (write && c && !cred_capable(c, CAP_SYS_ADMIN) &&
             !(!strcmp(name, "security.capability") && cred_capable(c, CAP_SETFCAP)))

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 
 #include "guest.h"
 
@@ -104,11 +105,38 @@ static void links(void)
     close(fd);
 }
 
+/* What was opened for reading can't be made writable, nor can a shared map be had of it that is. */
+static void shared_zeros(void)
+{
+    int fd = open("/dev/zero", O_RDONLY), st;
+    char *p = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0);
+
+    CHECK(p != MAP_FAILED);
+    CHECK_EQ(*p, 0);
+    CHECK_ERR(mprotect(p, 4096, PROT_READ | PROT_WRITE), EACCES);
+    CHECK_ERR(mmap(NULL, 4096, PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED ? -1 : 0, EACCES);
+    munmap(p, 4096);
+    close(fd);
+    CHECK_ERR(mmap(NULL, 0, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED ? -1 : 0, EBADF);
+    fd = open("/dev/zero", O_RDWR);
+    p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    CHECK(p != MAP_FAILED);
+    if (fork() == 0) {
+        *p = 7;
+        _exit(0);
+    }
+    wait(&st);
+    CHECK_EQ(*p, 7);
+    munmap(p, 4096);
+}
+
 int main(void)
 {
     RUN(numbers);
     RUN(null_zero);
     RUN(random_bytes);
     RUN(links);
+    RUN(shared_zeros);
     DONE();
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -298,6 +299,57 @@ static void rights(void)
     end(q);
 }
 
+static volatile int called;
+
+static void in_a_thread(union sigval v)
+{
+    called = v.sival_int;
+}
+
+/* SIGEV_THREAD: libc's thread waits at a netlink socket for what mq_notify was given. */
+static void told_in_a_thread(void)
+{
+    struct sigevent ev = { .sigev_notify = SIGEV_THREAD,
+                           .sigev_notify_function = in_a_thread,
+                           .sigev_value.sival_int = 42 };
+    char cookie[32] = "a cookie of thirty-two bytes", got[64];
+    struct sigevent raw = { .sigev_notify = SIGEV_THREAD };
+    mqd_t q = open_new(2, 10, 0);
+    int s = socket(AF_NETLINK, SOCK_RAW, 0);
+
+    CHECK_EQ(mq_notify(q, &ev), 0);
+    CHECK_ERR(mq_notify(q, &ev), EBUSY);
+    CHECK_EQ(mq_send(q, "x", 1, 0), 0);
+    for (int i = 0; i < 500 && !called; i++)
+        usleep(2000);
+    CHECK_EQ(called, 42);
+    CHECK_EQ(mq_receive(q, got, 10, NULL), 1);
+    raw.sigev_signo = s;
+    raw.sigev_value.sival_ptr = cookie;
+    CHECK_EQ(syscall(SYS_mq_notify, q, &raw), 0);
+    CHECK_EQ(syscall(SYS_mq_notify, q, NULL), 0);
+    CHECK_EQ(recv(s, got, sizeof got, MSG_DONTWAIT), 32);
+    CHECK(memcmp(got, cookie, 31) == 0);
+    CHECK_EQ(got[31], 2); /* it was withdrawn */
+    CHECK_EQ(syscall(SYS_mq_notify, q, &raw), 0);
+    CHECK_EQ(mq_send(q, "x", 1, 0), 0);
+    CHECK_EQ(recv(s, got, sizeof got, MSG_DONTWAIT), 32);
+    CHECK_EQ(got[31], 1); /* a message came */
+    CHECK_ERR(recv(s, got, sizeof got, MSG_DONTWAIT), EAGAIN);
+    raw.sigev_value.sival_ptr = (void *)8;
+    CHECK_ERR(syscall(SYS_mq_notify, q, &raw), EFAULT);
+    raw.sigev_value.sival_ptr = cookie;
+    raw.sigev_signo = 99;
+    CHECK_ERR(syscall(SYS_mq_notify, q, &raw), EBADF);
+    raw.sigev_signo = q;
+    CHECK_ERR(syscall(SYS_mq_notify, q, &raw), ENOTSOCK);
+    raw.sigev_signo = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK_ERR(syscall(SYS_mq_notify, q, &raw), EINVAL);
+    close(raw.sigev_signo);
+    close(s);
+    end(q);
+}
+
 int main(void)
 {
     snprintf(name, sizeof name, "/sbx-mqueue-%d", getpid());
@@ -307,6 +359,7 @@ int main(void)
     RUN(attributes);
     RUN(waiting);
     RUN(notified);
+    RUN(told_in_a_thread);
     RUN(polled);
     RUN(limits);
     RUN(rights);

@@ -143,6 +143,14 @@ static void ioctls(void)
     CHECK_EQ(strcmp(r.ifr_name, "lo"), 0);
     CHECK_EQ(ioctl(s, SIOCGIFCONF, &c), 0);
     CHECK(c.ifc_len >= (int)sizeof r);
+    if (geteuid() == 0) { /* to what it is */
+        r.ifr_flags = IFF_UP;
+        CHECK_EQ(ioctl(s, SIOCSIFFLAGS, &r), 0);
+        r.ifr_mtu = 65536;
+        CHECK_EQ(ioctl(s, SIOCSIFMTU, &r), 0);
+        CHECK_ERR(ioctl(s, SIOCSIFFLAGS, NULL), EFAULT);
+        CHECK_EQ(system("ip link set lo up >/dev/null 2>&1; [ $? = 0 -o $? = 127 ]"), 0);
+    }
     strcpy(r.ifr_name, "nope0");
     CHECK_ERR(ioctl(s, SIOCGIFFLAGS, &r), ENODEV);
     CHECK_ERR(ioctl(s, TIOCGWINSZ, &r), ENOTTY);

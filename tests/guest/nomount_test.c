@@ -29,6 +29,31 @@ static void open_them(void)
         snprintf(names[i], sizeof names[i], "/proc/self/fd/%d", fds[i]);
 }
 
+/* A file system whose file was mapped is free when that is unmapped, whoever was told of it. */
+static void unmounting(void)
+{
+    char dir[] = "/tmp/sbx-umount-XXXXXX", file[64];
+    char *p;
+    int fd;
+
+    if (!mkdtemp(dir))
+        return;
+    if (mount("none", dir, "tmpfs", 0, NULL) == 0) {
+        snprintf(file, sizeof file, "%s/file", dir);
+        fd = open(file, O_RDWR | O_CREAT, 0600);
+        CHECK_EQ(ftruncate(fd, 8192), 0);
+        p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        CHECK(p != MAP_FAILED);
+        close(fd);
+        CHECK_ERR(umount(dir), EBUSY);
+        CHECK_EQ(munmap(p, 4096), 0);
+        CHECK_ERR(umount(dir), EBUSY);
+        CHECK_EQ(munmap(p + 4096, 4096), 0);
+        CHECK_EQ(umount(dir), 0);
+    }
+    CHECK_EQ(rmdir(dir), 0);
+}
+
 static void mounting(void)
 {
     if (umount2(names[0], 0) < 0 && errno == EPERM)
@@ -118,6 +143,7 @@ int main(int argc, char **argv)
         return 77;
     RUN(open_them);
     RUN(mounting);
+    RUN(unmounting);
     RUN(looking);
     RUN(executing);
     RUN(memory_program);

@@ -115,6 +115,24 @@ static void inherited(void)
     CHECK_EQ(st.st_mode & 07777, 02755);
 }
 
+/* A program of the directory's group is not to be had by a umask that hides what it is. */
+static void set_group(void)
+{
+    struct stat st;
+    mode_t old = umask(S_IXGRP);
+
+    CHECK_EQ(close(open("setgid/prog", O_CREAT | O_WRONLY, 02777)), 0);
+    CHECK_EQ(stat("setgid/prog", &st), 0);
+    CHECK_EQ(st.st_mode & 07777, 0767);
+    CHECK_EQ(mknod("setgid/fifo", S_IFIFO | 02777, 0), 0);
+    CHECK_EQ(stat("setgid/fifo", &st), 0);
+    CHECK_EQ(st.st_mode & 07777, 0767);
+    umask(old);
+    CHECK_EQ(close(open("setgid/data", O_CREAT | O_WRONLY, 02644)), 0); /* no program: a mark */
+    CHECK_EQ(stat("setgid/data", &st), 0);
+    CHECK_EQ(st.st_mode & S_ISGID, S_ISGID);
+}
+
 int main(void)
 {
     gid_t group = GROUP;
@@ -134,6 +152,7 @@ int main(void)
         RUN(change);
         RUN(attributes);
         RUN(inherited);
+        RUN(set_group);
         fflush(stdout);
         _exit(guest_failures != 0);
     }

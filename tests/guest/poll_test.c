@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/personality.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -200,6 +201,25 @@ static void woken(void)
     CHECK_EQ(read(p[0], &c, 1), 1);
 }
 
+/* A personality under which a call leaves the time it was given alone. */
+static void sticky(void)
+{
+    struct timeval tv = { 0, 2000 };
+    struct timespec ts = { 0, 2000000 };
+
+    CHECK_EQ(select(0, NULL, NULL, NULL, &tv), 0);
+    CHECK_EQ(tv.tv_usec, 0);
+    CHECK(personality(STICKY_TIMEOUTS) >= 0);
+    tv.tv_usec = 2000;
+    CHECK_EQ(select(0, NULL, NULL, NULL, &tv), 0);
+    CHECK_EQ(tv.tv_usec, 2000);
+    CHECK_EQ(syscall(SYS_pselect6, 0, NULL, NULL, NULL, &ts, NULL), 0);
+    CHECK_EQ(ts.tv_nsec, 2000000);
+    CHECK_EQ(syscall(SYS_ppoll, NULL, 0, &ts, NULL, 0), 0);
+    CHECK_EQ(ts.tv_nsec, 2000000);
+    CHECK_EQ(personality(0), STICKY_TIMEOUTS);
+}
+
 int main(void)
 {
     CHECK_EQ(pipe(p), 0);
@@ -210,5 +230,6 @@ int main(void)
     RUN(signals);
     RUN(stopped);
     RUN(woken);
+    RUN(sticky);
     DONE();
 }

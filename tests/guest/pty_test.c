@@ -42,6 +42,31 @@ static void settings(void)
     CHECK_ERR(tcgetpgrp(s), ENOTTY);
 }
 
+struct old_termio { /* struct termio, which goes badly with termios.h */
+    unsigned short iflag, oflag, cflag, lflag;
+    unsigned char line, cc[8];
+};
+
+static void old_settings(void)
+{
+    struct old_termio o = { 0 };
+    struct termios t;
+
+    CHECK_EQ(ioctl(s, TCGETA, &o), 0);
+    CHECK_EQ(o.lflag, base.c_lflag & 0xffff);
+    CHECK_EQ(o.cflag, base.c_cflag & 0xffff);
+    CHECK_EQ(o.cc[VINTR], 3);
+    o.lflag &= (unsigned short)~ECHO;
+    o.cc[VINTR] = 7;
+    CHECK_EQ(ioctl(s, TCSETA, &o), 0);
+    CHECK_EQ(tcgetattr(s, &t), 0);
+    CHECK_EQ(t.c_lflag, base.c_lflag & ~(tcflag_t)ECHO);
+    CHECK_EQ(t.c_cc[VINTR], 7);
+    CHECK_EQ(t.c_cc[VSUSP], base.c_cc[VSUSP]); /* behind what it has */
+    CHECK_ERR(ioctl(s, TCGETA, 8L), EFAULT);
+    CHECK_EQ(tcsetattr(s, TCSANOW, &base), 0);
+}
+
 static void set(tcflag_t lflag_off, tcflag_t lflag_on)
 {
     struct termios t = base;
@@ -345,6 +370,7 @@ int main(void)
     if (pty_open(&m, &s) < 0)
         SKIP("no pty to be had");
     RUN(settings);
+    RUN(old_settings);
     RUN(lines);
     RUN(editing);
     RUN(end_of_file);

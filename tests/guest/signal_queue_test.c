@@ -155,6 +155,7 @@ static void limit(void)
         mask(SIG_BLOCK, sig, SIGUSR1);
         CHECK_EQ(setrlimit(RLIMIT_SIGPENDING, &rl), 0);
         CHECK_ERR(sigqueue(getpid(), sig, (union sigval){ 0 }), EAGAIN);
+        CHECK_ERR(syscall(SYS_tgkill, getpid(), getpid(), sig), EAGAIN);
         CHECK_EQ(kill(getpid(), SIGUSR1), 0); /* standard ones go beyond */
         CHECK(pending(SIGUSR1));
         for (i = 0; i < 2; i++)

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -171,6 +172,10 @@ static void names(void)
     CHECK_ERR(getrandom(a, 16, 64), EINVAL);
     CHECK_ERR(syscall(SYS_getrandom, 8L, 16, 0), EFAULT);
     CHECK_EQ(syscall(SYS_personality, 0xffffffff), 0);
+    CHECK_EQ(personality(UNAME26), 0);
+    CHECK_EQ(uname(&u), 0);
+    CHECK(strncmp(u.release, "2.6.", 4) == 0 && atoi(u.release + 4) >= 60);
+    CHECK_EQ(personality(0), UNAME26);
 }
 
 static void memory_file(void)
@@ -208,8 +213,41 @@ static void memory_file(void)
     CHECK_ERR(syscall(SYS_memfd_create, 8L, 0), EFAULT);
 }
 
+/* What old programs ask of file systems. */
+static void file_systems(void)
+{
+    struct {
+        int tfree;
+        unsigned long tinode;
+        char fname[6], fpack[6];
+    } u = { .tfree = -1, .fname = "x" };
+    char name[64] = "";
+    struct stat st;
+    long n = syscall(SYS_sysfs, 3), tmpfs = syscall(SYS_sysfs, 1, "tmpfs");
+
+    if (n < 0 && errno == ENOSYS) {
+        printf("SKIP: no sysfs(2) on this kernel\n");
+        return;
+    }
+    CHECK(n > 3);
+    CHECK(tmpfs >= 0 && tmpfs < n);
+    CHECK_EQ(syscall(SYS_sysfs, 2, tmpfs, name), 0);
+    CHECK(strcmp(name, "tmpfs") == 0);
+    CHECK_ERR(syscall(SYS_sysfs, 2, n, name), EINVAL);
+    CHECK_ERR(syscall(SYS_sysfs, 1, "no such"), EINVAL);
+    CHECK_ERR(syscall(SYS_sysfs, 1, 8L), EFAULT);
+    CHECK_ERR(syscall(SYS_sysfs, 4), EINVAL);
+    CHECK_EQ(stat("/proc", &st), 0);
+    CHECK_EQ(syscall(SYS_ustat, (unsigned)st.st_dev, &u), 0);
+    CHECK_EQ(u.tfree, 0);
+    CHECK_EQ(u.fname[0], 0);
+    CHECK_ERR(syscall(SYS_ustat, -1u, &u), EINVAL);
+    CHECK_ERR(syscall(SYS_ustat, (unsigned)st.st_dev, 8L), EFAULT);
+}
+
 int main(void)
 {
+    RUN(file_systems);
     RUN(file_size);
     RUN(limits);
     RUN(scheduling);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* System V shared memory: attaching, sharing, counting, removal, errors. */
 #include <errno.h>
+#include <grp.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -254,6 +255,24 @@ static void listed(void)
     CHECK(shmctl(id, IPC_RMID, NULL) == 0);
 }
 
+/* None are set aside; and not everybody may ask. */
+static void huge(void)
+{
+    int st = -1;
+
+    if (geteuid() != 0)
+        return;
+    if (fork() == 0) {
+        CHECK_EQ(setgroups(0, NULL), 0);
+        CHECK_EQ(setgid(1234), 0);
+        CHECK_EQ(setuid(1234), 0);
+        CHECK_ERR(shmget(IPC_PRIVATE, 4096, 0600 | 04000 /* SHM_HUGETLB */), EPERM);
+        exit(guest_failures != 0);
+    }
+    wait(&st);
+    CHECK_EQ(st, 0);
+}
+
 int main(int argc, char **argv)
 {
     (void)argv;
@@ -268,5 +287,6 @@ int main(int argc, char **argv)
     RUN(rights);
     RUN(by_exec);
     RUN(listed);
+    RUN(huge);
     DONE();
 }

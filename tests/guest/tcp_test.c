@@ -576,6 +576,44 @@ static void waits(void)
     close(l);
 }
 
+/* IPV6_ADDRFORM: by IPv4 connected, an IPv4 socket from then on. */
+static void becomes_v4(void)
+{
+    struct sockaddr_in6 a = { .sin6_family = AF_INET6 };
+    struct sockaddr_in in;
+    socklen_t n = sizeof a;
+    int l = socket(AF_INET6, SOCK_STREAM, 0), v4 = AF_INET, got = 0, c, s;
+
+    CHECK_EQ(bind(l, (void *)&a, sizeof a), 0);
+    CHECK_EQ(listen(l, 1), 0);
+    CHECK_EQ(getsockname(l, (void *)&a, &n), 0);
+    CHECK_ERR(setsockopt(l, SOL_IPV6, IPV6_ADDRFORM, &v4, sizeof v4), ENOTCONN);
+    c = dial(ntohs(a.sin6_port), 0);
+    s = accept(l, NULL, NULL);
+    CHECK_ERR(setsockopt(c, SOL_IPV6, IPV6_ADDRFORM, &v4, sizeof v4), ENOPROTOOPT);
+    got = AF_INET6;
+    CHECK_ERR(setsockopt(s, SOL_IPV6, IPV6_ADDRFORM, &got, sizeof got), EINVAL);
+    CHECK_EQ(setsockopt(s, SOL_IPV6, IPV6_ADDRFORM, &v4, sizeof v4), 0);
+    n = sizeof got;
+    CHECK_EQ(getsockopt(s, SOL_SOCKET, SO_DOMAIN, &got, &n), 0);
+    CHECK_EQ(got, AF_INET);
+    n = sizeof in;
+    CHECK_EQ(getpeername(s, (void *)&in, &n), 0);
+    CHECK_EQ(n, sizeof in);
+    CHECK_EQ(in.sin_family, AF_INET);
+    CHECK_EQ(ntohl(in.sin_addr.s_addr), INADDR_LOOPBACK);
+    CHECK_EQ(write(s, "x", 1), 1);
+    CHECK_EQ(read(c, &got, 1), 1);
+    n = sizeof got;
+    CHECK_ERR(getsockopt(s, 500, 10, &got, &n), EOPNOTSUPP);
+    CHECK_ERR(getsockopt(s, IPPROTO_UDP, 10, &got, &n), EOPNOTSUPP);
+    CHECK_ERR(getsockopt(s, SOL_IP, -1, &got, &n), ENOPROTOOPT);
+    CHECK_ERR(setsockopt(s, 500, 10, &got, n), ENOPROTOOPT);
+    close(c);
+    close(s);
+    close(l);
+}
+
 int main(void)
 {
     RUN(fresh);
@@ -592,5 +630,6 @@ int main(void)
     RUN(urgent);
     RUN(timeout);
     RUN(waits);
+    RUN(becomes_v4);
     DONE();
 }

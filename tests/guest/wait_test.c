@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/times.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -236,6 +237,36 @@ static void usage(void)
           before.ru_utime.tv_usec + before.ru_stime.tv_usec + 15000);
 }
 
+/* The largest child's memory, in KiB; its time in the kernel is told apart. */
+static void usage_of_children(void)
+{
+    struct rusage ru, all;
+    struct timespec a;
+    struct tms tms;
+    pid_t pid = fork();
+    int st;
+
+    if (pid == 0) {
+        char *p = malloc(40 << 20);
+
+        memset(p, 1, 40 << 20);
+        do {
+            for (int i = 0; i < 100; i++)
+                (void)!read(-1, p, 1); /* a call that is not answered without being made */
+            clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+        } while (a.tv_nsec < 200000000 && a.tv_sec == 0);
+        _exit(*p != 1);
+    }
+    CHECK_EQ(wait4(pid, &st, 0, &ru), pid);
+    CHECK(ru.ru_maxrss > 38 << 10 && ru.ru_maxrss < 200 << 10);
+    CHECK_EQ(getrusage(RUSAGE_CHILDREN, &all), 0);
+    CHECK(all.ru_maxrss >= ru.ru_maxrss);
+    CHECK(ru.ru_stime.tv_sec * 1000000 + ru.ru_stime.tv_usec >= 10000);
+    CHECK(ru.ru_utime.tv_sec * 1000000 + ru.ru_utime.tv_usec > 0);
+    CHECK(times(&tms) > 0);
+    CHECK(tms.tms_cstime > 0);
+}
+
 static void subreaper(void)
 {
     int p[2], st;
@@ -321,6 +352,7 @@ int main(void)
     RUN(sigchld);
     RUN(threads);
     RUN(usage);
+    RUN(usage_of_children);
     RUN(subreaper);
     RUN(clone_children);
     RUN(pdeath);

@@ -93,3 +93,11 @@ int mem_removexattr(struct task *t, struct inode *i, const char *name)
 
     return r < 0 ? r : simple_xattr_remove(i, name);
 }
+
+int mem_set_flags(struct task *t, struct inode *i, uint32_t flags)
+{
+    (void)t;
+    overlay_changed(i, /* keep= */ true);
+    i->fsflags = flags;
+    return 0;
+}

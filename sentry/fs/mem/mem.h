@@ -105,10 +105,12 @@ ssize_t mem_getxattr(struct task *t, struct inode *i, const char *name, void *bu
 int mem_setxattr(struct task *t, struct inode *i, const char *name, const void *v, size_t n,
                  int flags);
 ssize_t mem_listxattr(struct task *t, struct inode *i, char *buf, size_t n);
+int mem_set_flags(struct task *t, struct inode *i, uint32_t flags);
 int mem_removexattr(struct task *t, struct inode *i, const char *name);
 #define MEM_COMMON_OPS                                                                             \
     .getattr = mem_getattr, .setattr = mem_setattr, .getxattr = mem_getxattr,                      \
-    .setxattr = mem_setxattr, .listxattr = mem_listxattr, .removexattr = mem_removexattr
+    .setxattr = mem_setxattr, .listxattr = mem_listxattr, .removexattr = mem_removexattr,          \
+    .set_flags = mem_set_flags
 
 /* names.c; the directory's inode->lock held. */
 void names_init(struct names *n);

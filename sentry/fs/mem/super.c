@@ -19,6 +19,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/vfs/dcache.h"
+#include "sentry/vfs/fsflags.h"
 
 #define SIZE_SHOWN (1ull << 30) /* of a file system without limit, where the machine's is unknown */
 
@@ -267,6 +268,7 @@ int mem_inode_new(struct task *t, struct super *sb, struct inode *dir, uint32_t 
     }
     mem_node(*ret)->counted = true;
     inode_init_owner(t, *ret, dir);
+    (*ret)->fsflags = dir ? dir->fsflags & LX_FS_INHERITED : 0;
     mem_node(*ret)->parent_ino = dir ? dir->ino : (*ret)->ino;
     return 0;
 }

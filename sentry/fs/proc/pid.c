@@ -200,7 +200,16 @@ static int tid_object(struct task *t, const struct pobj *o, int64_t num, struct 
         { .name = "sched", .mode = S_IFREG | 0644, .show = proc_show_sched },                      \
         PFILE_RW("comm", 0644, proc_show_comm, proc_store_comm),                                   \
         GUARDED("syscall", 0400, proc_show_syscall), PFILE("cmdline", 0444, proc_show_cmdline),    \
-        PFILE("statm", 0444, proc_show_statm), GUARDED("maps", 0444, proc_show_maps),              \
+        PFILE("statm", 0444, proc_show_statm),                                                     \
+        { .name = "maps",                                                                          \
+          .mode = S_IFREG | 0444,                                                                  \
+          .show = proc_show_maps,                                                                  \
+          .ioctl = proc_maps_ioctl,                                                                \
+          .may_open = proc_may_access },                                                           \
+        { .name = "pagemap",                                                                       \
+          .mode = S_IFREG | 0400,                                                                  \
+          .fops = &proc_pagemap_fops,                                                              \
+          .may_open = proc_may_access },                                                           \
         { .name = "mem",                                                                           \
           .mode = S_IFREG | 0600,                                                                  \
           .fops = &proc_mem_fops,                                                                  \
@@ -242,7 +251,7 @@ static const struct pnode pid_nodes[] = {
     COMMON_NODES,
     PFILE_ARG("stat", 0444, proc_show_stat, 0),
     { .name = "mountstats", .mode = S_IFREG | 0400, .show = proc_show_mountstats },
-    PTEXT("coredump_filter", 0644, "00000033\n"),
+    PFILE_RW("coredump_filter", 0644, proc_show_core_filter, proc_store_core_filter),
     { .name = "timerslack_ns",
       .mode = S_IFREG | 0666,
       .show = proc_show_slack,

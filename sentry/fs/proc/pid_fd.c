@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "sentry/fs/nsfs.h"
 #include "sentry/fs/proc/proc.h"
 #include "sentry/vfs/dcache.h"
 #include "sentry/vfs/file.h"
@@ -80,6 +81,11 @@ ssize_t proc_file_text(struct task *t, struct file *f, char *buf, size_t cap)
     char text[80];
     int n;
 
+    if (nsfs_is(f->inode)) {
+        n = snprintf(text, sizeof text, "%s:[%lu]", kind, ino);
+        memcpy(buf, text, MIN((size_t)n, cap));
+        return (ssize_t)MIN((size_t)n, cap);
+    }
     /* A memfd's dentry is in no mount, but it has a name. */
     if (f->path.dentry && kind[0] != '/' && (f->path.mnt || (f->inode && S_ISREG(f->inode->mode))))
         return proc_path_text(t, &f->path, buf, cap);
@@ -167,38 +173,41 @@ const struct pdir proc_fdinfo_dir = {
 
 /* ---- ns: one of each, the sandbox's own ---- */
 
-#define NAMESPACE(n, number)                                                                       \
-    static ssize_t read_##n(struct task *t, const struct pobj *o, char *buf, size_t cap)           \
+#define NAMESPACE(name, shown, kind)                                                               \
+    static ssize_t read_##name(struct task *t, const struct pobj *o, char *buf, size_t cap)        \
     {                                                                                              \
-        static const char text[] = #n ":[" #number "]";                                            \
+        char text[32];                                                                             \
+        int n = snprintf(text, sizeof text, "%s:[%lu]", shown, (unsigned long)nsfs_number(kind));  \
+                                                                                                   \
         (void)t, (void)o;                                                                          \
-        memcpy(buf, text, MIN(sizeof text - 1, cap));                                              \
-        return (ssize_t)MIN(sizeof text - 1, cap);                                                 \
+        memcpy(buf, text, MIN((size_t)n, cap));                                                    \
+        return (ssize_t)MIN((size_t)n, cap);                                                       \
+    }                                                                                              \
+    static int follow_##name(struct task *t, const struct pobj *o, struct path *ret)               \
+    {                                                                                              \
+        (void)t, (void)o;                                                                          \
+        return nsfs_path(kind, ret);                                                               \
     }
-NAMESPACE(cgroup, 4026531835)
-NAMESPACE(ipc, 4026531839)
-NAMESPACE(mnt, 4026531841)
-NAMESPACE(net, 4026531840)
-NAMESPACE(pid, 4026531836)
-NAMESPACE(time, 4026531834)
-NAMESPACE(user, 4026531837)
-NAMESPACE(uts, 4026531838)
-
-static ssize_t read_pid_for_children(struct task *t, const struct pobj *o, char *buf, size_t cap)
-{
-    return read_pid(t, o, buf, cap);
-}
-
-static ssize_t read_time_for_children(struct task *t, const struct pobj *o, char *buf, size_t cap)
-{
-    return read_time(t, o, buf, cap);
-}
+#define NS_LINK(n)                                                                                 \
+    {                                                                                              \
+        .name = #n, .mode = S_IFLNK | 0777, .readlink = read_##n, .follow = follow_##n             \
+    }
+NAMESPACE(cgroup, "cgroup", NS_CGROUP)
+NAMESPACE(ipc, "ipc", NS_IPC)
+NAMESPACE(mnt, "mnt", NS_MNT)
+NAMESPACE(net, "net", NS_NET)
+NAMESPACE(pid, "pid", NS_PID)
+NAMESPACE(pid_for_children, "pid", NS_PID)
+NAMESPACE(time, "time", NS_TIME)
+NAMESPACE(time_for_children, "time", NS_TIME)
+NAMESPACE(user, "user", NS_USER)
+NAMESPACE(uts, "uts", NS_UTS)
 
 static const struct pnode ns_nodes[] = {
-    PLINK("cgroup", read_cgroup), PLINK("ipc", read_ipc),
-    PLINK("mnt", read_mnt),       PLINK("net", read_net),
-    PLINK("pid", read_pid),       PLINK("pid_for_children", read_pid_for_children),
-    PLINK("time", read_time),     PLINK("time_for_children", read_time_for_children),
-    PLINK("user", read_user),     PLINK("uts", read_uts),
+    NS_LINK(cgroup), NS_LINK(ipc),
+    NS_LINK(mnt),    NS_LINK(net),
+    NS_LINK(pid),    NS_LINK(pid_for_children),
+    NS_LINK(time),   NS_LINK(time_for_children),
+    NS_LINK(user),   NS_LINK(uts),
 };
 const struct pdir proc_ns_dir = { PNODES(ns_nodes), .may_list = proc_may_access };

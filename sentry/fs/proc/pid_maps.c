@@ -12,23 +12,12 @@
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
 
+#include "sentry/fs/proc/pid_maps.h"
 #include "sentry/fs/proc/proc.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/mm/mm.h"
 
-struct range {
-    struct as_mapping m;
-    struct file *file; /* a reference; NULL: anonymous */
-};
-
-struct ranges {
-    struct mm *mm;
-    struct range *r;
-    size_t n, cap;
-    bool usage;
-};
-
-static void ranges_done(struct ranges *rs)
+void ranges_done(struct ranges *rs)
 {
     for (size_t k = 0; k < rs->n; k++)
         file_put(rs->r[k].file);
@@ -89,13 +78,13 @@ static int add_mapping(const struct as_mapping *m, void *arg)
     return r;
 }
 
-static int ranges_take(struct ranges *rs, const struct pobj *o, bool usage)
+int ranges_take(struct ranges *rs, const struct pobj *o, bool usage)
 {
     struct as_mapping m;
     gaddr_t at = 0;
     int r = 0;
 
-    *rs = (struct ranges){ .mm = proc_mm(o), .usage = usage };
+    *rs = (struct ranges){ .mm = proc_mm(o) };
     if (!rs->mm)
         return -ESRCH;
     if (kernel.platform->as_each) {
@@ -109,7 +98,7 @@ static int ranges_take(struct ranges *rs, const struct pobj *o, bool usage)
     return r == -ENOENT ? 0 : r;
 }
 
-static void name_of(struct task *t, struct mm *mm, const struct range *r, char *buf, size_t cap)
+void range_name(struct task *t, struct mm *mm, const struct range *r, char *buf, size_t cap)
 {
     const struct as_mapping *m = &r->m;
     const char *name = "";
@@ -148,7 +137,7 @@ static void print_range(struct task *t, struct mm *mm, const struct range *r, st
               m->prot & PROT_WRITE ? 'w' : '-', m->prot & PROT_EXEC ? 'x' : '-',
               m->shared ? 's' : 'p', (unsigned long)m->offset, major(dev), minor(dev),
               (unsigned long)ino);
-    name_of(t, mm, r, name, sizeof name);
+    range_name(t, mm, r, name, sizeof name);
     if (name[0]) {
         while (out->len - before < 73 && !out->failed)
             pt_puts(out, " ");

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The small files of /proc/PID: comm, limits, io, oom, sched, children, id maps. */
 #include <errno.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "sentry/fs/proc/proc.h"
+#include "sentry/kernel/core.h"
 #include "sentry/kernel/cputime.h"
 #include "sentry/mm/mm.h"
 
@@ -150,6 +153,30 @@ PROC_STORE(proc_store_oom)
     if (v < o->group->oom_score_adj && t && !task_capable(t, CAP_SYS_RESOURCE))
         return -EACCES;
     o->group->oom_score_adj = (int)v;
+    return (ssize_t)len;
+}
+
+PROC_SHOW(proc_show_core_filter)
+{
+    (void)t, (void)n;
+    LOCK_SCOPE(&kernel.tasks_lock);
+    pt_printf(out, "%08x\n", o->group->core_filter);
+    return 0;
+}
+
+/* As C writes numbers: 0x and octal ones, too. */
+PROC_STORE(proc_store_core_filter)
+{
+    char *end;
+    unsigned long v;
+
+    (void)t, (void)n;
+    errno = 0;
+    v = strtoul(buf, &end, 0);
+    if (end == buf || (*end && *end != '\n') || errno || v > UINT_MAX)
+        return -EINVAL;
+    LOCK_SCOPE(&kernel.tasks_lock);
+    o->group->core_filter = (unsigned)v & CORE_FILTER_ALL;
     return (ssize_t)len;
 }
 

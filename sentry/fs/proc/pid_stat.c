@@ -41,8 +41,11 @@ static char state_of(const struct pobj *o, const struct task *t, const struct ta
         return 'S';
     if (g->stopped)
         return 'T';
-    if (t == reader || atomic_load(&t->where) == IN_GUEST)
+    if (t == reader)
         return 'R';
+    if (atomic_load(&t->where) == IN_GUEST)
+        return t->ctx && kernel.platform->ctx_sleeps && kernel.platform->ctx_sleeps(t->ctx) ? 'S'
+                                                                                            : 'R';
     switch (atomic_load(&t->rec)) {
     case REC_QUEUED:
     case REC_WAITING:

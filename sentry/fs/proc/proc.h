@@ -52,7 +52,7 @@ uint64_t proc_mem_free(void);
 
 extern const struct pdir proc_root_dir, proc_pid_dir, proc_tid_dir, proc_task_dir, proc_fd_dir,
     proc_fdinfo_dir, proc_ns_dir, proc_net_dir, proc_sys_dir, proc_sysvipc_dir;
-extern const struct file_ops proc_mem_fops;
+extern const struct file_ops proc_mem_fops, proc_pagemap_fops;
 
 /* pid_stat.c */
 PROC_SHOW(proc_show_stat);
@@ -73,6 +73,8 @@ PROC_SHOW(proc_show_limits);
 PROC_SHOW(proc_show_io);
 PROC_SHOW(proc_show_oom);
 PROC_STORE(proc_store_oom);
+PROC_SHOW(proc_show_core_filter);
+PROC_STORE(proc_store_core_filter);
 PROC_SHOW(proc_show_sched);
 PROC_SHOW(proc_show_schedstat);
 PROC_SHOW(proc_show_slack);
@@ -82,6 +84,8 @@ PROC_SHOW(proc_show_idmap);
 PROC_SHOW(proc_show_personality);
 PROC_SHOW(proc_show_syscall);
 PROC_SHOW(proc_show_text); /* fixed text: n->arg is a const char * */
+/* pid_query.c */
+long proc_maps_ioctl(struct task *t, const struct pobj *o, unsigned cmd, uint64_t arg);
 /* mounts.c */
 PROC_SHOW(proc_show_mounts);
 PROC_SHOW(proc_show_mountinfo);

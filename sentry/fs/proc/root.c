@@ -6,6 +6,7 @@
 
 #include "sentry/fs/proc/proc.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/vfs/filesystems.h"
 
 static ssize_t put(char *buf, size_t cap, const char *text)
 {
@@ -94,9 +95,24 @@ static int pid_object(struct task *t, const struct pobj *o, int64_t num, struct 
     return 0;
 }
 
-static const char filesystems[] =
-    "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tdevpts\nnodev\toverlay\n"
-    "nodev\tsockfs\nnodev\tpipefs\nnodev\tmqueue\nnodev\tcgroup2\n";
+/* When it began: a later process of the same number has another directory. */
+static uint64_t pid_salt(const struct pobj *o, int64_t num)
+{
+    LOCK_SCOPE(&kernel.tasks_lock);
+    struct tgroup *g = tgroup_find_locked((pid_t)num);
+
+    (void)o;
+    return g ? (uint64_t)g->start : 0;
+}
+
+static PROC_SHOW(show_filesystems)
+{
+    (void)t, (void)n, (void)o;
+    for (int i = 0; i < FILESYSTEMS; i++)
+        pt_printf(out, "nodev\t%s\n", filesystems[i]);
+    return 0;
+}
+
 static const char devices[] = "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n"
                               "  5 /dev/ptmx\n 10 misc\n136 pts\n\nBlock devices:\n";
 static const char cgroups[] = "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"
@@ -128,7 +144,7 @@ static const struct pnode root_nodes[] = {
     PTEXT("devices", 0444, devices),
     PTEXT("diskstats", 0444, ""),
     PTEXT("execdomains", 0444, "0-0\tLinux           \t[kernel]\n"),
-    PTEXT("filesystems", 0444, filesystems),
+    PFILE("filesystems", 0444, show_filesystems),
     PTEXT("interrupts", 0444, ""),
     PTEXT("iomem", 0400, ""),
     PTEXT("ioports", 0400, ""),
@@ -157,7 +173,7 @@ static const struct pnode root_nodes[] = {
 
 static const struct pnode pid_child = { .mode = S_IFDIR | 0555, .dir = &proc_pid_dir };
 const struct pdir proc_root_dir = { PNODES(root_nodes), .child = &pid_child, .next = next_pid,
-                                    .object = pid_object };
+                                    .object = pid_object, .salt = pid_salt };
 
 struct super *proc_new(void)
 {

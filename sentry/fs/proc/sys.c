@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * /proc/sys: the settings that programs read. Writing is refused (EPERM), as where a container
- * engine shows it read-only: nothing here changes what the sentry does.
+ * /proc/sys: the settings that programs read. Those of kernel/sysctl.def, and the sandbox's names,
+ * may be written and mean what they mean on Linux. All others stay as they are: writing another value
+ * is refused (EPERM), as where a container engine shows them read-only.
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/capability.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,13 +14,31 @@
 
 #include "abi/resource.h"
 #include "sentry/fs/proc/proc.h"
+#include "sentry/ipc/aio.h"
+#include "sentry/kernel/alloc.h"
+#include "sentry/kernel/core.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/kernel/sysctl.h"
 
+/* What is there already may be written: scripts do, and some put back what they found. */
 static PROC_STORE(refuse)
 {
-    (void)t, (void)n, (void)o, (void)buf, (void)len;
-    return -EPERM;
+    struct ptext now = { .buf = NULL };
+    size_t want = len;
+    bool same;
+
+    while (want && (buf[want - 1] == '\n' || !buf[want - 1]))
+        want--;
+    if (n->show(t, n, o, &now) < 0 || now.failed) {
+        kfree(now.buf);
+        return -EPERM;
+    }
+    while (now.len && now.buf[now.len - 1] == '\n')
+        now.len--;
+    same = now.len == want && memcmp(now.buf, buf, want) == 0;
+    kfree(now.buf);
+    return same ? (ssize_t)len : -EPERM;
 }
 
 #define SYSCTL(n, text)                                                                            \
@@ -27,7 +47,7 @@ static PROC_STORE(refuse)
         .arg = (long)(uintptr_t)(text "\n")                                                        \
     }
 
-enum { HOSTNAME, DOMAINNAME, THREADS_MAX, FILE_NR, NS_LAST_PID };
+enum { HOSTNAME, DOMAINNAME, THREADS_MAX, FILE_NR, NS_LAST_PID, AIO_NR };
 
 static PROC_SHOW(show_dynamic)
 {
@@ -48,13 +68,108 @@ static PROC_SHOW(show_dynamic)
     case NS_LAST_PID:
         pt_printf(out, "%d\n", pid_last());
         break;
+    case AIO_NR:
+        pt_printf(out, "%" PRIu64 "\n", aio_count());
+        break;
     }
     return 0;
 }
 
+static PROC_STORE(store_name)
+{
+    char *which = n->arg == HOSTNAME ? kernel.hostname : kernel.domainname;
+    char name[sizeof kernel.hostname] = "";
+
+    (void)t, (void)o;
+    memcpy(name, buf, MIN(len, sizeof name - 1));
+    name[strcspn(name, "\n")] = 0;
+    LOCK_SCOPE(&kernel.tasks_lock);
+    memcpy(which, name, sizeof name);
+    return (ssize_t)len;
+}
+
+static PROC_STORE(store_last_pid)
+{
+    int64_t pid;
+    int r = pseudo_parse(buf, len, 0, sysctl_of(SYSCTL_PID_MAX) - 1, &pid);
+
+    (void)n, (void)o;
+    if (t && !task_capable(t, CAP_SYS_ADMIN) && !task_capable(t, CAP_CHECKPOINT_RESTORE))
+        return -EPERM;
+    if (r < 0)
+        return r;
+    pid_set_last((pid_t)pid);
+    return (ssize_t)len;
+}
+
+static PROC_SHOW(show_core_pattern)
+{
+    char pattern[CORE_PATTERN_MAX];
+
+    (void)t, (void)n, (void)o;
+    core_pattern_get(pattern);
+    pt_printf(out, "%s\n", pattern);
+    return 0;
+}
+
+static PROC_STORE(store_core_pattern)
+{
+    int r = core_pattern_set(buf, len);
+
+    (void)t, (void)n, (void)o;
+    return r < 0 ? r : (ssize_t)len;
+}
+
+/* Advice: what is cached of the host's files is the host's to drop. */
+static PROC_STORE(store_drop)
+{
+    int64_t what;
+    int r = pseudo_parse(buf, len, 1, 4, &what);
+
+    (void)t, (void)n, (void)o;
+    return r < 0 ? r : (ssize_t)len;
+}
+
+/* ---- those of kernel/sysctl.def ---- */
+
+#define FIRST(n) ((enum sysctl)((n)->arg & 0xffff))
+#define COUNT(n) ((unsigned)((n)->arg >> 16))
+
+static PROC_SHOW(show_tunable)
+{
+    (void)t, (void)o;
+    for (unsigned i = 0; i < COUNT(n); i++) {
+        int64_t v = sysctl_of(FIRST(n) + i);
+
+        pt_printf(out, sysctl_is_unsigned(FIRST(n) + i) ? "%s%" PRIu64 : "%s%" PRId64,
+                  i ? "\t" : "", v);
+    }
+    pt_puts(out, "\n");
+    return 0;
+}
+
+static PROC_STORE(store_tunable)
+{
+    int r = sysctl_write(FIRST(n), COUNT(n), buf, len);
+
+    (void)t, (void)o;
+    return r < 0 ? r : (ssize_t)len;
+}
+
+#define TUNABLES(n, m, first, count)                                                               \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | (m), .show = show_tunable, .store = store_tunable,            \
+        .arg = SYSCTL_##first | (count) << 16                                                      \
+    }
+#define TUNABLE(n, id) TUNABLES(n, 0644, id, 1)
+
 #define DYNAMIC(n, m, what)                                                                        \
     {                                                                                              \
         .name = n, .mode = S_IFREG | (m), .show = show_dynamic, .store = refuse, .arg = what       \
+    }
+#define NAME(n, what)                                                                              \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | 0644, .show = show_dynamic, .store = store_name, .arg = what  \
     }
 
 /* ---- kernel.random ---- */
@@ -120,30 +235,35 @@ static const struct pdir keys_dir = { PNODES(keys_nodes) };
 
 static const struct pnode kernel_nodes[] = {
     PTEXT("cap_last_cap", 0444, "40\n"),
-    SYSCTL("core_pattern", "core"),
+    PFILE_RW("core_pattern", 0644, show_core_pattern, store_core_pattern),
     SYSCTL("core_pipe_limit", "0"),
     SYSCTL("core_uses_pid", "0"),
     SYSCTL("dmesg_restrict", "1"),
-    DYNAMIC("domainname", 0644, DOMAINNAME),
-    DYNAMIC("hostname", 0644, HOSTNAME),
-    SYSCTL("io_uring_disabled", "2"),
+    NAME("domainname", DOMAINNAME),
+    NAME("hostname", HOSTNAME),
+    SYSCTL("io_uring_disabled", "0"),
+    SYSCTL("io_uring_group", "-1"),
     PDIR("keys", &keys_dir),
     SYSCTL("kptr_restrict", "2"),
     SYSCTL("max_lock_depth", "1024"),
     SYSCTL("modules_disabled", "1"),
-    SYSCTL("msg_next_id", "-1"),
-    SYSCTL("msgmax", "8192"),
-    SYSCTL("msgmnb", "16384"),
-    SYSCTL("msgmni", "32000"),
+    TUNABLE("msg_next_id", MSG_NEXT_ID),
+    TUNABLE("msgmax", MSGMAX),
+    TUNABLE("msgmnb", MSGMNB),
+    TUNABLE("msgmni", MSGMNI),
     PTEXT("ngroups_max", 0444, "65536\n"),
-    DYNAMIC("ns_last_pid", 0644, NS_LAST_PID),
+    { .name = "ns_last_pid",
+      .mode = S_IFREG | 0666,
+      .show = show_dynamic,
+      .store = store_last_pid,
+      .arg = NS_LAST_PID },
     PTEXT("osrelease", 0444, SBX_UTS_RELEASE "\n"),
     PTEXT("ostype", 0444, SBX_UTS_SYSNAME "\n"),
     SYSCTL("overflowgid", "65534"),
     SYSCTL("overflowuid", "65534"),
     SYSCTL("panic", "0"),
     SYSCTL("perf_event_paranoid", "4"),
-    SYSCTL("pid_max", "32768"),
+    TUNABLE("pid_max", PID_MAX),
     SYSCTL("printk", "4\t4\t1\t7"),
     PDIR("random", &random_dir),
     SYSCTL("randomize_va_space", "2"),
@@ -152,11 +272,13 @@ static const struct pnode kernel_nodes[] = {
     SYSCTL("sched_rt_period_us", "1000000"),
     SYSCTL("sched_rt_runtime_us", "950000"),
     PDIR("seccomp", &seccomp_dir),
-    SYSCTL("sem", "32000\t1024000000\t500\t32000"),
+    TUNABLES("sem", 0644, SEMMSL, 4),
+    TUNABLE("sem_next_id", SEM_NEXT_ID),
+    TUNABLE("shm_next_id", SHM_NEXT_ID),
     SYSCTL("shm_rmid_forced", "0"),
-    SYSCTL("shmall", "18446744073692774399"),
-    SYSCTL("shmmax", "18446744073692774399"),
-    SYSCTL("shmmni", "4096"),
+    TUNABLE("shmall", SHMALL),
+    TUNABLE("shmmax", SHMMAX),
+    TUNABLE("shmmni", SHMMNI),
     SYSCTL("sysrq", "0"),
     SYSCTL("tainted", "0"),
     DYNAMIC("threads-max", 0644, THREADS_MAX),
@@ -171,7 +293,7 @@ static const struct pnode vm_nodes[] = {
     SYSCTL("dirty_expire_centisecs", "3000"),
     SYSCTL("dirty_ratio", "20"),
     SYSCTL("dirty_writeback_centisecs", "500"),
-    SYSCTL("drop_caches", "0"),
+    { .name = "drop_caches", .mode = S_IFREG | 0200, .store = store_drop },
     SYSCTL("legacy_va_layout", "0"),
     SYSCTL("max_map_count", "65530"),
     SYSCTL("min_free_kbytes", "67584"),
@@ -193,9 +315,9 @@ static const struct pnode vm_nodes[] = {
 static const struct pdir vm_dir = { PNODES(vm_nodes) };
 
 static const struct pnode inotify_nodes[] = {
-    SYSCTL("max_queued_events", "16384"),
-    SYSCTL("max_user_instances", "128"),
-    SYSCTL("max_user_watches", "65536"),
+    TUNABLE("max_queued_events", INOTIFY_QUEUED),
+    TUNABLE("max_user_instances", INOTIFY_INSTANCES),
+    TUNABLE("max_user_watches", INOTIFY_WATCHES),
 };
 static const struct pdir inotify_dir = { PNODES(inotify_nodes) };
 static const struct pnode epoll_nodes[] = { SYSCTL("max_user_watches", "1048576") };
@@ -208,7 +330,7 @@ static const struct pdir mqueue_dir = { PNODES(mqueue_nodes) };
 
 static const struct pnode fs_nodes[] = {
     SYSCTL("aio-max-nr", "65536"),
-    SYSCTL("aio-nr", "0"),
+    DYNAMIC("aio-nr", 0444, AIO_NR),
     PTEXT("dentry-state", 0444, "0\t0\t45\t0\t0\t0\n"),
     PDIR("epoll", &epoll_dir),
     SYSCTL("file-max", "9223372036854775807"),
@@ -218,16 +340,16 @@ static const struct pnode fs_nodes[] = {
     SYSCTL("lease-break-time", "45"),
     SYSCTL("leases-enable", "1"),
     PDIR("mqueue", &mqueue_dir),
-    SYSCTL("nr_open", "1048576"),
+    TUNABLE("nr_open", NR_OPEN),
     SYSCTL("overflowgid", "65534"),
     SYSCTL("overflowuid", "65534"),
-    SYSCTL("pipe-max-size", "1048576"),
+    TUNABLE("pipe-max-size", PIPE_MAX_SIZE),
     SYSCTL("pipe-user-pages-hard", "0"),
     SYSCTL("pipe-user-pages-soft", "16384"),
-    SYSCTL("protected_fifos", "0"),
-    SYSCTL("protected_hardlinks", "0"),
-    SYSCTL("protected_regular", "0"),
-    SYSCTL("protected_symlinks", "0"),
+    TUNABLE("protected_fifos", PROTECTED_FIFOS),
+    TUNABLE("protected_hardlinks", PROTECTED_HARDLINKS),
+    TUNABLE("protected_regular", PROTECTED_REGULAR),
+    TUNABLE("protected_symlinks", PROTECTED_SYMLINKS),
     SYSCTL("suid_dumpable", "0"),
 };
 static const struct pdir fs_dir = { PNODES(fs_nodes) };

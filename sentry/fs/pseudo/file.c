@@ -176,6 +176,13 @@ static ssize_t text_write(struct task *t, struct file *f, struct iter *it, loff_
     return got;
 }
 
+static long text_ioctl(struct task *t, struct file *f, unsigned cmd, uint64_t arg)
+{
+    const struct pnode *n = pnode_of(f->inode);
+
+    return n->ioctl ? n->ioctl(t, pobj_of(f->inode), cmd, arg) : -ENOIOCTLCMD;
+}
+
 static loff_t text_llseek(struct task *t, struct file *f, loff_t off, int whence)
 {
     loff_t base = whence == SEEK_CUR ? f->pos : whence == SEEK_END ? (loff_t)f->inode->size : 0;
@@ -204,6 +211,7 @@ const struct file_ops pseudo_file_ops = {
     .name = "pseudo file",
     .read = text_read,
     .write = text_write,
+    .ioctl = text_ioctl,
     .llseek = text_llseek,
     .release = text_release,
 };

@@ -77,6 +77,15 @@ static uint64_t child_ino(const struct inode *dir, uint64_t index)
     return (h >> 32 | 0x80000000u) & 0xffffffffu;
 }
 
+/* Of the child with that number. */
+static uint64_t numbered_ino(const struct inode *dir, int64_t num)
+{
+    const struct pdir *d = pnode_of(dir)->dir;
+    uint64_t salt = d->salt ? d->salt(pobj_of(dir), num) : 0;
+
+    return child_ino(dir, d->nnodes + (uint64_t)num + (salt << 24));
+}
+
 static const struct inode_ops file_iops, dir_iops, link_iops, magic_iops;
 
 static unsigned count_dirs(const struct pdir *d)
@@ -153,6 +162,7 @@ static int dir_lookup(struct task *t, struct inode *dir, const char *name, size_
     const struct pobj *o = pobj_of(dir);
     const struct pnode *node;
     struct pobj obj;
+    int64_t num = -1;
     unsigned index;
     int r = d->may_list ? d->may_list(t, o) : 0;
 
@@ -162,7 +172,7 @@ static int dir_lookup(struct task *t, struct inode *dir, const char *name, size_
     if (node) {
         obj = pobj_ref(o);
     } else {
-        int64_t num = d->child ? child_number(d, name, len) : -1;
+        num = d->child ? child_number(d, name, len) : -1;
         if (num < 0)
             return -ENOENT;
         obj = (struct pobj){ .num = num };
@@ -173,7 +183,7 @@ static int dir_lookup(struct task *t, struct inode *dir, const char *name, size_
         index = d->nnodes + (unsigned)num;
     }
     uint32_t bits = index >= d->nnodes && d->child_mode ? d->child_mode(&obj) : node->mode & 07777;
-    *ret = make_inode(dir->sb, node, obj, child_ino(dir, index));
+    *ret = make_inode(dir->sb, node, obj, num < 0 ? child_ino(dir, index) : numbered_ino(dir, num));
     if (!*ret)
         return -ENOMEM;
     (*ret)->mode = (node->mode & S_IFMT) | bits;
@@ -206,8 +216,8 @@ static int dir_readdir(struct task *t, struct file *f, struct dirent_sink *sink)
         if (num < 0)
             break;
         int n = snprintf(name, sizeof name, "%s%ld", d->prefix ? d->prefix : "", (long)num);
-        if (!sink->emit(sink, name, (size_t)n, child_ino(dir, d->nnodes + (unsigned)num),
-                        IFTODT(d->child->mode), base + num + 1))
+        if (!sink->emit(sink, name, (size_t)n, numbered_ino(dir, num), IFTODT(d->child->mode),
+                        base + num + 1))
             break;
         f->pos = base + num + 1;
     }

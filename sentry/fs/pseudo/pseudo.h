@@ -52,6 +52,8 @@ struct pnode {
     /* All of a write at once, at most a page; bytes taken or -errno. */
     ssize_t (*store)(struct task *t, const struct pnode *n, const struct pobj *o, const char *buf,
                      size_t len);
+    /* NULL: -ENOTTY. */
+    long (*ioctl)(struct task *t, const struct pobj *o, unsigned cmd, uint64_t arg);
     /* A magic link: where it leads (beside readlink). */
     int (*follow)(struct task *t, const struct pobj *o, struct path *ret);
     /* May t open it (0), beyond what the mode says? */
@@ -68,6 +70,8 @@ struct pdir {
     int64_t (*next)(struct task *t, const struct pobj *o, int64_t min);
     /* The object of number num: references. 0 or -ENOENT. */
     int (*object)(struct task *t, const struct pobj *o, int64_t num, struct pobj *ret);
+    /* Tells objects apart that had the same number one after the other; NULL. */
+    uint64_t (*salt)(const struct pobj *o, int64_t num);
     /* Permission bits of a child, where they are not child->mode's; NULL. */
     uint32_t (*child_mode)(const struct pobj *o);
     /* May t list or search it, beyond what the mode says? */

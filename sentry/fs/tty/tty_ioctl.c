@@ -38,7 +38,44 @@ static long get_termios(struct task *t, struct tty *tty, gaddr_t arg, bool secon
     return copy_out(t, arg, &tio, second ? sizeof tio : sizeof(struct lx_termios));
 }
 
-static long set_termios(struct task *t, struct tty *tty, gaddr_t arg, bool second, bool flush)
+static long get_termio(struct task *t, struct tty *tty, gaddr_t arg)
+{
+    struct lx_termio old = { 0 };
+    lock(&tty->lock);
+    old.c_iflag = (uint16_t)tty->tio.c_iflag;
+    old.c_oflag = (uint16_t)tty->tio.c_oflag;
+    old.c_cflag = (uint16_t)tty->tio.c_cflag;
+    old.c_lflag = (uint16_t)tty->tio.c_lflag;
+    old.c_line = tty->tio.c_line;
+    memcpy(old.c_cc, tty->tio.c_cc, sizeof old.c_cc);
+    unlock(&tty->lock);
+    return put_guest(t, arg, &old);
+}
+
+static uint32_t low_half(uint32_t flags, uint16_t low)
+{
+    return (flags & 0xffff0000u) | low;
+}
+
+/* The settings that are in force, with what the guest gave of them. */
+enum form { TERMIO, TERMIOS, TERMIOS2 };
+
+static int take_settings(struct task *t, gaddr_t arg, enum form form, struct lx_termios2 *tio)
+{
+    struct lx_termio old;
+    if (form != TERMIO)
+        return copy_in(t, tio, arg, form == TERMIOS2 ? sizeof *tio : sizeof(struct lx_termios));
+    if (get_guest(t, &old, arg))
+        return -EFAULT;
+    tio->c_iflag = low_half(tio->c_iflag, old.c_iflag);
+    tio->c_oflag = low_half(tio->c_oflag, old.c_oflag);
+    tio->c_cflag = low_half(tio->c_cflag, old.c_cflag);
+    tio->c_lflag = low_half(tio->c_lflag, old.c_lflag);
+    memcpy(tio->c_cc, old.c_cc, sizeof old.c_cc);
+    return 0;
+}
+
+static long set_termios(struct task *t, struct tty *tty, gaddr_t arg, enum form form, bool flush)
 {
     struct lx_termios2 new, old;
     int r = tty_job_check(t, tty, SIGTTOU);
@@ -47,9 +84,9 @@ static long set_termios(struct task *t, struct tty *tty, gaddr_t arg, bool secon
     lock(&tty->lock);
     new = tty->tio;
     unlock(&tty->lock);
-    if (copy_in(t, &new, arg, second ? sizeof new : sizeof(struct lx_termios)))
+    if (take_settings(t, arg, form, &new))
         return -EFAULT;
-    if (!second || (new.c_cflag &LX_CBAUD) != LX_BOTHER)
+    if (form != TERMIOS2 || (new.c_cflag &LX_CBAUD) != LX_BOTHER)
         new.c_ispeed = new.c_ospeed = baud_of(new.c_cflag);
     /* a pty has eight bits, whatever is asked for */
     new.c_cflag = (new.c_cflag & ~(uint32_t)(CSIZE | PARENB)) | CS8 | CREAD;
@@ -139,14 +176,19 @@ static long changing_ioctl(struct task *t, struct file *f, struct tty *tty, unsi
     switch (cmd) {
     case TCSETS:
     case TCSETSW:
-        return set_termios(t, tty, arg, false, false);
+        return set_termios(t, tty, arg, TERMIOS, false);
     case TCSETSF:
-        return set_termios(t, tty, arg, false, true);
+        return set_termios(t, tty, arg, TERMIOS, true);
+    case TCSETA:
+    case TCSETAW:
+        return set_termios(t, tty, arg, TERMIO, false);
+    case TCSETAF:
+        return set_termios(t, tty, arg, TERMIO, true);
     case LX_TCSETS2:
     case LX_TCSETSW2:
-        return set_termios(t, tty, arg, true, false);
+        return set_termios(t, tty, arg, TERMIOS2, false);
     case LX_TCSETSF2:
-        return set_termios(t, tty, arg, true, true);
+        return set_termios(t, tty, arg, TERMIOS2, true);
     case TCSBRK:
     case TCSBRKP:
     case TCXONC:
@@ -225,6 +267,8 @@ static long common_ioctl(struct task *t, struct file *f, struct tty *tty, unsign
     struct lx_winsize ws;
     int v;
     switch (cmd) {
+    case TCGETA:
+        return get_termio(t, tty, arg);
     case TCGETS:
         return get_termios(t, tty, arg, false);
     case LX_TCGETS2:

@@ -29,22 +29,31 @@ static struct ipc_obj *by_key(struct ipc_ids *ids, int32_t key)
     return o;
 }
 
+static int grow(struct ipc_ids *ids, unsigned cap)
+{
+    struct ipc_obj **more;
+
+    if (cap <= ids->cap)
+        return 0;
+    more = krealloc(ids->slots, cap * sizeof *more);
+    if (!more)
+        return -ENOMEM;
+    for (unsigned i = ids->cap; i < cap; i++)
+        more[i] = NULL;
+    ids->slots = more;
+    ids->cap = cap;
+    return 0;
+}
+
 /* A free index, from last + 1 on and round; the table grows to hold it. */
 static int find_index(struct ipc_ids *ids)
 {
-    unsigned round = MIN(MAX(ids->count * 3 / 2, ROUND_MIN), ids->max);
+    unsigned max = (unsigned)sysctl_of(ids->max);
+    unsigned round = MIN(MAX(ids->count * 3 / 2, ROUND_MIN), max);
     unsigned at = (unsigned)(ids->last + 1);
 
-    if (round > ids->cap) {
-        struct ipc_obj **more = krealloc(ids->slots, round * sizeof *more);
-
-        if (!more)
-            return -ENOMEM;
-        for (unsigned i = ids->cap; i < round; i++)
-            more[i] = NULL;
-        ids->slots = more;
-        ids->cap = round;
-    }
+    if (grow(ids, round) < 0)
+        return -ENOMEM;
     for (unsigned n = 0; n < round; n++, at++) {
         at = at < round ? at : 0;
         if (!ids->slots[at])
@@ -53,19 +62,42 @@ static int find_index(struct ipc_ids *ids)
     return -ENOSPC;
 }
 
-static int enter(struct task *t, struct ipc_ids *ids, const struct ipc_get *g, struct ipc_obj *o)
+/* The place of a new object, and its seq. The id that was asked for, or one above it when that is
+ * taken; else what comes next. An index or -errno. */
+static int find_place(struct ipc_ids *ids, uint16_t *ret_seq)
 {
-    int at = find_index(ids);
+    int64_t asked = atomic_exchange(&sysctl_values[ids->next_id], -1);
+    int at;
 
+    if (asked >= 0) {
+        unsigned i = asked & (IPC_INDICES - 1);
+
+        while (i < ids->cap && ids->slots[i])
+            i++;
+        if (i == IPC_INDICES)
+            return -ENOSPC;
+        *ret_seq = (uint16_t)(asked >> IPC_INDEX_BITS);
+        return grow(ids, i + 1) < 0 ? -ENOMEM : (int)i;
+    }
+    at = find_index(ids);
     if (at < 0)
         return at;
     if (at <= ids->last)
         ids->seq = ids->seq >= SEQ_MAX ? 0 : ids->seq + 1;
     ids->last = at;
+    *ret_seq = ids->seq;
+    return at;
+}
+
+static int enter(struct task *t, struct ipc_ids *ids, const struct ipc_get *g, struct ipc_obj *o)
+{
+    int at = find_place(ids, &o->seq);
+
+    if (at < 0)
+        return at;
     ids->slots[at] = o;
     ids->count++;
     o->refs = 1;
-    o->seq = ids->seq;
     o->id = (int)((unsigned)o->seq << IPC_INDEX_BITS) + at;
     o->key = g->key;
     o->uid = o->cuid = t->cred->euid;
@@ -85,7 +117,7 @@ static int make(struct task *t, struct ipc_ids *ids, struct ipc_get *g)
 
     if (r < 0)
         return r;
-    r = ids->count >= ids->max ? -ENOSPC : enter(t, ids, g, o);
+    r = ids->count >= sysctl_ulong(ids->max) ? -ENOSPC : enter(t, ids, g, o);
     if (r < 0)
         ids->free(o);
     return r;
@@ -123,7 +155,7 @@ struct ipc_obj *ipc_find_locked(struct ipc_ids *ids, int id)
 
     if (id < 0)
         return ERR_PTR(-EINVAL);
-    o = ipc_at_locked(ids, id & ((1 << IPC_INDEX_BITS) - 1));
+    o = ipc_at_locked(ids, id & (IPC_INDICES - 1));
     return IS_ERR(o) || o->id == id ? o : ERR_PTR(-EINVAL);
 }
 

@@ -7,7 +7,8 @@
  * from the table at once and freed with its last reference.
  *
  * An id is seq * 32768 + index: the index is the next one round the table, and seq rises with each
- * round, so that the number of an object that is gone does not name another one soon.
+ * round, so that the number of an object that is gone does not name another one soon. A guest may ask
+ * for the next id itself (kernel.msg_next_id and its like).
  */
 #pragma once
 
@@ -16,11 +17,13 @@
 
 #include "abi/ipc.h"
 #include "sentry/kernel/lock.h"
+#include "sentry/kernel/sysctl.h"
 #include "sentry/kernel/timer.h"
 
 struct task;
 
 #define IPC_INDEX_BITS 15
+#define IPC_INDICES (1 << IPC_INDEX_BITS)
 #define IPC_KEY_BUCKETS 64
 
 struct ipc_obj {
@@ -36,7 +39,8 @@ struct ipc_obj {
 struct ipc_ids {
     struct lock lock;       /* LOCK_IPC; guards all here and all objects */
     struct ipc_obj **slots; /* by index */
-    unsigned cap, count, max;
+    unsigned cap, count;
+    enum sysctl max, next_id; /* [I] */
     int last;
     uint16_t seq;
     struct ipc_obj *by_key[IPC_KEY_BUCKETS]; /* those that have a key */

@@ -33,7 +33,11 @@ static void queue_free(struct ipc_obj *o)
 }
 
 struct ipc_ids msg_ids = {
-    .lock = { .class = LOCK_IPC }, .max = MSG_QUEUES_MAX, .last = -1, .free = queue_free
+    .lock = { .class = LOCK_IPC },
+    .max = SYSCTL_MSGMNI,
+    .next_id = SYSCTL_MSG_NEXT_ID,
+    .last = -1,
+    .free = queue_free,
 };
 uint64_t msg_count, msg_bytes;
 

@@ -10,10 +10,6 @@
 #include "sentry/kernel/list.h"
 #include "sentry/kernel/wait.h"
 
-#define MSG_QUEUES_MAX 32000
-#define MSG_SIZE_MAX 8192
-#define MSG_BYTES_DEFAULT 16384
-
 struct sysv_msg {
     struct list link;
     long type;

@@ -20,7 +20,11 @@ static void set_free(struct ipc_obj *o)
 }
 
 struct ipc_ids sem_ids = {
-    .lock = { .class = LOCK_IPC }, .max = SEM_SETS_MAX, .last = -1, .free = set_free
+    .lock = { .class = LOCK_IPC },
+    .max = SYSCTL_SEMMNI,
+    .next_id = SYSCTL_SEM_NEXT_ID,
+    .last = -1,
+    .free = set_free,
 };
 unsigned sem_count;
 

@@ -14,10 +14,6 @@
 #include "sentry/kernel/wait.h"
 
 #define SEM_VALUE_MAX 32767
-#define SEM_OPS_MAX 500
-#define SEM_PER_SET 32000
-#define SEM_SETS_MAX 32000
-#define SEM_ALL_MAX 1024000000
 
 struct sem {
     int value;

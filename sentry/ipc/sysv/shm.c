@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
@@ -32,7 +33,11 @@ static void segment_free(struct ipc_obj *o)
 }
 
 struct ipc_ids shm_ids = {
-    .lock = { .class = LOCK_IPC }, .max = SHM_SEGMENTS_MAX, .last = -1, .free = segment_free
+    .lock = { .class = LOCK_IPC },
+    .max = SYSCTL_SHMMNI,
+    .next_id = SYSCTL_SHM_NEXT_ID,
+    .last = -1,
+    .free = segment_free,
 };
 uint64_t shm_pages;
 
@@ -59,12 +64,12 @@ int shm_make(struct task *t, struct ipc_get *g, struct ipc_obj **ret)
     struct shm *s;
     char name[16];
 
-    if (g->size < 1 || g->size > SHM_BYTES_MAX)
+    if (g->size < 1 || g->size > sysctl_ulong(SYSCTL_SHMMAX))
         return -EINVAL;
-    if (shm_pages + pages < pages || shm_pages + pages > SHM_BYTES_MAX)
+    if (shm_pages + pages < pages || shm_pages + pages > sysctl_ulong(SYSCTL_SHMALL))
         return -ENOSPC;
-    if (g->flags & SHM_HUGETLB)
-        return -ENOMEM; /* none are set aside */
+    if (g->flags & SHM_HUGETLB) /* none are set aside; the group is vm.hugetlb_shm_group */
+        return task_capable(t, CAP_IPC_LOCK) || cred_in_group(t->cred, 0) ? -ENOMEM : -EPERM;
     s = kzalloc(sizeof *s);
     if (!s)
         return -ENOMEM;

@@ -11,9 +11,6 @@
 
 #include "sentry/ipc/sysv/ids.h"
 
-#define SHM_SEGMENTS_MAX 4096
-#define SHM_BYTES_MAX (UINT64_MAX - (1ul << 24))
-
 struct file;
 
 struct shm {
