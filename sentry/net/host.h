@@ -46,11 +46,17 @@ int host_urgent(struct task *t, struct sock *sk, uint8_t byte);
 void host_urgent_end(struct isock *s);
 
 /* ---- UDP; host_udp.c ---- */
-/* Sends m->data to dst, from s: bytes or -errno. m stays the caller's. */
-int host_udp_send(struct isock *s, const struct inet_addr *dst, const struct msg *m);
-/* connect(2): 0 when the policy has dst, -EWAITING. */
+/*
+ * m->data to *named, where r->addr says so, else to whom s is connected: bytes, -errno, or
+ * -ENETUNREACH: that is not outside. m stays the caller's.
+ */
+int host_udp_send(struct isock *s, const struct send_req *r, const struct inet_addr *named,
+                  const struct msg *m);
+/* connect(2), when dst is outside and the policy has it. */
 int host_udp_connect(struct task *t, struct isock *s, const struct inet_addr *dst);
 void host_udp_release(struct isock *s);
 void host_udp_published(const struct nb_rep *r, const uint8_t *data, const struct inet_addr *peer);
+/* udp.c: a port where it has none; under udp_lock. */
+int udp_autobind(struct isock *s);
 /* udp.c: takes over m, which came from outside for s; udp_lock held. */
 bool udp_put(struct isock *s, struct msg *m);

@@ -338,7 +338,7 @@ static int send_query(struct isock *s, const struct inet_addr *dst, const struct
 
 /* ---- calls ---- */
 
-int host_udp_send(struct isock *s, const struct inet_addr *dst, const struct msg *m)
+static int send_to(struct isock *s, const struct inet_addr *dst, const struct msg *m)
 {
     struct nb_req req = {
         .op = NB_SENDTO, .arg = s->local.port, .addr = broker_addr(dst), .len = (uint32_t)m->len
@@ -353,7 +353,7 @@ int host_udp_send(struct isock *s, const struct inet_addr *dst, const struct msg
     return r < 0 ? r : (int)m->len;
 }
 
-int host_udp_connect(struct task *t, struct isock *s, const struct inet_addr *dst)
+static int wait_for_peer(struct task *t, struct isock *s, const struct inet_addr *dst)
 {
     struct hpeer *p;
 
@@ -367,6 +367,39 @@ int host_udp_connect(struct task *t, struct isock *s, const struct inet_addr *ds
     if (p->fd >= 0 || p->error)
         return p->error;
     return task_wait(t, &s->sk.wr_wq, 0);
+}
+
+int host_udp_send(struct isock *s, const struct send_req *r, const struct inet_addr *named,
+                  const struct msg *m)
+{
+    const struct inet_addr dst = r->addr ? *named : s->remote;
+    int e;
+
+    if (!broker_wants(s, &dst) || (!r->addr && !s->remote.port && s->sk.state != SOCK_CONNECTED))
+        return -ENETUNREACH;
+    lock(&udp_lock);
+    e = udp_autobind(s);
+    unlock(&udp_lock);
+    return e < 0 ? e : send_to(s, &dst, m);
+}
+
+int host_udp_connect(struct task *t, struct isock *s, const struct inet_addr *dst)
+{
+    struct inet_addr own = { .port = 0 };
+    int r = wait_for_peer(t, s, dst);
+
+    if (r < 0)
+        return r;
+    LOCK_SCOPE(&udp_lock);
+    r = udp_autobind(s);
+    if (r < 0)
+        return r;
+    broker_own(&own);
+    if (!s->addr_bound && inet_is_v4(dst))
+        s->local.ip = own.ip;
+    s->remote = *dst;
+    s->sk.state = SOCK_CONNECTED;
+    return 0;
 }
 
 void host_udp_release(struct isock *s)

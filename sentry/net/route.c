@@ -281,7 +281,7 @@ static int set_link(const struct nlmsghdr *h)
 
     if (h->nlmsg_len < NLMSG_LENGTH(sizeof *i))
         return -EINVAL;
-    if (!is_lo(h))
+    if (!which_link(h))
         return -ENODEV;
     change = i->ifi_change ? i->ifi_change : ~0u;
     if (change & ~(unsigned)IFF_UP || !(i->ifi_flags & IFF_UP) ||

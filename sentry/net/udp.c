@@ -17,7 +17,7 @@
 #define UDP6_MAX 65527
 
 /* Under udp_lock and, where it tells waiters, the own lock. */
-static int autobind(struct isock *s)
+int udp_autobind(struct isock *s)
 {
     return s->bound ? 0 : port_bind(s, 0);
 }
@@ -39,7 +39,7 @@ static int connect_to(struct isock *s, struct inet_addr *dst)
     int r;
 
     LOCK_SCOPE(&udp_lock);
-    r = autobind(s);
+    r = udp_autobind(s);
     if (r < 0)
         return r;
     src = s->addr_bound ? s->local : inet_any(s);
@@ -47,25 +47,6 @@ static int connect_to(struct isock *s, struct inet_addr *dst)
     if (r < 0)
         return r;
     s->local.ip = src.ip;
-    s->remote = *dst;
-    s->sk.state = SOCK_CONNECTED;
-    return 0;
-}
-
-static int connect_outside(struct task *t, struct isock *s, const struct inet_addr *dst)
-{
-    struct inet_addr own = { .port = 0 };
-    int r = host_udp_connect(t, s, dst);
-
-    if (r < 0)
-        return r;
-    LOCK_SCOPE(&udp_lock);
-    r = autobind(s);
-    if (r < 0)
-        return r;
-    broker_own(&own);
-    if (!s->addr_bound && inet_is_v4(dst))
-        s->local.ip = own.ip;
     s->remote = *dst;
     s->sk.state = SOCK_CONNECTED;
     return 0;
@@ -86,7 +67,7 @@ static int udp_connect(struct task *t, struct sock *sk, const struct sockaddr *a
     }
     r = inet_addr_in(s, a, n, &dst);
     if (r == 0 && (t->call.phase || broker_wants(s, &dst)))
-        return connect_outside(t, s, &dst);
+        return host_udp_connect(t, s, &dst);
     if (r == 0)
         r = connect_to(s, &dst);
     if (r == -ENETUNREACH)
@@ -100,7 +81,7 @@ static int udp_connect(struct task *t, struct sock *sk, const struct sockaddr *a
 static int destination(struct isock *s, const struct send_req *r, const struct inet_addr *named,
                        struct inet_addr *dst, struct inet_addr *src)
 {
-    int e = autobind(s);
+    int e = udp_autobind(s);
 
     if (e < 0)
         return e;
@@ -218,31 +199,17 @@ static int send_checks(struct isock *s, struct send_req *r, struct inet_addr *na
     return (sk->shut & SHUT_W) ? -EPIPE : 0;
 }
 
-/* To the outside: bytes, -errno, or -ENETUNREACH: it does not go there. */
-static int send_outside(struct isock *s, const struct send_req *r, const struct inet_addr *named,
-                        const struct msg *m)
-{
-    const struct inet_addr dst = r->addr ? *named : s->remote;
-    int e;
-
-    if (!broker_wants(s, &dst) || (!r->addr && !s->remote.port && s->sk.state != SOCK_CONNECTED))
-        return -ENETUNREACH;
-    lock(&udp_lock);
-    e = autobind(s);
-    unlock(&udp_lock);
-    return e < 0 ? e : host_udp_send(s, &dst, m);
-}
-
 /* Where it goes, outside or inside; m is used up. Bytes, 0, or -errno. */
 static int deliver(struct isock *s, struct send_req *r, const struct inet_addr *named,
                    struct msg *m)
 {
-    int e = broker_on() ? send_outside(s, r, named, m) : -ENETUNREACH;
+    int e = broker_on() ? host_udp_send(s, r, named, m) : -ENETUNREACH;
 
-    if (e == -ENETUNREACH)
+    if (e == -ENETUNREACH) {
         e = transmit(s, r, named, m);
-    if (e == 1) /* it is in a queue */
-        return 0;
+        if (e == 1) /* it is in a queue */
+            return 0;
+    }
     msg_free(m);
     return e;
 }
