@@ -68,3 +68,29 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         requests(data + 1, n - 1);
     return 0;
 }
+
+/* A query, an answer to it, and each request. */
+size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
+{
+    static const uint8_t query[] = "\0\1\1\0\0\1\0\0\0\0\0\0\1a\7example\0\0\1\0\1";
+    static const uint8_t answer[] = "\1\0\0\x81\x80\0\1\0\2\0\0\0\0\1a\7example\0\0\1\0\1"
+                                    "\xc0\x0c\0\5\0\1\0\0\0\5\0\4\1b\xc0\x0e"
+                                    "\1b\7example\0\0\1\0\1\0\0\0\5\0\4\x5d\xb8\xd8\x22";
+    struct nb_req m = { .op = i % 12, .tag = i, .arg = i, .proto = i % 2 ? 6 : 17 };
+    size_t len = i % 3 ? sizeof query - 1 : 0;
+
+    if (i % 5 == 0 && sizeof answer <= cap) {
+        memcpy(buf, answer, sizeof answer - 1);
+        return sizeof answer - 1;
+    }
+    if (3 + sizeof m + len > cap)
+        return 0;
+    m.len = (uint32_t)len;
+    m.addr.ip[15] = (uint8_t)i;
+    buf[0] = 0;
+    buf[1] = (uint8_t)((sizeof m + len) >> 8);
+    buf[2] = (uint8_t)(sizeof m + len);
+    memcpy(buf + 3, &m, sizeof m);
+    memcpy(buf + 3 + sizeof m, query, len);
+    return 3 + sizeof m + len;
+}
