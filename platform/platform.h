@@ -78,7 +78,12 @@ enum as_op_kind {
     AS_MEMBARRIER,   /* a: cmd, flags, cpu */
     AS_FUTEX_WAKE,   /* a: addr, count, private(1/0) */
     AS_STORE32_WAKE, /* a: addr, value: stores, then wakes all waiters, private and shared */
-    AS_SET_FS,       /* a: fs base */
+    AS_CMPXCHG32,    /* a: addr, old, new: atomically; ret: what was found there, 0 to 2^32-1 */
+    AS_MLOCKALL,     /* a: MCL_FUTURE, perhaps with MCL_ONFAULT */
+    AS_MUNLOCKALL,
+    AS_MSEAL,  /* a: addr, len; -ENOSYS on a host before 6.10 */
+    AS_PRCTL,  /* a: an option that concerns the caller's own thread or memory, its arguments */
+    AS_SET_FS, /* a: fs base */
     AS_SET_GS,
     AS_GET_FS, /* ret: the base */
     AS_GET_GS,
@@ -133,6 +138,7 @@ struct platform_caps {
 struct as_usage {
     uint64_t rss, vsize; /* bytes */
     uint64_t own;        /* as_cost only: anonymous memory, swapped too, and the page tables */
+    uint64_t locked;     /* as_cost only */
     uint64_t utime_ns, stime_ns;
 };
 
@@ -140,9 +146,10 @@ struct as_mapping {
     gaddr_t start, end;
     uint32_t prot; /* PROT_* */
     bool shared;
-    uint64_t offset, dev, ino; /* of the host file behind it; 0 for anonymous */
-    uint64_t rss, anon;        /* bytes; only from as_each with usage */
-    bool nodump;               /* MADV_DONTDUMP; the same */
+    uint64_t offset, dev, ino;  /* of the host file behind it; 0 for anonymous */
+    uint64_t rss, anon, locked; /* bytes; only from as_each with usage */
+    bool nodump;                /* MADV_DONTDUMP; the same */
+    char name[80];              /* of anonymous memory, as PR_SET_VMA_ANON_NAME has named it */
 };
 
 struct platform_stats {
@@ -286,6 +293,8 @@ struct platform {
      * is counted in parts, which takes long. -ENOENT.
      */
     int (*as_cost)(struct aspace *as, bool exact, struct as_usage *ret);
+    /* For n pages from addr: is there one? Bytes of 0 and 1. -ENOENT: the host does not say. May be NULL. */
+    int (*as_present)(struct aspace *as, gaddr_t addr, unsigned n, uint8_t *ret);
     gaddr_t (*as_vdso)(struct aspace *as);
     /* Lowest address that a guest may not map; highest host address free for stacks is below it. */
     gaddr_t (*as_limit)(void);

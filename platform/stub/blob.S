@@ -69,6 +69,15 @@ blob_store32_fault:
     movq $-14, %rax
     ret
 
+    /* long blob_cmpxchg32(uint32_t *at, uint32_t old, uint32_t new): what was there; -EFAULT */
+    .globl blob_cmpxchg32, blob_cmpxchg32_insn
+blob_cmpxchg32:
+    movl %esi, %eax
+blob_cmpxchg32_insn:
+    lock cmpxchgl %edx, (%rdi)
+    movl %eax, %eax
+    ret
+
     /* long blob_clone(flags, block, nonce, tls, ctid, kind): kind is the child's r14 */
     .globl blob_clone
 blob_clone:

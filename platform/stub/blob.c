@@ -11,13 +11,15 @@
 
 extern HIDDEN long blob_syscall(uint32_t nr, const uint64_t a[6]);
 extern HIDDEN long blob_store32(uint32_t *to, uint32_t value);
+extern HIDDEN long blob_cmpxchg32(uint32_t *at, uint32_t old, uint32_t new);
 extern HIDDEN long blob_clone(uint64_t flags, uint64_t block, uint64_t nonce, uint64_t tls,
                               uint64_t ctid, uint64_t kind);
 extern HIDDEN void blob_blank(uint64_t slot, uint64_t nonce, uint64_t kind)
     __attribute__((noreturn));
 extern HIDDEN void blob_again(struct block *b, uint64_t nonce, uint64_t kind)
     __attribute__((noreturn));
-extern HIDDEN char blob_store32_insn[], blob_store32_fault[], blob_start[], blob_end[];
+extern HIDDEN char blob_store32_insn[], blob_store32_fault[], blob_cmpxchg32_insn[], blob_start[],
+    blob_end[];
 HIDDEN void blob_handler(int sig, void *info, void *uc);
 HIDDEN void blob_first(struct block *b, long ans);
 HIDDEN void blob_nurse(struct block *b) __attribute__((noreturn));
@@ -52,6 +54,8 @@ static long do_op(const struct block_op *op)
         sys6(NR_FUTEX, op->a[0], 1, 0x7fffffff, 0, 0, 0);          /* FUTEX_WAKE */
         return sys6(NR_FUTEX, op->a[0], 129, 0x7fffffff, 0, 0, 0); /* the private ones */
     }
+    if (op->nr == OP_CMPXCHG32)
+        return blob_cmpxchg32((uint32_t *)op->a[0], (uint32_t)op->a[1], (uint32_t)op->a[2]);
     if (op->nr == OP_CLONE)
         return blob_clone(op->a[0], op->a[1], op->a[2], op->a[3], op->a[4], op->a[5]);
     return blob_syscall(op->nr, op->a);
@@ -187,7 +191,8 @@ void blob_handler(int sig, void *info, void *uc)
     uint64_t *g = (uint64_t *)((char *)uc + UC_GREGS), *rip = &g[G_RIP];
 
     if (*rip >= (uint64_t)blob_start && *rip < (uint64_t)blob_end) {
-        if (sig != SIG_KICK && *rip == (uint64_t)blob_store32_insn) {
+        if (sig != SIG_KICK &&
+            (*rip == (uint64_t)blob_store32_insn || *rip == (uint64_t)blob_cmpxchg32_insn)) {
             *rip = (uint64_t)blob_store32_fault;
             return;
         }

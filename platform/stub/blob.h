@@ -140,6 +140,7 @@ struct block_op {
 };
 
 #define OP_STORE32_WAKE 0x10001 /* a: address, value */
+#define OP_CMPXCHG32 0x10003    /* a: address, old, new */
 #define OP_CLONE 0x10002 /* a: flags, address of the child's block, nonce, tls, ctid, BORN_* */
 #define BLOCK_OPS_MAX 64 /* AS_OPS_MAX, a close for each descriptor lent, and what was deferred */
 

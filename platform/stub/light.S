@@ -164,6 +164,8 @@ light_class:
     .rept LIGHT_CLASSES
     .if nr == 9 || nr == 10 || nr == 11 || nr == 28 || nr == 24 || nr == 202
     .byte 0
+    .elseif nr == 449 || nr == 454 || nr == 455 || nr == 456
+    .byte 0
     .elseif nr == 15 || nr == 60 || nr == 56 || nr == 57 || nr == 58 || nr == 435 || nr == 158
     .byte 0
     .elseif nr == 62

@@ -174,7 +174,8 @@ struct ctx *ctx_new_child(struct ctx *parent, unsigned flags)
 {
     struct aspace *as = parent->stub->as;
     struct stub *s = parent->stub;
-    struct ctx *c = threads_take(parent, flags);
+    /* a thread that was ready would not have inherited that reading the counter is a fault */
+    struct ctx *c = as->no_tsc ? NULL : threads_take(parent, flags);
 
     if (c)
         return c;
@@ -185,6 +186,7 @@ struct ctx *ctx_new_child(struct ctx *parent, unsigned flags)
         if (!as)
             return NULL;
         as->own_gs = parent->stub->as->own_gs;
+        as->no_tsc = parent->stub->as->no_tsc;
     }
     if (flags & AS_CLONE_THREAD) {
         atomic_fetch_add(&s->refs, 1);

@@ -19,12 +19,27 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 
 #include "abi/types.h"
 #include "abi/unfenced.h"
 #include "platform/trap/bpf.h"
+
+#ifndef SYS_mseal
+#define SYS_mseal 462
+#endif
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+#ifndef SYS_futex_wake
+#define SYS_futex_wake 454
+#define SYS_futex_wait 455
+#define SYS_futex_requeue 456
+#endif
+#define FUTEX2_U32 2u
+#define LX_PR_SET_VMA 0x53564d41u
 
 #define OFF_NR offsetof(struct seccomp_data, nr)
 #define OFF_ARCH offsetof(struct seccomp_data, arch)
@@ -49,8 +64,10 @@ static const struct {
     { SYS_mincore, "residency" },
     { SYS_mlock2, "under RLIMIT_MEMLOCK of the host" },
     { SYS_munlock, "undoes it" },
+    { SYS_munlockall, "undoes it" },
     { SYS_rseq, "an area of the thread's own" },
     { SYS_membarrier, "barriers between the stub's own threads" },
+    { SYS_mseal, "takes away what may be done with a range" },
 };
 
 /*
@@ -76,6 +93,12 @@ static const struct {
       MAP_HUGETLB,
       { 0 },
       "maps, with descriptors that were lent; the host's huge pages are not a guest's to take" },
+    { SYS_mlockall,
+      0,
+      2,
+      ~0u,
+      { MCL_FUTURE, MCL_FUTURE | MCL_ONFAULT },
+      "what is mapped from now on; what is mapped is locked by ranges, without our own" },
     { SYS_read, 0, 1, ~0u, { ZYGOTE_SOCK }, "the zygote's orders" },
     { SYS_sendmsg, 0, 1, ~0u, { ZYGOTE_SOCK }, "a new stub hands over its listener" },
 };
@@ -152,9 +175,13 @@ static void from_blob(struct bpf_asm *a, uint64_t secret, int allow, int notify,
     bpf_load(a, ARG_LO(0));
     bpf_jeq(a, CLOCK_THREAD_CPUTIME_ID, allow, trap);
 
-    bpf_here(a, prctl_); /* PR_SET_PDEATHSIG to SIGKILL */
+    bpf_here(a, prctl_); /* about the thread alone, or names of its memory; PDEATHSIG: SIGKILL */
     bpf_load(a, ARG_LO(0));
-    bpf_jeq(a, 1, BPF_NEXT, trap);
+    bpf_jeq(a, PR_SET_TSC, allow, BPF_NEXT);
+    bpf_jeq(a, PR_GET_SPECULATION_CTRL, allow, BPF_NEXT);
+    bpf_jeq(a, PR_SET_SPECULATION_CTRL, allow, BPF_NEXT);
+    bpf_jeq(a, LX_PR_SET_VMA, allow, BPF_NEXT);
+    bpf_jeq(a, PR_SET_PDEATHSIG, BPF_NEXT, trap);
     bpf_load(a, ARG_LO(1));
     bpf_jeq(a, 9, allow, trap);
 
@@ -180,12 +207,16 @@ static void check_range(struct bpf_asm *a, uint32_t slot_hi, int trap)
 static void from_guest(struct bpf_asm *a, uint32_t slot_hi, int allow, int trap)
 {
     int map = bpf_label(a), unmap = bpf_label(a), protect = bpf_label(a), advise = bpf_label(a);
-    int futex = bpf_label(a);
+    int futex = bpf_label(a), futex2 = bpf_label(a);
 
     bpf_load(a, OFF_ARCH);
     bpf_jeq(a, AUDIT_ARCH_X86_64, BPF_NEXT, trap);
     bpf_load(a, OFF_NR);
     bpf_jeq(a, SYS_futex, futex, BPF_NEXT);
+    bpf_jeq(a, SYS_futex_waitv, allow, BPF_NEXT);
+    bpf_jeq(a, SYS_futex_requeue, allow, BPF_NEXT);
+    bpf_jeq(a, SYS_futex_wake, futex2, BPF_NEXT);
+    bpf_jeq(a, SYS_futex_wait, futex2, BPF_NEXT);
     bpf_jeq(a, SYS_mmap, map, BPF_NEXT);
     bpf_jeq(a, SYS_munmap, unmap, BPF_NEXT);
     bpf_jeq(a, SYS_mprotect, protect, BPF_NEXT);
@@ -237,6 +268,11 @@ static void from_guest(struct bpf_asm *a, uint32_t slot_hi, int allow, int trap)
     bpf_jeq(a, FUTEX_REQUEUE, allow, BPF_NEXT);
     bpf_jeq(a, FUTEX_CMP_REQUEUE, allow, BPF_NEXT);
     bpf_jeq(a, FUTEX_WAKE_OP, allow, trap);
+
+    bpf_here(a, futex2); /* words of 32 bits; nothing about nodes, which came later than 6.12 */
+    bpf_load(a, ARG_LO(3));
+    bpf_and(a, ~(uint32_t)FUTEX_PRIVATE_FLAG);
+    bpf_jeq(a, FUTEX2_U32, allow, trap);
 }
 
 int filter_base(struct bpf_asm *a, uint32_t slot_hi, uint32_t blob_size, uint64_t secret)

@@ -232,12 +232,15 @@ static FILE *proc_file(struct aspace *as, const char *name)
     return fd < 0 ? NULL : reading_open(fd);
 }
 
+static const char private_name[] = "[anon:", shared_name[] = "[anon_shmem:";
+
 /* A line of maps that is the guest's. */
 static bool parse_mapping(const char *line, struct as_mapping *ret)
 {
     char perm[8];
     uint64_t start, end, off, ino;
     unsigned maj, min;
+    const char *name;
 
     if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s %" SCNx64 " %x:%x %" SCNu64, &start, &end, perm,
                &off, &maj, &min, &ino) != 7)
@@ -250,6 +253,11 @@ static bool parse_mapping(const char *line, struct as_mapping *ret)
                                 .offset = off,
                                 .dev = (uint64_t)maj << 20 | min,
                                 .ino = ino };
+    name = strstr(line, shared_name);
+    if (!name)
+        name = strstr(line, private_name);
+    if (name && (name += strcspn(name, ":") + 1))
+        snprintf(ret->name, sizeof ret->name, "%.*s", (int)strcspn(name, "]\n"), name);
     ret->prot = (perm[0] == 'r' ? PROT_READ : 0u) | (perm[1] == 'w' ? PROT_WRITE : 0u) |
                 (perm[2] == 'x' ? PROT_EXEC : 0u);
     return true;
@@ -282,6 +290,8 @@ static bool usage_line(const char *line, struct as_mapping *m)
         m->rss = kib * 1024ull;
     else if (sscanf(line, "Anonymous: %lu kB", &kib) == 1)
         m->anon = kib * 1024ull;
+    else if (sscanf(line, "Locked: %lu kB", &kib) == 1)
+        m->locked = kib * 1024ull;
     else if (!strncmp(line, "VmFlags:", 8)) {
         m->nodump = strstr(line, " dd") != NULL;
         return true; /* the last one of a mapping */
@@ -389,10 +399,38 @@ int as_cost(struct aspace *as, bool exact, struct as_usage *ret)
     tables = field(text, "\nVmPTE:");
     *ret = (struct as_usage){ .rss = field(text, "\nVmRSS:") + tables,
                               .vsize = field(text, "\nVmSize:"),
+                              .locked = field(text, "\nVmLck:"),
                               .own = field(text, "\nRssAnon:") + field(text, "\nVmSwap:") +
                                      tables };
     if (exact && proc_text(aspace_pid(as), "smaps_rollup", text, sizeof text) == 0 &&
         strstr(text, "Pss_Anon:"))
         ret->own = field(text, "\nPss_Anon:") + field(text, "\nSwapPss:") + tables;
     return 0;
+}
+
+int as_present(struct aspace *as, gaddr_t addr, unsigned n, uint8_t *ret)
+{
+    pid_t pid = aspace_pid(as);
+    uint64_t entry[64];
+    char path[48];
+    ssize_t got = 0;
+    int fd;
+
+    if (trap.proc_fd < 0 || pid <= 1)
+        return -ENOENT;
+    snprintf(path, sizeof path, "%d/pagemap", (int)pid);
+    fd = openat(trap.proc_fd, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -ENOENT;
+    for (unsigned i = 0; i < n; i += (unsigned)(got / 8)) {
+        unsigned want = MIN(n - i, (unsigned)ARRAY_SIZE(entry));
+
+        got = pread(fd, entry, want * sizeof entry[0], (off_t)((addr >> 12) + i) * 8);
+        if (got < 8)
+            break;
+        for (unsigned k = 0; k < (unsigned)(got / 8); k++)
+            ret[i + k] = entry[k] >> 63;
+    }
+    close(fd);
+    return got < 8 && n ? -ENOENT : 0;
 }

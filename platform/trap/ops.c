@@ -11,10 +11,15 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #include "abi/hostio.h"
 #include "platform/trap/trap.h"
+
+#ifndef SYS_mseal
+#define SYS_mseal 462
+#endif
 
 static struct block_op *block_ops(struct ctx *c)
 {
@@ -138,10 +143,20 @@ static struct block_op plain(uint32_t nr, const struct as_op *op)
 static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct lent *l)
 {
     static const uint16_t calls[] = {
-        [AS_MUNMAP] = SYS_munmap,   [AS_MPROTECT] = SYS_mprotect, [AS_MREMAP] = SYS_mremap,
-        [AS_MADVISE] = SYS_madvise, [AS_MSYNC] = SYS_msync,       [AS_MLOCK] = SYS_mlock2,
-        [AS_MUNLOCK] = SYS_munlock, [AS_MINCORE] = SYS_mincore,   [AS_MEMBARRIER] = SYS_membarrier,
-        [AS_CLOSE] = SYS_close,     [AS_RSEQ] = SYS_rseq,
+        [AS_MUNMAP] = SYS_munmap,
+        [AS_MPROTECT] = SYS_mprotect,
+        [AS_MREMAP] = SYS_mremap,
+        [AS_MADVISE] = SYS_madvise,
+        [AS_MSYNC] = SYS_msync,
+        [AS_MLOCK] = SYS_mlock2,
+        [AS_MUNLOCK] = SYS_munlock,
+        [AS_MINCORE] = SYS_mincore,
+        [AS_MEMBARRIER] = SYS_membarrier,
+        [AS_CLOSE] = SYS_close,
+        [AS_RSEQ] = SYS_rseq,
+        [AS_MSEAL] = SYS_mseal,
+        [AS_MLOCKALL] = SYS_mlockall,
+        [AS_MUNLOCKALL] = SYS_munlockall,
     };
 
     switch (op->kind) {
@@ -164,6 +179,14 @@ static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct
         return 0;
     case AS_STORE32_WAKE:
         *b = plain(OP_STORE32_WAKE, op);
+        return 0;
+    case AS_PRCTL:
+        *b = plain(SYS_prctl, op);
+        if (op->a[0] == PR_SET_TSC && op->a[1] != PR_TSC_ENABLE)
+            c->stub->as->no_tsc = true;
+        return 0;
+    case AS_CMPXCHG32:
+        *b = plain(OP_CMPXCHG32, op);
         return 0;
     case AS_SET_GS:
     case AS_SET_FS:

@@ -115,6 +115,7 @@ struct aspace {
     _Atomic bool killed;
     struct patches *_Atomic patches;
     bool own_gs;         /* the guest uses gs itself: no light calls */
+    bool no_tsc;         /* a thread of it may not read the time stamp counter: nobody spins */
     _Atomic int mem_fd;  /* /proc/PID/mem of one of them, -1: not open yet */
     struct aspace *next; /* house.c: among those that are over, or not used yet */
 };
@@ -429,6 +430,7 @@ int as_usage(struct aspace *as, struct as_usage *ret);
 /* A small file of a process, whole, as a string. 0 or -ENOENT. */
 int proc_text(pid_t pid, const char *name, char *buf, size_t cap);
 int as_cost(struct aspace *as, bool exact, struct as_usage *ret);
+int as_present(struct aspace *as, gaddr_t addr, unsigned n, uint8_t *ret);
 pid_t aspace_pid(struct aspace *as);
 bool ctx_sleeps(struct ctx *c);
 int ctx_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);

@@ -14,10 +14,12 @@
 #include <string.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/sysmacros.h>
 
 #include "sentry/fs/mem/mem.h"
+#include "sentry/fs/mem/shmem.h"
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/task.h"
@@ -141,10 +143,21 @@ static loff_t noop_llseek(struct task *t, struct file *f, loff_t off, int whence
 
 static int zero_mmap(struct task *t, struct file *f, struct mmap_request *req)
 {
-    (void)t;
-    (void)f;
-    req->ret_anon = true;
-    return 0;
+    struct file *zeros;
+    int r;
+
+    if ((req->flags & MAP_TYPE) == MAP_PRIVATE || f->mode & FMODE_WRITE) {
+        req->ret_anon = true;
+        return 0;
+    }
+    /* not to be made writable later: a file that nobody can write to */
+    zeros = shmem_file_new("dev/zero", req->len, 0);
+    if (IS_ERR(zeros))
+        return PTR_ERR(zeros);
+    shmem_set_owner(zeros, t->cred, 0600, F_SEAL_WRITE);
+    r = zeros->ops->mmap(t, zeros, req); /* the descriptor it gives is a new one */
+    file_put(zeros);
+    return r;
 }
 
 static const struct file_ops null_ops = {

@@ -19,5 +19,11 @@ int epoll_control(struct task *t, struct file *epf, int op, int fd, struct file 
  */
 long epoll_collect(struct task *t, struct file *epf, gaddr_t events, int max, bool now);
 
+/*
+ * The file that epf watches as fd, the nth of those; compared only, not a reference. ERR_PTR(-EINVAL)
+ * where epf is no set, -ENOENT.
+ */
+struct file *epoll_watched(struct file *epf, int fd, unsigned nth);
+
 /* file_put, before ops->release of f's last reference: f leaves all sets. */
 void epoll_file_gone(struct file *f);

@@ -77,6 +77,22 @@ static struct epitem **item_slot(struct epoll *ep, int fd, struct file *f)
     return p;
 }
 
+struct file *epoll_watched(struct file *epf, int fd, unsigned nth)
+{
+    struct epoll *ep = epoll_of(epf);
+    struct epitem *item;
+
+    if (!ep)
+        return ERR_PTR(-EINVAL);
+    LOCK_SCOPE(&ep->lock);
+    item = ep->nhash ? ep->hash[(unsigned)fd & (ep->nhash - 1)] : NULL;
+    for (; item; item = item->next) {
+        if (item->fd == fd && nth-- == 0)
+            return item->file;
+    }
+    return ERR_PTR(-ENOENT);
+}
+
 static int table_grow(struct epoll *ep)
 {
     if (ep->count < ep->nhash)

@@ -153,6 +153,12 @@ static long select_run(struct task *t, struct select_call *sc, const gaddr_t set
     return r < 0 ? r : select_finish(t, sc, sets);
 }
 
+/* A personality whose timeouts stay as they were given. */
+static bool is_sticky(const struct task *t)
+{
+    return t->personality & 0x4000000;
+}
+
 long do_select(struct task *t, int n, gaddr_t in, gaddr_t out, gaddr_t ex, gaddr_t tv)
 {
     const gaddr_t sets[3] = { in, out, ex };
@@ -180,7 +186,9 @@ long do_select(struct task *t, int n, gaddr_t in, gaddr_t out, gaddr_t ex, gaddr
         t->call.phase = 1;
     }
     long r = select_run(t, sc, sets);
-    if (r != -EWAITING && tv && !(t->personality & STICKY_TIMEOUTS)) {
+    if (r == -ERESTARTNOHAND && is_sticky(t))
+        return -EINTR;
+    if (r != -EWAITING && tv && !is_sticky(t)) {
         struct timespec left = poll_limit_left(&sc->limit);
         limit = (struct timeval){ left.tv_sec, left.tv_nsec / 1000 };
         if (put_guest(t, tv, &limit) && r == -ERESTARTNOHAND)
@@ -217,7 +225,9 @@ long do_pselect(struct task *t, int n, gaddr_t in, gaddr_t out, gaddr_t ex, gadd
         t->call.phase = 1;
     }
     long r = select_run(t, sc, sets);
-    if (r != -EWAITING && ts && !(t->personality & STICKY_TIMEOUTS)) {
+    if (r == -ERESTARTNOHAND && is_sticky(t))
+        return -EINTR;
+    if (r != -EWAITING && ts && !is_sticky(t)) {
         limit = poll_limit_left(&sc->limit);
         if (put_guest(t, ts, &limit) && r == -ERESTARTNOHAND)
             r = -EINTR;

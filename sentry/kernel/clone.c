@@ -21,10 +21,14 @@
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/proc.h"
+#include "sentry/keys/key.h"
 #include "sentry/mm/mm.h"
 #include "sentry/syscalls/table.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
+
+#define CAP_SYS_ADMIN 21
+#define CAP_CHECKPOINT_RESTORE 40
 
 enum { START, MADE, HELD };
 
@@ -61,15 +65,19 @@ static int check(struct task *t, const struct clone_args *a)
 {
     uint64_t f = a->flags;
 
-    if (f & CLONE_FS && f & (CLONE_NEWNS | CLONE_NEWUSER))
+    if ((f & CLONE_FS) && (f & (CLONE_NEWNS | CLONE_NEWUSER)))
         return -EINVAL;
+    if ((f & CLONE_THREAD) && (f & (CLONE_NEWUSER | CLONE_NEWPID)))
+        return -EINVAL;
+    if (f & CLONE_NS)
+        return -EPERM;
     if ((f & CLONE_THREAD) && !(f & CLONE_SIGHAND))
         return -EINVAL;
     if ((f & CLONE_SIGHAND) && !(f & CLONE_VM))
         return -EINVAL;
     if ((f & CLONE_SIGHAND) && (f & CLONE_CLEAR_SIGHAND))
         return -EINVAL;
-    if ((f & CLONE_PIDFD) && (f & (CLONE_THREAD | CLONE_DETACHED)))
+    if ((f & CLONE_PIDFD) && (f & CLONE_DETACHED))
         return -EINVAL;
     if ((f & CLONE_PARENT) && t->group->is_init)
         return -EINVAL;
@@ -79,9 +87,22 @@ static int check(struct task *t, const struct clone_args *a)
         return -EPERM;
     if (f & CLONE_PTRACE)
         return -EPERM;
-    if (a->set_tid)
-        return -EPERM;
     return 0;
+}
+
+/* clone3 with the numbers that the child is to have: one for each namespace, and there is one. */
+static int wanted_tid(struct task *t, const struct clone_args *a, pid_t *ret)
+{
+    *ret = 0;
+    if (!a->set_tid)
+        return 0;
+    if (a->set_tid_size > 1)
+        return -EINVAL;
+    if (get_guest(t, ret, a->set_tid) < 0)
+        return -EFAULT;
+    if (*ret < 1)
+        return -EINVAL;
+    return task_capable(t, CAP_CHECKPOINT_RESTORE) || task_capable(t, CAP_SYS_ADMIN) ? 0 : -EPERM;
 }
 
 static int share(struct task *child, struct task *t, uint64_t flags)
@@ -93,6 +114,7 @@ static int share(struct task *child, struct task *t, uint64_t flags)
         child->files = NULL;
         return r;
     }
+    keys_fork(child, t);
     child->fs = flags & CLONE_FS ? fs_ctx_ref(t->fs) : fs_ctx_copy(t->fs);
     return child->fs ? sem_clone(child, t, flags & CLONE_SYSVSEM) : -ENOMEM;
 }
@@ -142,7 +164,8 @@ static int make_pidfd(struct task *t, struct clone_state *s)
     s->pidfd = -1;
     if (!(s->args.flags & CLONE_PIDFD))
         return 0;
-    f = pidfd_new(s->child->group, 0);
+    f = s->args.flags & CLONE_THREAD ? pidfd_new_thread(s->child, 0)
+                                     : pidfd_new(s->child->group, 0);
     if (IS_ERR(f))
         return PTR_ERR(f);
     fd = fd_install(t, f, 0, true);
@@ -219,12 +242,16 @@ static long start(struct task *t, struct clone_state *s)
 {
     const struct clone_args *a = &s->args;
     struct task *child;
+    pid_t wanted;
     int r = check(t, a);
 
     if (r < 0)
         return r;
     s->pidfd = -1;
-    r = task_alloc(t, a->flags, a->exit_signal, &child);
+    r = wanted_tid(t, a, &wanted);
+    if (r < 0)
+        return r;
+    r = task_alloc_at(t, a->flags, a->exit_signal, wanted, &child);
     if (r < 0)
         return r;
     s->child = task_ref(child);

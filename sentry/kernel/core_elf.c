@@ -133,7 +133,7 @@ static int note_process(struct task *t, struct core *c)
     size_t n = MIN(t->mm->arg_end - t->mm->arg_start, sizeof p.psargs - 1);
 
     lock(&kernel.tasks_lock);
-    p.nice = (char)g->nice;
+    p.nice = (char)t->sched.nice;
     p.pid = g->pid;
     p.ppid = g->parent ? g->parent->pid : 0;
     p.pgrp = group_pgid(g);

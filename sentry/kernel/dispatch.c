@@ -29,6 +29,8 @@
 
 /* ready records that one drain runs before it leaves the rest to the runner */
 #define RUN_AT_ONCE 8
+#define NR_FUTEX_WAITV 449
+#define NR_FUTEX_WAIT 455
 #define RUNNER_STACK (1024 * 1024)
 
 static _Thread_local struct list *my_ready;
@@ -348,12 +350,16 @@ void task_return(struct task *t)
  */
 static void kick_in_futex(struct task *t, struct regs *r)
 {
-    uint64_t op = r->rsi & (uint64_t)FUTEX_CMD_MASK;
+    uint64_t op = r->rsi & (uint64_t)FUTEX_CMD_MASK, nr = SYS_futex;
     uint8_t insn[2];
     bool before = r->rax == SYS_futex, after = r->rax == (uint64_t)-EINTR;
 
-    if ((!before && !after) || (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET))
+    if (r->rax == NR_FUTEX_WAITV || r->rax == NR_FUTEX_WAIT) { /* their timeouts are absolute */
+        nr = r->rax;
+        before = true;
+    } else if ((!before && !after) || (op != FUTEX_WAIT && op != FUTEX_WAIT_BITSET)) {
         return;
+    }
     if (after && r->rip == t->eintr_rip)
         return; /* an -EINTR that we gave */
     if (kernel.platform->as_read(kernel.platform->ctx_aspace(t->ctx), r->rip - (after ? 2 : 0),
@@ -362,8 +368,8 @@ static void kick_in_futex(struct task *t, struct regs *r)
         return;
     if (before)
         r->rip += 2;
-    r->orig_rax = SYS_futex;
-    t->call.nr = SYS_futex;
+    r->orig_rax = nr;
+    t->call.nr = nr;
     t->in_call = true;
     t->ret = before ? -ERESTARTSYS : -ERESTARTNOHAND;
     r->rax = (uint64_t)t->ret;

@@ -25,10 +25,12 @@
 #include "sentry/kernel/async.h"
 #include "sentry/kernel/exec.h"
 #include "sentry/kernel/exit.h"
+#include "sentry/kernel/futex.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/posix_timer.h"
 #include "sentry/kernel/proc.h"
 #include "sentry/kernel/robust.h"
+#include "sentry/keys/key.h"
 #include "sentry/mm/mm.h"
 #include "sentry/syscalls/table.h"
 #include "sentry/uring/uring.h"
@@ -175,6 +177,7 @@ static struct file *switch_locked(struct task *t, struct exec_state *s, struct m
     t->altstack = (struct lx_sigaltstack){ .flags = SS_DISABLE };
     t->clear_child_tid = t->host_clear_tid = 0;
     t->pdeath_signal = 0;
+    t->no_tsc = false;
     t->personality &= ~0x0400000ul; /* READ_IMPLIES_EXEC */
     set_comm(t, s->name);
     sighand_exec_locked(g->sighand);
@@ -246,10 +249,12 @@ static long finish(struct task *t, struct exec_state *s)
         return do_exit_group(t, SIGSEGV);
     }
     kfree(robust_leave(t, false)); /* marks what the old image held; nobody waits in it any more */
-    posix_timers_free(t->group);   /* setitimer survives */
+    futex_leave(t, /* dies= */ false);
+    posix_timers_free(t->group); /* setitimer survives */
     if (t->files)
         files_close_exec(t);
     exec_cred(t);
+    keys_exec(t);
     set_regs(s, s->ctx, sp);
     lock(&kernel.tasks_lock);
     t->group->exec_task = NULL;

@@ -17,6 +17,7 @@
 #include "sentry/kernel/async.h"
 #include "sentry/kernel/core.h"
 #include "sentry/kernel/exit.h"
+#include "sentry/kernel/futex.h"
 #include "sentry/kernel/jobctl.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
@@ -25,6 +26,7 @@
 #include "sentry/kernel/robust.h"
 #include "sentry/kernel/sigset.h"
 #include "sentry/strace/strace.h"
+#include "sentry/keys/key.h"
 #include "sentry/mm/mm.h"
 #include "sentry/strace/strace.h"
 #include "sentry/uring/uring.h"
@@ -151,6 +153,7 @@ static void begin(struct task *t, int code)
 void task_drop_resources(struct task *t)
 {
     sem_exit(t);
+    keys_exit(t);
     lock(&kernel.tasks_lock); /* others look at them (procfs, pidfds) */
     struct files *files = t->files;
     struct fs_ctx *fs = t->fs;
@@ -184,6 +187,7 @@ static void finish_process(struct task *t)
 {
     struct tgroup *g = t->group;
     group_timers_free(g);
+    keys_group_exit(g);
     if (group_sid(g) == g->pid)
         tty_session_leader_exit(t);
     lock(&kernel.tasks_lock);
@@ -255,8 +259,7 @@ static bool unlink_task(struct task *t, int *ret_status, uint32_t *ret_job)
     sigpending_flush_locked(&t->pending);
     task_orphan_children_locked(t);
     if (g->nlive) {
-        if (g->exec_task && g->nlive == 1)
-            wq_wake_all(&g->exit_wq, 0);
+        wq_wake_all(&g->exit_wq, 0); /* an exec that is to be alone; pidfds of t */
         if (g->leader != t)
             task_unlink_locked(t);
         return false;
@@ -310,6 +313,7 @@ long do_exit(struct task *t, int code)
         return call_ops(t, &l->ops[l->pos - n], n);
     }
     t->leave_phase = LEAVE_FINISH;
+    futex_leave(t, /* dies= */ true);
     bool last = last_to_finish(t);
     if (last && core_write(t) == -EWAITING)
         return -EWAITING;

@@ -14,7 +14,7 @@ static int kill_group(struct task *t, struct tgroup *g, int sig, const struct lx
     return r ? r : signal_send_group_locked(g, sig, info);
 }
 
-static int kill_pgrp(struct task *t, struct pid_entry *e, int sig, const struct lx_siginfo *info)
+int kill_pgrp_locked(struct task *t, struct pid_entry *e, int sig, const struct lx_siginfo *info)
 {
     int last = -ESRCH;
     bool any = false;
@@ -70,7 +70,7 @@ int do_kill(struct task *t, pid_t pid, int sig, const struct lx_siginfo *info)
         tgroup_each_locked(kill_each, &k);
         return k.any ? k.result : -ESRCH;
     }
-    return kill_pgrp(t, pid ? pid_find_locked(-pid) : t->group->pgrp, sig, info);
+    return kill_pgrp_locked(t, pid ? pid_find_locked(-pid) : t->group->pgrp, sig, info);
 }
 
 int do_tkill(struct task *t, pid_t tgid, pid_t tid, int sig, const struct lx_siginfo *info)

@@ -31,15 +31,19 @@ static pid_t find_free(pid_t from, pid_t to)
     return 0;
 }
 
-int pid_new_locked(struct pid_entry **ret)
+int pid_new_locked(pid_t wanted, struct pid_entry **ret)
 {
     assert_locked(&kernel.tasks_lock);
     pid_t limit = (pid_t)sysctl_of(SYSCTL_PID_MAX);
-    pid_t nr = find_free(last + 1, limit);
+    pid_t nr = wanted ? wanted : find_free(last + 1, limit);
     if (!nr)
         nr = find_free(last > RESERVED_PIDS ? RESERVED_PIDS : 1, MIN(last + 1, limit));
     if (!nr)
         return -EAGAIN;
+    if (nr < 1 || nr >= PID_LIMIT)
+        return -EINVAL;
+    if (table[nr])
+        return -EEXIST;
     struct pid_entry *e = kzalloc(sizeof *e);
     if (!e)
         return -ENOMEM;
@@ -48,7 +52,8 @@ int pid_new_locked(struct pid_entry **ret)
     list_init(&e->pgrp);
     list_init(&e->session);
     table[nr] = e;
-    last = nr;
+    if (!wanted)
+        last = nr;
     return *ret = e, 0;
 }
 

@@ -38,6 +38,9 @@ int exec_first_path(struct task *t, const char *path);
  * undoes an unpublished one and puts mm, files and fs if they are set. -EAGAIN, -ENOMEM.
  */
 int task_alloc(struct task *parent, uint64_t clone_flags, int exit_signal, struct task **ret);
+/* With a number that the caller wants (0: any): also -EEXIST, -EINVAL. */
+int task_alloc_at(struct task *parent, uint64_t clone_flags, int exit_signal, pid_t wanted,
+                  struct task **ret);
 int task_publish(struct task *t);
 void task_abort(struct task *t);
 

@@ -23,6 +23,7 @@
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
+#include "sentry/kernel/sched.h"
 #include "sentry/mm/mm.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
@@ -156,7 +157,6 @@ static int group_inherit_locked(struct tgroup *g, struct task *parent, uint64_t 
     g->dumpable = from->dumpable;
     g->oom_score_adj = from->oom_score_adj;
     g->core_filter = from->core_filter;
-    g->nice = from->nice;
     g->exe = from->exe ? file_ref(from->exe) : NULL;
     if (flags & CLONE_SIGHAND) {
         g->sighand = from->sighand;
@@ -179,6 +179,7 @@ void task_init(struct task *t)
     list_init(&t->async_link);
     list_init(&t->async_calls);
     list_init(&t->group_link);
+    list_init(&t->pi_owned);
     sigpending_init(&t->pending);
     wq_init(&t->signalfd_wq);
     wq_init(&t->vfork_wq);
@@ -200,10 +201,11 @@ static void task_inherit_locked(struct task *t, struct task *parent, uint64_t fl
     t->blocked = parent->restore_blocked ? parent->saved_blocked : parent->blocked;
     t->cred = cred_ref(parent->cred);
     t->personality = parent->personality;
-    t->sched = parent->sched;
-    if (parent->sched.slack_ns)
-        t->sched.slack_default_ns = parent->sched.slack_ns;
-    t->sched.slack_ns = 0;
+    sched_inherit_locked(t, parent);
+    t->policy = parent->policy;
+    t->no_tsc = parent->no_tsc;
+    t->io_flusher = parent->io_flusher;
+    t->mce_kill = parent->mce_kill;
     memcpy(t->comm, parent->comm, sizeof t->comm);
     t->fork_gen = parent->group->group_signals;
     /* A second stack in the same memory needs an alternate stack of its own; vfork borrows. */
@@ -215,7 +217,7 @@ static void task_inherit_locked(struct task *t, struct task *parent, uint64_t fl
         t->exit_signal = parent->group->leader->exit_signal;
 }
 
-static int task_setup_locked(struct task *t, struct task *parent, uint64_t flags)
+static int task_setup_locked(struct task *t, struct task *parent, uint64_t flags, pid_t wanted)
 {
     if (parent && over_nproc_locked(parent))
         return -EAGAIN;
@@ -232,7 +234,7 @@ static int task_setup_locked(struct task *t, struct task *parent, uint64_t flags
         if (r)
             return r;
     }
-    int r = pid_new_locked(&t->pid);
+    int r = pid_new_locked(wanted, &t->pid);
     if (r)
         return r;
     t->tid = t->pid->nr;
@@ -247,6 +249,12 @@ static int task_setup_locked(struct task *t, struct task *parent, uint64_t flags
 
 int task_alloc(struct task *parent, uint64_t flags, int exit_signal, struct task **ret)
 {
+    return task_alloc_at(parent, flags, exit_signal, /* wanted= */ 0, ret);
+}
+
+int task_alloc_at(struct task *parent, uint64_t flags, int exit_signal, pid_t wanted,
+                  struct task **ret)
+{
     if (atomic_fetch_add(&kernel.ntasks, 1) >= limit_of(LIMIT_TASKS)) {
         atomic_fetch_sub(&kernel.ntasks, 1);
         return -EAGAIN;
@@ -258,7 +266,7 @@ int task_alloc(struct task *parent, uint64_t flags, int exit_signal, struct task
     }
     t->exit_signal = exit_signal;
     lock(&kernel.tasks_lock);
-    int r = task_setup_locked(t, parent, flags);
+    int r = task_setup_locked(t, parent, flags, wanted);
     unlock(&kernel.tasks_lock);
     if (r) {
         task_abort(t);

@@ -17,6 +17,7 @@
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/timer.h"
+#include "sentry/mm/mempolicy.h"
 
 struct mm;
 struct sx;
@@ -29,6 +30,8 @@ struct async_ops;
 struct uring_task;
 struct core;
 struct core_thread;
+struct pi_wait;
+struct key;
 
 enum rec_state {
     REC_RUN,
@@ -59,11 +62,13 @@ struct session {
     struct pid_entry *old_pgrp; /* [T] its foreground group when it was hung up; a reference */
 };
 
-struct task_sched {            /* what is told again; syscalls/sched.c, prctl.c */
+struct task_sched {            /* what is told again; syscalls/sched.c, priority.c, prctl.c */
     uint64_t affinity[16];     /* all zero: what the host gives */
     uint64_t slack_ns;         /* timer slack; 0: the default */
     uint64_t slack_default_ns; /* what its maker had; 0: 50 us */
-    int policy;
+    int policy, priority;      /* priority: 1 to 99 with a real-time policy, else 0 */
+    int nice;
+    uint64_t runtime, dl_deadline, dl_period, dl_flags; /* of SCHED_DEADLINE, nanoseconds */
     uint16_t ioprio;
     bool reset_on_fork;
 };
@@ -131,8 +136,19 @@ struct task {
     unsigned fork_gen;         /* [T] group_signals of the parent when this one was allocated */
     int pdeath_signal;         /* [T] */
     uint64_t ptrace_reserved;
-    unsigned long personality;   /* [T] */
-    struct task_sched sched;     /* [T] inherited */
+    unsigned long personality; /* [T] */
+    bool no_tsc;               /* [t] reading the time stamp counter is a fault */
+    bool io_flusher;           /* [t] as prctl said, which is all that comes of it here */
+    uint8_t mce_kill;          /* [t] the same: PR_MCE_KILL_*, plus one */
+    struct task_sched sched;   /* [T] inherited */
+    struct mempolicy policy;   /* [t] of memory, mm/mempolicy.h; inherited */
+    struct {
+        struct key *thread, *session; /* references; NULL: none yet */
+        int default_ring;             /* KEY_REQKEY_DEFL_* */
+    } keys;                           /* keys_lock (keys/key.h) */
+    struct list pi_owned;        /* pi_lock (futex.h): locks that it owns and others wait for */
+    struct pi_wait *pi_wait;     /* pi_lock: waits for one; NULL: for none */
+    bool pi_left;                /* pi_lock: owns none any more, and never will */
     struct sem_undos *sem_undos; /* [t] ipc/sysv/sem.h; NULL: none yet */
     uint64_t utime_ns, stime_ns; /* [T] final figures, when dead */
     uint64_t ncalls;             /* [t] */
@@ -206,7 +222,7 @@ struct tgroup {
     struct task *core_first;               /* [T] the thread whose signal it is; no reference */
     unsigned core_filter;                  /* [T] /proc/PID/coredump_filter */
     struct file *exe;                      /* [T] reference; /proc/PID/exe */
-    int nice;
+    struct key *process_keyring;           /* keys_lock; a reference; NULL: none yet */
 };
 
 /* What is not zero in a new one. */

@@ -161,6 +161,8 @@ static int wanted_set(struct wanted *w, struct task *t, int type, pid_t id, int 
     w->group = pidfd_group(f);
     if (!w->group)
         return -EBADF;
+    if (!pidfd_is_process(f))
+        return -ECHILD;
     if (file_nonblock(f))
         w->options |= WNOHANG;
     return 0;

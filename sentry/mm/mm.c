@@ -8,6 +8,7 @@
 #include "sentry/ipc/aio.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/mm/mempolicy.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
 
@@ -22,6 +23,7 @@ struct mm *mm_new(struct aspace *as)
     mm->dumpable = true;
     lock_init(&mm->lock, LOCK_MM);
     list_init(&mm->vmas);
+    list_init(&mm->policies);
     return mm;
 }
 
@@ -83,7 +85,7 @@ static int copy_locked(struct mm *n, const struct mm *mm)
     n->nauxv = mm->nauxv;
     n->dumpable = mm->dumpable;
     n->thp_disable = mm->thp_disable;
-    return 0;
+    return mm_policy_copy_locked(n, mm);
 }
 
 void mm_set_exe(struct mm *mm, struct file *exe)
@@ -125,6 +127,7 @@ void mm_put(struct mm *mm)
         return;
     aio_mm_gone(mm);
     vmas_free(&mm->vmas);
+    mm_policy_free(mm);
     if (mm->as)
         kernel.platform->as_put(mm->as);
     if (mm->exe)
@@ -284,4 +287,19 @@ ssize_t mm_read(struct mm *mm, gaddr_t from, void *to, size_t n)
 ssize_t mm_write(struct mm *mm, gaddr_t to, const void *from, size_t n)
 {
     return kernel.platform->as_write(mm->as, to, from, n, false);
+}
+
+int mm_present(struct mm *mm, gaddr_t addr, unsigned n, uint8_t *ret)
+{
+    return kernel.platform->as_present ? kernel.platform->as_present(mm->as, addr, n, ret)
+                                       : -ENOENT;
+}
+
+uint64_t mm_locked(struct mm *mm)
+{
+    struct as_usage use = { 0 };
+
+    if (!kernel.platform->as_cost || kernel.platform->as_cost(mm->as, /* exact= */ false, &use) < 0)
+        return 0;
+    return use.locked;
 }

@@ -31,6 +31,8 @@ struct mm {
     struct aspace *as; /* [I] reference */
     struct lock lock;  /* LOCK_MM; guards what follows */
     struct list vmas;
+    struct list policies; /* mempolicy.c */
+    unsigned npolicies;
     gaddr_t brk_start, brk;
     gaddr_t start_code, end_code, start_data, end_data, start_stack;
     gaddr_t arg_start, arg_end, env_start, env_end;
@@ -69,3 +71,7 @@ struct vma *vma_find_locked(struct mm *mm, gaddr_t addr);
 /* Another process's memory (process_vm_readv, /proc/PID/mem, cmdline). Bytes or -EFAULT. */
 ssize_t mm_read(struct mm *mm, gaddr_t from, void *to, size_t n);
 ssize_t mm_write(struct mm *mm, gaddr_t to, const void *from, size_t n);
+/* Bytes that the host keeps resident; 0: none, or it does not say. */
+uint64_t mm_locked(struct mm *mm);
+/* For n pages from addr: is there one? Bytes of 0 and 1. -ENOENT: the host does not say. */
+int mm_present(struct mm *mm, gaddr_t addr, unsigned n, uint8_t *ret);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* System calls that only x86-64 has. */
 #include <asm/prctl.h>
+#include <cpuid.h>
 #include <errno.h>
 
 #include "sentry/kernel/call.h"
@@ -8,6 +9,27 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/mm/copy.h"
 #include "sentry/syscalls/table.h"
+
+#define LX_ARCH_SET_CPUID 0x1012
+#define LX_ARCH_GET_XCOMP_SUPP 0x1021
+#define LX_ARCH_GET_XCOMP_PERM 0x1022
+#define LX_ARCH_REQ_XCOMP_PERM 0x1023
+#define LX_ARCH_GET_XCOMP_GUEST_PERM 0x1024
+#define LX_ARCH_REQ_XCOMP_GUEST_PERM 0x1025
+#define XFEATURE_TILE_DATA (1ull << 18) /* the one that has to be asked for, and is not given */
+
+/* Parts of the state that a thread has: what the processor is set up for. */
+static long get_features(struct task *t, gaddr_t to)
+{
+    uint32_t a, b, c, d, lo, hi;
+    uint64_t features = 3; /* x87, SSE */
+
+    if (__get_cpuid(1, &a, &b, &c, &d) && (c & bit_OSXSAVE)) {
+        __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+        features = ((uint64_t)hi << 32 | lo) & ~XFEATURE_TILE_DATA;
+    }
+    return put_guest(t, to, &features);
+}
 
 /* The bases of fs and gs are the thread's own on the host, so its own context sets and asks them. */
 long sys_arch_prctl(struct task *t, int option, gaddr_t arg2)
@@ -27,9 +49,16 @@ long sys_arch_prctl(struct task *t, int option, gaddr_t arg2)
         kind = AS_GET_GS;
         break;
     case ARCH_GET_CPUID:
-        return 1; /* CPUID does not fault */
-    case ARCH_SET_CPUID:
-        return -ENODEV; /* the processor has no such faults (cpuid_fault is not in /proc/cpuinfo) */
+        return 1; /* CPUID does not fault, */
+    case LX_ARCH_SET_CPUID:
+        return -ENODEV; /* and cannot be made to */
+    case LX_ARCH_GET_XCOMP_SUPP:
+    case LX_ARCH_GET_XCOMP_PERM:
+    case LX_ARCH_GET_XCOMP_GUEST_PERM:
+        return get_features(t, arg2);
+    case LX_ARCH_REQ_XCOMP_PERM:
+    case LX_ARCH_REQ_XCOMP_GUEST_PERM:
+        return arg2 >= 64 ? -EINVAL : -EOPNOTSUPP;
     default:
         return -EINVAL;
     }

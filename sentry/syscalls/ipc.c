@@ -204,7 +204,7 @@ long sys_timerfd_gettime(struct task *t, int fd, gaddr_t cur)
 
 long sys_pidfd_open(struct task *t, pid_t pid, unsigned flags)
 {
-    if ((flags & ~(unsigned)O_NONBLOCK) || pid <= 0)
+    if ((flags & ~(O_NONBLOCK | PIDFD_THREAD)) || pid <= 0)
         return -EINVAL;
     return install(t, pidfd_open_pid(pid, flags), true);
 }
@@ -212,14 +212,14 @@ long sys_pidfd_open(struct task *t, pid_t pid, unsigned flags)
 long sys_pidfd_send_signal(struct task *t, int pidfd, int sig, gaddr_t info, unsigned flags)
 {
     struct lx_siginfo si;
-    if (flags)
+    if (flags & ~7u || (flags & (flags - 1))) /* one PIDFD_SIGNAL_* at most */
         return -EINVAL;
     struct file *f = call_file(t, 0, pidfd);
     if (IS_ERR(f))
         return PTR_ERR(f);
     if (info && get_guest(t, &si, info))
         return -EFAULT;
-    return pidfd_send_signal(t, f, sig, info ? &si : NULL);
+    return pidfd_send_signal(t, f, sig, info ? &si : NULL, flags);
 }
 
 long sys_pidfd_getfd(struct task *t, int pidfd, int fd, unsigned flags)

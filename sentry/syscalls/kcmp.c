@@ -8,8 +8,11 @@
 #include <pthread.h>
 #include <sys/random.h>
 
+#include "abi/sched.h"
+#include "sentry/ipc/epoll.h"
 #include "sentry/kernel/access.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/mm/copy.h"
 #include "sentry/syscalls/table.h"
 #include "sentry/vfs/file.h"
 
@@ -59,6 +62,15 @@ static struct file *file_at(struct files *files, unsigned long fd)
     return fd < files->cap ? files->fds[fd].file : NULL;
 }
 
+static struct file *file_ref_at(struct files *files, unsigned long fd)
+{
+    struct file *f;
+
+    LOCK_SCOPE(&files->lock);
+    f = fd < files->cap ? files->fds[fd].file : NULL;
+    return f ? file_ref(f) : NULL;
+}
+
 static long compare_files(struct task *t, pid_t pid1, pid_t pid2, unsigned long fd1,
                           unsigned long fd2)
 {
@@ -73,11 +85,39 @@ static long compare_files(struct task *t, pid_t pid1, pid_t pid2, unsigned long 
     return a && b ? order(a, b) : -EBADF; /* compared, not looked into */
 }
 
+/* A descriptor of one process against what an epoll set of the other one watches. */
+static long compare_watched(struct task *t, pid_t pid1, pid_t pid2, unsigned long fd, gaddr_t uslot)
+{
+    struct lx_kcmp_epoll_slot slot;
+    struct files *files[2];
+    struct file *a, *set, *b;
+    int r;
+
+    if (get_guest(t, &slot, uslot) < 0)
+        return -EFAULT;
+    r = get_tables(t, pid1, pid2, files);
+    if (r < 0)
+        return r;
+    a = file_at(files[0], fd);
+    set = file_ref_at(files[1], slot.efd);
+    files_put(files[0]);
+    files_put(files[1]);
+    if (!a || !set) {
+        file_put(set);
+        return -EBADF;
+    }
+    b = epoll_watched(set, (int)slot.tfd, slot.toff);
+    file_put(set);
+    return IS_ERR(b) ? PTR_ERR(b) : order(a, b);
+}
+
 long sys_kcmp(struct task *t, pid_t pid1, pid_t pid2, int type, unsigned long idx1,
               unsigned long idx2)
 {
     if (type == KCMP_FILE)
         return compare_files(t, pid1, pid2, idx1, idx2);
+    if (type == KCMP_EPOLL_TFD)
+        return compare_watched(t, pid1, pid2, idx1, idx2);
 
     LOCK_SCOPE(&kernel.tasks_lock);
     struct task *a = task_find_locked(pid1), *b = task_find_locked(pid2);
@@ -95,8 +135,9 @@ long sys_kcmp(struct task *t, pid_t pid1, pid_t pid2, int type, unsigned long id
         return order(a->fs, b->fs);
     case KCMP_SIGHAND:
         return order(a->group->sighand, b->group->sighand);
-    case KCMP_IO:
     case KCMP_SYSVSEM:
+        return order(a->sem_undos, b->sem_undos);
+    case KCMP_IO:
         return 0; /* neither has any */
     default:
         return -EINVAL;

@@ -14,7 +14,9 @@
 #include "abi/types.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/mm/mempolicy.h"
 #include "sentry/mm/mm.h"
+#include "sentry/syscalls/mem.h"
 #include "sentry/syscalls/table.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
@@ -31,8 +33,7 @@
 struct map_state { /* in the record's scratch */
     struct as_op op;
     struct mmap_request req;
-    struct file *file;     /* a reference for the vma */
-    struct file *remapped; /* the same, as a vma holds it (vma_file_ref) */
+    struct file *file; /* a reference for the vma */
     int type, prot, flags;
     uint64_t len, offset;
 };
@@ -46,12 +47,9 @@ static void map_state_free(void *p)
     if (s->req.ret_keep)
         s->req.ret_let_go(s->req.ret_keep);
     file_put(s->file);
-    if (s->remapped)
-        vma_file_put(s->remapped);
 }
 
-/* May [addr, addr+len) be the guest's? */
-static int range_check(gaddr_t addr, uint64_t len)
+int mem_range_check(gaddr_t addr, uint64_t len)
 {
     gaddr_t limit = kernel.platform->as_limit();
 
@@ -71,19 +69,45 @@ static int check_file(struct file *f, const struct map_state *s)
     return f->ops->mmap ? 0 : -ENODEV;
 }
 
-/*
- * Anonymous shared memory is a file without a name, so that forked children go on sharing it.
- * readonly: it can never be made writable, as a map of /dev/zero that was opened so.
- */
-static int prepare_shared_anon(struct task *t, struct map_state *s, bool readonly)
+static int prepare_map_of(struct task *t, struct map_state *s, struct file *f)
+{
+    int r;
+
+    if (s->offset + s->len < s->offset)
+        return -EOVERFLOW;
+    s->req = (struct mmap_request){ .offset = s->offset,
+                                    .len = s->len,
+                                    .prot = s->prot,
+                                    .flags = s->flags,
+                                    .ret_fd = -1,
+                                    .ret_offset = s->offset };
+    r = f->ops->mmap(t, f, &s->req);
+    if (r < 0)
+        return r;
+    if (!s->req.ret_no_file)
+        s->file = file_ref(f);
+    return 0;
+}
+
+static int prepare_file(struct task *t, struct map_state *s, int fd)
+{
+    struct file *f = call_file(t, 0, fd);
+    int r;
+
+    if (IS_ERR(f))
+        return PTR_ERR(f);
+    r = check_file(f, s);
+    return r < 0 ? r : prepare_map_of(t, s, f);
+}
+
+/* Anonymous shared memory is a file without a name, so that forked children go on sharing it. */
+static int prepare_shared_anon(struct task *t, struct map_state *s)
 {
     struct file *f = shmem_file_new("dev/zero", s->len, O_RDWR);
     int r;
 
     if (IS_ERR(f))
         return PTR_ERR(f);
-    if (readonly)
-        f->mode &= ~(unsigned)FMODE_WRITE;
     s->req = (struct mmap_request){
         .len = s->len, .prot = s->prot, .flags = s->flags, .ret_fd = -1
     };
@@ -97,32 +121,21 @@ static int prepare_shared_anon(struct task *t, struct map_state *s, bool readonl
     return 0;
 }
 
-static int prepare_file(struct task *t, struct map_state *s, int fd)
+static void put_op(struct map_state *s, gaddr_t addr)
 {
-    struct file *f = call_file(t, 0, fd);
-    int r;
-
-    if (IS_ERR(f))
-        return PTR_ERR(f);
-    r = check_file(f, s);
-    if (r < 0)
-        return r;
-    if (s->offset + s->len < s->offset)
-        return -EOVERFLOW;
-    s->req = (struct mmap_request){ .offset = s->offset,
-                                    .len = s->len,
-                                    .prot = s->prot,
-                                    .flags = s->flags,
-                                    .ret_fd = -1,
-                                    .ret_offset = s->offset };
-    r = f->ops->mmap(t, f, &s->req);
-    if (r < 0)
-        return r;
-    if (s->req.ret_anon && s->type != MAP_PRIVATE) /* /dev/zero */
-        return prepare_shared_anon(t, s, !(f->mode & FMODE_WRITE));
-    if (!s->req.ret_no_file)
-        s->file = file_ref(f);
-    return 0;
+    s->op = (struct as_op){ .kind = AS_MMAP, .fd = s->req.ret_fd };
+    s->op.a[0] = addr;
+    s->op.a[1] = s->len;
+    s->op.a[2] = (uint64_t)(unsigned)s->prot;
+    s->op.a[3] = (uint64_t)(unsigned)(s->flags & ~(MAP_DENYWRITE | MAP_EXECUTABLE));
+    s->op.a[4] = s->req.ret_offset;
+    if (s->req.ret_anon) {
+        s->op.fd = -1;
+        s->op.a[3] |= MAP_ANONYMOUS;
+        s->op.a[4] = 0;
+    } else {
+        s->op.a[3] &= ~(uint64_t)MAP_ANONYMOUS;
+    }
 }
 
 static int mmap_prepare(struct task *t, struct map_state *s, gaddr_t addr, int fd)
@@ -131,19 +144,15 @@ static int mmap_prepare(struct task *t, struct map_state *s, gaddr_t addr, int f
     int r;
 
     s->type = s->flags & MAP_TYPE;
-    if (s->offset & (PAGE_SIZE_4K - 1))
-        return -EINVAL;
-    if (!(s->flags & MAP_ANONYMOUS)) {
-        struct file *f = call_file(t, 0, fd);
-
-        if (IS_ERR(f))
-            return PTR_ERR(f);
-    }
+    if (!(s->flags & MAP_ANONYMOUS) && IS_ERR(call_file(t, 0, fd)))
+        return -EBADF;
     if (s->len == 0)
         return -EINVAL;
     s->len = PAGE_ALIGN_UP(s->len);
     if (s->len == 0)
         return -ENOMEM;
+    if (s->offset & (PAGE_SIZE_4K - 1))
+        return -EINVAL;
     if (s->type != MAP_SHARED && s->type != MAP_PRIVATE && s->type != MAP_SHARED_VALIDATE)
         return -EINVAL;
     if (s->type == MAP_SHARED_VALIDATE && (s->flags & ~MAP_KNOWN))
@@ -153,43 +162,44 @@ static int mmap_prepare(struct task *t, struct map_state *s, gaddr_t addr, int f
     if (fixed) {
         if (addr & (PAGE_SIZE_4K - 1))
             return -EINVAL;
-        r = range_check(addr, s->len);
+        r = mem_range_check(addr, s->len);
         if (r < 0)
             return r;
         if (addr < MMAP_MIN_ADDR && !task_capable(t, 17 /* CAP_SYS_RAWIO */))
             return -EPERM;
-    } else if (range_check(addr, s->len) < 0) {
+    } else if (mem_range_check(addr, s->len) < 0) {
         addr = 0; /* a hint that cannot be */
     }
     if (!(s->flags & MAP_ANONYMOUS))
         r = prepare_file(t, s, fd);
     else if (s->type != MAP_PRIVATE)
-        r = prepare_shared_anon(t, s, /* readonly= */ false);
+        r = prepare_shared_anon(t, s);
     else
         s->req = (struct mmap_request){ .ret_fd = -1, .ret_anon = true }, r = 0;
     if (r < 0)
         return r;
-    s->op = (struct as_op){ .kind = AS_MMAP, .fd = s->req.ret_fd };
-    s->op.a[0] = addr;
-    s->op.a[1] = s->len;
-    s->op.a[2] = (uint64_t)(unsigned)s->prot;
-    s->op.a[3] = (uint64_t)(unsigned)(s->flags & ~(MAP_LOCKED | MAP_DENYWRITE | MAP_EXECUTABLE));
-    s->op.a[4] = s->req.ret_offset;
-    if (s->req.ret_anon) {
-        s->op.fd = -1;
-        s->op.a[3] |= MAP_ANONYMOUS;
-        s->op.a[4] = 0;
-    } else {
-        s->op.a[3] &= ~(uint64_t)MAP_ANONYMOUS;
-    }
+    put_op(s, addr);
     return 0;
+}
+
+/* It is mapped: the record says so. */
+static void note_map(struct task *t, struct map_state *s)
+{
+    gaddr_t at = (gaddr_t)s->op.ret;
+    struct file *f = s->file;
+
+    mm_policy_set(t->mm, at, at + s->len, NULL);
+    s->file = NULL;
+    if (f || (s->prot & PROT_EXEC))
+        (void)!vma_add(t->mm, at, s->len, s->prot, s->flags, f, s->offset);
+    else
+        vma_remove(t->mm, at, s->len);
 }
 
 long sys_mmap(struct task *t, gaddr_t addr, size_t len, unsigned long prot, unsigned long flags,
               int fd, unsigned long off)
 {
     struct map_state *s = call_scratch(t, sizeof *s);
-    gaddr_t at;
     int r;
 
     if (!s)
@@ -206,84 +216,54 @@ long sys_mmap(struct task *t, gaddr_t addr, size_t len, unsigned long prot, unsi
     }
     if (s->op.ret < 0)
         return s->op.ret;
-    at = (gaddr_t)s->op.ret;
-    if (s->file || (prot & PROT_EXEC)) {
-        struct file *f = s->file;
-
-        s->file = NULL;
-        (void)!vma_add(t->mm, at, s->len, s->prot, s->flags, f, s->offset);
-    } else {
-        vma_remove(t->mm, at, s->len);
-    }
-    return (long)at;
+    note_map(t, s);
+    return s->op.ret;
 }
 
-/* The file that is mapped, shared, at all of [addr, addr+len): a vma's reference, and how; NULL. */
-static struct file *shared_file(struct mm *mm, gaddr_t addr, uint64_t len, int *ret_prot)
+/* From before shared files could be mapped in pieces: another part of the file at the same place. */
+static int remap_prepare(struct task *t, struct map_state *s, gaddr_t start, uint64_t len,
+                         unsigned long pgoff)
 {
+    struct vma *v;
     struct file *f = NULL;
-    gaddr_t end = addr + len;
-
-    LOCK_SCOPE(&mm->lock);
-    while (addr < end) {
-        struct vma *v = vma_find_locked(mm, addr);
-
-        if (!v || !v->file || (v->flags & MAP_TYPE) == MAP_PRIVATE || (f && v->file != f))
-            return NULL;
-        f = v->file;
-        *ret_prot = v->prot;
-        addr = v->end;
-    }
-    return vma_file_ref(f);
-}
-
-static int remap_begin(struct task *t, struct map_state *s, gaddr_t addr, unsigned long pgoff)
-{
-    struct file *f;
     int r;
 
-    if (s->len == 0 || addr + s->len < addr || pgoff + s->len / PAGE_SIZE_4K < pgoff)
-        return -EINVAL;
-    f = shared_file(t->mm, addr, s->len, &s->prot);
+    lock(&t->mm->lock);
+    v = vma_find_locked(t->mm, start);
+    if (v && v->file && (v->flags & MAP_TYPE) != MAP_PRIVATE && len <= v->end - start) {
+        f = file_ref(v->file);
+        s->prot = v->prot;
+    }
+    unlock(&t->mm->lock);
     if (!f)
         return -EINVAL;
+    s->len = len;
     s->offset = pgoff * PAGE_SIZE_4K;
-    s->flags = MAP_SHARED | MAP_FIXED;
-    s->req = (struct mmap_request){
-        .offset = s->offset, .len = s->len, .prot = s->prot, .flags = s->flags, .ret_fd = -1
-    };
-    r = f->ops->mmap(t, f, &s->req);
-    if (r < 0) {
-        vma_file_put(f);
-        return r;
-    }
-    s->remapped = f;
-    s->op = (struct as_op){ .kind = AS_MMAP,
-                            .fd = s->req.ret_fd,
-                            .a = { addr, s->len, (uint64_t)(unsigned)s->prot,
-                                   (uint64_t)(unsigned)s->flags, s->req.ret_offset } };
-    return 0;
+    s->type = MAP_SHARED;
+    r = prepare_map_of(t, s, call_keep_file(t, 0, f));
+    if (r == 0)
+        put_op(s, start);
+    return r;
 }
 
-/* As Linux does it since 4.0: a part of a shared map is mapped anew, with other pages of its file. */
-long sys_remap_file_pages(struct task *t, gaddr_t addr, size_t len, unsigned long prot,
+long sys_remap_file_pages(struct task *t, gaddr_t addr, size_t size, unsigned long prot,
                           unsigned long pgoff, unsigned long flags)
 {
-    struct map_state *s = call_scratch(t, sizeof *s);
-    struct file *f;
+    gaddr_t start = PAGE_ALIGN_DOWN(addr);
+    uint64_t len = PAGE_ALIGN_DOWN(size);
+    struct map_state *s;
     int r;
 
-    (void)flags;
+    if (prot || start + len <= start || pgoff + len / PAGE_SIZE_4K < pgoff)
+        return -EINVAL;
+    s = call_scratch(t, sizeof *s);
     if (!s)
         return -ENOMEM;
-    if (prot)
-        return -EINVAL;
-    addr = PAGE_ALIGN_DOWN(addr);
     if (t->call.phase == 0) {
-        s->len = PAGE_ALIGN_DOWN(len);
+        s->flags = MAP_SHARED | MAP_FIXED | MAP_POPULATE | (int)(flags & MAP_NONBLOCK);
         s->req.ret_fd = -1;
         t->call.scratch_free = map_state_free;
-        r = remap_begin(t, s, addr, pgoff);
+        r = remap_prepare(t, s, start, len, pgoff);
         if (r < 0)
             return r;
         t->call.phase = 1;
@@ -291,14 +271,11 @@ long sys_remap_file_pages(struct task *t, gaddr_t addr, size_t len, unsigned lon
     }
     if (s->op.ret < 0)
         return s->op.ret;
-    f = s->remapped;
-    s->remapped = NULL;
-    (void)!vma_add(t->mm, addr, s->len, s->prot, s->flags, f, s->offset);
+    note_map(t, s);
     return 0;
 }
 
-/* One operation on a range, with what it means for the record. */
-static long one_op(struct task *t, enum as_op_kind kind, gaddr_t addr, uint64_t len, uint64_t arg)
+long mem_op(struct task *t, enum as_op_kind kind, gaddr_t addr, uint64_t len, uint64_t arg)
 {
     struct as_op *op = call_scratch(t, sizeof *op);
     int r;
@@ -308,7 +285,7 @@ static long one_op(struct task *t, enum as_op_kind kind, gaddr_t addr, uint64_t 
     if (t->call.phase == 0) {
         if (addr & (PAGE_SIZE_4K - 1))
             return -EINVAL;
-        r = range_check(addr, len);
+        r = mem_range_check(addr, len);
         if (r < 0)
             return kind == AS_MUNMAP ? -EINVAL : r;
         *op = (struct as_op){ .kind = kind, .fd = -1, .a = { addr, len, arg } };
@@ -324,15 +301,46 @@ long sys_munmap(struct task *t, gaddr_t addr, size_t len)
 
     if (t->call.phase == 0 && len == 0)
         return -EINVAL;
-    r = one_op(t, AS_MUNMAP, addr, len, 0);
-    if (r == 0)
+    r = mem_op(t, AS_MUNMAP, addr, len, 0);
+    if (r == 0) {
         vma_remove(t->mm, addr, PAGE_ALIGN_UP(len));
+        mm_policy_set(t->mm, addr, addr + PAGE_ALIGN_UP(len), NULL);
+    }
     return r;
 }
 
 long sys_mprotect(struct task *t, gaddr_t addr, size_t len, unsigned long prot)
 {
-    return one_op(t, AS_MPROTECT, addr, len, prot);
+    return mem_op(t, AS_MPROTECT, addr, len, prot);
+}
+
+/* Taken away from a range for good, by the host, which is asked by native calls, too. */
+long sys_mseal(struct task *t, gaddr_t addr, size_t len, unsigned long flags)
+{
+    uint64_t size = PAGE_ALIGN_UP(len);
+
+    if (flags || (addr & (PAGE_SIZE_4K - 1)) || size < len || addr + size < addr)
+        return -EINVAL;
+    return size ? mem_op(t, AS_MSEAL, addr, size, 0) : 0;
+}
+
+/* ---- protection keys: as on a processor without them, all of which the one key is that there is ---- */
+
+long sys_pkey_alloc(struct task *t, unsigned long flags, unsigned long init_val)
+{
+    (void)t;
+    return flags || init_val & ~3ul ? -EINVAL : -ENOSPC;
+}
+
+long sys_pkey_free(struct task *t, int pkey)
+{
+    (void)t, (void)pkey;
+    return -EINVAL;
+}
+
+long sys_pkey_mprotect(struct task *t, gaddr_t addr, size_t len, unsigned long prot, int pkey)
+{
+    return pkey == -1 ? mem_op(t, AS_MPROTECT, addr, len, prot) : -EINVAL;
 }
 
 long sys_madvise(struct task *t, gaddr_t addr, size_t len, int advice)
@@ -359,7 +367,7 @@ long sys_madvise(struct task *t, gaddr_t addr, size_t len, int advice)
     case MADV_POPULATE_WRITE:
     case MADV_DONTNEED_LOCKED:
     case 25: /* MADV_COLLAPSE */
-        return one_op(t, AS_MADVISE, addr, len, (uint64_t)(unsigned)advice);
+        return mem_op(t, AS_MADVISE, addr, len, (uint64_t)(unsigned)advice);
     default: /* poisoning pages; merging equal ones, which tells of others; guard pages (6.13) */
         return -EINVAL;
     }
@@ -367,12 +375,12 @@ long sys_madvise(struct task *t, gaddr_t addr, size_t len, int advice)
 
 long sys_msync(struct task *t, gaddr_t addr, size_t len, int flags)
 {
-    return one_op(t, AS_MSYNC, addr, len, (uint64_t)(unsigned)flags);
+    return mem_op(t, AS_MSYNC, addr, len, (uint64_t)(unsigned)flags);
 }
 
 long sys_mincore(struct task *t, gaddr_t addr, size_t len, gaddr_t vec)
 {
-    return one_op(t, AS_MINCORE, addr, len, vec);
+    return mem_op(t, AS_MINCORE, addr, len, vec);
 }
 
 long sys_mremap(struct task *t, gaddr_t old, size_t olen, size_t nlen, unsigned long flags,
@@ -384,9 +392,9 @@ long sys_mremap(struct task *t, gaddr_t old, size_t olen, size_t nlen, unsigned 
     if (!op)
         return -ENOMEM;
     if (t->call.phase == 0) {
-        if (range_check(old, olen) < 0)
+        if (mem_range_check(old, olen) < 0)
             return -EFAULT;
-        if ((flags & MREMAP_FIXED) && range_check(new, nlen) < 0)
+        if ((flags & MREMAP_FIXED) && mem_range_check(new, nlen) < 0)
             return -EINVAL;
         *op = (struct as_op){ .kind = AS_MREMAP, .fd = -1, .a = { old, olen, nlen, flags, new } };
         t->call.phase = 1;
@@ -426,7 +434,7 @@ long sys_brk(struct task *t, gaddr_t brk)
     new_end = PAGE_ALIGN_UP(brk);
     if (t->call.phase == 0) {
         if (brk < mm->brk_start || brk - mm->brk_start > task_rlimit(t, RLIMIT_DATA)->rlim_cur ||
-            range_check(mm->brk_start, new_end - mm->brk_start) < 0)
+            mem_range_check(mm->brk_start, new_end - mm->brk_start) < 0)
             return (long)was;
         if (new_end == old_end) {
             lock(&mm->lock);
@@ -452,31 +460,4 @@ long sys_brk(struct task *t, gaddr_t brk)
     mm->brk = brk;
     unlock(&mm->lock);
     return (long)brk;
-}
-
-static long lock_range(struct task *t, gaddr_t addr, uint64_t len, unsigned flags)
-{
-    uint64_t start = PAGE_ALIGN_DOWN(addr);
-
-    if (t->call.phase == 0 && len && !task_capable(t, 14 /* CAP_IPC_LOCK */) &&
-        task_rlimit(t, RLIMIT_MEMLOCK)->rlim_cur == 0)
-        return -EPERM;
-    return one_op(t, AS_MLOCK, start, PAGE_ALIGN_UP(len + (addr - start)), flags);
-}
-
-long sys_mlock(struct task *t, gaddr_t addr, size_t len)
-{
-    return lock_range(t, addr, len, 0);
-}
-
-long sys_mlock2(struct task *t, gaddr_t addr, size_t len, int flags)
-{
-    return flags & ~1 ? -EINVAL : lock_range(t, addr, len, (unsigned)flags);
-}
-
-long sys_munlock(struct task *t, gaddr_t addr, size_t len)
-{
-    uint64_t start = PAGE_ALIGN_DOWN(addr);
-
-    return one_op(t, AS_MUNLOCK, start, PAGE_ALIGN_UP(len + (addr - start)), 0);
 }

@@ -21,6 +21,10 @@
 #endif
 #define MFD_HUGE_SIZES (0x3fu << 26)
 #define LX_F_SEAL_EXEC 0x0020
+#ifndef MFD_HUGE_SHIFT
+#define MFD_HUGE_SHIFT 26
+#define MFD_HUGE_MASK 0x3fU
+#endif
 #define NAME_LIMIT 249 /* NAME_MAX less "memfd:" */
 
 long sys_memfd_create(struct task *t, gaddr_t uname, unsigned flags)
@@ -28,20 +32,19 @@ long sys_memfd_create(struct task *t, gaddr_t uname, unsigned flags)
     char name[8 + NAME_LIMIT + 1] = "memfd:";
     bool noexec = flags & MFD_NOEXEC_SEAL;
     unsigned seals = flags & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL) ? 0 : F_SEAL_SEAL;
+    unsigned known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
     struct file *f;
     ssize_t n;
 
-    unsigned known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
-
     if (flags & MFD_HUGETLB)
-        known |= MFD_HUGETLB | MFD_HUGE_SIZES;
+        known |= MFD_HUGETLB | MFD_HUGE_MASK << MFD_HUGE_SHIFT;
     if (flags & ~known || (noexec && flags & MFD_EXEC))
         return -EINVAL;
     n = copy_in_str(t, name + 6, uname, NAME_LIMIT + 1);
     if (n < 0)
         return n == -ENAMETOOLONG ? -EINVAL : n;
-    if (flags & MFD_HUGETLB)
-        return -ENODEV; /* of no size are there huge pages, as on a processor without */
+    if (flags & MFD_HUGETLB) /* there are no huge pages, of any size */
+        return -ENODEV;
     f = shmem_file_new(name, 0, O_RDWR);
     if (IS_ERR(f))
         return PTR_ERR(f);

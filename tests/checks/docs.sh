@@ -148,10 +148,10 @@ EOF
     cat <<'EOF'
 
 With arguments that the filter looks at, from there: clone (threads of the nurse, the zygote's fork; all
-other clones are the sentry's to judge), arch_prctl (segment bases), prctl (the parent's death signal),
-clock_gettime (the thread's own clock), seccomp (a filter with a listener of its own). From anywhere:
+other clones are the sentry's to judge), arch_prctl (segment bases), prctl (the parent's death signal,
+the time stamp counter, speculation, names of memory), clock_gettime (the thread's own clock), seccomp (a filter with a listener of its own). From anywhere:
 sched_yield; mmap of private anonymous memory, munmap, mprotect and madvise outside of the stub's slot,
-futex without priority inheritance. Any other call is SIGSYS to the stub's code, and the sentry's to answer.
+futex, futex_waitv and their like without priority inheritance. Any other call is SIGSYS to the stub's code, and the sentry's to answer.
 EOF
 }
 

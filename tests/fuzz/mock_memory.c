@@ -259,7 +259,7 @@ static int64_t op_range(struct aspace *as, const struct as_op *op)
 
 int64_t mock_as_op(struct aspace *as, const struct as_op *op)
 {
-    uint32_t word = (uint32_t)op->a[1];
+    uint32_t word = (uint32_t)op->a[1], found;
 
     switch (op->kind) {
     case AS_MMAP:
@@ -276,6 +276,17 @@ int64_t mock_as_op(struct aspace *as, const struct as_op *op)
         return op_range(as, op);
     case AS_STORE32_WAKE:
         return mock_as_write(as, op->a[0], &word, 4, false) == 4 ? 0 : -EFAULT;
+    case AS_CMPXCHG32:
+        if (mock_as_read(as, op->a[0], &found, 4) != 4)
+            return -EFAULT;
+        word = (uint32_t)op->a[2];
+        if (found == (uint32_t)op->a[1] && mock_as_write(as, op->a[0], &word, 4, false) != 4)
+            return -EFAULT;
+        return found;
+    case AS_MSEAL:
+        return -ENOSYS;
+    case AS_PRCTL:
+        return -EINVAL;
     case AS_GET_FS:
     case AS_GET_GS:
         return 0x1234000;

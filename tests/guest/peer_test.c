@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <linux/kcmp.h>
 #include <sched.h>
+#include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -68,6 +70,37 @@ static void compare(void)
     end_child(child);
 }
 
+/* What an epoll set watches, against a descriptor. */
+static void watched(void)
+{
+    struct {
+        uint32_t efd, tfd, toff;
+    } slot = { 0, 0, 0 };
+    int ep = epoll_create1(0), p[2];
+    pid_t me = getpid();
+    struct epoll_event ev = { .events = EPOLLIN };
+
+    CHECK_EQ(pipe(p), 0);
+    CHECK_EQ(epoll_ctl(ep, EPOLL_CTL_ADD, p[0], &ev), 0);
+    slot.efd = (uint32_t)ep;
+    slot.tfd = (uint32_t)p[0];
+    CHECK_EQ(kcmp(me, me, KCMP_EPOLL_TFD, (unsigned long)p[0], (unsigned long)&slot), 0);
+    CHECK(kcmp(me, me, KCMP_EPOLL_TFD, (unsigned long)p[1], (unsigned long)&slot) > 0);
+    slot.toff = 1;
+    CHECK_ERR(kcmp(me, me, KCMP_EPOLL_TFD, (unsigned long)p[0], (unsigned long)&slot), ENOENT);
+    slot.toff = 0;
+    slot.tfd = 99;
+    CHECK_ERR(kcmp(me, me, KCMP_EPOLL_TFD, (unsigned long)p[0], (unsigned long)&slot), ENOENT);
+    slot.efd = (uint32_t)p[0];
+    CHECK_ERR(kcmp(me, me, KCMP_EPOLL_TFD, (unsigned long)p[0], (unsigned long)&slot), EINVAL);
+    slot.efd = 1000;
+    CHECK_ERR(kcmp(me, me, KCMP_EPOLL_TFD, (unsigned long)p[0], (unsigned long)&slot), EBADF);
+    CHECK_ERR(kcmp(me, me, KCMP_EPOLL_TFD, (unsigned long)p[0], 8), EFAULT);
+    close(p[0]);
+    close(p[1]);
+    close(ep);
+}
+
 static void copy(void)
 {
     pid_t child = start_child();
@@ -92,5 +125,6 @@ int main(void)
 {
     RUN(compare);
     RUN(copy);
+    RUN(watched);
     DONE();
 }

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -14,6 +15,8 @@
 #ifndef P_PIDFD
 #define P_PIDFD 3
 #endif
+
+#define THREAD 0200 /* PIDFD_THREAD */
 
 static int open_pid(pid_t pid, unsigned flags)
 {
@@ -164,6 +167,98 @@ static void from_clone(void)
     close(fd);
 }
 
+static volatile int got_in_thread;
+static volatile pid_t thread_tid;
+
+static void note(int sig)
+{
+    (void)sig;
+    got_in_thread += syscall(SYS_gettid) == thread_tid;
+}
+
+static void *until_told(void *arg)
+{
+    thread_tid = (pid_t)syscall(SYS_gettid);
+    while (!*(volatile int *)arg)
+        usleep(1000);
+    return NULL;
+}
+
+/* Of one thread (6.9), and what a signal is sent to. */
+static void of_threads(void)
+{
+    volatile int over = 0;
+    pthread_t th;
+
+    signal(SIGUSR1, note);
+    pthread_create(&th, NULL, until_told, (void *)&over);
+    while (!thread_tid)
+        sched_yield();
+    int fd = open_pid(thread_tid, THREAD);
+    if (fd < 0 && errno == EINVAL) {
+        printf("not there: PIDFD_THREAD (6.9)\n");
+        over = 1;
+        pthread_join(th, NULL);
+        return;
+    }
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    CHECK_EQ(poll(&p, 1, 0), 0);
+    CHECK_EQ(syscall(SYS_pidfd_send_signal, fd, SIGUSR1, NULL, 0), 0); /* to the thread */
+    for (int i = 0; i < 2000 && !got_in_thread; i++)
+        usleep(1000);
+    CHECK_EQ(got_in_thread, 1);
+    CHECK_ERR(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 3), EINVAL);
+    CHECK_ERR(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 8), EINVAL);
+    CHECK_EQ(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 1), 0);
+    CHECK_EQ(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 2), 0);
+    CHECK_ERR(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 4), ESRCH); /* it leads no group */
+    siginfo_t si;
+    CHECK_ERR(waitid((idtype_t)P_PIDFD, (id_t)fd, &si, WEXITED), ECHILD);
+    int self = open_pid(getpid(), 0);
+    setpgid(0, 0);
+    CHECK_EQ(syscall(SYS_pidfd_send_signal, self, 0, NULL, 4), 0);
+    CHECK_ERR(ioctl(self, 0x1234, 0), ENOTTY);
+    over = 1;
+    CHECK_EQ(poll(&p, 1, 2000), 1);
+    CHECK(p.revents & POLLIN);
+    pthread_join(th, NULL);
+    CHECK_ERR(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0), ESRCH);
+    close(fd);
+    close(self);
+}
+
+/* clone3 with a number that was chosen. */
+static void chosen_number(void)
+{
+    pid_t want = 31234, pid;
+    int st;
+    struct {
+        uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
+            set_tid_size, cgroup;
+    } a = { .exit_signal = SIGCHLD, .set_tid = (uintptr_t)&want, .set_tid_size = 1 };
+
+    do /* natively somebody may have the number */
+        pid = (pid_t)syscall(SYS_clone3, &a, sizeof a);
+    while (pid < 0 && errno == EEXIST && ++want < 31334);
+    if (pid == 0)
+        _exit(getpid() == want ? 7 : 8);
+    if (pid < 0 && errno == EPERM && geteuid() != 0)
+        return;
+    CHECK_EQ(pid, want);
+    a.exit_signal = SIGCHLD;
+    CHECK_ERR(syscall(SYS_clone3, &a, sizeof a), EEXIST); /* it has not been waited for */
+    waitpid(pid, &st, 0);
+    CHECK_EQ(WEXITSTATUS(st), 7);
+    want = 0;
+    CHECK_ERR(syscall(SYS_clone3, &a, sizeof a), EINVAL);
+    a.set_tid_size = 0;
+    CHECK_ERR(syscall(SYS_clone3, &a, sizeof a), EINVAL);
+    a.set_tid = 0;
+    a.flags = 0x200000000ull; /* CLONE_INTO_CGROUP */
+    a.cgroup = 0;
+    CHECK_ERR(syscall(SYS_clone3, &a, sizeof a), EBADF);
+}
+
 int main(void)
 {
     RUN(exit_is_readable);
@@ -171,5 +266,7 @@ int main(void)
     RUN(takes_descriptor);
     RUN(from_clone);
     RUN(refused);
+    RUN(of_threads);
+    RUN(chosen_number);
     DONE();
 }

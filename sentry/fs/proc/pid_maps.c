@@ -8,6 +8,7 @@
  * business inside.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
@@ -71,6 +72,7 @@ static int add_mapping(const struct as_mapping *m, void *arg)
         if (part.end - part.start != size) { /* shared out by size: nobody knows better */
             part.rss = m->rss / PAGE_SIZE_4K * (part.end - part.start) / size * PAGE_SIZE_4K;
             part.anon = MIN(part.rss, m->anon);
+            part.locked = MIN(part.rss, m->locked);
         }
         r = add_range(rs, &part, file);
         at = part.end;
@@ -118,6 +120,10 @@ void range_name(struct task *t, struct mm *mm, const struct range *r, char *buf,
         name = "[vdso]";
     else if (m->ino && m->shared)
         name = "/dev/zero (deleted)";
+    if (m->name[0]) {
+        snprintf(buf, cap, m->shared ? "[anon_shmem:%s]" : "[anon:%s]", m->name);
+        return;
+    }
     memcpy(buf, name, strlen(name) + 1);
 }
 
@@ -161,7 +167,8 @@ PROC_SHOW(proc_show_maps)
     return r;
 }
 
-static void print_usage(uint64_t size, uint64_t rss, uint64_t anon, bool rollup, struct ptext *out)
+static void print_usage(uint64_t size, uint64_t rss, uint64_t anon, uint64_t locked, bool rollup,
+                        struct ptext *out)
 {
     unsigned long k = 1024, r = rss / k, a = MIN(anon, rss) / k;
 
@@ -183,7 +190,8 @@ static void print_usage(uint64_t size, uint64_t rss, uint64_t anon, bool rollup,
               "ShmemPmdMapped: %8lu kB\nFilePmdMapped:  %8lu kB\nShared_Hugetlb: %8lu kB\n"
               "Private_Hugetlb:%8lu kB\nSwap:           %8lu kB\nSwapPss:        %8lu kB\n"
               "Locked:         %8lu kB\n",
-              0ul, 0ul, r - a, a, r, a, 0ul, 0ul, 0ul, 0ul, 0ul, 0ul, 0ul, 0ul, 0ul, 0ul);
+              0ul, 0ul, r - a, a, r, a, 0ul, 0ul, 0ul, 0ul, 0ul, 0ul, 0ul, 0ul, 0ul,
+              (unsigned long)locked / k);
 }
 
 PROC_SHOW(proc_show_smaps)
@@ -197,7 +205,7 @@ PROC_SHOW(proc_show_smaps)
     for (size_t k = 0; r == 0 && k < rs.n; k++) {
         const struct as_mapping *m = &rs.r[k].m;
         print_range(t, rs.mm, &rs.r[k], out);
-        print_usage(m->end - m->start, m->rss, m->anon, false, out);
+        print_usage(m->end - m->start, m->rss, m->anon, m->locked, false, out);
         pt_printf(out, "THPeligible:           0\nVmFlags: %s%s%s%smr mw me ac sd \n",
                   m->prot & PROT_READ ? "rd " : "", m->prot & PROT_WRITE ? "wr " : "",
                   m->prot & PROT_EXEC ? "ex " : "", m->shared ? "sh " : "");
@@ -209,7 +217,7 @@ PROC_SHOW(proc_show_smaps)
 PROC_SHOW(proc_show_smaps_rollup)
 {
     struct ranges rs;
-    uint64_t size = 0, rss = 0, anon = 0;
+    uint64_t size = 0, rss = 0, anon = 0, locked = 0;
     int r = ranges_take(&rs, o, /* usage= */ true);
 
     (void)n, (void)t;
@@ -219,6 +227,7 @@ PROC_SHOW(proc_show_smaps_rollup)
         size += rs.r[k].m.end - rs.r[k].m.start;
         rss += rs.r[k].m.rss;
         anon += rs.r[k].m.anon;
+        locked += rs.r[k].m.locked;
     }
     pt_printf(out, "%08lx-%08lx ---p 00000000 00:00 0 ",
               rs.n ? (unsigned long)rs.r[0].m.start : 0ul,
@@ -226,7 +235,7 @@ PROC_SHOW(proc_show_smaps_rollup)
     while (out->len < 73 && !out->failed)
         pt_puts(out, " ");
     pt_puts(out, "[rollup]\n");
-    print_usage(size, rss, anon, true, out);
+    print_usage(size, rss, anon, locked, true, out);
     ranges_done(&rs);
     return 0;
 }

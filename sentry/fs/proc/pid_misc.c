@@ -182,6 +182,7 @@ PROC_STORE(proc_store_core_filter)
 
 struct times {
     char comm[17];
+    struct task_sched sched;
     pid_t tid;
     unsigned threads;
     uint64_t run, calls, nvcsw, nivcsw;
@@ -199,6 +200,7 @@ static int take_times(const struct pobj *o, struct times *s)
     task_cputime_locked(target, &u, &y);
     memcpy(s->comm, target->comm, 16);
     s->tid = target->tid;
+    s->sched = target->sched;
     s->threads = o->group->nlive;
     s->run = u + y;
     s->calls = target->ncalls;
@@ -221,7 +223,8 @@ PROC_SHOW(proc_show_sched)
     pt_printf(out, "%-45s:%21lu\n", "nr_switches", (unsigned long)(s.nvcsw + s.nivcsw));
     pt_printf(out, "%-45s:%21lu\n", "nr_voluntary_switches", (unsigned long)s.nvcsw);
     pt_printf(out, "%-45s:%21lu\n", "nr_involuntary_switches", (unsigned long)s.nivcsw);
-    pt_printf(out, "%-45s:%21d\n%-45s:%21d\n", "policy", 0, "prio", 120);
+    pt_printf(out, "%-45s:%21d\n%-45s:%21d\n", "policy", s.sched.policy, "prio",
+              s.sched.priority ? 99 - s.sched.priority : 120 + s.sched.nice);
     return 0;
 }
 

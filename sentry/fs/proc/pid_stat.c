@@ -8,6 +8,7 @@
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/cputime.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/kernel/sched.h"
 #include "sentry/mm/mm.h"
 #include "sentry/vfs/file.h"
 
@@ -20,7 +21,8 @@ struct snapshot {
     uint64_t utime, stime, cutime, cstime, start;
     struct rusage_extra ru, cru;
     uint64_t caps[5];
-    int nice, exit_signal, exit_code, nqueued;
+    struct task_sched sched;
+    int exit_signal, exit_code, nqueued;
     bool no_new_privs, dead;
     uint64_t maxrss;
     struct rlimit rss, sigpending;
@@ -134,7 +136,7 @@ static int take(struct snapshot *s, struct task *reader, const struct pobj *o, b
     s->cstime = g->cstime_ns;
     s->cru = g->cru;
     s->start = (uint64_t)g->start;
-    s->nice = g->nice;
+    s->sched = t->sched;
     s->exit_signal = t->exit_signal;
     s->exit_code = g->exit_code;
     s->maxrss = g->maxrss;
@@ -154,6 +156,7 @@ static int take(struct snapshot *s, struct task *reader, const struct pobj *o, b
 
 struct memory {
     bool there;
+    uint64_t locked;
     struct as_usage use;
     uint64_t code, start_code, end_code, data, start_data, end_data, start_brk, brk, start_stack,
         arg_start, arg_end, env_start, env_end;
@@ -186,6 +189,22 @@ static void take_memory(struct memory *m, const struct pobj *o)
     mm_put(mm);
 }
 
+static int stat_priority(const struct task_sched *s)
+{
+    if (s->policy == 6 /* SCHED_DEADLINE */)
+        return -101;
+    return s->priority ? -1 - s->priority : 20 + s->nice;
+}
+
+static uint64_t locked_memory(const struct pobj *o)
+{
+    struct mm *mm = proc_mm(o);
+    uint64_t n = mm ? mm_locked(mm) : 0;
+
+    mm_put(mm);
+    return n;
+}
+
 /* Sizes of this file's memory that only a tracer may see are zero for others. */
 PROC_SHOW(proc_show_stat)
 {
@@ -203,15 +222,17 @@ PROC_SHOW(proc_show_stat)
               (unsigned long)s.cru.majflt);
     pt_printf(out, " %lu %lu %lu %lu %d %d %u 0 %lu %lu %lu %lu",
               (unsigned long)proc_ticks(s.utime), (unsigned long)proc_ticks(s.stime),
-              (unsigned long)proc_ticks(s.cutime), (unsigned long)proc_ticks(s.cstime), 20 + s.nice,
-              s.nice, s.threads, (unsigned long)proc_ticks(s.start), (unsigned long)m.use.vsize,
-              (unsigned long)(m.use.rss / PAGE_SIZE_4K), (unsigned long)s.rss.rlim_cur);
-    pt_printf(out, " %lu %lu %lu 0 0 %lu %lu %lu %lu 0 0 0 %d 0 0 0 0 0 0",
+              (unsigned long)proc_ticks(s.cutime), (unsigned long)proc_ticks(s.cstime),
+              stat_priority(&s.sched), s.sched.nice, s.threads, (unsigned long)proc_ticks(s.start),
+              (unsigned long)m.use.vsize, (unsigned long)(m.use.rss / PAGE_SIZE_4K),
+              (unsigned long)s.rss.rlim_cur);
+    pt_printf(out, " %lu %lu %lu 0 0 %lu %lu %lu %lu 0 0 0 %d 0 %d %d 0 0 0",
               may ? (unsigned long)m.start_code : 1ul, may ? (unsigned long)m.end_code : 1ul,
               may ? (unsigned long)m.start_stack : 0ul, (unsigned long)(s.pending & 0x7fffffff),
               (unsigned long)(s.blocked & 0x7fffffff), (unsigned long)(s.ignored & 0x7fffffff),
               (unsigned long)(s.caught & 0x7fffffff),
-              o->task && o->task != o->group->leader ? -1 : s.exit_signal);
+              o->task && o->task != o->group->leader ? -1 : s.exit_signal, s.sched.priority,
+              s.sched.policy);
     if (may)
         pt_printf(out, " %lu %lu %lu %lu %lu %lu %lu %d\n", (unsigned long)m.start_data,
                   (unsigned long)m.end_data, (unsigned long)m.start_brk, (unsigned long)m.arg_start,
@@ -260,20 +281,35 @@ static void status_memory(const struct snapshot *s, const struct memory *m, stru
               "VmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\nRssAnon:\t%8lu kB\nRssFile:\t%8lu kB\n"
               "RssShmem:\t%8lu kB\nVmData:\t%8lu kB\nVmStk:\t%8lu kB\nVmExe:\t%8lu kB\n"
               "VmLib:\t%8lu kB\nVmPTE:\t%8lu kB\nVmSwap:\t%8lu kB\nHugetlbPages:\t%8lu kB\n",
-              size, size, 0ul, 0ul, MAX(rss, (unsigned long)s->maxrss), rss, rss, 0ul, 0ul,
+              size, size, (unsigned long)m->locked / kib, 0ul, MAX(rss, (unsigned long)s->maxrss),
+              rss, rss, 0ul, 0ul,
               (unsigned long)(m->end_data - m->start_data + m->brk - m->start_brk) / kib, 132ul,
               (unsigned long)m->code / kib, 0ul, size / 512 + 4, 0ul, 0ul);
     pt_puts(out, "CoreDumping:\t0\nTHP_enabled:\t1\nuntag_mask:\t0xffffffffffffffff\n");
 }
 
-/* "f" or "ffffffff,ffffffff"; and "0-3". */
-static void status_cpus(struct ptext *out)
+/* "f" or "ffffffff,ffffffff"; and "0-3,5". */
+static void status_cpus(const struct task_sched *sched, struct ptext *out)
 {
-    unsigned long mask = kernel.ncpus >= 64 ? ~0ul : (1ul << kernel.ncpus) - 1;
+    uint64_t cpus[16];
+    unsigned ids = sched_cpus(sched, cpus), words = (ids + 31) / 32, cpu = 0, from;
+    const char *sep = "";
 
-    pt_printf(out, "Cpus_allowed:\t%lx\nCpus_allowed_list:\t0", mask);
-    if (kernel.ncpus > 1)
-        pt_printf(out, "-%u", kernel.ncpus - 1);
+    pt_puts(out, "Cpus_allowed:\t");
+    for (unsigned k = words; k-- > 0;)
+        pt_printf(out, k == words - 1 ? "%lx%s" : "%08lx%s",
+                  (unsigned long)(cpus[k / 2] >> 32 * (k % 2) & 0xffffffff), k ? "," : "");
+    pt_puts(out, "\nCpus_allowed_list:\t");
+    while (cpu < ids) {
+        if (!(cpus[cpu / 64] >> cpu % 64 & 1)) {
+            cpu++;
+            continue;
+        }
+        for (from = cpu; cpu < ids && cpus[cpu / 64] >> cpu % 64 & 1; cpu++)
+            ;
+        pt_printf(out, cpu - from > 1 ? "%s%u-%u" : "%s%u", sep, from, cpu - 1);
+        sep = ",";
+    }
     pt_puts(out, "\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
 }
 
@@ -303,6 +339,7 @@ PROC_SHOW(proc_show_status)
     if (r < 0)
         return r;
     take_memory(&m, o);
+    m.locked = locked_memory(o);
     status_name(s.comm, out);
     if (s.has_fs)
         pt_printf(out, "Umask:\t%#04o\n", s.umask);
@@ -328,7 +365,7 @@ PROC_SHOW(proc_show_status)
               "Speculation_Store_Bypass:\tnot vulnerable\n"
               "SpeculationIndirectBranch:\tnot affected\n",
               s.no_new_privs);
-    status_cpus(out);
+    status_cpus(&s.sched, out);
     pt_printf(out, "voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t%lu\n",
               (unsigned long)s.ru.nvcsw, (unsigned long)s.ru.nivcsw);
     return 0;

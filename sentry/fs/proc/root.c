@@ -6,6 +6,7 @@
 
 #include "sentry/fs/proc/proc.h"
 #include "sentry/kernel/pid.h"
+#include "sentry/keys/key.h"
 #include "sentry/vfs/filesystems.h"
 
 static ssize_t put(char *buf, size_t cap, const char *text)
@@ -135,6 +136,20 @@ static const struct pnode pressure_nodes[] = {
 };
 static const struct pdir pressure_dir = { PNODES(pressure_nodes) };
 
+static PROC_SHOW(show_keys)
+{
+    (void)n, (void)o;
+    keys_show(t, out);
+    return 0;
+}
+
+static PROC_SHOW(show_key_users)
+{
+    (void)t, (void)n, (void)o;
+    key_users_show(out);
+    return 0;
+}
+
 static const struct pnode root_nodes[] = {
     PTEXT("cgroups", 0444, cgroups),
     PTEXT("cmdline", 0444, "quiet\n"),
@@ -148,6 +163,8 @@ static const struct pnode root_nodes[] = {
     PTEXT("interrupts", 0444, ""),
     PTEXT("iomem", 0400, ""),
     PTEXT("ioports", 0400, ""),
+    PFILE("key-users", 0444, show_key_users),
+    PFILE("keys", 0444, show_keys),
     PFILE("loadavg", 0444, proc_show_loadavg),
     PTEXT("locks", 0444, ""),
     PFILE("meminfo", 0444, proc_show_meminfo),

@@ -13,6 +13,10 @@
 #include <sys/random.h>
 
 #include "abi/resource.h"
+#ifndef CAP_CHECKPOINT_RESTORE
+#define CAP_CHECKPOINT_RESTORE 40
+#endif
+
 #include "sentry/fs/proc/proc.h"
 #include "sentry/ipc/aio.h"
 #include "sentry/kernel/alloc.h"
@@ -20,6 +24,7 @@
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/sysctl.h"
+#include "sentry/keys/key.h"
 
 /* What is there already may be written: scripts do, and some put back what they found. */
 static PROC_STORE(refuse)
@@ -230,7 +235,38 @@ static const struct pnode seccomp_nodes[] = {
 };
 static const struct pdir seccomp_dir = { PNODES(seccomp_nodes) };
 
-static const struct pnode keys_nodes[] = { SYSCTL("maxkeys", "200"), SYSCTL("maxbytes", "20000") };
+static PROC_SHOW(show_key_limit)
+{
+    (void)t, (void)o;
+    pt_printf(out, "%u\n", atomic_load(&key_limits[n->arg]));
+    return 0;
+}
+
+static PROC_STORE(store_key_limit)
+{
+    int64_t v;
+    int r = pseudo_parse(buf, len, 0, INT32_MAX, &v);
+
+    (void)t, (void)o;
+    if (r < 0)
+        return r;
+    atomic_store(&key_limits[n->arg], (unsigned)v);
+    return (ssize_t)len;
+}
+
+#define KEY_LIMIT(name_, which)                                                                    \
+    {                                                                                              \
+        .name = name_, .mode = S_IFREG | 0644, .show = show_key_limit, .store = store_key_limit,   \
+        .arg = which                                                                               \
+    }
+
+static const struct pnode keys_nodes[] = {
+    SYSCTL("gc_delay", "300"),
+    KEY_LIMIT("maxbytes", KEY_LIMIT_BYTES),
+    KEY_LIMIT("maxkeys", KEY_LIMIT_KEYS),
+    KEY_LIMIT("root_maxbytes", KEY_LIMIT_ROOT_BYTES),
+    KEY_LIMIT("root_maxkeys", KEY_LIMIT_ROOT_KEYS),
+};
 static const struct pdir keys_dir = { PNODES(keys_nodes) };
 
 static const struct pnode kernel_nodes[] = {

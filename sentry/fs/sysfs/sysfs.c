@@ -301,10 +301,12 @@ static const struct pdir thp_dir = { PNODES(thp_nodes) };
 static const struct pnode mm_nodes[] = { PDIR("hugepages", &empty_dir),
                                          PDIR("transparent_hugepage", &thp_dir) };
 static const struct pdir mm_dir = { PNODES(mm_nodes) };
+static const struct pnode security_nodes[] = { STEXT("lsm", "capability") };
+static const struct pdir security_dir = { PNODES(security_nodes) };
 static const struct pnode kernel_nodes[] = {
     PDIR("debug", &empty_dir),
     PDIR("mm", &mm_dir),
-    PDIR("security", &empty_dir),
+    PDIR("security", &security_dir),
     PDIR("tracing", &empty_dir),
 };
 static const struct pdir kernel_dir = { PNODES(kernel_nodes) };

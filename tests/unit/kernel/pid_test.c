@@ -22,7 +22,7 @@ static void teardown(void)
 static pid_t take(void)
 {
     struct pid_entry *e = NULL;
-    ck_assert_int_eq(pid_new_locked(&e), 0);
+    ck_assert_int_eq(pid_new_locked(0, &e), 0);
     return e->nr;
 }
 
@@ -67,12 +67,12 @@ START_TEST(exhausted)
 {
     struct pid_entry *e;
     int n = 0, r;
-    while ((r = pid_new_locked(&e)) == 0)
+    while ((r = pid_new_locked(0, &e)) == 0)
         n++;
     ck_assert_int_eq(r, -EAGAIN);
     ck_assert_int_eq(n, PID_LIMIT - 1);
     pid_put_locked(pid_find_locked(4711));
-    ck_assert_int_eq(pid_new_locked(&e), 0);
+    ck_assert_int_eq(pid_new_locked(0, &e), 0);
     ck_assert_int_eq(e->nr, 4711);
 }
 END_TEST
