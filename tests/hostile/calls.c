@@ -27,7 +27,8 @@ static volatile unsigned char (*passed)[NUMBERS]; /* shared: [way][number] */
 enum way { BY_BLOB, BY_OWN, BY_BLOB_X32, BY_OWN_X32, BY_INT80, BY_VSYSCALL, WAYS };
 
 static uint64_t seed = 1, rounds = 2;
-static char *room, *edge; /* behind each nothing can be written: counts of ours must not lie there */
+static char *room,
+    *edge; /* behind each nothing can be written: counts of ours must not lie there */
 static volatile uint32_t *at_step; /* shared: by number */
 
 static long kind(unsigned k, uint64_t *s)
