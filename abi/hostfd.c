@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "abi/types.h"
@@ -35,6 +36,14 @@ bool hostfd_settle(int *fd, enum hostfd_channel as)
     close(*fd);
     *fd = to;
     return true;
+}
+
+void hostfd_close(int fd)
+{
+    if (fd >= HOSTFD_CHANNELS && fd < HOSTFD_CHANNELS + HOSTFD_NCHANNELS)
+        shutdown(fd, SHUT_RDWR);
+    else
+        close(fd);
 }
 
 void hostfd_init(void)

@@ -33,6 +33,9 @@ void hostfd_clear(int *fd);
 /* Moves *fd there, close-on-exec. -1 stays. False: the host refuses. */
 bool hostfd_settle(int *fd, enum hostfd_channel as);
 
+/* close(2); of a channel's number, which stays taken, shutdown(2). */
+void hostfd_close(int fd);
+
 /* At start-up, as long as RLIMIT_NOFILE may be asked for. Before it there is no limit. */
 void hostfd_init(void);
 /* May fd, just made, be kept for that use? If not it is to be closed: as EMFILE. */
