@@ -45,6 +45,9 @@ struct lx_file_handle { /* and handle_bytes bytes */
     int32_t handle_type;
 };
 
+#define LX_AT_HANDLE_FID 0x200
+#define LX_AT_HANDLE_MNT_ID_UNIQUE 0x001
+
 struct lx_fsxattr { /* FS_IOC_FSGETXATTR */
     uint32_t fsx_xflags, fsx_extsize, fsx_nextents, fsx_projid, fsx_cowextsize;
     uint8_t pad_[8];

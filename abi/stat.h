@@ -53,6 +53,8 @@ struct lx_statfs {
     int64_t f_namelen, f_frsize, f_flags, f_spare[4];
 };
 
+#define LX_ST_NOSYMFOLLOW 0x2000 /* f_flags */
+
 struct lx_ustat {
     int32_t f_tfree;
     uint32_t pad_;

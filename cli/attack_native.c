@@ -117,7 +117,6 @@ static const struct forbidden {
     { "keyctl", SYS_keyctl, { 22 /* GET_PERSISTENT, which is not there inside */, -1, -4 } },
     { "io_uring_setup", SYS_io_uring_setup, { 2, (long)ring } },
     { "userfaultfd", SYS_userfaultfd, { 1 /* USER_MODE_ONLY */ } },
-    { "fanotify_init", SYS_fanotify_init, { 0, 0 } },
     { "iopl", SYS_iopl, { 3 } },
     { "ioperm", SYS_ioperm, { 0x80, 1, 1 } },
     { "kcmp", SYS_kcmp, { 1, 1, 0, 0, 0 } },

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The record of one call; see call.h. Touched only by the worker that runs it. */
+#include "sentry/fs/fanotify.h"
 #include "sentry/kernel/call.h"
 
 #include <errno.h>
@@ -65,6 +66,8 @@ void call_end(struct task *t)
     }
     c->ops = NULL;
     c->nops = 0;
+    if (c->perm)
+        fanotify_call_end(t);
 }
 
 struct file *call_file(struct task *t, unsigned slot, int fd)

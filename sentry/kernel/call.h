@@ -51,7 +51,8 @@ struct call {
     unsigned nops;
     /* Where a new file goes instead of the table of descriptors: io_uring. Takes over f. */
     int (*install)(struct task *t, struct file *f);
-    struct ctx *ops_ctx; /* does the operations; NULL: the task's own (exec: the new one) */
+    struct fan_perm *perm; /* a fanotify listener was asked: fs/fanotify_perm.c */
+    struct ctx *ops_ctx;   /* does the operations; NULL: the task's own (exec: the new one) */
 };
 
 /* A reference held by the record (do not put it); ERR_PTR(-EBADF). slot < CALL_FILES. */

@@ -33,6 +33,7 @@
 #define NR_FUTEX_WAIT 455
 #define RUNNER_STACK (1024 * 1024)
 
+_Thread_local struct task *task_running;
 static _Thread_local struct list *my_ready;
 static _Thread_local struct list ready_store;
 
@@ -227,7 +228,9 @@ void dispatch_call(struct task *t)
         long ret;
 
         t->call.runs++;
+        task_running = t;
         ret = t->async ? async_run(t) : syscall_dispatch(t);
+        task_running = NULL;
         if (ret != -EWAITING) {
             /* a wait that was queued and then given up */
             if (atomic_load(&t->rec) != REC_RUN) {

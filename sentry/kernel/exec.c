@@ -123,31 +123,16 @@ static struct mm *make_mm(struct task *t, struct exec_state *s, gaddr_t *ret_sp)
     return mm;
 }
 
-/* Capabilities over an exec without set-id (binds and root are nosuid): root keeps, others keep the
- * ambient ones. */
-static void exec_cred(struct task *t)
+/* The rights that were found at the beginning are the task's now. */
+static void take_cred(struct task *t, struct exec_state *s)
 {
-    const struct cred *old = t->cred;
-    struct cred *c = cred_copy(old), *was;
+    struct cred *was;
 
-    if (!c)
-        return;
-    if (c->euid == 0 && !(c->securebits & 1 /* NOROOT */)) {
-        c->cap_permitted = c->cap_inheritable | c->cap_bset;
-        c->cap_effective = c->cap_permitted;
-    } else if (c->uid == 0 && !(c->securebits & 1)) {
-        c->cap_permitted = c->cap_inheritable | c->cap_bset;
-        c->cap_effective = 0;
-    } else {
-        c->cap_permitted = c->cap_effective = c->cap_ambient;
-    }
-    c->suid = c->fsuid = c->euid;
-    c->sgid = c->fsgid = c->egid;
-    c->securebits &= ~16u; /* KEEP_CAPS */
     lock(&kernel.tasks_lock);
     was = t->cred;
-    t->cred = c;
+    t->cred = s->cred;
     unlock(&kernel.tasks_lock);
+    s->cred = NULL;
     cred_put(was);
 }
 
@@ -173,11 +158,12 @@ static struct file *switch_locked(struct task *t, struct exec_state *s, struct m
     t->mm = mm;
     g->exe = file_ref(s->file);
     g->did_exec = true;
-    g->dumpable = true;
+    g->dumpable = t->cred->uid == t->cred->euid && t->cred->gid == t->cred->egid;
     t->altstack = (struct lx_sigaltstack){ .flags = SS_DISABLE };
     t->clear_child_tid = t->host_clear_tid = 0;
-    t->pdeath_signal = 0;
     t->no_tsc = false;
+    if (s->secure)
+        t->pdeath_signal = 0;
     t->personality &= ~0x0400000ul; /* READ_IMPLIES_EXEC */
     set_comm(t, s->name);
     sighand_exec_locked(g->sighand);
@@ -253,7 +239,7 @@ static long finish(struct task *t, struct exec_state *s)
     posix_timers_free(t->group); /* setitimer survives */
     if (t->files)
         files_close_exec(t);
-    exec_cred(t);
+    take_cred(t, s);
     keys_exec(t);
     set_regs(s, s->ctx, sp);
     lock(&kernel.tasks_lock);

@@ -16,6 +16,11 @@ struct exec_strings { /* NUL-terminated, one behind the other */
     unsigned n;
 };
 
+struct file_caps { /* security.capability of a file */
+    bool there, effective;
+    uint64_t permitted, inheritable;
+};
+
 struct exec_state { /* the record's scratch */
     enum exec_step step;
     int dfd, flags;
@@ -30,7 +35,10 @@ struct exec_state { /* the record's scratch */
     struct as_op ops[AS_OPS_MAX];
     unsigned nops, stack_op;
     gaddr_t stack_top, stack_low;
-    bool first; /* the sandbox's first program: no old image, argv from the front end */
+    struct file_caps caps;
+    struct cred *cred; /* the new one, until it is the task's */
+    bool secure;       /* AT_SECURE: it gains rights */
+    bool first;        /* the sandbox's first program: no old image, argv from the front end */
 };
 
 int exec_strings_add(struct exec_strings *s, const char *str, size_t len);
@@ -48,6 +56,10 @@ uint64_t exec_random_pages(unsigned bits);
 
 /* exec_stack.c: strings, vectors and auxv onto the new stack; *ret_sp. Fills mm's areas. */
 int exec_build_stack(struct task *t, struct exec_state *s, struct mm *mm, gaddr_t *ret_sp);
+
+/* exec_cred.c: asks the file for its capabilities; makes s->cred: -EPERM, -ENOMEM. */
+void exec_file_caps(struct task *t, struct exec_state *s);
+int exec_new_cred(struct task *t, struct exec_state *s);
 
 /* "#!": fills interp (path) and arg ("" when none). 0, or -ENOEXEC when head is no script. */
 int exec_parse_script(const char *head, size_t n, char *interp, char *arg, size_t cap);

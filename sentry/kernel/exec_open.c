@@ -12,6 +12,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 
+#include "sentry/kernel/cred.h"
 #include "sentry/kernel/exec.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/vfs/file.h"
@@ -32,15 +33,19 @@ void exec_close(struct exec_state *s)
     }
     file_put(s->interp_file);
     s->interp_file = NULL;
+    cred_put(s->cred);
+    s->cred = NULL;
 }
 
 static struct file *open_image(struct task *t, int dfd, const char *path, int flags)
 {
     unsigned walk = flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW;
-    struct file *f;
+    struct file *f = vfs_open_waited(t);
     struct path p;
     int r;
 
+    if (f) /* a listener has said something, or a lease is gone: the walk was done before */
+        return f;
     if (flags & AT_EMPTY_PATH)
         walk |= WALK_EMPTY;
     vfs_walk_opens = true; /* what is found is mapped: let the walk bring it along */
@@ -55,7 +60,7 @@ static struct file *open_image(struct task *t, int dfd, const char *path, int fl
     else
         r = inode_permission(t, p.dentry->inode, X_OK);
     /* Linux reads a program that its user may only execute: no R_OK is asked for here. */
-    f = r < 0 ? ERR_PTR(r) : vfs_open_inode(t, &p, O_RDONLY);
+    f = r < 0 ? ERR_PTR(r) : vfs_open_inode(t, &p, O_RDONLY | LX_O_EXEC);
     path_put(&p);
     return f;
 }
@@ -172,12 +177,16 @@ static int make_ops(struct exec_state *s)
 
 int exec_open_all(struct task *t, struct exec_state *s)
 {
-    int r;
+    int r = 0;
 
-    while ((r = open_one(t, s)) == 1)
+    while (!s->file && (r = open_one(t, s)) == 1)
         ;
     if (r == 0)
         r = open_interp(t, s);
+    if (r < 0)
+        return r;
+    exec_file_caps(t, s);
+    r = exec_new_cred(t, s);
     if (r < 0)
         return r;
     lay_out(t, s);

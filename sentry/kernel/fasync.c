@@ -41,6 +41,7 @@ struct hang { /* hangs entries while a poll goes through its queues */
 };
 
 static pthread_mutex_t fasync_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t owner_lock = PTHREAD_MUTEX_INITIALIZER; /* f->owner, while it is written */
 
 bool fasync_possible(const struct file *f)
 {
@@ -114,16 +115,44 @@ static void send(const struct file *f, int sig, const struct lx_siginfo *info)
     }
 }
 
-/* One of the bands that came: what poll says of it now. */
-static void tell(struct fasync *fa, int code, int64_t band)
+void fasync_tell(struct file *f, int fd, int code, int64_t band)
 {
-    struct file *f = fa->f;
     int sig = f->owner.sig ? f->owner.sig : SIGIO;
-    struct lx_siginfo info = { .signo = sig, .code = code, .poll = { band, fa->fd } };
+    struct lx_siginfo info = { .signo = sig, .code = code, .poll = { band, fd } };
 
     if (!f->owner.pid)
         return;
     send(f, sig, f->owner.sig ? &info : NULL);
+}
+
+void fasync_set_owner(struct task *t, struct file *f, int type, int pid)
+{
+    pthread_mutex_lock(&owner_lock);
+    f->owner.type = type;
+    f->owner.pid = pid;
+    f->owner.uid = t->cred->uid;
+    f->owner.euid = t->cred->euid;
+    pthread_mutex_unlock(&owner_lock);
+}
+
+void fasync_own(struct task *t, struct file *f)
+{
+    if (!f->owner.pid)
+        fasync_set_owner(t, f, F_OWNER_PID, t->group->pid);
+}
+
+void fasync_disown(struct file *f)
+{
+    pthread_mutex_lock(&owner_lock);
+    f->owner.pid = 0;
+    f->owner.sig = 0;
+    pthread_mutex_unlock(&owner_lock);
+}
+
+/* One of the bands that came: what poll says of it now. */
+static void tell(struct fasync *fa, int code, int64_t band)
+{
+    fasync_tell(fa->f, fa->fd, code, band);
 }
 
 static void expired(struct ktimer *tm)

@@ -238,6 +238,9 @@ struct tgroup *tgroup_find_locked(pid_t pid);
 /* Each thread group there is (zombies too); stops when fn returns non-zero. tasks_lock held. */
 int tgroup_each_locked(int (*fn)(struct tgroup *g, void *arg), void *arg);
 
+/* Whose call, or end, this thread sees to; NULL: nobody's. For reports only. */
+extern _Thread_local struct task *task_running;
+
 /* On the way back to guest code: must signal_deliver (proc.h) be called? */
 static inline bool task_must_deliver(const struct task *t)
 {

@@ -12,6 +12,7 @@
 #include "sentry/syscalls/path_arg.h"
 #include "sentry/syscalls/table.h"
 #include "sentry/vfs/fsflags.h"
+#include "sentry/vfs/lease.h"
 
 static int file_setattr(struct task *t, struct file *f, const struct setattr *a)
 {
@@ -214,6 +215,9 @@ static int truncate_path(struct task *t, const struct path *p, loff_t size)
         return r;
     if (__atomic_load_n(&i->writers, __ATOMIC_RELAXED) < 0)
         return -ETXTBSY;
+    r = lease_break(t, i, O_WRONLY);
+    if (r < 0)
+        return r;
     return vfs_setattr(t, p, &(struct setattr){ .valid = ATTR_SIZE | ATTR_MTIME, .size = size });
 }
 

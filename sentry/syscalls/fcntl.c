@@ -2,8 +2,8 @@
 /* fcntl(2). */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 
+#include "sentry/fs/dnotify.h"
 #include "sentry/ipc/pipe.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/fasync.h"
@@ -13,12 +13,16 @@
 #include "sentry/syscalls/table.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/fsflags.h"
+#include "sentry/vfs/lease.h"
 #include "sentry/vfs/locks.h"
 #include "sentry/vfs/vfs.h"
 
 #define LX_F_GETOWNER_UIDS 17
 #define LX_F_DUPFD_QUERY 1027
 #define LX_F_CREATED_QUERY 1028
+#define LX_F_GET_RW_HINT 1035
+#define LX_F_SET_RW_HINT 1036
+#define LX_RWH_WRITE_LIFE_EXTREME 5
 #define SETFL_MASK (O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME)
 
 static long dupfd(struct task *t, struct file *f, unsigned long min, bool cloexec)
@@ -84,8 +88,6 @@ static long get_lock(struct task *t, struct file *f, gaddr_t arg, bool ofd)
 
 /* ---- who is told of I/O ---- */
 
-static pthread_mutex_t owner_lock = PTHREAD_MUTEX_INITIALIZER;
-
 static long set_owner(struct task *t, struct file *f, int type, pid_t pid)
 {
     bool there;
@@ -98,12 +100,7 @@ static long set_owner(struct task *t, struct file *f, int type, pid_t pid)
     unlock(&kernel.tasks_lock);
     if (!there)
         return -ESRCH;
-    pthread_mutex_lock(&owner_lock);
-    f->owner.type = type;
-    f->owner.pid = pid;
-    f->owner.uid = t->cred->uid;
-    f->owner.euid = t->cred->euid;
-    pthread_mutex_unlock(&owner_lock);
+    fasync_set_owner(t, f, type, pid);
     return 0;
 }
 
@@ -119,30 +116,21 @@ static long get_owner_ex(struct task *t, struct file *f, gaddr_t arg)
 {
     struct lx_f_owner_ex ex;
 
-    pthread_mutex_lock(&owner_lock);
     ex = (struct lx_f_owner_ex){ f->owner.pid ? f->owner.type : F_OWNER_TID, f->owner.pid };
-    pthread_mutex_unlock(&owner_lock);
     return put_guest(t, arg, &ex);
 }
 
 static long get_owner(struct file *f)
 {
-    long r;
-
-    pthread_mutex_lock(&owner_lock);
-    r = f->owner.type == F_OWNER_PGRP ? -f->owner.pid : f->owner.pid;
-    pthread_mutex_unlock(&owner_lock);
-    return r;
+    return f->owner.type == F_OWNER_PGRP ? -f->owner.pid : f->owner.pid;
 }
 
 static long get_owner_uids(struct task *t, struct file *f, gaddr_t arg)
 {
     uid_t ids[2];
 
-    pthread_mutex_lock(&owner_lock);
     ids[0] = f->owner.uid;
     ids[1] = f->owner.euid;
-    pthread_mutex_unlock(&owner_lock);
     return copy_out(t, arg, ids, sizeof ids);
 }
 
@@ -155,6 +143,27 @@ static long same_file(struct task *t, struct file *f, int fd)
         return -EBADF;
     file_put(other);
     return r;
+}
+
+/* How long what is written is said to live. */
+static long rw_hint(struct task *t, struct file *f, bool set, gaddr_t arg)
+{
+    uint64_t hint;
+
+    if (!f->inode)
+        return -EINVAL;
+    if (!set) {
+        hint = __atomic_load_n(&f->inode->write_hint, __ATOMIC_RELAXED);
+        return put_guest(t, arg, &hint);
+    }
+    if (!inode_owner_or_capable(t, f->inode))
+        return -EPERM;
+    if (get_guest(t, &hint, arg) < 0)
+        return -EFAULT;
+    if (hint > LX_RWH_WRITE_LIFE_EXTREME)
+        return -EINVAL;
+    __atomic_store_n(&f->inode->write_hint, (uint8_t)hint, __ATOMIC_RELAXED);
+    return 0;
 }
 
 /* What needs an open file, and not only a path. */
@@ -192,10 +201,15 @@ static long fcntl_file(struct task *t, struct file *f, int fd, unsigned cmd, uns
         return 0;
     case F_GETSIG:
         return f->owner.sig;
+    case F_SETLEASE:
+        return lease_set(t, f, fd, (int)arg);
     case F_GETLEASE:
-        return F_UNLCK;
+        return lease_get(f);
     case F_NOTIFY:
-        return f->mode & FMODE_DIR_OPEN ? -EINVAL : -ENOTDIR;
+        return dnotify_set(t, f, fd, (unsigned)arg);
+    case LX_F_GET_RW_HINT:
+    case LX_F_SET_RW_HINT:
+        return rw_hint(t, f, cmd == LX_F_SET_RW_HINT, arg);
     case F_SETPIPE_SZ:
         return pipe_set_size(t, f, arg);
     case F_GETPIPE_SZ:
@@ -204,7 +218,7 @@ static long fcntl_file(struct task *t, struct file *f, int fd, unsigned cmd, uns
         return f->ops->add_seals ? f->ops->add_seals(t, f, (unsigned)arg) : -EINVAL;
     case F_GET_SEALS:
         return f->ops->get_seals ? f->ops->get_seals(f) : -EINVAL;
-    default: /* F_SETLEASE, hints: as a kernel without them */
+    default: /* the hints of a single open file too, which Linux has given up */
         return -EINVAL;
     }
 }

@@ -13,6 +13,7 @@
 #include "sentry/mm/copy.h"
 #include "sentry/syscalls/table.h"
 #include "sentry/vfs/vfs.h"
+#include "sentry/vfs/notify.h"
 
 #define AT_ONCE 32768
 
@@ -98,7 +99,9 @@ static long getdents(struct task *t, int fd, gaddr_t to, unsigned count,
         return PTR_ERR(f);
     if (!f->ops->readdir)
         return -ENOTDIR;
-    r = file_pos_lock(t, f);
+    r = fsnotify_perm(t, f, LX_FS_ACCESS_PERM);
+    if (r == 0)
+        r = file_pos_lock(t, f);
     if (r < 0)
         return r;
     b.buf = kzalloc(b.cap);
@@ -106,6 +109,8 @@ static long getdents(struct task *t, int fd, gaddr_t to, unsigned count,
     kfree(b.buf);
     if (r != -EWAITING)
         file_pos_unlock(t, f);
+    if (r >= 0)
+        fsnotify_file(f, LX_IN_ACCESS);
     return r;
 }
 

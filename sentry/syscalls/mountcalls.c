@@ -1,179 +1,320 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mount and umount2, for who has CAP_SYS_ADMIN inside: file systems of our own, binds and remounts.
- * There is one mount namespace, so what is private already may be called so; shared is not there.
+ * mount and umount2, for who has CAP_SYS_ADMIN inside. What a mount is made of is fscontext.h's
+ * business, where it hangs vfs/mount.h's.
  */
+#include "sentry/syscalls/mountcalls.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 
-#include "sentry/ipc/mqueue.h"
+#include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/mm/mm.h"
 #include "sentry/syscalls/path_arg.h"
 #include "sentry/syscalls/table.h"
+#include "sentry/vfs/dcache.h"
+#include "sentry/vfs/fscontext.h"
 
-#define KEPT_FLAGS                                                                                 \
-    (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME)
 #define PROPAGATION (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE)
+#define ATIME_FLAGS (MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
+#define LX_MS_MGC 0xc0ed0000ul
+#define LX_MS_NOUSER (1ul << 31)
 
-static int parse_tmpfs(char *opts, uint32_t *mode, uint64_t *size)
+/* Of mount(2)'s flags those that belong to the mount. old: what it is, when it is changed. */
+static unsigned flags_of_mount(unsigned long flags, const struct mount *old)
 {
-    char *save = NULL;
+    unsigned m = flags & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | LX_MS_NOSYMFOLLOW |
+                          MS_NOATIME | MS_NODIRATIME);
 
-    *mode = 01777;
-    *size = 0;
-    for (char *o = strtok_r(opts, ",", &save); o; o = strtok_r(NULL, ",", &save)) {
-        char *end;
-
-        if (!strncmp(o, "mode=", 5)) {
-            *mode = strtoul(o + 5, &end, 8) & 07777;
-        } else if (!strncmp(o, "size=", 5)) {
-            *size = strtoull(o + 5, &end, 10);
-            switch (*end | 32) {
-            case 'g':
-                *size <<= 10; /* fallthrough */
-            case 'm':
-                *size <<= 10; /* fallthrough */
-            case 'k':
-                *size <<= 10;
-                end++;
-            }
-            if (*end)
-                return -EINVAL;
-        } else if (strncmp(o, "uid=", 4) != 0 && strncmp(o, "gid=", 4) != 0 &&
-                   strncmp(o, "nr_inodes=", 10) != 0) {
-            return -EINVAL;
-        }
-    }
-    return 0;
+    if (old && !(flags & ATIME_FLAGS))
+        return m | (old->flags & ATIME_FLAGS);
+    if (flags & MS_STRICTATIME)
+        return m & ~(unsigned)MS_NOATIME;
+    return flags & MS_NOATIME ? m : m | MS_RELATIME;
 }
 
-static int new_super(struct task *t, const char *type, gaddr_t udata, struct super **ret)
+bool mount_writers_locked(const struct super *sb, const struct mount *only)
 {
-    char opts[256] = "";
-    uint32_t mode;
-    uint64_t size;
-    int r;
+    struct mount *m;
 
-    if (!strcmp(type, "proc")) {
-        *ret = proc_new();
-    } else if (!strcmp(type, "sysfs")) {
-        *ret = sysfs_new();
-    } else if (!strcmp(type, "devpts")) {
-        *ret = devpts_new();
-    } else if (!strcmp(type, "devtmpfs")) {
-        *ret = devtmpfs_new();
-    } else if (!strcmp(type, "mqueue")) {
-        *ret = mqueue_fs();
-    } else if (!strcmp(type, "tmpfs") || !strcmp(type, "ramfs")) {
-        if (udata && copy_in_str(t, opts, udata, sizeof opts) < 0)
-            return -EINVAL;
-        r = parse_tmpfs(opts, &mode, &size);
-        if (r < 0)
-            return r;
-        *ret = tmpfs_new(mode, size);
-    } else {
-        return -ENODEV;
-    }
-    return *ret ? 0 : -ENOMEM;
+    if (only)
+        return atomic_load(&only->writers) > 0;
+    for (m = vfs.root; m; m = mount_next_locked(m, vfs.root))
+        if (m->sb == sb && atomic_load(&m->writers) > 0)
+            return true;
+    return false;
 }
 
-static int bind(struct task *t, const char *source, const struct path *at)
+static int bind(struct task *t, const char *source, const struct path *at, unsigned long flags)
 {
     struct path from;
-    int r = walk_path(t, AT_FDCWD, source, WALK_FOLLOW, &from);
+    int r;
 
+    if (!*source)
+        return -EINVAL;
+    r = walk_path(t, AT_FDCWD, source, WALK_FOLLOW, &from);
     if (r < 0)
         return r;
-    r = from.mnt ? vfs_bind(&from, at, 0) : -EINVAL;
+    if (!from.mnt || !from.mnt->attached || from.mnt->unbindable)
+        r = -EINVAL;
+    else
+        r = vfs_bind(&from, at, flags & MS_REC);
     path_put(&from);
     return r;
 }
 
-static int do_mount(struct task *t, gaddr_t usource, const struct path *at, gaddr_t utype,
-                    unsigned long flags, gaddr_t data)
+static int change_propagation(const struct path *at, unsigned long flags)
 {
-    char source[PATH_MAX] = "", type[64] = "";
-    struct super *sb;
+    unsigned long type = flags & ~(MS_REC | MS_SILENT);
+
+    if (at->dentry != at->mnt->root || type & ~PROPAGATION || type & (type - 1))
+        return -EINVAL;
+    LOCK_SCOPE(&vfs.mounts_lock);
+    if (!at->mnt->attached)
+        return -EINVAL;
+    for (struct mount *m = at->mnt; m; m = flags & MS_REC ? mount_next_locked(m, at->mnt) : NULL)
+        mount_set_propagation_locked(m, type);
+    return 0;
+}
+
+static int rebind(const struct path *at, unsigned long flags)
+{
+    if (at->dentry != at->mnt->root)
+        return -EINVAL;
+    LOCK_SCOPE(&vfs.mounts_lock);
+    if (!at->mnt->attached)
+        return -EINVAL;
+    if (flags & ~(unsigned long)at->mnt->flags & MS_RDONLY && mount_writers_locked(NULL, at->mnt))
+        return -EBUSY;
+    at->mnt->flags = flags_of_mount(flags, at->mnt);
+    return 0;
+}
+
+static int remount(const struct path *at, unsigned long flags, char *opts)
+{
+    struct super *sb = at->dentry->sb;
+    struct fs_context fc;
+    int r = fscontext_init(&fc, sb->type);
+
+    if (at->dentry != at->mnt->root || !at->mnt->attached)
+        return -EINVAL;
+    if (r == 0) {
+        r = fscontext_options(&fc, opts);
+        fc.sb_mask |= MS_RDONLY;
+        fc.sb_flags |= flags & MS_RDONLY;
+    }
+    if (r < 0 && r != -ENODEV) {
+        fscontext_done(&fc);
+        return r;
+    }
+    lock(&vfs.mounts_lock);
+    if (flags & MS_RDONLY && !sb->readonly && mount_writers_locked(sb, NULL))
+        r = -EBUSY;
+    else if (r == -ENODEV) /* what the sandbox was started with: the mount alone changes */
+        r = 0;
+    else
+        r = fscontext_reconfigure(&fc, sb);
+    if (r == 0)
+        at->mnt->flags = flags_of_mount(flags, at->mnt);
+    unlock(&vfs.mounts_lock);
+    if (fs_type_index(sb->type) >= 0)
+        fscontext_done(&fc);
+    return r;
+}
+
+int mount_graft(struct mount *m, const struct path *at)
+{
+    struct list gone = LIST_INIT(gone);
+    struct path to = path_ref(*at);
     int r;
 
-    if (usource && copy_in_str(t, source, usource, sizeof source) < 0)
-        return -EFAULT;
+    path_descend(&to);
+    lock(&vfs.mounts_lock);
+    if (!to.mnt->attached)
+        r = -EINVAL;
+    else if (to.mnt->sb == m->sb && to.dentry == to.mnt->root && m->root == to.dentry)
+        r = -EBUSY;
+    else
+        r = mount_attach_locked(m, &to, &gone);
+    if (r < 0)
+        mount_remove_locked(m, /* propagate= */ false, &gone);
+    unlock(&vfs.mounts_lock);
+    mounts_drop(&gone);
+    path_put(&to);
+    return r;
+}
+
+static int new_mount(struct task *t, const struct path *at, const char *source, const char *type,
+                     unsigned long flags, char *opts)
+{
+    struct fs_context fc;
+    struct super *sb = NULL;
+    struct mount *m;
+    int r = fscontext_init(&fc, type);
+
+    if (r < 0)
+        return r;
+    fc.sb_mask = MS_RDONLY;
+    fc.sb_flags = flags & MS_RDONLY;
+    r = fscontext_options(&fc, opts);
+    if (r == 0) {
+        sb = fscontext_create(t, &fc);
+        r = IS_ERR(sb) ? PTR_ERR(sb) : 0;
+    }
+    fscontext_done(&fc);
+    if (r < 0)
+        return r;
+    m = mount_detached(sb, flags_of_mount(flags, NULL), *source ? source : "none");
+    return IS_ERR(m) ? PTR_ERR(m) : mount_graft(m, at);
+}
+
+struct mount_args {
+    char source[PATH_MAX], target[PATH_MAX], type[PATH_MAX], data[PATH_MAX];
+    bool has_source, has_type;
+};
+
+static int do_mount(struct task *t, struct mount_args *a, const struct path *at,
+                    unsigned long flags)
+{
+    if ((flags & 0xffff0000ul) == LX_MS_MGC)
+        flags &= 0xffff;
+    if (flags & LX_MS_NOUSER)
+        return -EINVAL;
+    if (!task_capable(t, CAP_SYS_ADMIN))
+        return -EPERM;
     if (!at->mnt) /* a pipe by way of /proc/self/fd: on no mount */
         return -EINVAL;
-    if (flags & MS_REMOUNT) {
-        if (at->dentry != at->mnt->root)
-            return -EINVAL;
-        lock(&vfs.mounts_lock);
-        at->mnt->flags = flags & KEPT_FLAGS;
-        unlock(&vfs.mounts_lock);
-        return 0;
-    }
+    if ((flags & (MS_REMOUNT | MS_BIND)) == (MS_REMOUNT | MS_BIND))
+        return rebind(at, flags);
+    if (flags & MS_REMOUNT)
+        return remount(at, flags, a->data);
     if (flags & MS_BIND)
-        return bind(t, source, at);
+        return a->has_source ? bind(t, a->source, at, flags) : -EINVAL;
     if (flags & PROPAGATION)
-        return flags & MS_SHARED ? -EINVAL : at->dentry == at->mnt->root ? 0 : -EINVAL;
+        return change_propagation(at, flags);
     if (flags & MS_MOVE)
+        return a->has_source ? mount_move_old(t, a->source, at) : -EINVAL;
+    if (!a->has_type)
         return -EINVAL;
-    if (!utype || copy_in_str(t, type, utype, sizeof type) < 0)
-        return utype ? -EFAULT : -EINVAL;
-    r = new_super(t, type, data, &sb);
-    return r < 0 ? r : vfs_mount(sb, at, flags & KEPT_FLAGS, source, NULL);
+    return new_mount(t, at, a->has_source ? a->source : "none", a->type, flags, a->data);
+}
+
+static int optional_str(struct task *t, char *to, gaddr_t at, bool *ret_has)
+{
+    ssize_t n = at ? copy_in_str(t, to, at, PATH_MAX) : 0;
+
+    *ret_has = at;
+    return n == -ENAMETOOLONG ? -EINVAL : n < 0 ? (int)n : 0;
+}
+
+/* As much of a page as can be read. */
+static int data_in(struct task *t, char *to, gaddr_t at)
+{
+    size_t n = 0;
+
+    to[0] = 0;
+    if (!at)
+        return 0;
+    while (n < PATH_MAX - 1 && copy_in(t, to + n, at + n, 1) == 0 && to[n])
+        n++;
+    to[n] = 0;
+    return n == 0 && copy_in(t, to, at, 1) < 0 ? -EFAULT : 0;
 }
 
 long sys_mount(struct task *t, gaddr_t source, gaddr_t target, gaddr_t type, unsigned long flags,
                gaddr_t data)
 {
+    struct mount_args *a = kzalloc(sizeof *a);
     struct path at;
-    int r;
+    int r = a ? 0 : -ENOMEM;
 
-    if (!task_capable(t, CAP_SYS_ADMIN))
-        return -EPERM;
-    r = walk_user(t, AT_FDCWD, target, WALK_FOLLOW, &at);
-    if (r < 0)
-        return r;
-    r = do_mount(t, source, &at, type, flags, data);
-    path_put(&at);
+    if (r == 0)
+        r = optional_str(t, a->type, type, &a->has_type);
+    if (r == 0)
+        r = optional_str(t, a->source, source, &a->has_source);
+    if (r == 0)
+        r = data_in(t, a->data, data);
+    if (r == 0)
+        r = path_in(t, a->target, target);
+    if (r == 0) {
+        r = walk_path(t, AT_FDCWD, a->target, WALK_FOLLOW, &at);
+        if (r == 0) {
+            r = do_mount(t, a, &at, flags);
+            path_put(&at);
+        }
+    }
+    kfree(a);
     return r;
 }
 
-/* By more than the tree and the caller of this. */
-static bool in_use(const struct mount *m)
+/* ---- umount ---- */
+
+/* The copies elsewhere that would go with it are in nobody's use either. */
+static bool busy_locked(struct mount *m, int expected)
 {
-    return atomic_load(&m->refs) > 2;
+    if (!list_empty(&m->children) || atomic_load(&m->refs) > expected)
+        return true;
+    for (struct mount *x = mount_targets_locked(m->parent, m->mountpoint); x; x = x->next) {
+        struct mount *c = mount_find_locked(x, m->mountpoint);
+
+        if (c && c != m && list_empty(&c->children) && atomic_load(&c->refs) > 1)
+            return true;
+    }
+    return false;
+}
+
+/* at is a reference to m, beside the tree's. */
+static int umount_locked(struct task *t, struct mount *m, int flags, struct list *gone)
+{
+    if (!m->attached || !m->parent)
+        return -EINVAL;
+    if (flags & MNT_EXPIRE) {
+        if (m == t->fs->root.mnt || flags & (MNT_FORCE | MNT_DETACH))
+            return -EINVAL;
+        if (busy_locked(m, 2))
+            return -EBUSY;
+        if (!atomic_exchange(&m->expiring, true))
+            return -EAGAIN;
+    }
+    if (!(flags & MNT_DETACH) && busy_locked(m, 2))
+        return -EBUSY;
+    mount_remove_locked(m, /* propagate= */ true, gone);
+    return 0;
 }
 
 long sys_umount2(struct task *t, gaddr_t target, int flags)
 {
+    struct list gone = LIST_INIT(gone);
     struct mount *m;
     struct path at;
     int r;
 
     if (flags & ~(MNT_FORCE | MNT_DETACH | MNT_EXPIRE | UMOUNT_NOFOLLOW))
         return -EINVAL;
-    if (!task_capable(t, CAP_SYS_ADMIN))
-        return -EPERM;
     r = walk_user(t, AT_FDCWD, target, flags & UMOUNT_NOFOLLOW ? 0 : WALK_FOLLOW, &at);
     if (r < 0)
         return r;
-    if (!at.mnt) { /* a pipe by way of /proc/self/fd: on no mount */
-        path_put(&at);
-        return -EINVAL;
-    }
-    m = mount_ref(at.mnt);
-    r = at.dentry == m->root ? 0 : -EINVAL;
+    path_descend(&at); /* of "." too, which a walk does not leave */
+    m = at.mnt;
+    at.mnt = NULL;
+    if (!task_capable(t, CAP_SYS_ADMIN))
+        r = -EPERM;
+    else if (!m || at.dentry != m->root)
+        r = -EINVAL;
     path_put(&at);
-    if (r == 0 && in_use(m) && !(flags & MNT_DETACH)) {
+    if (r == 0 && !(flags & MNT_DETACH) && atomic_load(&m->refs) > 2)
         mm_reconcile(t->mm); /* what the caller has unmapped by itself holds it no more */
-        r = in_use(m) ? -EBUSY : 0;
+    if (r == 0) {
+        lock(&vfs.mounts_lock);
+        r = umount_locked(t, m, flags, &gone);
+        unlock(&vfs.mounts_lock);
+        mounts_drop(&gone);
     }
-    if (r == 0)
-        r = vfs_umount(m);
-    mount_put(m);
+    mount_put_unused(m);
     return r;
 }

@@ -46,13 +46,16 @@ static long open_path(struct task *t, int dfd, gaddr_t upath, unsigned flags, un
     return fd_install(t, f, 0, flags & O_CLOEXEC);
 }
 
-long sys_openat(struct task *t, int dfd, gaddr_t path, int oflags, unsigned mode)
+unsigned open_flags(int oflags)
 {
     unsigned flags = (oflags & ALL_FLAGS) | LX_O_LARGEFILE;
 
-    if (flags & O_PATH)
-        flags &= PATH_FLAGS;
-    return open_path(t, dfd, path, flags, mode & 07777, 0);
+    return flags & O_PATH ? flags & PATH_FLAGS : flags;
+}
+
+long sys_openat(struct task *t, int dfd, gaddr_t path, int oflags, unsigned mode)
+{
+    return open_path(t, dfd, path, open_flags(oflags), mode & 07777, 0);
 }
 
 long sys_open(struct task *t, gaddr_t path, int flags, unsigned mode)

@@ -24,3 +24,5 @@ unsigned walk_of_at(int flags);
  */
 int at_path(struct task *t, int dfd, gaddr_t upath, int flags, struct path *ret,
             struct file **ret_file);
+/* What open takes of these flags, which nobody has checked. */
+unsigned open_flags(int oflags);

@@ -9,12 +9,14 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "abi/mount.h"
 #include "abi/stat.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/syscalls/path_arg.h"
 #include "sentry/syscalls/table.h"
+#include "sentry/vfs/mount.h"
 
 unsigned walk_of_at(int flags)
 {
@@ -137,7 +139,8 @@ long sys_statx(struct task *t, int dfd, gaddr_t path, int flags, unsigned mask, 
     r = at_getattr(t, dfd, path, flags, &k);
     if (r < 0)
         return r;
-    x.stx_mask = STATX_BASIC_STATS | STATX_BTIME | LX_STATX_MNT_ID;
+    x.stx_mask = STATX_BASIC_STATS | STATX_BTIME |
+                 (mask & LX_STATX_MNT_ID_UNIQUE ? LX_STATX_MNT_ID_UNIQUE : LX_STATX_MNT_ID);
     if (k.btime.tv_sec == 0 && k.btime.tv_nsec == 0)
         x.stx_mask &= ~STATX_BTIME;
     x.stx_blksize = k.blksize;
@@ -158,7 +161,7 @@ long sys_statx(struct task *t, int dfd, gaddr_t path, int flags, unsigned mask, 
     x.stx_rdev_minor = minor(k.rdev);
     x.stx_dev_major = major(k.dev);
     x.stx_dev_minor = minor(k.dev);
-    x.stx_mnt_id = k.mnt_id;
+    x.stx_mnt_id = mask & LX_STATX_MNT_ID_UNIQUE && k.mnt_id ? MOUNT_UNIQUE_ID(k.mnt_id) : k.mnt_id;
     return put_guest(t, buf, &x);
 }
 
@@ -258,7 +261,7 @@ static long statfs_out(struct task *t, struct super *sb, struct mount *mnt, gadd
     if (r < 0)
         return r;
     st.f_fsid[0] = sb->dev;
-    st.f_flags = 0x20 /* ST_VALID */ | ST_RELATIME;
+    st.f_flags = 0x20; /* ST_VALID */
     if (flags & MS_RDONLY || sb->readonly)
         st.f_flags |= ST_RDONLY;
     if (flags & MS_NOSUID)
@@ -267,6 +270,14 @@ static long statfs_out(struct task *t, struct super *sb, struct mount *mnt, gadd
         st.f_flags |= ST_NODEV;
     if (flags & MS_NOEXEC)
         st.f_flags |= ST_NOEXEC;
+    if (flags & MS_NOATIME)
+        st.f_flags |= ST_NOATIME;
+    if (flags & MS_NODIRATIME)
+        st.f_flags |= ST_NODIRATIME;
+    if (flags & MS_RELATIME)
+        st.f_flags |= ST_RELATIME;
+    if (flags & LX_MS_NOSYMFOLLOW)
+        st.f_flags |= LX_ST_NOSYMFOLLOW;
     return put_guest(t, buf, &st);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The twelve calls on extended attributes, and name_to_handle_at, which has no handles to give. */
+/* The twelve calls on extended attributes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/limits.h>

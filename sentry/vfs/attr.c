@@ -12,6 +12,7 @@
 #include "sentry/kernel/signal.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/timer.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/dcache.h"
 #include "sentry/vfs/fsflags.h"
 #include "sentry/vfs/notify.h"
@@ -82,6 +83,8 @@ void inode_apply_attr(struct inode *i, const struct setattr *a)
 
     if (a->valid & ATTR_MODE)
         i->mode = (i->mode & S_IFMT) | (a->mode & 07777);
+    if (a->valid & ATTR_MODE)
+        acl_chmod_locked(i);
     if (a->valid & ATTR_UID)
         i->uid = a->uid;
     if (a->valid & ATTR_GID)
@@ -194,6 +197,8 @@ int inode_setattr(struct task *t, struct inode *i, const struct setattr *want)
         r = -EINVAL;
     else
         inode_apply_attr(i, &a);
+    if (r == 0 && a.valid & (ATTR_UID | ATTR_GID | ATTR_CHOWN | ATTR_SIZE) && !is_dir(i))
+        inode_drop_caps(i);
     return r;
 }
 
@@ -212,6 +217,7 @@ void inode_remove_privs(struct task *t, struct inode *i)
 {
     const struct cred *c = vfs_cred(t);
 
+    inode_drop_caps(i);
     if (!c || !(i->mode & (S_ISUID | S_ISGID)) || cred_capable(c, CAP_FSETID))
         return;
     LOCK_SCOPE(&i->lock);

@@ -113,6 +113,30 @@ static void release(struct task *t, struct tlock *l)
         tunlock(t, l);
 }
 
+bool callpath_holds(struct task *t, const struct inode *i)
+{
+    struct callpath *cp = t ? t->call.paths : NULL;
+
+    for (unsigned n = 0; cp && n < cp->nlocked; n++)
+        if (cp->locked[n] == i)
+            return atomic_load(&i->rw.owner) == t;
+    return false;
+}
+
+void callpath_unlock(struct task *t, struct inode *i)
+{
+    struct callpath *cp = t ? t->call.paths : NULL;
+
+    for (unsigned n = 0; cp && n < cp->nlocked; n++) {
+        if (cp->locked[n] != i)
+            continue;
+        cp->locked[n] = cp->locked[--cp->nlocked];
+        release(t, &i->rw);
+        inode_put(i);
+        return;
+    }
+}
+
 void callpath_end(struct task *t)
 {
     struct callpath *cp = t->call.paths;

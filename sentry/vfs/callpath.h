@@ -12,7 +12,7 @@
 
 #include "sentry/vfs/vfs.h"
 
-#define CALLPATH_LOCKS 8
+#define CALLPATH_LOCKS 12
 
 struct callpath_slot {
     enum { SLOT_EMPTY, SLOT_PARENT, SLOT_PATH } state;
@@ -24,8 +24,9 @@ struct callpath {
     struct callpath_slot slot[2];
     struct inode *locked[CALLPATH_LOCKS]; /* references; rw held or being waited for */
     unsigned nlocked;
-    bool rename;          /* vfs.rename is held or being waited for */
-    struct file *opening; /* open of a FIFO that waits for the other end */
+    bool rename;            /* vfs.rename is held or being waited for */
+    struct file *opening;   /* an open that waits: for a FIFO's other end, a lease, a listener */
+    unsigned opening_flags; /* what is to be done when it is open: O_CREAT, O_TRUNC (open.c) */
 };
 
 /* walk_parent / walk_path once; later runs get the same again. Results belong to the record. */
@@ -36,6 +37,9 @@ int callpath_path(struct task *t, unsigned slot, int dfd, const char *path, unsi
 
 /* Locks i->rw for this call / vfs.rename. 0 or -EWAITING. */
 int callpath_lock(struct task *t, struct inode *i) __must_check;
+/* Before the call's end; for what callpath_holds said no about, and then was locked. */
+void callpath_unlock(struct task *t, struct inode *i);
+bool callpath_holds(struct task *t, const struct inode *i);
 int callpath_lock_rename(struct task *t) __must_check;
 
 /* The open that waits: keeps f (reference taken over) / gives it back to the caller. */

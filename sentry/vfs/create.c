@@ -12,6 +12,7 @@
 
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/callpath.h"
 #include "sentry/vfs/dcache.h"
 #include "sentry/vfs/fsflags.h"
@@ -57,7 +58,7 @@ static int finish(struct path *dir, struct dentry *d, struct inode *i, int r, st
 {
     if (r == 0) {
         dentry_instantiate(d, i);
-        fsnotify_dirent(dentry_inode(dir->dentry), d->name, LX_IN_CREATE, is_dir(i));
+        fsnotify_dirent(dentry_inode(dir->dentry), d->name, LX_IN_CREATE, i);
         if (ret)
             *ret = path_ref((struct path){ dir->mnt, d });
     }
@@ -76,8 +77,8 @@ int vfs_mknod_at(struct task *t, int dfd, const char *path, uint32_t mode, uint6
     if (r < 0)
         return callpath_done(t, r);
     di = dentry_inode(dir.dentry);
-    mode = mode_for_new(t, di, mode);
-    if ((S_ISCHR(mode) || S_ISBLK(mode)) && !task_capable(t, CAP_MKNOD))
+    mode = acl_umask(t, di, mode);
+    if ((S_ISBLK(mode) || (S_ISCHR(mode) && rdev)) && !task_capable(t, CAP_MKNOD))
         r = -EPERM;
     else if (S_ISREG(mode))
         r = di->ops->create ? di->ops->create(t, di, d, mode, &i) : -EACCES;
@@ -96,7 +97,7 @@ int vfs_mkdir_at(struct task *t, int dfd, const char *path, uint32_t mode)
     if (r < 0)
         return callpath_done(t, r);
     di = dentry_inode(dir.dentry);
-    mode = mode_for_new(t, di, S_IFDIR | (mode & 01777));
+    mode = S_IFDIR | acl_umask(t, di, mode & 01777);
     r = di->ops->mkdir ? di->ops->mkdir(t, di, d, mode, &i) : -EPERM;
     return callpath_done(t, finish(&dir, d, i, r, NULL));
 }
@@ -140,7 +141,7 @@ static int link_locked(struct task *t, const struct path *old, const struct path
     dentry_instantiate(d, inode_ref(i));
     if (fsnotify_active()) {
         fsnotify_inode(i, LX_IN_ATTRIB);
-        fsnotify_dirent(di, d->name, LX_IN_CREATE, false);
+        fsnotify_dirent(di, d->name, LX_IN_CREATE, i);
     }
     return 0;
 }

@@ -45,6 +45,8 @@ bool path_ascend_mount(struct path *p);
 
 /* xattr.c */
 void simple_xattrs_free(struct inode *i);
+/* What changes a file, or whose it is, takes its capabilities away. */
+void inode_drop_caps(struct inode *i);
 
 /* permission.c: whose access is checked; NULL: nobody's, all is allowed. */
 const struct cred *vfs_cred(struct task *t);
@@ -52,8 +54,6 @@ const struct cred *vfs_cred(struct task *t);
 int may_follow_link(struct task *t, const struct inode *dir, const struct inode *link);
 int may_link_to(struct task *t, struct inode *i);
 int may_open_in_sticky(struct task *t, const struct inode *dir, const struct inode *i);
-/* The mode that t asked for, as a new file in dir gets it: umask, set-group-id. */
-uint32_t mode_for_new(struct task *t, const struct inode *dir, uint32_t mode);
 /* The owner of what t creates. */
 void inode_init_owner(struct task *t, struct inode *i, const struct inode *dir);
 int may_create(struct task *t, struct inode *dir);

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sentry/fs/dnotify.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/sysctl.h"
@@ -95,8 +96,10 @@ static struct file *take_locked(struct files *f, unsigned fd)
 /* What happens to a file whose descriptor in table owner went. */
 static void closed(struct task *t, struct files *owner, struct file *file)
 {
-    if (file->inode && !(file->mode & FMODE_PATH))
+    if (file->inode && !(file->mode & FMODE_PATH)) {
         locks_posix_gone(file, owner);
+        dnotify_closed(file, owner);
+    }
     if (file->ops->flush)
         file->ops->flush(t, file);
     file_put(file);

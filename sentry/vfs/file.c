@@ -21,6 +21,7 @@
 #include "sentry/kernel/fasync.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/lease.h"
 #include "sentry/vfs/locks.h"
 #include "sentry/vfs/notify.h"
 #include "sentry/vfs/vfs.h"
@@ -64,6 +65,11 @@ struct file *file_new_sized(size_t n, const struct file_ops *ops, unsigned flags
     return f;
 }
 
+uint64_t file_next_id(void)
+{
+    return atomic_load(&next_id);
+}
+
 static struct inode *anon_inode;
 
 static void make_anon_inode(void)
@@ -102,14 +108,16 @@ static void file_free(struct file *f)
         fasync_gone(f);
     if (!f->no_notify)
         fsnotify_file(f, f->mode & FMODE_WRITE ? LX_IN_CLOSE_WRITE : LX_IN_CLOSE_NOWRITE);
-    if (f->inode)
+    if (f->inode) {
         locks_file_gone(f);
+        lease_file_gone(f);
+    }
     if (f->ops && f->ops->release)
         f->ops->release(f);
-    if (f->inode && f->mode & FMODE_WRITER) {
-        LOCK_SCOPE(&f->inode->lock);
-        f->inode->writers--;
-    }
+    if (f->inode && f->mode & FMODE_WRITER)
+        file_uncount_writer(f);
+    if (f->mode & FMODE_READER)
+        atomic_fetch_sub(&f->inode->readers, 1);
     if (f->path.dentry)
         path_put(&f->path);
     if (f->inode)

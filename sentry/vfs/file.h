@@ -145,6 +145,8 @@ struct file {
     uint64_t id;           /* [I] unique, never reused */
     const char *anon_name; /* [I] static; "eventfd": /proc/PID/fd shows anon_inode:[eventfd] */
     bool no_notify;        /* [I] no inotify events (O_PATH, internal opens) */
+    uint8_t asked;         /* fanotify listeners have allowed: 1 to execute it, 2 to open it */
+    _Atomic bool dnotify;  /* F_NOTIFY was used: fs/dnotify.c */
 };
 
 enum {
@@ -157,6 +159,7 @@ enum {
     FMODE_OWN_POS = 128,  /* the object keeps its position itself: pos arguments at it are NULL */
     FMODE_NOT_SENT = 256, /* no socket carries it: it could hold that socket (io_uring) */
     FMODE_WRITER = 64,    /* counted in inode->writers by who opened it; file_put counts it off */
+    FMODE_READER = 512,   /* the same in inode->readers: opened for reading alone */
 };
 
 /*
@@ -176,6 +179,8 @@ struct file *anon_file_new(const char *name, const struct file_ops *ops, void *p
 struct file *file_new_sized(size_t n, const struct file_ops *ops, unsigned flags);
 
 struct file *file_ref(struct file *f);
+/* Above the ids of all files there are, at most the id of those to come. */
+uint64_t file_next_id(void);
 void file_put(struct file *f); /* NULL is fine */
 static inline bool file_nonblock(const struct file *f)
 {

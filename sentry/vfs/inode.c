@@ -9,13 +9,17 @@
  * inode_put may take LOCK_DCACHE and calls ops->evict without locks, so no short lock is held there.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/timer.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/dcache.h"
 #include "sentry/vfs/fsflags.h"
 #include "sentry/vfs/locks.h"
+#include "sentry/vfs/notify.h"
 #include "sentry/vfs/vfs.h"
 
 #define INODE_BUCKETS 16384
@@ -61,6 +65,7 @@ void super_put(struct super *sb)
 {
     if (!sb || atomic_fetch_sub(&sb->refs, 1) != 1)
         return;
+    fsnotify_unmount(sb);
     if (sb->ops->shutdown)
         sb->ops->shutdown(sb);
     if (sb->root) {
@@ -154,25 +159,41 @@ struct inode *inode_find(struct super *sb, uint64_t ino)
     return NULL;
 }
 
-struct inode *inode_enter(struct inode *i)
+/* The one of that number which was there already; NULL: i is there now. */
+static struct inode *enter_locked(struct inode *i)
 {
     struct inode **b, *o;
 
-    lock(&vfs.dcache_lock);
+    assert_locked(&vfs.dcache_lock);
     if (nhashed >= nbuckets && nbuckets < INODE_BUCKETS)
         spread_locked();
     b = bucket_of(i->sb, i->ino);
     for (o = *b; o; o = o->hash_next)
         if (o->sb == i->sb && o->ino == i->ino)
-            break;
-    if (o) {
+            return o;
+    i->hash_next = *b;
+    *b = i;
+    nhashed++;
+    i->hashed = true;
+    return NULL;
+}
+
+void inode_publish(struct inode *i)
+{
+    LOCK_SCOPE(&vfs.dcache_lock);
+
+    if (!i->hashed)
+        (void)enter_locked(i);
+}
+
+struct inode *inode_enter(struct inode *i)
+{
+    struct inode *o;
+
+    lock(&vfs.dcache_lock);
+    o = enter_locked(i);
+    if (o)
         inode_ref(o);
-    } else {
-        i->hash_next = *b;
-        *b = i;
-        nhashed++;
-        i->hashed = true;
-    }
     unlock(&vfs.dcache_lock);
     if (!o)
         return i;
@@ -218,6 +239,7 @@ void inode_put(struct inode *i)
         sb->ops->evict(i);
     locks_inode_gone(i);
     simple_xattrs_free(i);
+    acl_inode_gone(i);
     tlock_done(&i->rw);
     lock_done(&i->lock);
     kfree(i);
@@ -238,13 +260,22 @@ void inode_touch(struct inode *i, unsigned which)
     unlock(&i->lock);
 }
 
-/* As relatime has it: once after each change. (That it is a day old moves it on Linux too.) */
-void inode_accessed(struct inode *i)
+/* As the mount says; relatime: once after each change. (That it is a day old moves it on Linux too.) */
+void file_accessed(const struct file *f)
 {
+    unsigned flags = f->path.mnt ? f->path.mnt->flags : MS_RELATIME;
+    struct inode *i = f->inode;
     bool newer;
 
-    if (i->fsflags & LX_FS_NOATIME)
+    if (atomic_load(&f->flags) & O_NOATIME || i->fsflags & LX_FS_NOATIME ||
+        flags & (MS_NOATIME | MS_RDONLY) || i->sb->readonly ||
+        (flags & MS_NODIRATIME && is_dir(i)))
         return;
+    if (!(flags & MS_RELATIME)) {
+        inode_touch(i, ATTR_ATIME);
+        return;
+    }
+
     lock(&i->lock);
     newer = i->atime.tv_sec > i->mtime.tv_sec ||
             (i->atime.tv_sec == i->mtime.tv_sec && i->atime.tv_nsec > i->mtime.tv_nsec);

@@ -26,6 +26,7 @@
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/lease.h"
 #include "sentry/vfs/vfs.h"
 
 enum lock_kind { KIND_POSIX, KIND_OFD, KIND_FLOCK };
@@ -108,13 +109,15 @@ static void remove_lock(struct file_lock *l)
 }
 
 /* ---- records ---- */
-static struct file_lock *conflict_locked(struct file_locks *ls, const struct file_lock *want)
+/* own: one that want's owner has there itself, not one in its way. */
+static struct file_lock *overlap_locked(struct file_locks *ls, const struct file_lock *want,
+                                        bool own)
 {
     struct file_lock *l;
 
     list_for_each(l, &ls->records, link)
-        if (l->owner != want->owner && (l->write || want->write) && l->start <= want->end &&
-            want->start <= l->end)
+        if ((l->owner == want->owner) == own && (own || l->write || want->write) &&
+            l->start <= want->end && want->start <= l->end)
             return l;
     return NULL;
 }
@@ -294,7 +297,7 @@ static int set_locked(struct task *t, struct file *f, struct lock_call *lc, stru
     if (!ls)
         return -ENOLCK;
     list_del(&lc->link);
-    other = unlock_it ? NULL : conflict_locked(ls, want);
+    other = unlock_it ? NULL : overlap_locked(ls, want, /* own= */ false);
     if (other && !wait)
         return -EAGAIN;
     if (other)
@@ -324,13 +327,9 @@ int locks_set(struct task *t, struct file *f, struct lock_call *lc, bool wait, b
         return r;
     spare[0] = lock_new(lc->fl.l_type == F_UNLCK);
     spare[1] = lock_new(lc->fl.l_type == F_UNLCK);
-    if (spare[0] && spare[1]) {
-        lock(&locks_lock);
-        r = set_locked(t, f, lc, &want, wait, spare);
-        unlock(&locks_lock);
-    } else {
-        r = -ENOLCK;
-    }
+    lock(&locks_lock);
+    r = spare[0] && spare[1] ? set_locked(t, f, lc, &want, wait, spare) : -ENOLCK;
+    unlock(&locks_lock);
     lock_free(spare[0]);
     lock_free(spare[1]);
     return r;
@@ -343,14 +342,14 @@ int locks_get(struct task *t, struct file *f, struct lx_flock *fl, bool ofd)
 
     if (!f->inode)
         return -EBADF;
-    if (fl->l_type != F_RDLCK && fl->l_type != F_WRLCK)
+    if (fl->l_type != F_RDLCK && fl->l_type != F_WRLCK && !(ofd && fl->l_type == F_UNLCK))
         return -EINVAL;
     r = lock_of(t, f, fl, ofd, &want);
     if (r < 0)
         return r;
     LOCK_SCOPE(&locks_lock);
     if (has_locks(f->inode))
-        l = conflict_locked(f->inode->flocks, &want);
+        l = overlap_locked(f->inode->flocks, &want, fl->l_type == F_UNLCK);
     if (!l) {
         fl->l_type = F_UNLCK;
         return 0;
@@ -441,11 +440,10 @@ int locks_flock(struct task *t, struct file *f, int op)
 
     if (!f->inode)
         r = -EBADF;
-    else if (lc && spare) {
-        lock(&locks_lock);
+    lock(&locks_lock);
+    if (f->inode && lc && spare)
         r = flock_locked(t, f, lc, op, &spare);
-        unlock(&locks_lock);
-    }
+    unlock(&locks_lock);
     lock_free(spare);
     return r;
 }
@@ -490,11 +488,13 @@ void locks_each(void (*emit)(void *arg, const char *line), void *arg)
     struct file_lock *l;
     int nr = 0;
 
-    LOCK_SCOPE(&locks_lock);
+    lock(&locks_lock);
     list_for_each(ls, &all_inodes, all) {
         list_for_each(l, &ls->records, link)
             print_lock(l, ls->inode, ++nr, emit, arg);
         list_for_each(l, &ls->flocks, link)
             print_lock(l, ls->inode, ++nr, emit, arg);
     }
+    unlock(&locks_lock);
+    lease_each(emit, arg, &nr);
 }

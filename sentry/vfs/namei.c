@@ -22,6 +22,7 @@
 #include "sentry/mm/copy.h"
 #include "sentry/notes.h"
 #include "sentry/vfs/dcache.h"
+#include "sentry/vfs/mount.h"
 
 #define MAX_LINKS 40
 
@@ -155,7 +156,8 @@ static int walk_link(struct walk *w, struct path *at, char **ret_body)
     ssize_t n;
 
     *ret_body = NULL;
-    if (w->nlinks++ >= MAX_LINKS || w->flags & WALK_NO_SYMLINKS)
+    if (w->nlinks++ >= MAX_LINKS || w->flags & WALK_NO_SYMLINKS ||
+        (at->mnt && at->mnt->flags & LX_MS_NOSYMFOLLOW))
         return -ELOOP;
     if (w->at_end && may_follow_link(w->t, dentry_inode(w->cur.dentry), link) < 0)
         return -EACCES;
@@ -402,8 +404,10 @@ int walk_path(struct task *t, int dfd, const char *path, unsigned flags, struct 
     } else if (r == 0 && flags & WALK_DIR && !is_dir(dentry_inode(w.cur.dentry))) {
         r = -ENOTDIR;
     }
-    if (r == 0)
-        *ret = path_ref(w.cur);
+    if (r == 0) {
+        *ret = w.cur; /* not used and put: that would end a mount's expiring */
+        w.cur = (struct path){};
+    }
     walk_done(&w);
     return r;
 }

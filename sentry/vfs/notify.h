@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The hooks of inotify. Whoever changes or uses a file says so here; while nothing in the sandbox
- * is watched each hook is one load and a branch. Called with task locks at most, never a short lock.
+ * The hooks of inotify, dnotify and fanotify. Whoever changes or uses a file says so here; while
+ * nothing in the sandbox is watched each hook is one load and a branch. Called with task locks at
+ * most, never a short lock.
  *
  * Who calls what:
  *   vfs path operations   fsnotify_dirent (create, delete), fsnotify_move,
@@ -9,8 +10,8 @@
  *                         of link and unlink), fsnotify_file IN_OPEN
  *   dentry_put            fsnotify_gone when a dentry of an inode without links goes
  *   read, write, close    fsnotify_file
- *
- * A guest cannot unmount, so there is no IN_UNMOUNT.
+ *   umount                fsnotify_unmount, for what is watched in a file system that goes
+ *   open, read, exec      fsnotify_perm, where a fanotify listener may refuse it
  */
 #pragma once
 
@@ -24,7 +25,10 @@
 struct dentry;
 struct file;
 struct inode;
+struct mount;
+struct super;
 struct path;
+struct task;
 
 enum {
     LX_IN_ACCESS = 0x1,
@@ -40,8 +44,14 @@ enum {
     LX_IN_DELETE_SELF = 0x400,
     LX_IN_MOVE_SELF = 0x800,
     LX_IN_ALL_EVENTS = 0xfff,
+    LX_FS_OPEN_EXEC = 0x1000, /* these are fanotify's alone */
+    LX_IN_UNMOUNT = 0x2000,
     LX_IN_Q_OVERFLOW = 0x4000,
     LX_IN_IGNORED = 0x8000,
+    LX_FS_OPEN_PERM = 0x10000,
+    LX_FS_ACCESS_PERM = 0x20000,
+    LX_FS_OPEN_EXEC_PERM = 0x40000,
+    LX_FS_RENAME = 0x10000000, /* dnotify's and fanotify's */
     LX_IN_ISDIR = 0x40000000,
 };
 
@@ -52,17 +62,37 @@ enum {
  */
 struct fsnotify_watch {
     struct list link;    /* inode->watches */
+    struct list all;     /* of the whole sandbox */
     struct inode *inode; /* reference, while it hangs there */
     uint32_t mask;
     bool excl_unlink; /* nothing of children that have no name any more */
     void (*event)(struct fsnotify_watch *w, uint32_t mask, uint32_t cookie, const char *name);
 };
 
+/* All of an event, for fanotify. Held by the caller; what is not known is NULL. */
+struct fsnotify_event {
+    uint32_t mask;           /* LX_IN_ISDIR: inode is a directory */
+    const struct path *path; /* of an open file */
+    struct inode *inode;     /* to what it happened */
+    struct inode *dir;       /* where its name is, or was */
+    const char *name;
+    struct inode *ndir; /* LX_FS_RENAME: where it is now */
+    const char *nname;
+    const struct mount *gone_mount; /* or one of these goes, and nothing else is said */
+    const struct super *gone_super;
+    bool dirent; /* the directory changed: a mark on dir needs no EVENT_ON_CHILD */
+};
+/* fanotify's, set when it is used first; called without locks. */
+extern void (*_Atomic fsnotify_groups)(const struct fsnotify_event *e);
+/* May t do what a listener has to allow? 0, -EPERM or what it said, -EWAITING, -ERESTARTSYS. */
+extern int (*_Atomic fsnotify_asks)(struct task *t, struct file *f, uint32_t mask);
+
 extern struct lock notify_lock; /* all watches, and the queues of inotify */
 void fsnotify_watch_add_locked(struct fsnotify_watch *w, struct inode *inode);
 /* The inode's reference becomes the caller's, to be put after notify_lock. */
 struct inode *fsnotify_watch_del_locked(struct fsnotify_watch *w);
-extern _Atomic int fsnotify_watches; /* in the whole sandbox */
+extern _Atomic int fsnotify_watches; /* in the whole sandbox, fanotify's marks too */
+extern _Atomic int fsnotify_perm_marks;
 
 static inline bool fsnotify_active(void)
 {
@@ -72,8 +102,7 @@ static inline bool fsnotify_active(void)
 void fsnotify_inode_(struct inode *i, uint32_t mask);
 void fsnotify_dentry_(struct dentry *d, uint32_t mask);
 void fsnotify_file_(struct file *f, uint32_t mask);
-void fsnotify_dirent_(struct inode *dir, const char *name, uint32_t mask, uint32_t cookie,
-                      bool child_is_dir);
+void fsnotify_dirent_(struct inode *dir, const char *name, uint32_t mask, struct inode *child);
 void fsnotify_move_(struct inode *odir, const char *oname, struct inode *ndir, const char *nname,
                     struct inode *moved);
 void fsnotify_gone_(struct inode *i);
@@ -99,11 +128,12 @@ static inline void fsnotify_file(struct file *f, uint32_t mask)
         fsnotify_file_(f, mask);
 }
 
-/* A name appeared in or went from dir: LX_IN_CREATE, LX_IN_DELETE. */
-static inline void fsnotify_dirent(struct inode *dir, const char *name, uint32_t mask, bool is_dir)
+/* A name of child appeared in or went from dir: LX_IN_CREATE, LX_IN_DELETE. */
+static inline void fsnotify_dirent(struct inode *dir, const char *name, uint32_t mask,
+                                   struct inode *child)
 {
     if (fsnotify_active())
-        fsnotify_dirent_(dir, name, mask, /* cookie= */ 0, is_dir);
+        fsnotify_dirent_(dir, name, mask, child);
 }
 
 /* After a rename: MOVED_FROM and MOVED_TO with one cookie, MOVE_SELF. */
@@ -119,4 +149,28 @@ static inline void fsnotify_gone(struct inode *i)
 {
     if (fsnotify_active())
         fsnotify_gone_(i);
+}
+
+/* A mount ends. */
+void fsnotify_mount_gone_(const struct mount *m);
+static inline void fsnotify_mount_gone(const struct mount *m)
+{
+    if (fsnotify_active())
+        fsnotify_mount_gone_(m);
+}
+
+/* The last mount of sb went: UNMOUNT and IGNORED for all that is watched in it. */
+void fsnotify_unmount_(struct super *sb);
+static inline void fsnotify_unmount(struct super *sb)
+{
+    if (fsnotify_active())
+        fsnotify_unmount_(sb);
+}
+
+/* LX_FS_OPEN_PERM (with LX_FS_OPEN_EXEC_PERM where it is executed), LX_FS_ACCESS_PERM. */
+static inline int fsnotify_perm(struct task *t, struct file *f, uint32_t mask)
+{
+    if (!t || atomic_load_explicit(&fsnotify_perm_marks, memory_order_relaxed) == 0)
+        return 0;
+    return atomic_load(&fsnotify_asks)(t, f, mask);
 }

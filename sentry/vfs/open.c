@@ -18,13 +18,16 @@
 #include "sentry/ipc/pipe.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/callpath.h"
 #include "sentry/vfs/dcache.h"
 #include "sentry/vfs/fsflags.h"
+#include "sentry/vfs/lease.h"
 #include "sentry/vfs/notify.h"
 
 /* Not kept in f->flags. */
-#define OPEN_ONLY_FLAGS (O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC)
+#define OPEN_ONLY_FLAGS                                                                            \
+    (O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC | LX_O_QUIET | LX_O_LOUD | LX_O_EXEC)
 
 static const struct file_ops no_ops = { .name = "none" };
 static const struct file_ops path_ops = { .name = "path" };
@@ -54,21 +57,33 @@ static int open_special(struct task *t, struct inode *i, struct file *f)
 /* A regular file counts who writes to it, against those who execute it. */
 static int count_writer(struct inode *i, struct file *f)
 {
-    if (!S_ISREG(i->mode) || !(f->mode & FMODE_WRITE))
+    if (!S_ISREG(i->mode))
         return 0;
+    if (!(f->mode & FMODE_WRITE)) {
+        if (f->mode & FMODE_READ) {
+            atomic_fetch_add(&i->readers, 1);
+            f->mode |= FMODE_READER;
+        }
+        return 0;
+    }
     LOCK_SCOPE(&i->lock);
     if (i->writers < 0)
         return -ETXTBSY;
     i->writers++;
     f->mode |= FMODE_WRITER;
+    if (f->path.mnt)
+        atomic_fetch_add(&f->path.mnt->writers, 1);
     return 0;
 }
 
 void file_uncount_writer(struct file *f)
 {
     LOCK_SCOPE(&f->inode->lock);
-    if (f->mode & FMODE_WRITER)
+    if (f->mode & FMODE_WRITER) {
         f->inode->writers--;
+        if (f->path.mnt)
+            atomic_fetch_sub(&f->path.mnt->writers, 1);
+    }
     f->mode &= ~(unsigned)FMODE_WRITER;
 }
 
@@ -87,11 +102,33 @@ void inode_allow_write(struct inode *i)
     i->writers++;
 }
 
+/* Each of the two questions once, however often the call is run. */
+static int ask_listeners(struct task *t, struct file *f)
+{
+    int r = 0;
+
+    if (f->no_notify)
+        return 0;
+    if (f->mode & FMODE_EXEC && f->asked < 1)
+        r = fsnotify_perm(t, f, LX_FS_OPEN_EXEC_PERM);
+    if (r == 0 && f->asked < 2) {
+        f->asked = 1;
+        r = fsnotify_perm(t, f, LX_FS_OPEN_PERM);
+    }
+    if (r == 0)
+        f->asked = 2;
+    return r;
+}
+
 /* f is new, or one that waited; on failure it is put. */
 static struct file *open_finish(struct task *t, struct file *f)
 {
-    int r = open_special(t, f->inode, f);
+    int r = ask_listeners(t, f);
 
+    if (r == 0)
+        r = lease_break(t, f->inode, atomic_load(&f->flags));
+    if (r == 0)
+        r = open_special(t, f->inode, f);
     if (r == -EWAITING && t && callpath_keep_opening(t, f) == 0)
         return ERR_PTR(-EWAITING);
     if (r < 0) {
@@ -101,7 +138,7 @@ static struct file *open_finish(struct task *t, struct file *f)
         return ERR_PTR(r);
     }
     atomic_fetch_and(&f->flags, ~(unsigned)O_NOCTTY); /* only opening asks for it */
-    fsnotify_file(f, LX_IN_OPEN);
+    fsnotify_file(f, f->mode & FMODE_EXEC ? LX_IN_OPEN | LX_FS_OPEN_EXEC : LX_IN_OPEN);
     return f;
 }
 
@@ -116,8 +153,10 @@ struct file *vfs_open_inode(struct task *t, const struct path *p, unsigned flags
     f->path = path_ref(*p);
     f->inode = inode_ref(i);
     f->cred = t ? cred_ref(t->cred) : NULL;
-    if (!p->mnt)
+    if (!(p->mnt || flags & LX_O_LOUD) || flags & LX_O_QUIET)
         f->no_notify = true;
+    if (flags & LX_O_EXEC)
+        f->mode |= FMODE_EXEC;
     if (flags & O_PATH) {
         f->ops = &path_ops;
         return f;
@@ -189,6 +228,22 @@ static int may_open(struct task *t, const struct path *p, unsigned *flags, bool 
     return 0;
 }
 
+/* It is open. flags: O_CREAT where this open made it, or O_TRUNC where it is to be emptied. */
+static struct file *open_done(struct task *t, const struct path *p, struct file *f, unsigned flags)
+{
+    int r;
+
+    f->created = flags & O_CREAT;
+    if (!(flags & O_TRUNC))
+        return f;
+    r = vfs_setattr(t, p, &(struct setattr){ .valid = ATTR_SIZE | ATTR_MTIME | ATTR_CTIME });
+    if (r < 0) {
+        file_put(f);
+        return ERR_PTR(r);
+    }
+    return f;
+}
+
 static struct file *open_checked(struct task *t, const struct path *p, unsigned flags, bool created)
 {
     struct file *f;
@@ -200,17 +255,9 @@ static struct file *open_checked(struct task *t, const struct path *p, unsigned 
     if (r < 0)
         return ERR_PTR(r);
     f = vfs_open_inode(t, p, flags);
-    if (IS_ERR(f))
-        return f;
-    f->created = created;
-    if (!(flags & O_TRUNC) || created)
-        return f;
-    r = vfs_setattr(t, p, &(struct setattr){ .valid = ATTR_SIZE | ATTR_MTIME | ATTR_CTIME });
-    if (r < 0) {
-        file_put(f);
-        return ERR_PTR(r);
-    }
-    return f;
+    if (PTR_ERR(f) == -EWAITING)
+        t->call.paths->opening_flags = created ? O_CREAT : flags & O_TRUNC;
+    return IS_ERR(f) ? f : open_done(t, p, f, created ? O_CREAT : flags & O_TRUNC);
 }
 
 struct file *vfs_open(struct task *t, const struct path *p, unsigned flags)
@@ -233,8 +280,7 @@ static struct file *open_tmpfile(struct task *t, int dfd, const char *path, unsi
     if (r == 0)
         r = inode_permission(t, di, W_OK | X_OK);
     if (r == 0)
-        r = di->ops->tmpfile ? di->ops->tmpfile(t, di, mode_for_new(t, di, S_IFREG | mode), &i)
-                             : -EOPNOTSUPP;
+        r = di->ops->tmpfile ? di->ops->tmpfile(t, di, acl_umask(t, di, mode), &i) : -EOPNOTSUPP;
     if (r == 0) {
         char name[32];
         int n = snprintf(name, sizeof name, "#%llu", (unsigned long long)i->ino);
@@ -261,12 +307,12 @@ static int create_locked(struct task *t, struct path *dir, struct dentry *d, uin
     if (r == 0)
         r = may_create(t, di);
     if (r == 0)
-        r = di->ops->create ? di->ops->create(t, di, d, mode_for_new(t, di, S_IFREG | mode), &i)
+        r = di->ops->create ? di->ops->create(t, di, d, S_IFREG | acl_umask(t, di, mode), &i)
                             : -EACCES;
     if (r < 0)
         return r;
     dentry_instantiate(d, i);
-    fsnotify_dirent(di, d->name, LX_IN_CREATE, false);
+    fsnotify_dirent(di, d->name, LX_IN_CREATE, i);
     return 0;
 }
 
@@ -359,13 +405,23 @@ static struct file *open_walk(struct task *t, int dfd, const char *path, unsigne
     return f;
 }
 
-struct file *vfs_open_how(struct task *t, int dfd, const char *path, unsigned flags, uint32_t mode,
-                          unsigned walk)
+struct file *vfs_open_waited(struct task *t)
 {
     struct file *f = callpath_opening(t);
 
+    if (!f)
+        return NULL;
+    f = open_finish(t, f);
+    return IS_ERR(f) ? f : open_done(t, &f->path, f, t->call.paths->opening_flags);
+}
+
+struct file *vfs_open_how(struct task *t, int dfd, const char *path, unsigned flags, uint32_t mode,
+                          unsigned walk)
+{
+    struct file *f = t ? vfs_open_waited(t) : NULL;
+
     if (f)
-        f = open_finish(t, f);
+        ;
     else if ((flags & O_TMPFILE) == O_TMPFILE)
         f = open_tmpfile(t, dfd, path, flags, mode, walk);
     else

@@ -26,6 +26,50 @@ void path_put(struct path *p)
     *p = (struct path){};
 }
 
+/* All there are, for pivot_root. A class before LOCK_FS, whose locks are taken under it. */
+static struct lock ctxs_lock;
+static struct list ctxs = LIST_INIT(ctxs);
+
+__attribute__((constructor)) static void ctxs_init(void)
+{
+    lock_init(&ctxs_lock, LOCK_OBJECT);
+}
+
+static struct fs_ctx *enter(struct fs_ctx *fs)
+{
+    LOCK_SCOPE(&ctxs_lock);
+    list_add_tail(&ctxs, &fs->all);
+    return fs;
+}
+
+static bool is_path(const struct path *a, const struct path *b)
+{
+    return a->mnt == b->mnt && a->dentry == b->dentry;
+}
+
+void fs_ctx_replace_all(const struct path *from, const struct path *to)
+{
+    struct path drop = *from;
+    struct fs_ctx *fs;
+    unsigned n = 0;
+
+    lock(&ctxs_lock);
+    list_for_each(fs, &ctxs, all) {
+        LOCK_SCOPE(&fs->lock);
+        for (struct path *p = &fs->cwd; p; p = p == &fs->cwd ? &fs->root : NULL) {
+            if (!is_path(p, from))
+                continue;
+            *p = path_ref(*to);
+            n++;
+        }
+    }
+    unlock(&ctxs_lock);
+    for (; n; n--) {
+        drop = *from;
+        path_put(&drop);
+    }
+}
+
 struct fs_ctx *fs_ctx_new(const struct path *root)
 {
     struct fs_ctx *fs = kzalloc(sizeof *fs);
@@ -37,7 +81,7 @@ struct fs_ctx *fs_ctx_new(const struct path *root)
     fs->root = path_ref(*root);
     fs->cwd = path_ref(*root);
     fs->umask = 022;
-    return fs;
+    return enter(fs);
 }
 
 struct fs_ctx *fs_ctx_copy(struct fs_ctx *fs)
@@ -48,11 +92,12 @@ struct fs_ctx *fs_ctx_copy(struct fs_ctx *fs)
         return NULL;
     atomic_init(&n->refs, 1);
     lock_init(&n->lock, LOCK_FS);
-    LOCK_SCOPE(&fs->lock);
+    lock(&fs->lock);
     n->root = path_ref(fs->root);
     n->cwd = path_ref(fs->cwd);
     n->umask = fs->umask;
-    return n;
+    unlock(&fs->lock);
+    return enter(n);
 }
 
 struct fs_ctx *fs_ctx_ref(struct fs_ctx *fs)
@@ -65,6 +110,9 @@ void fs_ctx_put(struct fs_ctx *fs)
 {
     if (!fs || atomic_fetch_sub(&fs->refs, 1) != 1)
         return;
+    lock(&ctxs_lock);
+    list_del(&fs->all);
+    unlock(&ctxs_lock);
     path_put(&fs->cwd);
     path_put(&fs->root);
     lock_done(&fs->lock);
@@ -147,4 +195,21 @@ char *path_string(struct task *t, const struct path *p, char *buf, size_t cap)
     bool reached;
 
     return path_string_flags(t, p, buf, cap, /* deleted= */ true, &reached);
+}
+
+char *dentry_string(const struct dentry *d, char *buf, size_t cap)
+{
+    char *at = buf + cap, *end;
+
+    *--at = 0;
+    end = at;
+    LOCK_SCOPE(&vfs.dcache_lock);
+    for (; at && d->parent != d; d = d->parent) {
+        at = prepend(buf, at, d->name, d->namelen);
+        if (at)
+            at = prepend(buf, at, "/", 1);
+    }
+    if (at == end)
+        at = prepend(buf, at, "/", 1);
+    return at ? at : ERR_PTR(-ENAMETOOLONG);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who may do what to a file: mode bits, fsuid and groups, and the three capabilities that override
- * them. task NULL (start-up) may do all. There are no ACLs.
+ * them; lists of more users and groups: acl.h. task NULL (start-up) may do all.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -10,6 +10,7 @@
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/sysctl.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/dcache.h"
 #include "sentry/vfs/fsflags.h"
 
@@ -24,20 +25,26 @@ int inode_permission_generic(struct task *t, struct inode *i, int mask)
 {
     const struct cred *c = vfs_cred(t);
     uint32_t mode, uid, gid, bits;
+    int r;
 
     if (!c)
         return 0;
     mode = i->mode;
     bits = (uint32_t)mask * 0111;
-    if ((mode & bits) == bits)
+    if ((mode & bits) == bits && !__atomic_load_n(&i->acl_access, __ATOMIC_RELAXED))
         return 0; /* anybody may, whoever owns it */
     lock(&i->lock);
     mode = i->mode;
     uid = i->uid;
     gid = i->gid;
+    r = c->fsuid == uid ? -EAGAIN : acl_permission_locked(i, c, mask);
     unlock(&i->lock);
+    if (r == 0)
+        return 0;
     bits = mode;
-    if (c->fsuid == uid)
+    if (r == -EACCES)
+        bits = 0; /* a list says no */
+    else if (c->fsuid == uid)
         bits >>= 6;
     else if (cred_in_group(c, gid))
         bits >>= 3;
@@ -73,24 +80,6 @@ bool inode_owner_or_capable(struct task *t, struct inode *i)
     const struct cred *c = vfs_cred(t);
 
     return !c || c->fsuid == i->uid || cred_capable(c, CAP_FOWNER);
-}
-
-/* Who may not give the directory's group set-group-id programs by chmod may not do so here. It goes
- * before the umask is applied, which might hide that it is a program. */
-static bool gives_group(struct task *t, const struct inode *dir, uint32_t mode)
-{
-    const uint32_t program = S_ISGID | S_IXGRP;
-    const struct cred *c = vfs_cred(t);
-
-    return !S_ISDIR(mode) && (mode & program) == program && dir->mode & S_ISGID && c &&
-           !cred_in_group(c, dir->gid) && !cred_capable(c, CAP_FSETID);
-}
-
-uint32_t mode_for_new(struct task *t, const struct inode *dir, uint32_t mode)
-{
-    if (gives_group(t, dir, mode))
-        mode &= ~(uint32_t)S_ISGID;
-    return t && t->fs ? mode & ~t->fs->umask : mode;
 }
 
 void inode_init_owner(struct task *t, struct inode *i, const struct inode *dir)

@@ -55,7 +55,7 @@ int vfs_unlink_at(struct task *t, int dfd, const char *path)
     if (r == 0) {
         dentry_drop(d);
         fsnotify_inode(i, LX_IN_ATTRIB);
-        fsnotify_dirent(dir, last->name, LX_IN_DELETE, false);
+        fsnotify_dirent(dir, last->name, LX_IN_DELETE, i);
     }
     dentry_put(d);
     r = callpath_done(t, r);
@@ -84,7 +84,7 @@ int vfs_rmdir_at(struct task *t, int dfd, const char *path)
         r = dir->ops->rmdir ? dir->ops->rmdir(t, dir, d) : -EPERM;
     if (r == 0) {
         dentry_drop(d);
-        fsnotify_dirent(dir, last->name, LX_IN_DELETE, true);
+        fsnotify_dirent(dir, last->name, LX_IN_DELETE, dentry_inode(d));
     }
     dentry_put(d);
     return callpath_done(t, r);

@@ -96,6 +96,9 @@ ssize_t file_read(struct task *t, struct file *f, struct iter *it, loff_t *off)
         return f->mode & FMODE_DIR_OPEN ? -EISDIR : -EINVAL;
     if (must_not_wait(t, f, POLLIN))
         return -EAGAIN;
+    n = fsnotify_perm(t, f, LX_FS_ACCESS_PERM);
+    if (n < 0)
+        return n;
     n = run_locked(t, f, it, off, f->ops->read);
     if (n > 0)
         fsnotify_file(f, LX_IN_ACCESS);
@@ -131,7 +134,7 @@ static int before_write(struct task *t, struct file *f, struct iter *it, const l
     if (beyond_all(it, off ? *off : f->pos))
         return -EINVAL;
     r = limit_write(t, f, it, off);
-    if (r == 0 && it->left && f->inode->mode & (S_ISUID | S_ISGID))
+    if (r == 0 && it->left && (f->inode->mode & (S_ISUID | S_ISGID) || f->inode->has_caps))
         inode_remove_privs(t, f->inode);
     return r;
 }

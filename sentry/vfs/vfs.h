@@ -94,7 +94,7 @@ struct inode_ops {
     int (*getattr)(struct task *t, struct inode *ino,
                    struct kstat *ret); /* [io] NULL: from inode */
     int (*setattr)(struct task *t, struct inode *ino, const struct setattr *a); /* [io] */
-    /* NULL: mode bits, ACL-less (inode_permission_generic). */
+    /* NULL: mode bits and lists (inode_permission_generic). */
     int (*permission)(struct task *t, struct inode *ino, int mask);
 
     /* [io] Makes an open file of it. NULL: struct file with inode->fops. flags as open(2). */
@@ -133,7 +133,8 @@ struct super {
     struct dentry *root;
     _Atomic uint64_t next_ino;
     bool readonly;
-    bool stable; /* [I] nobody changes it behind us: revalidate says yes to all */
+    bool exports; /* [I] handles of its files can be opened (vfs/handle.h) */
+    bool stable;  /* [I] nobody changes it behind us: revalidate says yes to all */
     void *priv;
 };
 
@@ -151,14 +152,19 @@ struct inode {
     _Atomic uint64_t rdev, size, blocks;
     _Atomic uint32_t fsflags; /* FS_*_FL: vfs/fsflags.h */
     struct timespec atime, mtime, ctime, btime;
-    int writers;                 /* open for writing; negative: denied (being executed) */
-    struct file_locks *flocks;   /* vfs/locks.c; NULL: none */
-    struct list watches;         /* inotify */
-    struct simple_xattr *xattrs; /* vfs/xattr.c; for file systems in memory */
-    void *sock;                  /* a bound AF_UNIX socket; a FIFO's pipe */
+    int writers;                          /* open for writing; negative: denied (being executed) */
+    _Atomic int readers;                  /* regular files open for reading alone; not guarded */
+    uint8_t write_hint;                   /* F_SET_RW_HINT; nothing follows from it */
+    struct lease *leases;                 /* vfs/lease.c, which guards it */
+    struct file_locks *flocks;            /* vfs/locks.c; NULL: none */
+    struct list watches;                  /* inotify */
+    struct acl *acl_access, *acl_default; /* vfs/acl.c */
+    struct simple_xattr *xattrs;          /* vfs/xattr.c; for file systems in memory */
+    void *sock;                           /* a bound AF_UNIX socket; a FIFO's pipe */
     void *priv;
     struct dentry *dir_dentry; /* LOCK_DCACHE; a directory's only dentry, no reference */
     _Atomic uint32_t changes;  /* of a directory's names; a look-up that raced with one is redone */
+    bool has_caps;             /* security.capability may be there: a write takes it away */
     bool tmpfile;              /* of O_TMPFILE, without a name: may still get one */
     bool hashed;               /* LOCK_DCACHE; in the inode table */
     struct inode *hash_next;
@@ -182,14 +188,29 @@ struct dentry {
 struct mount {
     _Atomic int refs;
     int id;                    /* never reused */
-    struct mount *parent;      /* LOCK_MOUNTS */
+    struct mount *parent;      /* LOCK_MOUNTS, as all that is not said to be else; NULL: none */
     struct dentry *mountpoint; /* in parent */
-    struct dentry *root;
-    struct super *sb;
-    unsigned flags; /* MS_RDONLY, MS_NODEV, MS_NOSUID, MS_NOEXEC, ... */
-    char *source;
+    struct dentry *root;       /* [I] */
+    struct super *sb;          /* [I] */
+    unsigned flags; /* MS_RDONLY, MS_NODEV, MS_NOSUID, MS_NOEXEC, ...; read without the lock */
+    char *source;   /* [I] */
     struct list link, children, sibling;
-    struct mount *hash_next; /* of attached ones, by parent and mountpoint */
+    struct mount *hash_next; /* by parent and mountpoint */
+    bool attached;           /* in the tree that starts at vfs.root */
+    bool held;               /* the top of a detached tree that a file holds */
+    _Atomic bool expiring;   /* MNT_EXPIRE has looked at it; any use clears it */
+    _Atomic int writers;     /* files open for writing through it; not guarded */
+    /* Propagation (vfs/propagate.c). */
+    int group;         /* of peers; 0: it is not shared */
+    struct list peers; /* a ring without a head */
+    struct mount *master;
+    struct list slaves, slave_link;
+    bool unbindable;
+    /* Of an operation that goes on, under the lock. */
+    struct mount *copy, *next, *from;
+    bool as_slave, marked;
+    struct mount *drop_parent;
+    struct dentry *drop_at;
 };
 
 /* cwd, root, umask; CLONE_FS shares it. */
@@ -198,11 +219,14 @@ struct fs_ctx {
     struct lock lock; /* LOCK_FS */
     struct path cwd, root;
     uint32_t umask;
+    struct list all; /* path.c */
 };
 struct fs_ctx *fs_ctx_new(const struct path *root);
 struct fs_ctx *fs_ctx_copy(struct fs_ctx *fs);
 struct fs_ctx *fs_ctx_ref(struct fs_ctx *fs);
 void fs_ctx_put(struct fs_ctx *fs);
+/* Whoever stands in, or has as its root, from: in to from now on. */
+void fs_ctx_replace_all(const struct path *from, const struct path *to);
 
 /* References to where t stands; t NULL or without an fs_ctx: the root of all. */
 struct path fs_ctx_root(struct task *t);
@@ -221,8 +245,8 @@ struct inode *inode_new(struct super *sb, const struct inode_ops *ops, const str
 struct inode *inode_ref(struct inode *i);
 void inode_put(struct inode *i);
 void inode_touch(struct inode *i, unsigned which); /* ATTR_ATIME|MTIME|CTIME to now */
-/* It was read: the access time moves if it is not newer than the last change. */
-void inode_accessed(struct inode *i);
+/* It was read: the access time moves, as f and its mount have it. */
+void file_accessed(const struct file *f);
 struct dentry *dentry_make_root(struct super *sb, struct inode *root); /* takes the reference */
 struct dentry *dentry_ref(struct dentry *d);
 void dentry_put(struct dentry *d);
@@ -250,6 +274,8 @@ struct dentry *vfs_lookup(struct task *t, struct dentry *parent, const char *nam
 struct inode *inode_find(struct super *sb, uint64_t ino); /* a reference or NULL */
 /* Enters i; where another of that number is there already: puts i and returns that one. */
 struct inode *inode_enter(struct inode *i);
+/* Enters i, unless it is there, or another of that number. */
+void inode_publish(struct inode *i);
 /* Its number is another one's from now on. */
 void inode_leave(struct inode *i);
 struct super *super_ref(struct super *sb);
@@ -322,11 +348,17 @@ void inode_allow_write(struct inode *i);
 struct file *vfs_open(struct task *t, const struct path *p, unsigned flags);
 /* open(2) whole: walk, create, open. May be -EWAITING (a FIFO). */
 struct file *vfs_open_at(struct task *t, int dfd, const char *path, unsigned flags, uint32_t mode);
+/* Among vfs_open_inode's flags: nobody is told of it, nor of what is done with the file. */
+#define LX_O_QUIET 0x80000000u
+#define LX_O_LOUD 0x20000000u /* they are, though it is opened without a mount */
+#define LX_O_EXEC 0x40000000u /* to be executed: listeners are told that, too */
 /* An open file of an inode, without any check; p->mnt may be NULL (a lower layer's file). ERR_PTR. */
 struct file *vfs_open_inode(struct task *t, const struct path *p, unsigned flags);
 /* With openat2's resolve flags as WALK_ flags. */
 struct file *vfs_open_how(struct task *t, int dfd, const char *path, unsigned flags, uint32_t mode,
                           unsigned walk);
+/* A call that opens is run again: the file that was waited for, open now; ERR_PTR; NULL: none. */
+struct file *vfs_open_waited(struct task *t);
 ssize_t vfs_read_kernel(struct task *t, struct file *f, void *buf, size_t n, loff_t pos);
 /* "/usr/bin/env", relative to t's root; "(deleted)" appended where so. Pointer into buf. */
 char *path_string(struct task *t, const struct path *p, char *buf, size_t cap);
@@ -358,6 +390,9 @@ int vfs_removexattr(struct task *t, const struct path *p, const char *name);
 char *path_string_flags(struct task *t, const struct path *p, char *buf, size_t cap, bool deleted,
                         bool *ret_reached);
 
+/* The name of d within its own file system. Pointer into buf; ERR_PTR(-ENAMETOOLONG). */
+char *dentry_string(const struct dentry *d, char *buf, size_t cap);
+
 /* File operations of directories whose positions are plain numbers and that lie in no store. */
 loff_t vfs_dir_llseek(struct task *t, struct file *f, loff_t off, int whence);
 int vfs_dir_fsync(struct task *t, struct file *f, bool datasync);
@@ -380,7 +415,7 @@ int vfs_mount(struct super *sb, const struct path *at, unsigned flags, const cha
 
 /* Shows from (a directory or file) at another place too. flags 0: those of from's mount. */
 int vfs_bind(const struct path *from, const struct path *at, unsigned flags);
-/* Detaches the mount whose root at is (children with it). */
+/* Takes off a mount that nothing is mounted on. -EINVAL, -EBUSY. */
 int vfs_umount(struct mount *m);
 /* Steps from a mountpoint to the root of what is mounted on it, as often as needed. */
 void path_descend(struct path *p);
@@ -402,6 +437,8 @@ int chrdev_open(struct task *t, struct inode *i, struct file *f);
 struct super *gofer_fs_new(unsigned export_id);
 /* Writes go to memory; lower (reference taken over) is never changed. */
 struct super *overlay_new(struct super *lower);
+/* The overlay that a guest mounts: directories over one another; upper NULL: none can be changed. */
+struct super *union_new(const struct path *upper, const struct path *lower, unsigned nlower);
 /* An inode of its own for anonymous files. */
 struct inode *anon_inode_new(const char *name);
 /* A tmpfs file without a name, host memfd behind it at first map (memfd_create, shared anon maps). */

@@ -26,6 +26,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/notes.h"
 #include "sentry/vfs/dcache.h"
+#include "sentry/vfs/mount.h"
 
 #define LINKS_MAX 40 /* as in namei.c, which then says so */
 
@@ -148,7 +149,8 @@ static int follow(struct cached *w, const struct inode *i)
     char *path = paths[w->nlinks % 2];
     size_t rest = strlen(w->s), n;
 
-    if (w->nlinks >= LINKS_MAX || !i->ops->link_cached || i->ops->follow)
+    if (w->nlinks >= LINKS_MAX || !i->ops->link_cached || i->ops->follow ||
+        w->mnt->flags & LX_MS_NOSYMFOLLOW)
         return -EAGAIN;
     n = i->ops->link_cached(i, path, PATH_MAX - 1);
     if (n == 0 || n + 1 + rest >= PATH_MAX)
@@ -282,8 +284,8 @@ static void end(struct cached *w, struct file *f, int r, struct path *ret, struc
     }
     unlock(&vfs.dcache_lock);
     unlock(&vfs.mounts_lock);
-    mount_put(w->start);
-    mount_put(w->root.mnt);
+    mount_put_unused(w->start); /* looked at only */
+    mount_put_unused(w->root.mnt);
     file_put(f);
 }
 

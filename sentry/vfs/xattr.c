@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Extended attributes: who may use which name (as Linux has it for user., trusted. and security.),
- * and a list of them on the inode for file systems in memory. There are no ACLs: system. names are
- * refused as by a kernel built without them.
+ * and a list of them on the inode for file systems in memory. Of system. names there are those of
+ * ACLs (acl.h).
  *
  * The list lies under inode->lock. What all inodes keep is bounded by the memory charge; what one
  * keeps by XATTRS_MAX.
@@ -16,12 +16,15 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "abi/acl.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/cred.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/dcache.h"
 #include "sentry/vfs/fsflags.h"
 #include "sentry/vfs/notify.h"
 
+#define FILE_CAPS "security.capability"
 #define XATTRS_MAX 1024 /* on one inode: ENOSPC beyond */
 
 struct simple_xattr {
@@ -98,6 +101,8 @@ int simple_xattr_set(struct inode *i, const char *name, const void *v, size_t n,
     if (r == 0) {
         x->next = old ? old->next : NULL;
         *p = x;
+        if (!strcmp(name, FILE_CAPS))
+            __atomic_store_n(&i->has_caps, true, __ATOMIC_RELAXED);
     }
     unlock(&i->lock);
     if (r < 0)
@@ -145,6 +150,13 @@ int simple_xattr_remove(struct inode *i, const char *name)
     return 0;
 }
 
+void inode_drop_caps(struct inode *i)
+{
+    if (!__atomic_exchange_n(&i->has_caps, false, __ATOMIC_RELAXED))
+        return;
+    (void)simple_xattr_remove(i, FILE_CAPS);
+}
+
 static bool starts(const char *name, const char *prefix)
 {
     return strncmp(name, prefix, strlen(prefix)) == 0;
@@ -169,12 +181,10 @@ static int may_xattr(struct task *t, struct inode *i, const char *name, int mask
 
     if (write && inode_is_bound(i))
         return -EPERM;
-    if (starts(name, "security.")) {
-        if (write && c && !cred_capable(c, CAP_SYS_ADMIN) &&
-            !(!strcmp(name, "security.capability") && cred_capable(c, CAP_SETFCAP)))
-            return -EPERM;
-        return 0;
-    }
+    if (!strcmp(name, FILE_CAPS))
+        return write && c && !cred_capable(c, CAP_SETFCAP) ? -EPERM : 0;
+    if (starts(name, "security."))
+        return write && c && !cred_capable(c, CAP_SYS_ADMIN) ? -EPERM : 0;
     if (starts(name, "trusted."))
         return !c || cred_capable(c, CAP_SYS_ADMIN) ? 0 : write ? -EPERM : -ENODATA;
     if (starts(name, "user.")) {
@@ -188,7 +198,12 @@ static int may_xattr(struct task *t, struct inode *i, const char *name, int mask
 
 ssize_t vfs_getxattr(struct task *t, struct inode *i, const char *name, void *buf, size_t n)
 {
-    int r = may_xattr(t, i, name, R_OK);
+    enum acl_type acl = acl_of_name(name);
+    int r;
+
+    if (acl != ACL_NONE)
+        return i->sb->exports && !S_ISLNK(i->mode) ? acl_get(i, acl, buf, n) : -EOPNOTSUPP;
+    r = may_xattr(t, i, name, R_OK);
 
     if (r == 0)
         r = check_name(name);
@@ -197,37 +212,67 @@ ssize_t vfs_getxattr(struct task *t, struct inode *i, const char *name, void *bu
     return i->ops->getxattr ? i->ops->getxattr(t, i, name, buf, n) : -EOPNOTSUPP;
 }
 
+static int told(const struct path *p, int r)
+{
+    if (r == 0)
+        fsnotify_dentry(p->dentry, LX_IN_ATTRIB);
+    return r;
+}
+
+/* A value of security.capability whose size is that of its revision. */
+static bool caps_ok(const void *v, size_t n)
+{
+    uint32_t magic;
+
+    if (n < sizeof magic)
+        return false;
+    memcpy(&magic, v, sizeof magic);
+    switch (magic & LX_VFS_CAP_REVISION_MASK) {
+    case LX_VFS_CAP_REVISION_2:
+        return n == LX_VFS_CAP_SIZE_2;
+    case LX_VFS_CAP_REVISION_3:
+        return n == LX_VFS_CAP_SIZE_3;
+    default:
+        return false;
+    }
+}
+
 int vfs_setxattr(struct task *t, const struct path *p, const char *name, const void *v, size_t n,
                  int flags)
 {
     struct inode *i = dentry_inode(p->dentry);
+    enum acl_type acl = acl_of_name(name);
     int r = mnt_want_write(p);
 
+    if (acl != ACL_NONE)
+        return r < 0 ? r : told(p, acl_set(t, i, acl, v, n));
     if (r == 0)
         r = may_xattr(t, i, name, W_OK);
     if (r == 0)
         r = check_name(name);
+    if (r == 0 && !strcmp(name, FILE_CAPS) && !caps_ok(v, n))
+        r = -EINVAL;
     if (r == 0)
         r = i->ops->setxattr ? i->ops->setxattr(t, i, name, v, n, flags) : -EOPNOTSUPP;
-    if (r == 0) {
+    if (r == 0)
         inode_touch(i, ATTR_CTIME);
-        fsnotify_dentry(p->dentry, LX_IN_ATTRIB);
-    }
-    return r;
+    return told(p, r);
 }
 
-/* Takes out the trusted. names of a list that has them, for who may not see them. */
-static ssize_t hide_trusted(struct task *t, char *buf, ssize_t n)
+/*
+ * Takes out of a list the trusted. names, for who may not see them, and the system. names of a host's
+ * file, whose lists do not count here.
+ */
+static ssize_t hide(struct task *t, char *buf, ssize_t n)
 {
     const struct cred *c = vfs_cred(t);
+    bool all = !c || cred_capable(c, CAP_SYS_ADMIN);
     char *to = buf;
 
-    if (!c || cred_capable(c, CAP_SYS_ADMIN))
-        return n;
     for (char *p = buf; p < buf + n;) {
         size_t len = strlen(p) + 1;
 
-        if (!starts(p, "trusted.")) {
+        if (!starts(p, "system.") && (all || !starts(p, "trusted."))) {
             memmove(to, p, len);
             to += len;
         }
@@ -239,18 +284,21 @@ static ssize_t hide_trusted(struct task *t, char *buf, ssize_t n)
 ssize_t vfs_listxattr(struct task *t, struct inode *i, char *buf, size_t n)
 {
     char *all;
-    ssize_t r;
+    ssize_t r, acls;
 
     if (!i->ops->listxattr)
         return 0;
     all = kzalloc(XATTR_LIST_MAX);
     if (!all)
         return -ENOMEM;
-    r = i->ops->listxattr(t, i, all, XATTR_LIST_MAX);
+    acls = acl_list(i, all, XATTR_LIST_MAX);
+    r = i->ops->listxattr(t, i, all + acls, XATTR_LIST_MAX - (size_t)acls);
+    if (r > 0)
+        r = hide(t, all + acls, r);
+    if (r >= 0)
+        r += acls;
     if (r == -ERANGE)
         r = -E2BIG;
-    if (r > 0)
-        r = hide_trusted(t, all, r);
     if (r > 0 && n) {
         if ((size_t)r > n)
             r = -ERANGE;
@@ -264,17 +312,18 @@ ssize_t vfs_listxattr(struct task *t, struct inode *i, char *buf, size_t n)
 int vfs_removexattr(struct task *t, const struct path *p, const char *name)
 {
     struct inode *i = dentry_inode(p->dentry);
+    enum acl_type acl = acl_of_name(name);
     int r = mnt_want_write(p);
 
+    if (acl != ACL_NONE)
+        return r < 0 ? r : told(p, acl_set(t, i, acl, NULL, 0));
     if (r == 0)
         r = may_xattr(t, i, name, W_OK);
     if (r == 0)
         r = check_name(name);
     if (r == 0)
         r = i->ops->removexattr ? i->ops->removexattr(t, i, name) : -EOPNOTSUPP;
-    if (r == 0) {
+    if (r == 0)
         inode_touch(i, ATTR_CTIME);
-        fsnotify_dentry(p->dentry, LX_IN_ATTRIB);
-    }
-    return r;
+    return told(p, r);
 }

@@ -266,11 +266,12 @@ static int mem_rename(struct task *t, struct inode *odir, struct dentry *od, str
 {
     struct inode *oi = dentry_inode(od), *ni = dentry_inode(nd);
     bool exchange = flags & RENAME_EXCHANGE;
+    struct inode *whiteout = NULL;
     struct change oc, nc;
     int r = 0;
 
-    if (flags & RENAME_WHITEOUT)
-        return -EINVAL;
+    if (flags & RENAME_WHITEOUT && mem_super(odir->sb)->lower)
+        return -EINVAL; /* our own whiteouts are no objects, as an overlay of Linux has it */
     if (ni && S_ISDIR(ni->mode) && !exchange)
         r = check_empty(t, ni);
     if (r == 0)
@@ -282,8 +283,15 @@ static int mem_rename(struct task *t, struct inode *odir, struct dentry *od, str
         mem_name_free(oc.spare);
         return r;
     }
+    if (flags & RENAME_WHITEOUT)
+        r = mem_inode_new(t, odir->sb, odir, S_IFCHR, &whiteout);
+    if (r < 0) {
+        mem_name_free(oc.spare);
+        mem_name_free(nc.spare);
+        return r;
+    }
     commit(&nc, inode_ref(oi));
-    commit(&oc, exchange ? inode_ref(ni) : NULL);
+    commit(&oc, exchange ? inode_ref(ni) : whiteout);
     moved(oi, odir, ndir);
     if (exchange) {
         moved(ni, ndir, odir);

@@ -55,8 +55,7 @@ static ssize_t mem_read(struct task *t, struct file *f, struct iter *it, loff_t 
     unlock(&i->lock);
     if (r > 0)
         *pos += r;
-    if (!(atomic_load(&f->flags) & O_NOATIME))
-        inode_accessed(i);
+    file_accessed(f);
     return r;
 }
 
@@ -122,6 +121,28 @@ static loff_t seek_hole(struct task *t, struct file *f, loff_t off, int whence)
     }
     LOCK_SCOPE(&i->lock);
     return data_seek(&mem_node(i)->data, off, whence == SEEK_HOLE, i->size);
+}
+
+uint64_t mem_pages_held(struct inode *i, uint64_t first, uint64_t last)
+{
+    struct mem_node *n = mem_node(i);
+    uint64_t sum = 0, size, at, end;
+
+    if (!ours(i))
+        return 0;
+    LOCK_SCOPE(&i->lock);
+    size = i->size;
+    end = last < size / PAGE_SIZE_4K ? (last + 1) * PAGE_SIZE_4K : size;
+    for (at = first < size / PAGE_SIZE_4K + 1 ? first * PAGE_SIZE_4K : end; at < end;) {
+        loff_t from = data_seek(&n->data, (loff_t)at, /* hole= */ false, size), to;
+
+        if (from < 0 || (uint64_t)from >= end)
+            break;
+        to = data_seek(&n->data, from, /* hole= */ true, size);
+        at = to < 0 ? end : MIN((uint64_t)to, end);
+        sum += (at + PAGE_SIZE_4K - 1) / PAGE_SIZE_4K - (uint64_t)from / PAGE_SIZE_4K;
+    }
+    return sum;
 }
 
 static loff_t mem_llseek(struct task *t, struct file *f, loff_t off, int whence)

@@ -99,6 +99,8 @@ int mem_inode_wrap(struct super *sb, struct dentry *lower, uint64_t ino, uint32_
                    struct inode **ret);
 int mem_setattr(struct task *t, struct inode *i, const struct setattr *a);
 
+/* file.c: how many of a regular file's pages from first to last are in memory here. */
+uint64_t mem_pages_held(struct inode *i, uint64_t first, uint64_t last);
 /* attr.c: the operations that all kinds have. */
 int mem_getattr(struct task *t, struct inode *i, struct kstat *ret);
 ssize_t mem_getxattr(struct task *t, struct inode *i, const char *name, void *buf, size_t n);

@@ -96,7 +96,7 @@ static int mem_readdir(struct task *t, struct file *f, struct dirent_sink *s)
         if (r < 0)
             return r;
     }
-    inode_accessed(f->inode);
+    file_accessed(f);
     if (!emit_dots(f, s))
         return 0;
     if (f->pos < LOWER_POS) {

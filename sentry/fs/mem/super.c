@@ -18,6 +18,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/limits.h"
+#include "sentry/vfs/acl.h"
 #include "sentry/vfs/dcache.h"
 #include "sentry/vfs/fsflags.h"
 
@@ -269,6 +270,11 @@ int mem_inode_new(struct task *t, struct super *sb, struct inode *dir, uint32_t 
     mem_node(*ret)->counted = true;
     inode_init_owner(t, *ret, dir);
     (*ret)->fsflags = dir ? dir->fsflags & LX_FS_INHERITED : 0;
+    r = acl_inherit(*ret, dir);
+    if (r < 0) {
+        inode_put(*ret);
+        return r;
+    }
     mem_node(*ret)->parent_ino = dir ? dir->ino : (*ret)->ino;
     return 0;
 }
@@ -302,6 +308,7 @@ struct super *mem_super_new(const char *type, uint64_t magic, uint32_t mode, uin
     ms->sb = sb;
     ms->quota.max = max_bytes;
     ms->lower = lower;
+    sb->exports = true;
     sb->stable = !lower || lower->stable || !lower->ops->revalidate;
     lock_init(&ms->lock, LOCK_LEAF);
     list_init(&ms->changed);

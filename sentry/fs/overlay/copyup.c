@@ -69,6 +69,15 @@ static int64_t copy_data(struct task *t, struct file *low, struct data *d, uint6
     return r < 0 ? r : pos;
 }
 
+/* What is written to has no file capabilities any more: our attributes, without, cover the lower's. */
+static bool lower_has_caps(struct task *t, struct inode *i)
+{
+    struct inode *low = dentry_inode(mem_node(i)->lower);
+
+    return !mem_node(i)->xattrs_copied && low->ops->getxattr &&
+           low->ops->getxattr(t, low, "security.capability", NULL, 0) > 0;
+}
+
 int overlay_copy_up(struct task *t, struct inode *i, uint64_t size)
 {
     struct mem_node *n = mem_node(i);
@@ -100,7 +109,7 @@ int overlay_copy_up(struct task *t, struct inode *i, uint64_t size)
     i->size = got;
     __atomic_store_n(&n->copied, true, __ATOMIC_RELEASE);
     unlock(&i->lock);
-    return 0;
+    return lower_has_caps(t, i) ? overlay_copy_xattrs(t, i) : 0;
 }
 
 int overlay_copy_xattrs(struct task *t, struct inode *i)
@@ -122,6 +131,8 @@ int overlay_copy_xattrs(struct task *t, struct inode *i)
         len = 0;
     r = len < 0 ? len : 0;
     for (char *p = names; r == 0 && p < names + len; p += strlen(p) + 1) {
+        if (strncmp(p, "system.", 7) == 0) /* lists of the host's users */
+            continue;
         ssize_t v = low->ops->getxattr(t, low, p, value, XATTR_SIZE_MAX);
 
         if (v >= 0)

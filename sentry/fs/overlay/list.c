@@ -42,17 +42,24 @@ static bool collect_emit(struct dirent_sink *s, const char *name, size_t len, ui
                          unsigned dtype, loff_t next_pos)
 {
     struct collect *c = container_of(s, struct collect, sink);
-    struct lower_list *l = c->l;
-    struct lower_name *n;
-    size_t size = (sizeof *n + len + 1 + 7) & ~7ul;
 
     (void)next_pos;
     if (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')))
         return true;
-    if (!reserve(l, size)) {
-        c->error = -ENOMEM;
+    if (overlay_list_add(c->l, name, len, ino, dtype))
+        return true;
+    c->error = -ENOMEM;
+    return false;
+}
+
+bool overlay_list_add(struct lower_list *l, const char *name, size_t len, uint64_t ino,
+                      unsigned dtype)
+{
+    struct lower_name *n;
+    size_t size = (sizeof *n + len + 1 + 7) & ~7ul;
+
+    if (!reserve(l, size))
         return false;
-    }
     n = (struct lower_name *)(void *)(l->buf + l->used);
     n->ino = ino;
     n->dtype = dtype;
@@ -66,7 +73,12 @@ static bool collect_emit(struct dirent_sink *s, const char *name, size_t len, ui
 
 int overlay_list(struct task *t, struct inode *dir, struct lower_list **ret)
 {
-    struct path p = { .dentry = mem_node(dir)->lower };
+    return overlay_list_of(t, mem_node(dir)->lower, ret);
+}
+
+int overlay_list_of(struct task *t, struct dentry *dir, struct lower_list **ret)
+{
+    struct path p = { .dentry = dir };
     struct collect c = { .sink.emit = collect_emit, .l = kzalloc(sizeof *c.l) };
     struct file *f;
     int r = 0;

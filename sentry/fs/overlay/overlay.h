@@ -50,6 +50,11 @@ struct lower_name {
     char name[];
 };
 int overlay_list(struct task *t, struct inode *dir, struct lower_list **ret);
+/* The same of any directory. */
+int overlay_list_of(struct task *t, struct dentry *dir, struct lower_list **ret);
+/* One name more; false: no memory. */
+bool overlay_list_add(struct lower_list *l, const char *name, size_t len, uint64_t ino,
+                      unsigned dtype);
 void overlay_list_free(struct lower_list *l);
 static inline struct lower_name *lower_next(const struct lower_list *l, size_t *at)
 {

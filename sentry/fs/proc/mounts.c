@@ -4,16 +4,27 @@
  * mounts were taken off the list of all, because making a name takes the lock of that list.
  */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/sysmacros.h>
 
 #include "sentry/fs/proc/proc.h"
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/call.h"
+#include "sentry/vfs/mount.h"
+
+/* A mount, and what of it is read under mounts_lock. */
+struct seen {
+    struct mount *m; /* a reference */
+    int parent, group, master, from;
+    bool unbindable;
+};
 
 struct mounts {
-    struct mount **m;
+    struct seen *m;
     size_t n, cap;
+    const struct path *root; /* the reader's */
 };
 
 static int collect(struct mount *m, void *arg)
@@ -22,13 +33,18 @@ static int collect(struct mount *m, void *arg)
 
     if (ms->n == ms->cap) {
         size_t cap = ms->cap ? 2 * ms->cap : 32;
-        struct mount **p = krealloc(ms->m, cap * sizeof(struct mount *));
+        struct seen *p = krealloc(ms->m, cap * sizeof *p);
         if (!p)
             return -ENOMEM;
         ms->m = p;
         ms->cap = cap;
     }
-    ms->m[ms->n++] = mount_ref(m);
+    ms->m[ms->n++] = (struct seen){ .m = mount_ref(m),
+                                    .parent = m->parent ? m->parent->id : 1,
+                                    .group = m->group,
+                                    .master = m->master ? m->master->group : 0,
+                                    .from = mount_dominating_locked(m, ms->root),
+                                    .unbindable = m->unbindable };
     return 0;
 }
 
@@ -53,35 +69,40 @@ static void options(struct ptext *out, unsigned flags)
         pt_puts(out, ",noexec");
     if (flags & MS_NOATIME)
         pt_puts(out, ",noatime");
-    else
+    if (flags & MS_NODIRATIME)
+        pt_puts(out, ",nodiratime");
+    if (flags & MS_RELATIME)
         pt_puts(out, ",relatime");
+    if (flags & LX_MS_NOSYMFOLLOW)
+        pt_puts(out, ",nosymfollow");
 }
 
-/* The name of a dentry inside its own file system. */
 static void root_within(struct ptext *out, struct dentry *d)
 {
-    char names[8][256];
-    unsigned n = 0;
+    _cleanup_kfree_ char *buf = kzalloc(PATH_MAX);
+    char *s = buf ? dentry_string(d, buf, PATH_MAX) : NULL;
 
-    lock(&vfs.dcache_lock);
-    for (; d->parent != d && n < ARRAY_SIZE(names); d = d->parent, n++) {
-        size_t len = MIN((size_t)d->namelen, sizeof names[0] - 1);
-        memcpy(names[n], d->name, len);
-        names[n][len] = 0;
+    escaped(out, s && !IS_ERR(s) ? s : "/");
+}
+
+static void propagation(struct ptext *out, const struct seen *s)
+{
+    if (s->group)
+        pt_printf(out, " shared:%d", s->group);
+    if (s->master) {
+        pt_printf(out, " master:%d", s->master);
+        if (s->from && s->from != s->master)
+            pt_printf(out, " propagate_from:%d", s->from);
     }
-    unlock(&vfs.dcache_lock);
-    if (!n)
-        pt_puts(out, "/");
-    while (n--) {
-        pt_puts(out, "/");
-        escaped(out, names[n]);
-    }
+    if (s->unbindable)
+        pt_puts(out, " unbindable");
 }
 
 enum { MOUNTS, MOUNTINFO, MOUNTSTATS };
 
-static void print_mount(const struct mount *m, const char *at, int form, struct ptext *out)
+static void print_mount(const struct seen *s, const char *at, int form, struct ptext *out)
 {
+    const struct mount *m = s->m;
     const char *type = m->sb->type;
     unsigned sb_flags = m->sb->readonly ? MS_RDONLY : 0;
 
@@ -95,13 +116,13 @@ static void print_mount(const struct mount *m, const char *at, int form, struct 
         pt_puts(out, " 0 0\n");
         break;
     case MOUNTINFO:
-        pt_printf(out, "%d %d %u:%u ", m->id, m->parent ? m->parent->id : 1, major(m->sb->dev),
-                  minor(m->sb->dev));
+        pt_printf(out, "%d %d %u:%u ", m->id, s->parent, major(m->sb->dev), minor(m->sb->dev));
         root_within(out, m->root);
         pt_puts(out, " ");
         escaped(out, at);
         pt_puts(out, " ");
         options(out, m->flags);
+        propagation(out, s);
         pt_printf(out, " - %s ", type);
         escaped(out, m->source ? m->source : type);
         pt_printf(out, " %s\n", sb_flags ? "ro" : "rw");
@@ -117,20 +138,22 @@ static void print_mount(const struct mount *m, const char *at, int form, struct 
 
 static int show(struct task *t, int form, struct ptext *out)
 {
-    struct mounts ms = { .m = NULL };
-    _cleanup_kfree_ char *buf = kzalloc(4096);
+    struct path root = fs_ctx_root(t);
+    struct mounts ms = { .root = &root };
+    _cleanup_kfree_ char *buf = kzalloc(PATH_MAX);
     int r = buf ? vfs_each_mount(collect, &ms) : -ENOMEM;
 
     for (size_t k = 0; k < ms.n; k++) {
-        struct mount *m = ms.m[k];
+        struct mount *m = ms.m[k].m;
         struct path p = { m, m->root };
         bool reached = false;
-        char *at = r < 0 ? NULL : path_string_flags(t, &p, buf, 4096, false, &reached);
+        char *at = r < 0 ? NULL : path_string_flags(t, &p, buf, PATH_MAX, false, &reached);
         if (at && !IS_ERR(at) && reached)
-            print_mount(m, at, form, out);
-        mount_put(m);
+            print_mount(&ms.m[k], at, form, out);
+        mount_put_unused(m);
     }
     kfree(ms.m);
+    path_put(&root);
     return r;
 }
 

@@ -214,10 +214,6 @@ static int tid_object(struct task *t, const struct pobj *o, int64_t num, struct 
           .mode = S_IFREG | 0600,                                                                  \
           .fops = &proc_mem_fops,                                                                  \
           .may_open = proc_may_access },                                                           \
-        { .name = "pagemap",                                                                       \
-          .mode = S_IFREG | 0400,                                                                  \
-          .fops = &proc_pagemap_fops,                                                              \
-          .may_open = proc_may_access },                                                           \
         MAGIC_LINK(cwd), MAGIC_LINK(root), MAGIC_LINK(exe),                                        \
         PFILE("mounts", 0444, proc_show_mounts), PFILE("mountinfo", 0444, proc_show_mountinfo),    \
         GUARDED("smaps", 0444, proc_show_smaps),                                                   \

@@ -8,6 +8,7 @@
 #include "sentry/kernel/pid.h"
 #include "sentry/keys/key.h"
 #include "sentry/vfs/filesystems.h"
+#include "sentry/vfs/locks.h"
 
 static ssize_t put(char *buf, size_t cap, const char *text)
 {
@@ -114,6 +115,18 @@ static PROC_SHOW(show_filesystems)
     return 0;
 }
 
+static void locks_line(void *arg, const char *line)
+{
+    pt_puts(arg, line);
+}
+
+static PROC_SHOW(show_locks)
+{
+    (void)t, (void)n, (void)o;
+    locks_each(locks_line, out);
+    return 0;
+}
+
 static const char devices[] = "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n"
                               "  5 /dev/ptmx\n 10 misc\n136 pts\n\nBlock devices:\n";
 static const char cgroups[] = "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"
@@ -166,7 +179,7 @@ static const struct pnode root_nodes[] = {
     PFILE("key-users", 0444, show_key_users),
     PFILE("keys", 0444, show_keys),
     PFILE("loadavg", 0444, proc_show_loadavg),
-    PTEXT("locks", 0444, ""),
+    PFILE("locks", 0444, show_locks),
     PFILE("meminfo", 0444, proc_show_meminfo),
     PTEXT("misc", 0444, ""),
     PTEXT("modules", 0444, ""),

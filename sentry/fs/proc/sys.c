@@ -6,9 +6,11 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -25,6 +27,7 @@
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/sysctl.h"
 #include "sentry/keys/key.h"
+#include "sentry/vfs/lease.h"
 
 /* What is there already may be written: scripts do, and some put back what they found. */
 static PROC_STORE(refuse)
@@ -53,6 +56,37 @@ static PROC_STORE(refuse)
     }
 
 enum { HOSTNAME, DOMAINNAME, THREADS_MAX, FILE_NR, NS_LAST_PID, AIO_NR };
+/* A number that is used, and that whoever may write to the file may change. */
+static PROC_SHOW(show_knob)
+{
+    (void)t, (void)o;
+    pt_printf(out, "%d\n", atomic_load((_Atomic int *)(uintptr_t)n->arg));
+    return 0;
+}
+
+static PROC_STORE(store_knob)
+{
+    char text[16], *end;
+    long v;
+
+    (void)t, (void)o;
+    if (len == 0 || len >= sizeof text)
+        return -EINVAL;
+    memcpy(text, buf, len);
+    text[len] = 0;
+    v = strtol(text, &end, 10);
+    if (end == text || *(end + strspn(end, " \t\n")) || v < INT_MIN || v > INT_MAX)
+        return -EINVAL;
+    atomic_store((_Atomic int *)(uintptr_t)n->arg, (int)v);
+    return (ssize_t)len;
+}
+
+#define KNOB(n, var)                                                                               \
+    {                                                                                              \
+        .name = n, .mode = S_IFREG | 0644, .show = show_knob, .store = store_knob,                 \
+        .arg = (long)(uintptr_t) & (var)                                                           \
+    }
+
 
 static PROC_SHOW(show_dynamic)
 {
@@ -356,6 +390,12 @@ static const struct pnode inotify_nodes[] = {
     TUNABLE("max_user_watches", INOTIFY_WATCHES),
 };
 static const struct pdir inotify_dir = { PNODES(inotify_nodes) };
+static const struct pnode fanotify_nodes[] = {
+    SYSCTL("max_queued_events", "16384"),
+    SYSCTL("max_user_groups", "128"),
+    SYSCTL("max_user_marks", "8192"),
+};
+static const struct pdir fanotify_dir = { PNODES(fanotify_nodes) };
 static const struct pnode epoll_nodes[] = { SYSCTL("max_user_watches", "1048576") };
 static const struct pdir epoll_dir = { PNODES(epoll_nodes) };
 static const struct pnode mqueue_nodes[] = {
@@ -369,12 +409,13 @@ static const struct pnode fs_nodes[] = {
     DYNAMIC("aio-nr", 0444, AIO_NR),
     PTEXT("dentry-state", 0444, "0\t0\t45\t0\t0\t0\n"),
     PDIR("epoll", &epoll_dir),
+    PDIR("fanotify", &fanotify_dir),
     SYSCTL("file-max", "9223372036854775807"),
     DYNAMIC("file-nr", 0444, FILE_NR),
     PTEXT("inode-nr", 0444, "0\t0\n"),
     PDIR("inotify", &inotify_dir),
-    SYSCTL("lease-break-time", "45"),
-    SYSCTL("leases-enable", "1"),
+    KNOB("lease-break-time", lease_break_time),
+    KNOB("leases-enable", leases_enable),
     PDIR("mqueue", &mqueue_dir),
     TUNABLE("nr_open", NR_OPEN),
     SYSCTL("overflowgid", "65534"),

@@ -131,11 +131,14 @@ ssize_t tty_slave_read(struct task *t, struct file *f, struct iter *it, loff_t *
 {
     (void)pos;
     struct tty *tty = f->priv;
-    int r = tty_job_check(t, tty, SIGTTIN);
+    lock(&tty->lock);
+    bool hung = tty_hung_locked(tty, f);
+    unlock(&tty->lock);
+    int r = hung ? 0 : tty_job_check(t, tty, SIGTTIN);
     if (r)
         return t->call.done ? (ssize_t)t->call.done : r;
     LOCK_SCOPE(&tty->lock);
-    if (!tty->master_open || it->left == 0)
+    if (tty_hung_locked(tty, f) || it->left == 0)
         return (ssize_t)t->call.done;
     if (!L_FLAG(tty, ICANON))
         return read_raw(t, f, tty, it);

@@ -23,13 +23,13 @@ static ssize_t slave_write(struct task *t, struct file *f, struct iter *it, loff
     uint64_t *done = &t->call.done;
     uint8_t buf[CHUNK];
     lock(&tty->lock);
-    bool checks = L_FLAG(tty, TOSTOP);
+    bool checks = L_FLAG(tty, TOSTOP) && !tty_hung_locked(tty, f);
     unlock(&tty->lock);
     int r = checks ? tty_job_check(t, tty, SIGTTOU) : 0;
     if (r)
         return *done ? (ssize_t)*done : r;
     LOCK_SCOPE(&tty->lock);
-    if (!tty->master_open)
+    if (tty_hung_locked(tty, f))
         return *done ? (ssize_t)*done : -EIO;
     while (it->left > 0) {
         size_t want = MIN(MIN(tty_print_room_locked(tty), sizeof buf), it->left);
@@ -58,7 +58,7 @@ static uint32_t slave_poll(struct file *f, struct poll_table *pt)
     poll_wait(pt, &tty->slave_rd);
     poll_wait(pt, &tty->slave_wr);
     LOCK_SCOPE(&tty->lock);
-    if (!tty->master_open)
+    if (tty_hung_locked(tty, f))
         return POLLIN | POLLOUT | POLLERR | POLLHUP | POLLRDNORM | POLLWRNORM;
     if (tty_readable_locked(tty))
         mask |= POLLIN | POLLRDNORM;

@@ -120,6 +120,20 @@ void tty_master_closed(struct tty *tty)
     tty_hangup_session(tty);
 }
 
+void tty_hangup(struct task *t)
+{
+    struct tty *tty = tty_controlling(t);
+    if (!tty)
+        return;
+    lock(&tty->lock);
+    tty->hung = file_next_id();
+    tty_flush_input_locked(tty);
+    wake_everybody(tty);
+    unlock(&tty->lock);
+    tty_hangup_session(tty);
+    tty_put(tty);
+}
+
 static int open_ptmx(struct task *t, struct file *f)
 {
     struct tty *tty = tty_new(t);

@@ -30,6 +30,8 @@ int tty_set_controlling(struct task *t, struct file *slave);
 uint64_t tty_session_rdev_locked(const struct session *s);
 pid_t tty_session_pgrp_locked(const struct session *s);
 
+/* vhangup: t's controlling terminal is nobody's any more, and who has it open reads its end. */
+void tty_hangup(struct task *t);
 /* t, the leader of its session, leaves: the terminal leaves the session. Without locks. */
 void tty_session_leader_exit(struct task *t);
 

@@ -313,7 +313,10 @@ long tty_ioctl(struct task *t, struct file *f, unsigned cmd, uint64_t arg)
 {
     struct tty *tty = f->priv;
     bool master = tty_is_master(f);
-    if (!master && !flag(tty, &tty->master_open)) /* hung up */
+    lock(&tty->lock);
+    bool hung = !master && tty_hung_locked(tty, f);
+    unlock(&tty->lock);
+    if (hung)
         return cmd == TIOCSPGRP ? -ENOTTY : -EIO;
     long r = master ? master_ioctl(t, tty, cmd, arg) : -ENOIOCTLCMD;
     if (r == -ENOIOCTLCMD)

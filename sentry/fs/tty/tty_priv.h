@@ -70,6 +70,7 @@ struct tty {
     bool tco_stopped; /* TCOOFF */
 
     bool master_open;   /* [L] false: hung up for good */
+    uint64_t hung;      /* [L] vhangup: slave files whose ids are below are dead */
     bool locked;        /* [L] TIOCSPTLCK */
     bool excl;          /* [L] TIOCEXCL */
     bool slave_closed;  /* [L] the last slave went: the master reads EIO */
@@ -93,6 +94,11 @@ extern const struct file_ops tty_slave_ops, tty_master_ops;
 static inline bool tty_is_master(const struct file *f)
 {
     return f->ops == &tty_master_ops;
+}
+
+static inline bool tty_hung_locked(const struct tty *tty, const struct file *f)
+{
+    return !tty->master_open || f->id < tty->hung;
 }
 
 /* ---- tty.c ---- */

@@ -311,7 +311,7 @@ START_TEST(attributes)
     ck_assert_int_eq(vfs_setxattr(fake, &p, "user.a", "val", 3, XATTR_CREATE), -EEXIST);
     ck_assert_int_eq(vfs_setxattr(fake, &p, "user.b", "val", 3, XATTR_REPLACE), -ENODATA);
     ck_assert_int_eq(vfs_setxattr(fake, &p, "bad.b", "val", 3, 0), -EOPNOTSUPP);
-    ck_assert_int_eq(vfs_setxattr(fake, &p, "system.posix_acl_access", "v", 1, 0), -EOPNOTSUPP);
+    ck_assert_int_eq(vfs_setxattr(fake, &p, "system.posix_acl_access", "v", 1, 0), -EINVAL);
     ck_assert_int_eq(vfs_getxattr(fake, p.dentry->inode, "user.a", NULL, 0), 3);
     ck_assert_int_eq(vfs_listxattr(fake, p.dentry->inode, NULL, 0), 7);
     ck_assert_int_eq(vfs_removexattr(fake, &p, "user.a"), 0);
