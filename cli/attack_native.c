@@ -105,7 +105,6 @@ static struct perf_event_attr perf = { .type = PERF_TYPE_SOFTWARE,
                                        .config = PERF_COUNT_SW_CPU_CLOCK,
                                        .exclude_kernel = 1 };
 static uint32_t map[32] = { 2 /* an array */, 4, 4, 1 }; /* union bpf_attr */
-static uint64_t ring[32];                                /* struct io_uring_params */
 
 /* Arguments with which each succeeds where it is let through, and does no harm. */
 static const struct forbidden {
@@ -115,7 +114,6 @@ static const struct forbidden {
     { "bpf", SYS_bpf, { 0 /* MAP_CREATE */, (long)map, sizeof map } },
     { "perf_event_open", SYS_perf_event_open, { (long)&perf, 0, -1, -1, 0 } },
     { "keyctl", SYS_keyctl, { 22 /* GET_PERSISTENT, which is not there inside */, -1, -4 } },
-    { "io_uring_setup", SYS_io_uring_setup, { 2, (long)ring } },
     { "userfaultfd", SYS_userfaultfd, { 1 /* USER_MODE_ONLY */ } },
     { "iopl", SYS_iopl, { 3 } },
     { "ioperm", SYS_ioperm, { 0x80, 1, 1 } },

@@ -293,8 +293,7 @@ struct platform {
      * is counted in parts, which takes long. -ENOENT.
      */
     int (*as_cost)(struct aspace *as, bool exact, struct as_usage *ret);
-    /* For n pages from addr: is there one? Bytes of 0 and 1. -ENOENT: the host does not say. May be NULL. */
-    int (*as_present)(struct aspace *as, gaddr_t addr, unsigned n, uint8_t *ret);
+    /* Of all spaces, blank ones too (as may be NULL); 0: there is none. */
     gaddr_t (*as_vdso)(struct aspace *as);
     /* Lowest address that a guest may not map; highest host address free for stacks is below it. */
     gaddr_t (*as_limit)(void);

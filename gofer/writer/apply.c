@@ -94,23 +94,6 @@ int apply_fence(const struct apply_job *job)
 
 /* ---- content ---- */
 
-static int read_exactly(int fd, void *p, size_t n)
-{
-    char *at = p;
-
-    while (n > 0) {
-        ssize_t r = read(fd, at, n);
-
-        if (r < 0 && errno == EINTR)
-            continue;
-        if (r <= 0)
-            return r < 0 ? -errno : -EPIPE;
-        at += r;
-        n -= (size_t)r;
-    }
-    return 0;
-}
-
 static int copy_content(const struct apply_job *job, const struct apply_change *a, int to)
 {
     const struct change_want want = { a->index };
@@ -119,7 +102,7 @@ static int copy_content(const struct apply_job *job, const struct apply_change *
     int r = send(job->source, &want, sizeof want, MSG_NOSIGNAL) == sizeof want ? 0 : -EPIPE;
 
     if (r == 0)
-        r = read_exactly(job->source, &head, sizeof head);
+        r = read_all(job->source, &head, sizeof head, EPIPE);
     if (r == 0 && head.size < 0)
         r = head.size > -4096 ? (int)head.size : -EIO;
     if (r == 0 && (uint64_t)head.size > a->head.size)
@@ -127,7 +110,7 @@ static int copy_content(const struct apply_job *job, const struct apply_change *
     for (int64_t left = r == 0 ? head.size : 0; r == 0 && left > 0;) {
         size_t n = (size_t)MIN(left, (int64_t)sizeof buf);
 
-        r = read_exactly(job->source, buf, n);
+        r = read_all(job->source, buf, n, EPIPE);
         for (size_t off = 0; r == 0 && off < n;) {
             ssize_t w = write(to, buf + off, n - off);
 

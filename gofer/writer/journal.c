@@ -49,7 +49,7 @@ static int write_all(int fd, const void *p, size_t n)
     return 0;
 }
 
-static int read_all(int fd, void *p, size_t n)
+int read_all(int fd, void *p, size_t n, int ended)
 {
     char *at = p;
 
@@ -59,7 +59,7 @@ static int read_all(int fd, void *p, size_t n)
         if (r < 0 && errno == EINTR)
             continue;
         if (r <= 0)
-            return r < 0 ? -errno : -EBADMSG;
+            return r < 0 ? -errno : -ended;
         at += r;
         n -= (size_t)r;
     }
@@ -128,13 +128,13 @@ static int read_ops(int fd, uint32_t n, struct plan *p)
     for (uint32_t i = 0; i < n; i++) {
         char path[4096];
         struct op raw, *op;
-        int r = read_all(fd, &raw, offsetof(struct op, path));
+        int r = read_all(fd, &raw, offsetof(struct op, path), EBADMSG);
 
         if (r == 0 && (raw.path_len == 0 || raw.path_len >= sizeof path || raw.n != i ||
                        raw.kind < OP_MKDIR || raw.kind > OP_ATTR))
             r = -EBADMSG;
         if (r == 0)
-            r = read_all(fd, path, raw.path_len);
+            r = read_all(fd, path, raw.path_len, EBADMSG);
         if (r < 0)
             return r;
         path[raw.path_len] = 0;
@@ -188,7 +188,7 @@ int journal_recover(int state, int dir, const char **ret_what)
     fd = openat(state, j.file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? 0 : -errno;
-    r = read_all(fd, &h, sizeof h);
+    r = read_all(fd, &h, sizeof h, EBADMSG);
     h.text[sizeof h.text - 1] = 0;
     if (r == 0 &&
         (strncmp(h.text, MAGIC, strlen(MAGIC)) != 0 ||

@@ -53,6 +53,9 @@ int tree_remove(int dir, const char *name);
 /* plan.c: the check; says what is left out. 0 or -errno (said already). */
 int plan_make(const struct apply_job *job, struct plan *ret);
 
+/* n bytes, or -errno; -ended where there are no more. journal.c */
+int read_all(int fd, void *p, size_t n, int ended);
+
 /* journal.c, and journal_move in move.c */
 struct journal {
     int state, dir, stage; /* stage: -1 before it is made */

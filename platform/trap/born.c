@@ -166,7 +166,7 @@ static struct ctx *take_overdue(uint64_t now, void **ret_owner, bool *ret_more)
         if (!c->promised || atomic_load(&c->state) != CTX_UNBORN || atomic_load(&c->gone) ||
             atomic_load(&c->freed) || !c->owner)
             continue;
-        if (now - c->promised < COMES_WITHIN_MS) {
+        if (now < c->promised + COMES_WITHIN_MS) { /* promised may be later than now */
             *ret_more = true;
             continue;
         }

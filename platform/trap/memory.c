@@ -407,30 +407,3 @@ int as_cost(struct aspace *as, bool exact, struct as_usage *ret)
         ret->own = field(text, "\nPss_Anon:") + field(text, "\nSwapPss:") + tables;
     return 0;
 }
-
-int as_present(struct aspace *as, gaddr_t addr, unsigned n, uint8_t *ret)
-{
-    pid_t pid = aspace_pid(as);
-    uint64_t entry[64];
-    char path[48];
-    ssize_t got = 0;
-    int fd;
-
-    if (trap.proc_fd < 0 || pid <= 1)
-        return -ENOENT;
-    snprintf(path, sizeof path, "%d/pagemap", (int)pid);
-    fd = openat(trap.proc_fd, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -ENOENT;
-    for (unsigned i = 0; i < n; i += (unsigned)(got / 8)) {
-        unsigned want = MIN(n - i, (unsigned)ARRAY_SIZE(entry));
-
-        got = pread(fd, entry, want * sizeof entry[0], (off_t)((addr >> 12) + i) * 8);
-        if (got < 8)
-            break;
-        for (unsigned k = 0; k < (unsigned)(got / 8); k++)
-            ret[i + k] = entry[k] >> 63;
-    }
-    close(fd);
-    return got < 8 && n ? -ENOENT : 0;
-}

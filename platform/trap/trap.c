@@ -238,7 +238,6 @@ const struct platform platform_trap = {
     .as_pages = as_pages,
     .as_usage = as_usage,
     .as_cost = as_cost,
-    .as_present = as_present,
     .lost = zygote_lost,
     .as_vdso = vdso,
     .as_limit = limit,

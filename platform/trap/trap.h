@@ -430,7 +430,6 @@ int as_usage(struct aspace *as, struct as_usage *ret);
 /* A small file of a process, whole, as a string. 0 or -ENOENT. */
 int proc_text(pid_t pid, const char *name, char *buf, size_t cap);
 int as_cost(struct aspace *as, bool exact, struct as_usage *ret);
-int as_present(struct aspace *as, gaddr_t addr, unsigned n, uint8_t *ret);
 pid_t aspace_pid(struct aspace *as);
 bool ctx_sleeps(struct ctx *c);
 int ctx_cputime(struct ctx *c, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);

@@ -13,6 +13,8 @@
  *
  * The host may end a context at any time (EV_GONE). The task notices through ctx_gone: the event
  * runs it only when nobody else does (it was in guest code, or its context was doing operations).
+ *
+ * Over 500 lines: the way of a record, from event to event, is read in one place.
  */
 #include <errno.h>
 #include <linux/futex.h>

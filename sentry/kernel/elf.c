@@ -180,6 +180,15 @@ static int push(struct as_op *ops, unsigned *n, unsigned max, gaddr_t at, gaddr_
     return 0;
 }
 
+#define VDSO_ROOM (16ull << 20) /* with its data pages, to both sides */
+
+gaddr_t elf_beside(gaddr_t vdso, gaddr_t at, uint64_t len)
+{
+    if (vdso && at + len > vdso - VDSO_ROOM && at < vdso + VDSO_ROOM)
+        return PAGE_ALIGN_UP(vdso + VDSO_ROOM);
+    return at;
+}
+
 int elf_ops(const struct elf_image *e, struct as_op *ops, unsigned *n, unsigned max)
 {
     for (unsigned i = 0; i < e->nsegs; i++) {

@@ -38,6 +38,9 @@ struct elf_image {     /* one file: the program or its interpreter */
 int elf_read(struct task *t, struct file *f, struct elf_image *ret);
 void elf_done(struct elf_image *e);
 
+/* at for len bytes, or the next place behind the vDSO (0: there is none) and its data, where they would meet. */
+gaddr_t elf_beside(gaddr_t vdso, gaddr_t at, uint64_t len);
+
 /* Appends its maps at e->bias to ops (at most max in all). *n counts. */
 int elf_ops(const struct elf_image *e, struct as_op *ops, unsigned *n, unsigned max);
 /* After the maps: clears what lies behind the file's part of each last page. */

@@ -138,22 +138,31 @@ uint64_t exec_random_pages(unsigned bits)
     return (r & ((1ull << bits) - 1)) << 12;
 }
 
-/* Where things go. A blank address space holds nothing, so all of this is free. */
+/*
+ * One of 2^bits pages from base on. A blank address space holds nothing that could be in the way but the
+ * host's vDSO, which lies anywhere between 0x7eff00000000 and the top.
+ */
+static gaddr_t place(const struct task *t, gaddr_t base, unsigned bits, uint64_t len)
+{
+    if (!(t->personality & 0x0040000 /* ADDR_NO_RANDOMIZE */))
+        base += exec_random_pages(bits);
+    return elf_beside(kernel.platform->as_vdso(NULL), base, len);
+}
+
 static void lay_out(struct task *t, struct exec_state *s)
 {
     uint64_t size = task_rlimit(t, RLIMIT_STACK)->rlim_cur;
-    bool random = !(t->personality & 0x0040000 /* ADDR_NO_RANDOMIZE */);
+    struct elf_image *e = &s->image, *i = &s->interp;
 
     size = PAGE_ALIGN_UP(MAX(MIN(size, STACK_MAX), STACK_MIN));
-    if (s->image.pie) {
-        uint64_t base = s->image.interp[0] ? 0x555555554000ull : 0x7e8000000000ull;
-
-        s->image.bias = base + (random ? exec_random_pages(28) : 0) - s->image.first;
-    }
-    if (s->interp_file && s->interp.pie)
-        s->interp.bias = 0x7e0000000000ull + (random ? exec_random_pages(26) : 0) - s->interp.first;
-    s->stack_top = 0x7fd000000000ull + (random ? exec_random_pages(22) : 0);
-    s->stack_low = s->stack_top - size;
+    if (e->pie)
+        e->bias = place(t, e->interp[0] ? 0x555555554000ull : 0x7e8000000000ull, 28,
+                        e->end - e->first) -
+                  e->first;
+    if (s->interp_file && i->pie)
+        i->bias = place(t, 0x7e0000000000ull, 26, i->end - i->first) - i->first;
+    s->stack_low = place(t, 0x7fd000000000ull - size, 22, size);
+    s->stack_top = s->stack_low + size;
 }
 
 static int make_ops(struct exec_state *s)

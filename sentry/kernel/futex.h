@@ -102,7 +102,9 @@ void pi_give_up_locked(struct pi_wait *w); /* who waits does so no more */
 int pi_attach_locked(struct pi *pi, uint32_t word, const struct task *waiter);
 /* Has t's context exchange the word of c; the handler returns what this returns. */
 int pi_exchange(struct task *t, struct pi_call *c, uint32_t old, uint32_t new);
-void pi_call_done(struct task *t, struct pi_call *c); /* gives back pi->busy */
+int pi_call_begin(struct task *t,
+                  struct pi_call *c); /* STEP_BUSY: takes pi->busy; may be -EWAITING */
+void pi_call_done(struct task *t, struct pi_call *c); /* gives it back */
 /* The wait itself, from STEP_WAIT on: the result, or -EWAITING. */
 long pi_wait_step(struct task *t, struct pi_call *c);
 

@@ -43,6 +43,17 @@ struct pi_call *pi_call(struct task *t)
     return c;
 }
 
+int pi_call_begin(struct task *t, struct pi_call *c)
+{
+    int r = tlock(t, &c->pi->busy);
+
+    if (r < 0)
+        return r;
+    c->busy = true;
+    c->step = STEP_READ;
+    return 0;
+}
+
 void pi_call_done(struct task *t, struct pi_call *c)
 {
     if (c->busy)
@@ -185,16 +196,9 @@ static long look(struct task *t, struct pi_call *c, bool attempt)
 
 static long lock_step(struct task *t, struct pi_call *c, bool attempt)
 {
-    int r;
-
     switch (c->step) {
     case STEP_BUSY:
-        r = tlock(t, &c->pi->busy);
-        if (r < 0)
-            return r;
-        c->busy = true;
-        c->step = STEP_READ;
-        return 0;
+        return pi_call_begin(t, c);
     case STEP_READ:
         return look(t, c, attempt);
     default: /* TAKE, MARK: the word was exchanged */
@@ -284,16 +288,10 @@ static bool grant(struct pi_call *c)
 static long unlock_step(struct task *t, struct pi_call *c)
 {
     uint32_t word;
-    int r;
 
     switch (c->step) {
     case STEP_BUSY:
-        r = tlock(t, &c->pi->busy);
-        if (r < 0)
-            return r;
-        c->busy = true;
-        c->step = STEP_READ;
-        return 0;
+        return pi_call_begin(t, c);
     case STEP_READ:
         if (get_guest(t, &word, c->word) < 0)
             return -EFAULT;

@@ -215,16 +215,9 @@ static long queue_all(struct pi_call *c, int nr)
 
 static long step(struct task *t, struct pi_call *c, gaddr_t word, uint32_t val, int nr_requeue)
 {
-    int r;
-
     switch (c->step) {
     case STEP_BUSY:
-        r = tlock(t, &c->pi->busy);
-        if (r < 0)
-            return r;
-        c->busy = true;
-        c->step = STEP_READ;
-        return 0;
+        return pi_call_begin(t, c);
     case STEP_READ:
         return look(t, c, word, val);
     default:

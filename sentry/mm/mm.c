@@ -289,12 +289,6 @@ ssize_t mm_write(struct mm *mm, gaddr_t to, const void *from, size_t n)
     return kernel.platform->as_write(mm->as, to, from, n, false);
 }
 
-int mm_present(struct mm *mm, gaddr_t addr, unsigned n, uint8_t *ret)
-{
-    return kernel.platform->as_present ? kernel.platform->as_present(mm->as, addr, n, ret)
-                                       : -ENOENT;
-}
-
 uint64_t mm_locked(struct mm *mm)
 {
     struct as_usage use = { 0 };

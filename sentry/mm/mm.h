@@ -73,5 +73,3 @@ ssize_t mm_read(struct mm *mm, gaddr_t from, void *to, size_t n);
 ssize_t mm_write(struct mm *mm, gaddr_t to, const void *from, size_t n);
 /* Bytes that the host keeps resident; 0: none, or it does not say. */
 uint64_t mm_locked(struct mm *mm);
-/* For n pages from addr: is there one? Bytes of 0 and 1. -ENOENT: the host does not say. */
-int mm_present(struct mm *mm, gaddr_t addr, unsigned n, uint8_t *ret);

@@ -235,10 +235,22 @@ static int configure(struct task *t, struct setup *s, unsigned cmd, gaddr_t key,
     }
 }
 
+/* What fd sets up, locked. May be -EWAITING. */
+static int take_setup(struct task *t, int fd, struct setup **ret)
+{
+    struct file *f = call_file(t, 0, fd);
+
+    if (IS_ERR(f))
+        return PTR_ERR(f);
+    if (f->ops != &setup_ops)
+        return -EINVAL;
+    *ret = f->priv;
+    return tlock(t, &(*ret)->busy);
+}
+
 long sys_fsconfig(struct task *t, int fd, unsigned cmd, gaddr_t key, gaddr_t value, int aux)
 {
     struct setup *s;
-    struct file *f;
     int r;
 
     if (fd < 0)
@@ -247,13 +259,7 @@ long sys_fsconfig(struct task *t, int fd, unsigned cmd, gaddr_t key, gaddr_t val
         return -EOPNOTSUPP;
     if (!args_ok(cmd, key, value, aux))
         return -EINVAL;
-    f = call_file(t, 0, fd);
-    if (IS_ERR(f))
-        return PTR_ERR(f);
-    if (f->ops != &setup_ops)
-        return -EINVAL;
-    s = f->priv;
-    r = tlock(t, &s->busy);
+    r = take_setup(t, fd, &s);
     if (r < 0)
         return r;
     r = configure(t, s, cmd, key, value, aux);
@@ -315,7 +321,7 @@ static int mount_it(struct setup *s, unsigned flags, struct file **ret)
 
 long sys_fsmount(struct task *t, int fd, unsigned long flags, unsigned long attr)
 {
-    struct file *f, *mf = NULL;
+    struct file *mf = NULL;
     struct setup *s;
     unsigned m;
     int r;
@@ -328,13 +334,7 @@ long sys_fsmount(struct task *t, int fd, unsigned long flags, unsigned long attr
                                 LX_MOUNT_ATTR_NODIRATIME | LX_MOUNT_ATTR_NOSYMFOLLOW) ||
         mount_flags_of_attr(attr, &m) < 0)
         return -EINVAL;
-    f = call_file(t, 0, fd);
-    if (IS_ERR(f))
-        return PTR_ERR(f);
-    if (f->ops != &setup_ops)
-        return -EINVAL;
-    s = f->priv;
-    r = tlock(t, &s->busy);
+    r = take_setup(t, fd, &s);
     if (r < 0)
         return r;
     r = mount_it(s, m, &mf);

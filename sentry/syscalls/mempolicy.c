@@ -287,13 +287,13 @@ long sys_migrate_pages(struct task *t, pid_t pid, unsigned long maxnode, gaddr_t
 static int page_status(struct mm *mm, gaddr_t addr)
 {
     struct as_mapping m;
-    uint8_t there = 0;
+    uint64_t entry = 0; /* of its pagemap: bit 63, it is present */
 
     if (kernel.platform->as_query(mm->as, addr, &m) < 0 || m.start > addr)
         return -EFAULT;
-    if (mm_present(mm, PAGE_ALIGN_DOWN(addr), 1, &there) < 0)
-        return -ENOENT;
-    return there ? 0 : -ENOENT;
+    if (kernel.platform->as_pages)
+        kernel.platform->as_pages(mm->as, PAGE_ALIGN_DOWN(addr), &entry, 1);
+    return entry >> 63 ? 0 : -ENOENT;
 }
 
 static int move_one(struct task *t, struct mm *mm, gaddr_t page, gaddr_t node, gaddr_t status)

@@ -20,6 +20,22 @@
 /* Of the flags, those that statx tells; they are the same bits. */
 #define STATX_FLAGS (STATX_ATTR_IMMUTABLE | STATX_ATTR_APPEND | STATX_ATTR_NODUMP)
 
+void inode_take_stat_locked(struct inode *i, const struct kstat *st)
+{
+    assert_locked(&i->lock);
+    i->mode = (i->mode & S_IFMT) | (st->mode & 07777);
+    i->uid = st->uid;
+    i->gid = st->gid;
+    i->nlink = st->nlink;
+    i->rdev = st->rdev;
+    i->size = st->size;
+    i->blocks = st->blocks;
+    i->atime = st->atime;
+    i->mtime = st->mtime;
+    i->ctime = st->ctime;
+    i->btime = st->btime;
+}
+
 void inode_fill_stat(struct inode *i, struct kstat *ret)
 {
     LOCK_SCOPE(&i->lock);

@@ -268,8 +268,7 @@ void file_accessed(const struct file *f)
     bool newer;
 
     if (atomic_load(&f->flags) & O_NOATIME || i->fsflags & LX_FS_NOATIME ||
-        flags & (MS_NOATIME | MS_RDONLY) || i->sb->readonly ||
-        (flags & MS_NODIRATIME && is_dir(i)))
+        flags & (MS_NOATIME | MS_RDONLY) || i->sb->readonly || (flags & MS_NODIRATIME && is_dir(i)))
         return;
     if (!(flags & MS_RELATIME)) {
         inode_touch(i, ATTR_ATIME);

@@ -25,6 +25,7 @@
 #include "sentry/kernel/fasync.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/timer.h"
+#include "sentry/kernel/sysctl.h"
 
 #define LX_POLL_MSG 3 /* si_code */
 
@@ -39,9 +40,6 @@ struct lease {
     ktime_t end_time, shrink_time; /* KTIME_NEVER: it is waited for without end */
     pid_t pid;
 };
-
-_Atomic int lease_break_time = 45;
-_Atomic int leases_enable = 1;
 
 static struct lock lease_lock;
 static struct waitqueue waiters;
@@ -142,7 +140,7 @@ static int add_locked(struct file *f, int type, struct lease **spare)
         become_locked(mine, type);
         return 0;
     }
-    if (!atomic_load(&leases_enable))
+    if (!sysctl_of(SYSCTL_LEASES_ENABLE))
         return -EINVAL;
     mine = *spare;
     *spare = NULL;
@@ -220,7 +218,7 @@ static struct lease *first_in_the_way(const struct inode *i, bool write)
 /* Whoever has what is in the way is asked, once, to give it up. */
 static void ask_locked(struct inode *i, bool write)
 {
-    int secs = atomic_load(&lease_break_time);
+    int secs = (int)sysctl_of(SYSCTL_LEASE_BREAK_TIME);
     ktime_t when = secs > 0 ? ktime_now() + (ktime_t)secs * 1000000000 : KTIME_NEVER;
 
     for (struct lease *l = i->leases; l; l = l->next) {

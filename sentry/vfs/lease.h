@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Leases (fcntl F_SETLEASE): who has a file open learns, by a signal, that another wants it, and the
- * other waits until the lease is given up or lease_break_time is over. A lease belongs to an open
+ * other waits until the lease is given up or fs.lease-break-time is over. A lease belongs to an open
  * file, and ends with it.
  */
 #pragma once
@@ -10,9 +10,6 @@
 
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
-
-extern _Atomic int lease_break_time; /* seconds; /proc/sys/fs/lease-break-time */
-extern _Atomic int leases_enable;    /* /proc/sys/fs/leases-enable */
 
 /* F_SETLEASE: type F_RDLCK, F_WRLCK or F_UNLCK; fd: what si_fd says. */
 int lease_set(struct task *t, struct file *f, int fd, int type);

@@ -9,6 +9,8 @@
  * openat2's RESOLVE_BENEATH and RESOLVE_IN_ROOT hold because '..' never goes above w->root and
  * absolute paths (of links too) start there; a rename at the same moment can move a directory out
  * from under the walk, so under these flags each '..' makes sure that root is still above.
+ *
+ * Over 500 lines: a walk is one machine, whose steps share its state.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -106,7 +106,7 @@ ssize_t file_read(struct task *t, struct file *f, struct iter *it, loff_t *off)
 }
 
 /* Where a write to a regular file may end: cuts it, or -EFBIG with SIGXFSZ. */
-static int limit_write(struct task *t, struct file *f, struct iter *it, const loff_t *off)
+static int limit_write(struct task *t, struct file *f, struct iter *it, loff_t at)
 {
     rlim_t max = __atomic_load_n(&task_rlimit(t, RLIMIT_FSIZE)->rlim_cur, __ATOMIC_RELAXED);
     uint64_t pos;
@@ -114,7 +114,7 @@ static int limit_write(struct task *t, struct file *f, struct iter *it, const lo
     if (file_appends(t, f))
         pos = atomic_load_explicit(&f->inode->size, memory_order_relaxed);
     else
-        pos = (uint64_t)(off ? *off : f->pos) + t->call.done;
+        pos = (uint64_t)at;
     if (it->left == 0)
         return 0;
     if (pos >= max) {
@@ -125,18 +125,18 @@ static int limit_write(struct task *t, struct file *f, struct iter *it, const lo
     return 0;
 }
 
-static int before_write(struct task *t, struct file *f, struct iter *it, const loff_t *off)
+/* Run by run_at: where the position is shared, it does not move between this and the write. */
+static ssize_t checked_write(struct task *t, struct file *f, struct iter *it, loff_t *pos)
 {
-    int r;
+    if (pos && f->inode && S_ISREG(f->inode->mode) && !t->call.done && !(f->mode & FMODE_OWN_POS)) {
+        int r = limit_write(t, f, it, *pos);
 
-    if (!f->inode || !S_ISREG(f->inode->mode) || t->call.done || f->mode & FMODE_OWN_POS)
-        return 0;
-    if (beyond_all(it, off ? *off : f->pos))
-        return -EINVAL;
-    r = limit_write(t, f, it, off);
-    if (r == 0 && it->left && (f->inode->mode & (S_ISUID | S_ISGID) || f->inode->has_caps))
-        inode_remove_privs(t, f->inode);
-    return r;
+        if (r < 0)
+            return r;
+        if (it->left && (f->inode->mode & (S_ISUID | S_ISGID) || f->inode->has_caps))
+            inode_remove_privs(t, f->inode);
+    }
+    return f->ops->write(t, f, it, pos);
 }
 
 ssize_t file_write(struct task *t, struct file *f, struct iter *it, loff_t *off)
@@ -152,10 +152,7 @@ ssize_t file_write(struct task *t, struct file *f, struct iter *it, loff_t *off)
         return -EINVAL;
     if (must_not_wait(t, f, POLLOUT))
         return -EAGAIN;
-    r = before_write(t, f, it, off);
-    if (r < 0)
-        return r;
-    n = run_locked(t, f, it, off, f->ops->write);
+    n = run_locked(t, f, it, off, checked_write);
     if (n <= 0)
         return n;
     fsnotify_file(f, LX_IN_MODIFY);

@@ -164,7 +164,7 @@ struct inode {
     void *priv;
     struct dentry *dir_dentry; /* LOCK_DCACHE; a directory's only dentry, no reference */
     _Atomic uint32_t changes;  /* of a directory's names; a look-up that raced with one is redone */
-    bool has_caps;             /* security.capability may be there: a write takes it away */
+    _Atomic bool has_caps;     /* security.capability may be there: a write takes it away */
     bool tmpfile;              /* of O_TMPFILE, without a name: may still get one */
     bool hashed;               /* LOCK_DCACHE; in the inode table */
     struct inode *hash_next;
@@ -332,6 +332,8 @@ int vfs_setattr(struct task *t, const struct path *p, const struct setattr *a);
 int inode_setattr(struct task *t, struct inode *i, const struct setattr *a);
 /* For file systems: the plain answer, and the plain change (all but the size). */
 void inode_fill_stat(struct inode *i, struct kstat *ret);
+/* The other way: what another object says becomes i's, but for its kind and number. i->lock held. */
+void inode_take_stat_locked(struct inode *i, const struct kstat *st);
 void inode_apply_attr(struct inode *i, const struct setattr *a);
 /* getattr of an inode, by its operation or plain. */
 int inode_getattr(struct task *t, struct inode *i, struct kstat *ret);

@@ -131,7 +131,7 @@ static void own_files(void)
     TRY(symlink("h", "/tmp/w/s"));
     TRY(chmod("/tmp/w/s", 0600));
     TRY(truncate("/tmp/w/h", 100));
-    TRY(in = open("/etc/services", O_RDONLY));
+    TRY(in = open("/etc/passwd", O_RDONLY));
     TRY(sendfile(fd, in, NULL, 5000));
     (void)!copy_file_range(in, NULL, fd, NULL, 3000, 0);
     TRY(fd = (close(fd), open("/etc/profile", O_RDWR))); /* copied up */

@@ -211,7 +211,12 @@ static void cpus(void)
         CPU_ZERO(&one);
         CPU_SET(i, &one);
         CHECK_EQ(sched_setaffinity(0, sizeof one, &one), 0);
-        CHECK_EQ(syscall(SYS_getcpu, &cpu, NULL, NULL), 0);
+        for (int tries = 0; tries < 1000; tries++) { /* another may be moving it at this moment */
+            CHECK_EQ(syscall(SYS_getcpu, &cpu, NULL, NULL), 0);
+            if (cpu == (unsigned)i)
+                break;
+            usleep(1000);
+        }
         CHECK_EQ(cpu, i);
         pthread_create(&th, NULL, cpu_of_thread, NULL);
         pthread_join(th, &r);

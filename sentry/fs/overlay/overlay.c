@@ -40,17 +40,7 @@ int overlay_refresh(struct task *t, struct inode *i)
     LOCK_SCOPE(&i->lock);
     if (n->changed)
         return 0;
-    i->mode = (i->mode & S_IFMT) | (st.mode & 07777);
-    i->uid = st.uid;
-    i->gid = st.gid;
-    i->nlink = st.nlink;
-    i->rdev = st.rdev;
-    i->size = st.size;
-    i->blocks = st.blocks;
-    i->atime = st.atime;
-    i->mtime = st.mtime;
-    i->ctime = st.ctime;
-    i->btime = st.btime;
+    inode_take_stat_locked(i, &st);
     return 0;
 }
 

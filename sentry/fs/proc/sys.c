@@ -27,7 +27,6 @@
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/sysctl.h"
 #include "sentry/keys/key.h"
-#include "sentry/vfs/lease.h"
 
 /* What is there already may be written: scripts do, and some put back what they found. */
 static PROC_STORE(refuse)
@@ -56,37 +55,6 @@ static PROC_STORE(refuse)
     }
 
 enum { HOSTNAME, DOMAINNAME, THREADS_MAX, FILE_NR, NS_LAST_PID, AIO_NR };
-/* A number that is used, and that whoever may write to the file may change. */
-static PROC_SHOW(show_knob)
-{
-    (void)t, (void)o;
-    pt_printf(out, "%d\n", atomic_load((_Atomic int *)(uintptr_t)n->arg));
-    return 0;
-}
-
-static PROC_STORE(store_knob)
-{
-    char text[16], *end;
-    long v;
-
-    (void)t, (void)o;
-    if (len == 0 || len >= sizeof text)
-        return -EINVAL;
-    memcpy(text, buf, len);
-    text[len] = 0;
-    v = strtol(text, &end, 10);
-    if (end == text || *(end + strspn(end, " \t\n")) || v < INT_MIN || v > INT_MAX)
-        return -EINVAL;
-    atomic_store((_Atomic int *)(uintptr_t)n->arg, (int)v);
-    return (ssize_t)len;
-}
-
-#define KNOB(n, var)                                                                               \
-    {                                                                                              \
-        .name = n, .mode = S_IFREG | 0644, .show = show_knob, .store = store_knob,                 \
-        .arg = (long)(uintptr_t) & (var)                                                           \
-    }
-
 
 static PROC_SHOW(show_dynamic)
 {
@@ -414,8 +382,8 @@ static const struct pnode fs_nodes[] = {
     DYNAMIC("file-nr", 0444, FILE_NR),
     PTEXT("inode-nr", 0444, "0\t0\n"),
     PDIR("inotify", &inotify_dir),
-    KNOB("lease-break-time", lease_break_time),
-    KNOB("leases-enable", leases_enable),
+    TUNABLE("lease-break-time", LEASE_BREAK_TIME),
+    TUNABLE("leases-enable", LEASES_ENABLE),
     PDIR("mqueue", &mqueue_dir),
     TUNABLE("nr_open", NR_OPEN),
     SYSCTL("overflowgid", "65534"),

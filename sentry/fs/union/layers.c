@@ -30,17 +30,9 @@ int union_refresh(struct task *t, struct inode *i)
     if (r < 0)
         return r;
     LOCK_SCOPE(&i->lock);
-    i->mode = (i->mode & S_IFMT) | (st.mode & 07777);
-    i->uid = st.uid;
-    i->gid = st.gid;
-    i->nlink = S_ISDIR(i->mode) && i->nlink && st.nlink ? 1 : st.nlink;
-    i->rdev = st.rdev;
-    i->size = st.size;
-    i->blocks = st.blocks;
-    i->atime = st.atime;
-    i->mtime = st.mtime;
-    i->ctime = st.ctime;
-    i->btime = st.btime;
+    if (S_ISDIR(i->mode) && i->nlink && st.nlink)
+        st.nlink = 1;
+    inode_take_stat_locked(i, &st);
     return 0;
 }
 
