@@ -2,6 +2,7 @@
 /* See hostfd.h. */
 #include "abi/hostfd.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/resource.h>
@@ -9,6 +10,8 @@
 #include <unistd.h>
 
 #include "abi/types.h"
+
+#define FDS_MOST (1u << 20) /* the lowest that is free is given: nobody has more */
 
 static int ends[] = { [HOSTFD_FILE] = INT_MAX, [HOSTFD_PROCESS] = INT_MAX };
 
@@ -36,6 +39,19 @@ bool hostfd_settle(int *fd, enum hostfd_channel as)
     close(*fd);
     *fd = to;
     return true;
+}
+
+int hostfd_close_range(unsigned from, unsigned to)
+{
+    struct rlimit r;
+
+    if (close_range(from, to, 0) == 0)
+        return 0;
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0) /* the hard limit: the soft one was lower perhaps */
+        return -errno;
+    for (rlim_t fd = from; fd <= to && fd < MIN(r.rlim_max, (rlim_t)FDS_MOST); fd++)
+        close((int)fd);
+    return 0;
 }
 
 void hostfd_close(int fd)

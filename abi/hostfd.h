@@ -33,6 +33,9 @@ void hostfd_clear(int *fd);
 /* Moves *fd there, close-on-exec. -1 stays. False: the host refuses. */
 bool hostfd_settle(int *fd, enum hostfd_channel as);
 
+/* close_range(2), and one by one where the host (a container's filter) knows nothing of it. 0 or -errno. */
+int hostfd_close_range(unsigned from, unsigned to);
+
 /* close(2); of a channel's number, which stays taken, shutdown(2). */
 void hostfd_close(int fd);
 

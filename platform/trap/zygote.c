@@ -143,9 +143,37 @@ static void drop_capabilities(void)
         _exit(124);
 }
 
+/*
+ * The number that the zygote's socket gets: the last one that it may have. Its limit, and that of its
+ * stubs, is put below it, so that nothing else can ever have it, a descriptor that the sentry puts
+ * there (SECCOMP_IOCTL_NOTIF_ADDFD) included: the filter lets a stub send to that number.
+ */
+static int last_descriptor(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+        return -errno;
+    return r.rlim_cur < 64 ? -EMFILE : (int)MIN(r.rlim_cur, (rlim_t)STUB_FILES) - 1;
+}
+
+/* Leaves sock, as number last, and nothing else of the sentry's. */
+static void keep_only(int sock, int last)
+{
+    const struct rlimit files = { (rlim_t)last, (rlim_t)last };
+
+    if (sock != last && dup2(sock, last) != last)
+        _exit(124);
+    if (hostfd_close_range(0, (unsigned)last - 1) < 0 ||
+        hostfd_close_range((unsigned)last + 1, ~0u) < 0)
+        _exit(124);
+    if (!unfenced("stubfiles") && setrlimit(RLIMIT_NOFILE, &files) < 0)
+        _exit(124);
+}
+
 /* In the child: everything of the sentry goes. Does not return. */
-static void become_zygote(int sock, const struct bpf_asm *base, const struct bpf_asm *listen,
-                          uint64_t secret, int blob_fd)
+static void become_zygote(int sock, int last, const struct bpf_asm *base,
+                          const struct bpf_asm *listen, uint64_t secret, int blob_fd)
 {
     struct blob_header h;
     struct zygote_data *z;
@@ -169,15 +197,10 @@ static void become_zygote(int sock, const struct bpf_asm *base, const struct bpf
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (z == MAP_FAILED)
         _exit(124);
-    if (sock != 3) {
-        dup2(sock, 3);
-        sock = 3;
-    }
     drop_rseq();
-    close_range(0, 2, 0);
-    close_range(4, ~0u, 0);
+    keep_only(sock, last);
     memcpy(&h, sbx_blob, sizeof h);
-    fill(z, sock, base, listen, secret);
+    fill(z, last, base, listen, secret);
     if (set_handlers(trap.slot) < 0)
         _exit(124);
     drop_capabilities();
@@ -226,7 +249,7 @@ int zygote_start(const struct platform_config *cfg)
     struct bpf_asm base, listen;
     struct blob_header h;
     uint64_t secret;
-    int sv[2], blob_fd, r;
+    int sv[2], blob_fd, last, r;
     long pid;
 
     memcpy(&h, sbx_blob, sizeof h);
@@ -245,9 +268,12 @@ int zygote_start(const struct platform_config *cfg)
     trap.slot = choose_slot();
     if (getrandom(&secret, sizeof secret, 0) != sizeof secret)
         return -EIO;
+    last = last_descriptor();
+    if (last < 0)
+        return last;
     bpf_init(&base);
     bpf_init(&listen);
-    r = filter_base(&base, (uint32_t)(trap.slot >> 32), h.size, secret);
+    r = filter_base(&base, (uint32_t)(trap.slot >> 32), h.size, secret, (uint32_t)last);
     if (r < 0 || (r = filter_listen(&listen)) < 0)
         return r;
     blob_fd = make_blob_fd();
@@ -269,7 +295,7 @@ int zygote_start(const struct platform_config *cfg)
     if (pid < 0)
         pid = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
     if (pid == 0)
-        become_zygote(sv[1], &base, &listen, secret, blob_fd);
+        become_zygote(sv[1], last, &base, &listen, secret, blob_fd);
     r = pid < 0 ? -errno : 0;
     trap.zygote = (pid_t)pid;
     close(sv[1]);

@@ -31,6 +31,7 @@
 #define SLOT_HI 0x7ffeu
 #define BLOB_SIZE 0x2000u
 #define SECRET 0x0123456789abcdefull
+#define ZYGOTE_SOCK 0xfff
 
 static const struct {
     unsigned nr;
@@ -231,7 +232,7 @@ static void list_stub(FILE *out)
     struct run r = { .out = out, .ip_known = true };
 
     bpf_init(&base);
-    if (filter_base(&base, SLOT_HI, BLOB_SIZE, SECRET) < 0)
+    if (filter_base(&base, SLOT_HI, BLOB_SIZE, SECRET, ZYGOTE_SOCK) < 0)
         exit(1);
     r.insn = base.insn;
     r.n = base.n;
@@ -239,7 +240,8 @@ static void list_stub(FILE *out)
         out,
         "# Calls that the filter of a stub lets pass, by where the `syscall` stands. A guest has\n"
         "# both: it can jump into the blob. All else is SIGSYS. a0 to a5 are\n"
-        "# its arguments; 0x1234567 and 0x89abcdef stand for the zygote's secret.\n");
+        "# its arguments; 0x1234567 and 0x89abcdef stand for the zygote's secret, and\n"
+        "# 0xfff for the number of its socket, which nothing else can have (platform/trap/zygote.c).\n");
     r.ip = (uint64_t)SLOT_HI << 32 | 0x100;
     all_numbers(&r, "blob:");
     r.ip = 0x401000;

@@ -3,13 +3,18 @@
  * A taken sentry against the policy of its network. The host has two servers on its loopback, one
  * that a rule allows and one that none does; the sentry has sockets that the broker made for the
  * first, and tries to get at the second: by an address in a message, by connecting anew, by options,
- * by a socket in the place of a channel, and by asking the broker in every way.
+ * by a socket in the place of a channel, by a stub that it lends one to, and by asking the broker in
+ * every way.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -18,6 +23,8 @@
 #include "abi/hostfd.h"
 #include "abi/types.h"
 #include "broker/protocol.h"
+#include "platform/trap/trap.h"
+#include "sentry/fence.h"
 #include "tests/hostile/gofer/taken.h"
 
 #define ALLOWED 17171 /* TCP and UDP */
@@ -85,7 +92,7 @@ static void ask(const struct sentry_config *cfg, const struct nb_req *m, const v
         broken("the broker's channel: %s", strerror(errno));
 }
 
-static int answer(const struct sentry_config *cfg, struct nb_rep *r)
+static int broker_answer(const struct sentry_config *cfg, struct nb_rep *r)
 {
     union {
         struct cmsghdr h;
@@ -126,7 +133,7 @@ static int connect_by(const struct sentry_config *cfg, unsigned proto, const cha
     struct nb_rep r;
 
     ask(cfg, &m, NULL, -1);
-    return answer(cfg, &r);
+    return broker_answer(cfg, &r);
 }
 
 static int allowed_socket(const struct sentry_config *cfg, unsigned proto)
@@ -246,6 +253,153 @@ static void with_sockets(const struct sentry_config *cfg)
     usleep(100000); /* the helper sees what came */
 }
 
+/* ---- a stub that is the sentry's accomplice ---- */
+
+/* The calls that a stub makes are no calls of the sentry's: another filter looks at them. */
+static struct accomplice {
+    int listener, chan_fd;
+    char *chan;
+    struct seccomp_notif bell; /* which it waits for the answer of */
+} stub;
+
+struct errand { /* in its block */
+    struct msghdr msg;
+    struct iovec iov;
+    struct sockaddr_in to;
+    struct nb_req data;
+};
+
+static void next_bell(void)
+{
+    struct pollfd p = { .fd = stub.listener, .events = POLLIN };
+
+    memset(&stub.bell, 0, sizeof stub.bell);
+    if (ppoll(&p, 1, &(struct timespec){ 10, 0 }, NULL) != 1 ||
+        ioctl(stub.listener, SECCOMP_IOCTL_NOTIF_RECV, &stub.bell) < 0)
+        broken("a stub does not ring");
+}
+
+static void answer_bell(int64_t ans)
+{
+    struct seccomp_notif_resp r = { .id = stub.bell.id, .val = ans };
+
+    ioctl(stub.listener, SECCOMP_IOCTL_NOTIF_SEND, &r);
+}
+
+/* to -1: any number. The number there, or -errno. */
+static int lend(int fd, int to, uint32_t flags)
+{
+    struct seccomp_notif_addfd add = { .id = stub.bell.id,
+                                       .flags = flags | (to < 0 ? 0 : SECCOMP_ADDFD_FLAG_SETFD),
+                                       .srcfd = (uint32_t)fd,
+                                       .newfd = to < 0 ? 0 : (uint32_t)to };
+    int r = ioctl(stub.listener, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+
+    return r < 0 ? -errno : r;
+}
+
+/* A blank one, up to where it waits for what it is to do. */
+static void new_stub(void)
+{
+    union {
+        struct cmsghdr h;
+        char space[CMSG_SPACE(sizeof(int))];
+    } ctl;
+    uint64_t nonce;
+    struct iovec iov = { &nonce, sizeof nonce };
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl, .msg_controllen = sizeof ctl.space
+    };
+
+    if (stub.chan) {
+        munmap(stub.chan, CHANNEL_SIZE);
+        close(stub.chan_fd);
+        close(stub.listener);
+        trap.npending = 0;
+        zygote_request_locked();
+    }
+    if (recvmsg(trap.zygote_sock, &msg, MSG_CMSG_CLOEXEC) != sizeof nonce || !CMSG_FIRSTHDR(&msg))
+        broken("no stub: %s", strerror(errno));
+    memcpy(&stub.listener, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof stub.listener);
+    stub.chan_fd = memfd_create("channel", MFD_CLOEXEC);
+    if (ftruncate(stub.chan_fd, CHANNEL_SIZE) < 0)
+        broken("a channel: %s", strerror(errno));
+    stub.chan = mmap(NULL, CHANNEL_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, stub.chan_fd, 0);
+    ((struct block *)stub.chan)->uc = BLOCK_SIZE - 256;
+    next_bell();
+    if (lend(stub.chan_fd, -1, SECCOMP_ADDFD_FLAG_SEND) < 0)
+        broken("a channel, given: %s", strerror(errno));
+    next_bell();
+}
+
+/* It sends to fd, with an address or without. Was it sent? */
+static bool stub_sends(int fd, const struct sockaddr_in *to, const struct nb_req *data)
+{
+    const uint64_t at = trap.slot + CHANNEL_OFF + BLOCK_DATA_OFF;
+    struct errand *e = (struct errand *)(stub.chan + BLOCK_DATA_OFF);
+    struct block_op *op = (struct block_op *)(stub.chan + BLOCK_OPS_OFF);
+
+    e->data = *data;
+    e->iov = (struct iovec){ (void *)(at + offsetof(struct errand, data)), sizeof e->data };
+    e->msg = (struct msghdr){ .msg_iov = (void *)(at + offsetof(struct errand, iov)),
+                              .msg_iovlen = 1 };
+    if (to) {
+        e->to = *to;
+        e->msg.msg_name = (void *)(at + offsetof(struct errand, to));
+        e->msg.msg_namelen = sizeof e->to;
+    }
+    *op = (struct block_op){ .nr = SYS_sendmsg,
+                             .a = { (uint64_t)fd, at, MSG_NOSIGNAL | MSG_DONTWAIT } };
+    ((struct block *)stub.chan)->nops = 1;
+    answer_bell(ANS_OPS);
+    next_bell(); /* BELL_EVENT: the filter has trapped it */
+    atomic_fetch_add(&board->tries, 1);
+    return stub.bell.data.args[0] == BELL_OPS && op->ret > 0;
+}
+
+static void with_a_stub(const struct sentry_config *cfg)
+{
+    static const int numbers[] = { -1, 0, 3, STUB_FILES - 1, STUB_FILES, 1 << 16, 0 /* the limit's */ };
+    const struct platform_config pc = {
+        .proc_fd = cfg->proc_fd, .without = cfg->without, .max_workers = 1
+    };
+    const struct nb_req ask_it = {
+        .op = NB_CONNECT, .tag = 8, .proto = IPPROTO_UDP, .addr = at("127.0.0.1", ALLOWED)
+    };
+    struct rlimit files;
+    int socket_fd;
+
+    secret_addr = (struct sockaddr_in){ .sin_family = AF_INET,
+                                        .sin_port = htons(SECRET),
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socket_fd = allowed_socket(cfg, IPPROTO_UDP);
+    getrlimit(RLIMIT_NOFILE, &files);
+    if (fence_landlock(cfg) < 0 || cfg->platform->early(&pc) < 0 || fence_put_up(cfg) < 0)
+        broken("no platform, or no fences");
+    for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++)
+        for (unsigned channel = 0; channel < 2; channel++) {
+            int to = i + 1 < ARRAY_SIZE(numbers) ? numbers[i] : (int)files.rlim_cur - 1;
+
+            new_stub();
+            int got = lend(channel ? cfg->net.sock : socket_fd, to, 0);
+            if (i == 0 && got < 0)
+                broken("nothing can be lent: %s", strerror(-got));
+            if (stub_sends(got < 0 ? to : got, channel ? NULL : &secret_addr, &ask_it))
+                reached("a stub sends by the %s, lent as %d",
+                        channel ? "broker's channel" : "socket", got);
+        }
+    new_stub(); /* all the numbers that it can have, from below */
+    int last = -1, n = 0;
+    for (int got; n < 2 * STUB_FILES && (got = lend(socket_fd, -1, 0)) >= 0; n++)
+        last = got;
+    if (n < 100)
+        broken("only %d descriptors could be lent", n);
+    if (stub_sends(last, &secret_addr, &ask_it) ||
+        (new_stub(), stub_sends(last + 1, &secret_addr, &ask_it)))
+        reached("a stub that has %d descriptors sends by one of them", n);
+    ppoll(NULL, 0, &(struct timespec){ 0, 100000000 }, NULL); /* the helper sees what came */
+}
+
 /* ---- the broker, asked for what it may not give ---- */
 
 static void asking(const struct sentry_config *cfg)
@@ -277,7 +431,7 @@ static void asking(const struct sentry_config *cfg)
                 continue;
             }
             ask(cfg, &m, zeroes, fd);
-            int got = answer(cfg, &r);
+            int got = broker_answer(cfg, &r);
             if (got >= 0)
                 reached("request %u gives a socket", op);
             if (r.op != NB_ANSWER)
@@ -292,7 +446,7 @@ static void asking(const struct sentry_config *cfg)
             struct nb_req m = { .op = NB_SETOPT, .tag = 9, .len = sizeof d };
 
             ask(cfg, &m, &d, fd);
-            answer(cfg, &r);
+            broker_answer(cfg, &r);
             if (r.error == 0 &&
                 ((level == SOL_SOCKET &&
                   (name == SO_BINDTODEVICE || name == SO_MARK || name == SO_BROADCAST)) ||
@@ -317,6 +471,13 @@ const struct attack taken_attacks[] = {
       .option = "--allow-net=127.0.0.1:17171",
       .bites = "sentryfilter",
       .bites_way = &way_root },
+    { .name = "accomplice",
+      .run = with_a_stub,
+      .meanwhile = watch,
+      .ways = two_ways,
+      .option = "--allow-net=127.0.0.1:17171",
+      .bites = "stubfiles",
+      .bites_way = &way_user },
     { .name = "asking",
       .run = asking,
       .meanwhile = watch,
