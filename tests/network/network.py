@@ -191,6 +191,18 @@ def same(a, b):
         raise AssertionError(f"{a!r} is not {b!r}")
 
 
+def children(pid):
+    pids = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/children") as f:
+            pids += f.read().split()
+    names = []
+    for p in pids:
+        with open(f"/proc/{p}/comm") as f:
+            names.append(f.read().strip())
+    return sorted(names)
+
+
 def has(text, what):
     if what not in text:
         raise AssertionError(f"no {what!r} in {text!r}")
@@ -201,9 +213,13 @@ def has(text, what):
 def test_none():
     out, _ = inside([], f"print(reach('{PUBLIC}', 80), reach('127.0.0.1', 80))")
     same(out, "ENETUNREACH ECONNREFUSED\n")
-    p = subprocess.run(f"""{SBX} run -- sleep 1 & sleep 0.5; ps -e -o comm | grep -c '^sbx-net' || true; wait""",
-                       shell=True, capture_output=True, text=True)
-    same(p.stdout, "0\n")  # no broker without a network
+    for options, want in (([], ["sbx-gofer", "sbx-sentry"]),  # no broker without a network
+                          (["--net=host"], ["sbx-gofer", "sbx-net", "sbx-sentry"])):
+        p = subprocess.Popen([SBX, "run", *options, "--", "sh", "-c", "echo up; sleep 5"], stdout=subprocess.PIPE)
+        p.stdout.readline()
+        same(children(p.pid), want)
+        p.kill()
+        p.wait()
 
 
 def test_cidr():
