@@ -17,6 +17,14 @@
 
 #define PEERS_MAX 1024
 
+static void set_gateway(struct nb_addr *a)
+{
+    memset(a->ip, 0, 10);
+    a->ip[10] = a->ip[11] = 0xff;
+    for (int i = 0; i < 4; i++)
+        a->ip[12 + i] = (uint8_t)(NB_GATEWAY_IP >> (24 - 8 * i));
+}
+
 /*
  * Who comes from the host itself is shown as the gateway: 127.0.0.1 is the sandbox inside, which
  * servers trust more than others.
@@ -28,10 +36,7 @@ static void show_peer(struct nb_addr *a)
     memcpy(ip.b, a->ip, sizeof ip.b);
     if (!(net_is_v4(&ip) ? ip.b[12] == 127 : memcmp(ip.b, &in6addr_loopback, 16) == 0))
         return;
-    memset(a->ip, 0, 10);
-    a->ip[10] = a->ip[11] = 0xff;
-    for (int i = 0; i < 4; i++)
-        a->ip[12 + i] = (uint8_t)(NB_GATEWAY_IP >> (24 - 8 * i));
+    set_gateway(a);
 }
 
 static void on_accept(struct watch *w, uint32_t events)
@@ -161,6 +166,27 @@ static int find_peer(uint16_t port, const struct nb_addr *a)
     return -1;
 }
 
+/* An IPv4 socket inside knows a peer of IPv6 as the gateway's port: the last that came from it. */
+static int find_behind_gateway(uint16_t port, const struct nb_addr *a)
+{
+    struct nb_addr gateway = { .port = a->port };
+    unsigned i = next_peer;
+
+    set_gateway(&gateway);
+    if (memcmp(gateway.ip, a->ip, sizeof a->ip) != 0)
+        return -1;
+    for (unsigned n = 0; n < PEERS_MAX; n++) {
+        const struct sockaddr_in6 *real;
+
+        i = (i + PEERS_MAX - 1) % PEERS_MAX;
+        real = (const void *)&peers[i].real;
+        if (peers[i].port == port && peers[i].addr.port == a->port &&
+            real->sin6_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(&real->sin6_addr))
+            return (int)i;
+    }
+    return -1;
+}
+
 static void on_datagram(struct watch *w, uint32_t events)
 {
     static uint8_t bytes[NB_DATA_MAX];
@@ -196,6 +222,8 @@ void serve_sendto(const struct nb_req *m, const uint8_t *data)
     socklen_t n = to_sockaddr(&m->addr, &ss);
     int at = p ? find_peer(p->port, &m->addr) : -1;
 
+    if (p && at < 0)
+        at = find_behind_gateway(p->port, &m->addr);
     if (at >= 0)
         sendto(p->fd, data, m->len, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&peers[at].real,
                peers[at].len);

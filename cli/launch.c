@@ -3,6 +3,7 @@
 #include "cli/launch.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -132,6 +133,20 @@ static int start_broker(struct launch *l, const struct launch_fds *f, uid_t id, 
     network_started(l->network);
     launch_step(l, "broker");
     return 0;
+}
+
+#define BROKER_END_MS 1000
+
+void launch_end_broker(const struct launch *l)
+{
+    struct pollfd p = { .fd = l->broker_pidfd, .events = POLLIN };
+    siginfo_t si;
+
+    if (p.fd < 0)
+        return;
+    if (poll(&p, 1, BROKER_END_MS) != 1)
+        syscall(SYS_pidfd_send_signal, p.fd, SIGKILL, NULL, 0);
+    waitid((idtype_t)P_PIDFD, (id_t)p.fd, &si, WEXITED);
 }
 
 int launch_start(struct launch *l)

@@ -62,6 +62,11 @@ struct launch {
 
 /* 0, or the exit status after the error was printed; then nothing is left running. */
 int launch_start(struct launch *l);
+/*
+ * When the sentry is about to end: waits (bounded) until the broker has sent what it was told to, and is
+ * gone. Whoever sees us end may publish the same ports again at once.
+ */
+void launch_end_broker(const struct launch *l);
 void launch_step(struct launch *l, const char *name);
 uint64_t now_ns(void);
 

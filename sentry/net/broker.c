@@ -51,6 +51,11 @@ bool broker_on(void)
     return net != NULL;
 }
 
+bool broker_is_host(void)
+{
+    return net && net->host;
+}
+
 /* ---- who waits ---- */
 
 void bcall_init(struct bcall *c)

@@ -15,6 +15,8 @@ struct sentry_net;
 /* At start-up, before the first task. 0 or -errno. */
 int broker_init(const struct sentry_net *net);
 bool broker_on(void);
+/* All of the host's network, by its own addresses: --net=host. */
+bool broker_is_host(void);
 
 void bcall_init(struct bcall *c);
 /* Enters it, with a fresh tag. False: it is in already. Any lock may be held. */

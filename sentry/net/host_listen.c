@@ -15,6 +15,22 @@ static bool hold(struct bcall *c)
     return sock_tryref(&container_of(c, struct isock, host.listen)->sk);
 }
 
+/*
+ * What each end is called inside. The port is the listener's, which is another one outside; so is the
+ * address, but for --net=host. What is IPv6 outside has no name in an IPv4 socket: it is the gateway.
+ */
+static void name_ends(struct isock *s, const struct isock *l, const struct nb_rep *r)
+{
+    s->local = broker_addr_in(&r->local);
+    s->remote = broker_addr_in(&r->peer);
+    if (s->sk.family == AF_INET && !inet_is_v4(&s->remote))
+        broker_gateway(&s->remote);
+    if ((s->sk.family == AF_INET && !inet_is_v4(&s->local)) ||
+        (inet_is_v4(&s->local) && !broker_is_host()))
+        broker_own(&s->local);
+    s->local.port = l->local.port;
+}
+
 /* The queue has it, or it is gone. */
 static void arrive(struct isock *l, const struct nb_rep *r, int fd)
 {
@@ -30,10 +46,7 @@ static void arrive(struct isock *l, const struct nb_rep *r, int fd)
     }
     tcp_inherit(s, l);
     s->host.fd = fd;
-    s->local = broker_addr_in(&r->local);
-    s->remote = broker_addr_in(&r->peer);
-    if (s->sk.family == AF_INET && !inet_is_v4(&s->remote)) /* it has no name for such */
-        broker_gateway(&s->remote);
+    name_ends(s, l, r);
     s->sk.state = SOCK_HOST;
     lock(&l->sk.own_lock);
     queued = l->sk.state == SOCK_LISTEN;

@@ -425,6 +425,9 @@ void host_udp_published(const struct nb_rep *r, const uint8_t *data, const struc
     unlock(&udp_lock);
     if (!s)
         return;
-    put(s, data, r->len, peer);
+    struct inet_addr shown = *peer;
+    if (s->sk.family == AF_INET && !inet_is_v4(peer)) /* it has no name for such */
+        broker_gateway(&shown);
+    put(s, data, r->len, &shown);
     sock_put(&s->sk);
 }

@@ -582,6 +582,32 @@ time.sleep(1)
     same(out, "EACCES\n")  # publishing lets nothing out
 
 
+def test_publish_ipv6():
+    """A port of an IPv6 address alone, and one of both kinds, to who listens inside for either."""
+    for listen, family in (("('0.0.0.0',8000)", "AF_INET"), ("('::',8000)", "AF_INET6")):
+        p = subprocess.Popen([SBX, "run", "--timeout=50", "-p", f"[{PUBLIC6}]:7110:8000", "-p", "7111:8001", "--", PY, "-c",
+                              f"""
+import socket
+ls = [socket.create_server(({listen}[0], port), family=socket.{family}) for port in (8000, 8001)]
+print('up', flush=True)
+for l in (ls[0], ls[1], ls[1]):
+    a,p=l.accept()
+    assert a.getpeername()==p and a.getsockname()[1]==l.getsockname()[1], (a.getpeername(), p, a.getsockname())
+    a.sendall(p[0].encode()); a.close()
+"""], stdout=subprocess.PIPE, text=True)
+        try:
+            same(p.stdout.readline(), "up\n")
+            same(socket.socket().connect_ex((PUBLIC, 7110)), 111)
+            six, four = ("10.0.2.2", PUBLIC) if family == "AF_INET" else (PUBLIC6, "::ffff:" + PUBLIC)
+            same(socket.create_connection((PUBLIC6, 7110), 10).recv(100).decode(), six)
+            same(socket.create_connection((PUBLIC6, 7111), 10).recv(100).decode(), six)
+            same(socket.create_connection((PUBLIC, 7111), 10).recv(100).decode(), four)
+            same(p.wait(), 0)
+        finally:
+            p.kill()
+            p.wait()
+
+
 def test_publish_udp():
     code = """
 import socket
@@ -599,8 +625,7 @@ while True:
             c = socket.socket(family, socket.SOCK_DGRAM)
             c.settimeout(5)
             c.sendto(b"x" * 100, (host, 7153))
-            if family == socket.AF_INET:
-                same(c.recv(1000), b"from inside: " + b"x" * 100)
+            same(c.recv(1000), b"from inside: " + b"x" * 100)
     finally:
         p.kill()
         p.wait()
