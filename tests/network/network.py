@@ -721,6 +721,70 @@ def test_programs():
         srv.kill()
 
 
+def installers_tree(www):
+    """What the package index of Python and the registry of npm look like, with a package each."""
+    import base64, hashlib, io, json, tarfile, zipfile  # pylint: disable=import-outside-toplevel,multiple-imports
+    os.makedirs(www + "/simple/tiny")
+    wheel = "tiny-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(f"{www}/simple/tiny/{wheel}", "w") as z:
+        z.writestr("tiny.py", "print('a tiny wheel')\n")
+        z.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        z.writestr("tiny-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        z.writestr("tiny-1.0.dist-info/RECORD", "")
+    with open(www + "/simple/tiny/index.html", "w") as f:
+        f.write(f'<!DOCTYPE html><html><body><a href="{wheel}">{wheel}</a></body></html>')
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as t:
+        for name, text in (("package.json", '{"name":"small","version":"1.0.0","main":"m.js"}'),
+                           ("m.js", "console.log('a small package')")):
+            info = tarfile.TarInfo("package/" + name)
+            info.size = len(text)
+            t.addfile(info, io.BytesIO(text.encode()))
+    os.makedirs(www + "/files")
+    with open(www + "/files/small-1.0.0.tgz", "wb") as f:
+        f.write(out.getvalue())
+    dist = {"tarball": "http://www.example:8081/files/small-1.0.0.tgz",
+            "integrity": "sha512-" + base64.b64encode(hashlib.sha512(out.getvalue()).digest()).decode()}
+    with open(www + "/small", "w") as f:
+        json.dump({"name": "small", "dist-tags": {"latest": "1.0.0"},
+                   "versions": {"1.0.0": {"name": "small", "version": "1.0.0", "main": "m.js", "dist": dist}}}, f)
+
+
+def test_installers():
+    """pip and npm from a server of the test's, which is the only one that they may reach."""
+    www = "/tmp/sbx-network/index"
+    subprocess.run(["rm", "-rf", www], check=True)
+    installers_tree(www)
+    dns.zone["www.example"] = [(1, PUBLIC)]
+    srv = subprocess.Popen([PY, "-m", "http.server", "8081", "--bind", PUBLIC, "-d", www],
+                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(100):
+            if socket.socket().connect_ex((PUBLIC, 8081)) == 0:
+                break
+            time.sleep(0.05)
+        for have, cmd, what in (
+                ([PY, "-m", "pip", "--version"],
+                 f"{PY} -m pip --isolated install -q --no-cache-dir --index-url http://www.example:8081/simple "
+                 f"--trusted-host www.example --target /tmp/t tiny && PYTHONPATH=/tmp/t {PY} -m tiny", "a tiny wheel"),
+                (["/usr/bin/npm", "--version"],
+                 "cd /tmp && /usr/bin/npm install --silent --no-audit --no-fund --registry http://www.example:8081/ small && "
+                 "node -e 'require(\"small\")'", "a small package")):
+            try:
+                here = subprocess.run(have, capture_output=True, timeout=60).returncode == 0
+            except OSError:
+                here = False
+            if not here:
+                print(f"  {' '.join(have)}: not here")
+                continue
+            p = subprocess.run([SBX, "run", "--timeout=50", "--allow-net", "www.example:8081", "--", "sh", "-c", cmd],
+                               capture_output=True, text=True, cwd="/tmp/sbx-network")
+            if (p.stdout.strip(), p.returncode) != (what, 0):
+                raise AssertionError(f"{cmd}: status {p.returncode}: {p.stdout}{p.stderr}")
+    finally:
+        srv.kill()
+
+
 def main():
     global dns
     enter()
