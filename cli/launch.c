@@ -31,9 +31,6 @@ static void warn_unfenced(const struct launch *l, const struct spawn *sp)
              "see `sbx doctor`");
 }
 
-/* Three host ids for each sandbox that own nothing: above what distributions and containers assign. */
-#define HOST_ID_BASE 0x78000000u
-
 uint64_t now_ns(void)
 {
     struct timespec ts;
@@ -154,7 +151,7 @@ int launch_start(struct launch *l)
     struct launch_fds f = { .broker_sock = { -1, -1 } };
     struct spawn sp;
     const bool userns = l->options->require & REQUIRE_USERNS;
-    uid_t base = HOST_ID_BASE + 4 * (uid_t)getpid();
+    uid_t base = LAUNCH_ID_BASE + 4 * (uid_t)getpid();
     int r = make_channels(l, &f);
 
     if (r)

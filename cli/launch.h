@@ -60,6 +60,9 @@ struct launch {
     unsigned nsteps;
 };
 
+/* Three host ids for each sandbox that own nothing: above what distributions and containers assign. */
+#define LAUNCH_ID_BASE 0x78000000u
+
 /* 0, or the exit status after the error was printed; then nothing is left running. */
 int launch_start(struct launch *l);
 /*

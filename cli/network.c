@@ -114,7 +114,7 @@ static bool server_address(const char *text, struct sockaddr_in6 *ret)
     return inet_pton(AF_INET, text, ret->sin6_addr.s6_addr + 12) == 1;
 }
 
-static void read_servers(struct network *n)
+void network_servers(struct network *n)
 {
     FILE *f = fopen(RESOLV_CONF, "re");
     char line[512], word[64];
@@ -126,8 +126,6 @@ static void read_servers(struct network *n)
     }
     if (f)
         fclose(f);
-    if (n->nservers == 0) /* as the C library has it */
-        n->nservers = server_address("127.0.0.1", &n->servers[0]);
 }
 
 int network_prepare(const struct run_options *o, struct network *ret)
@@ -144,7 +142,9 @@ int network_prepare(const struct run_options *o, struct network *ret)
     if (r == 0)
         r = publish(o, &n);
     if (r == 0 && n.policy.on)
-        read_servers(&n);
+        network_servers(&n);
+    if (r == 0 && n.policy.on && n.nservers == 0) /* as the C library has it */
+        n.nservers = server_address("127.0.0.1", &n.servers[0]);
     *ret = n;
     return r;
 }

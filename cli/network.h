@@ -18,6 +18,8 @@ struct network {
 
 /* 0, or the exit status after the error was printed. Published ports are bound. */
 int network_prepare(const struct run_options *o, struct network *ret);
+/* The nameservers of the host's resolv.conf that can be asked: n->nservers is 0 before. */
+void network_servers(struct network *n);
 /* Puts the sandbox's own resolv.conf and hosts into what is shown, where there is a network. */
 void network_show(const struct network *n, struct shown *s);
 /* The broker has the bound ports: ours are closed. */

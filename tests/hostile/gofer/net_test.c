@@ -482,6 +482,8 @@ const struct attack taken_attacks[] = {
       .run = asking,
       .meanwhile = watch,
       .ways = two_ways,
-      .option = "--allow-net=127.0.0.1:17171" },
+      .option = "--allow-net=127.0.0.1:17171",
+      .bites = "netpolicy",
+      .bites_way = &way_user },
 };
 const unsigned taken_nattacks = ARRAY_SIZE(taken_attacks);
