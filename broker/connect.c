@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "abi/types.h"
 #include "abi/unfenced.h"
 #include "broker/server.h"
 
@@ -162,8 +163,12 @@ void serve_connect(const struct nb_req *m, const uint8_t *data)
         answer_error(m->tag, fd);
         return;
     }
-    apply_options(fd, data, m->len);
+    const bool first = m->proto != IPPROTO_TCP && (m->arg & NB_FIRST);
+    const uint32_t options = first ? MIN(m->arg & ~NB_FIRST, m->len) : m->len;
+    apply_options(fd, data, options);
     if (connect(fd, (struct sockaddr *)&ss, n) == 0) {
+        if (first)
+            sendto(fd, data + options, m->len - options, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
         hand_over(m->tag, fd, &a);
         close(fd);
         return;

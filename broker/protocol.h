@@ -5,6 +5,7 @@
  * ones to the sentry; back with NB_SETOPT, NB_GETOPT and NB_URGENT, for what the sentry may not do.
  *
  *   NB_CONNECT  proto, addr; data: struct nb_opt[]        answer: socket, local, peer
+ *               UDP, ICMP; arg: bytes of these, with NB_FIRST: the rest is a datagram
  *   NB_CANCEL   tag of a NB_CONNECT                       none
  *   NB_LISTEN   addr; arg: how many may be handed over; data: struct nb_opt[]
  *                                                         answer: local; then NB_ACCEPTED for each
@@ -40,7 +41,8 @@ enum nb_op {
     NB_DATAGRAM,
 };
 
-#define NB_DATA_MAX 65536
+#define NB_FIRST 0x80000000u
+#define NB_DATA_MAX (65536 + 512) /* the longest datagram, and options */
 #define NB_OPTS_MAX 32
 #define NB_OPT_MAX 256 /* bytes of one option's value */
 
@@ -53,6 +55,8 @@ struct nb_addr {
 struct nb_opt { /* of whole numbers; for others the value follows */
     int32_t level, name, value;
 };
+
+_Static_assert(sizeof(struct nb_opt) * NB_OPTS_MAX <= 512, "fit beside a datagram");
 
 struct nb_req {
     uint32_t op, tag, arg, proto, len;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * UDP with the outside, and ICMP echo. For each peer the broker makes a connected socket, when the
- * policy has it; datagrams sent before that wait for it (few). What comes is put into the socket's own
+ * policy has it, and sends the datagram that it was asked for with: its sender may be gone by then. More
+ * of them wait for the socket (few). What comes is put into the socket's own
  * queue, as if it had come over the loopback, and dropped when that is full. The nameserver is the
  * broker itself. On a published port the broker passes datagrams both ways.
  */
@@ -207,24 +208,39 @@ static struct hpeer *new_peer(struct isock *s, const struct inet_addr *a)
     return p;
 }
 
-static int request(struct isock *s, struct hpeer *p)
+/* first goes along, unless it is NULL. */
+static int request(struct isock *s, struct hpeer *p, const struct msg *first)
 {
     struct nb_opt opts[NB_OPTS_MAX];
     struct nb_req m = { .op = NB_CONNECT,
                         .proto = s->sk.protocol == IPPROTO_UDP ? IPPROTO_UDP : IPPROTO_ICMP,
                         .addr = broker_addr(&p->addr),
-                        .len = (uint32_t)host_options(s, opts) };
+                        .arg = (uint32_t)host_options(s, opts) };
+    char *both = first ? kzalloc(sizeof opts + first->len) : NULL;
+    int r;
 
+    m.len = m.arg;
+    if (first && !both)
+        return -ENOMEM;
+    if (first) {
+        memcpy(both, opts, m.arg);
+        memcpy(both + m.arg, first->data, first->len);
+        m.len += (uint32_t)first->len;
+        m.arg |= NB_FIRST;
+    }
     (void)broker_expect(&p->call);
     m.tag = p->call.tag;
-    return broker_send(&m, opts, -1, NULL);
+    r = broker_send(&m, both ? (void *)both : opts, -1, NULL);
+    kfree(both);
+    return r;
 }
 
 /*
- * The peer of that address, asked for where it is new. Called with own_lock, which is let go
- * meanwhile. NULL: no memory, or every one of them is waiting.
+ * The peer of that address, asked for where it is new, with first if that is not NULL: then *ret_sent.
+ * Called with own_lock, which is let go meanwhile. NULL: no memory, or every one of them is waiting.
  */
-static struct hpeer *get_peer(struct isock *s, const struct inet_addr *a)
+static struct hpeer *get_peer(struct isock *s, const struct inet_addr *a, const struct msg *first,
+                              bool *ret_sent)
 {
     struct hpeer *p = find_peer(s, a), *old = NULL, *fresh;
 
@@ -250,10 +266,14 @@ static struct hpeer *get_peer(struct isock *s, const struct inet_addr *a)
     unlock(&s->sk.own_lock);
     if (old)
         peer_free(old);
-    if (fresh)
-        (void)request(s, fresh);
+    int r = fresh ? request(s, fresh, first) : 0;
+    if (r == 0 && fresh && first)
+        *ret_sent = true;
     lock(&s->sk.own_lock);
-    return fresh ? find_peer(s, a) : NULL;
+    fresh = fresh ? find_peer(s, a) : NULL;
+    if (fresh && r < 0)
+        fresh->error = r;
+    return fresh;
 }
 
 static int send_to_peer(struct isock *s, const struct inet_addr *dst, const struct msg *m)
@@ -261,11 +281,14 @@ static int send_to_peer(struct isock *s, const struct inet_addr *dst, const stru
     struct hpeer *p;
     struct msg *copy;
     struct iter it;
+    bool sent = false;
 
     LOCK_SCOPE(&s->sk.own_lock);
-    p = get_peer(s, dst);
+    p = get_peer(s, dst, m, &sent);
     if (!p)
         return -ENOBUFS;
+    if (sent)
+        return (int)m->len;
     if (p->fd >= 0)
         return push(p, m);
     if (p->error)
@@ -360,7 +383,7 @@ static int wait_for_peer(struct task *t, struct isock *s, const struct inet_addr
     if (broker_is_nameserver(dst))
         return 0;
     LOCK_SCOPE(&s->sk.own_lock);
-    p = t->call.phase ? find_peer(s, dst) : get_peer(s, dst);
+    p = t->call.phase ? find_peer(s, dst) : get_peer(s, dst, NULL, NULL);
     t->call.phase = 1;
     if (!p)
         return -ENOBUFS;

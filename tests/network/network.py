@@ -671,6 +671,20 @@ print('ok')
     has(err, f"sbx: the network refused {METADATA}:5000 (2 times)")
 
 
+def test_udp_last():
+    """What was sent is sent, though its sender, and with it the sandbox, ends at once; from empty to the longest."""
+    for kind, addr in ((socket.AF_INET, PUBLIC), (socket.AF_INET6, PUBLIC6)):
+        s = socket.socket(kind, socket.SOCK_DGRAM)
+        s.bind((addr, 5001))
+        s.settimeout(5)
+        for n in (0, 1, 1000, 65000 if kind == socket.AF_INET else 65400):
+            host = f"[{addr}]" if kind == socket.AF_INET6 else addr
+            inside(["--allow-net", f"{host}:5001"],
+                   f"socket.socket({int(kind)}, socket.SOCK_DGRAM).sendto(b'q'*{n}, ('{addr}',5001)); os._exit(0)")
+            same(s.recv(70000), b"q" * n)
+        s.close()
+
+
 def test_ping():
     with open("/proc/sys/net/ipv4/ping_group_range", "w") as f:
         f.write("0 2147483647")
