@@ -242,7 +242,8 @@ static void tell(const char *verdict, const char *name, const char *how)
  * `sbx run ... -- sbx attack TOKEN args`, in the folder, its output to out; rule: of --allow-net, or NULL.
  * Returns the pid.
  */
-static pid_t start(const char *timeout, const char *rule, char *const *args, unsigned nargs, int out)
+static pid_t start(const char *timeout, const char *rule, char *const *args, unsigned nargs,
+                   int out)
 {
     char **argv = xcalloc(nargs + 11, sizeof *argv), **a = argv;
     pid_t pid;
@@ -382,7 +383,8 @@ static void run_network(void)
 
     if (pid > 0)
         waitpid(pid, &status, 0);
-    if (poll(p, ARRAY_SIZE(p), 0) > 0 || (WIFEXITED(status) && WEXITSTATUS(status) == ATTACK_NET_THROUGH))
+    if (poll(p, ARRAY_SIZE(p), 0) > 0 ||
+        (WIFEXITED(status) && WEXITSTATUS(status) == ATTACK_NET_THROUGH))
         tell("through", name, "it was reached");
     else if (!WIFEXITED(status) || WEXITSTATUS(status) != ATTACK_NET_HELD)
         tell("untried", name,

@@ -359,10 +359,11 @@ static bool stub_sends(int fd, const struct sockaddr_in *to, const struct nb_req
 
 static void with_a_stub(const struct sentry_config *cfg)
 {
-    static const int numbers[] = { -1, 0, 3, STUB_FILES - 1, STUB_FILES, 1 << 16, 0 /* the limit's */ };
-    const struct platform_config pc = {
-        .proc_fd = cfg->proc_fd, .without = cfg->without, .max_workers = 1
-    };
+    static const int numbers[] = { -1,         0,       3, STUB_FILES - 1,
+                                   STUB_FILES, 1 << 16, 0 /* the limit's */ };
+    const struct platform_config pc = { .proc_fd = cfg->proc_fd,
+                                        .without = cfg->without,
+                                        .max_workers = 1 };
     const struct nb_req ask_it = {
         .op = NB_CONNECT, .tag = 8, .proto = IPPROTO_UDP, .addr = at("127.0.0.1", ALLOWED)
     };
