@@ -369,12 +369,8 @@ void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n)
         answer(c, CTX_RERING, ANS_RING);
         return;
     }
-    void *owner = c->owner;
-
     ctx_get(c); /* from here on another worker may have it, and end it */
     ops_send(c);
-    /* It may have died before it had an owner to be told: then nobody else says so. */
-    if (atomic_load(&c->gone) && owner)
-        trap.client->event(owner, c, EV_GONE);
+    tell_if_gone(c);
     ctx_drop(c);
 }

@@ -350,6 +350,7 @@ bool born_overdue(void);               /* on the reaper; true: some are still wa
 int notif_ioctl(int fd, unsigned long cmd, void *arg);
 int notif_send(struct listener *l, uint64_t id, int64_t val, int32_t error, uint32_t flags);
 void deliver(struct ctx *c, enum platform_event ev);
+void tell_if_gone(struct ctx *c);            /* the caller pins c; no locks */
 bool worker_leads(const struct listener *l); /* the calling one */
 struct ctx *listener_receive(struct listener *l, bool *ret_over);
 bool listener_start(struct listener *l); /* false: nobody will ever answer it */

@@ -67,12 +67,29 @@ void answer(struct ctx *c, enum ctx_state next, int64_t val)
 }
 
 /*
- * Answered, c may be held again at once, by another worker. It may also have died before its owner
- * had it (a blank, between its maps and the switch of exec): then nobody else says so.
+ * c may have died before its owner had it (a blank, between its maps and the switch of exec): then
+ * nobody else says so. By now the owner may have given it up, and be gone itself.
  */
+void tell_if_gone(struct ctx *c)
+{
+    void *owner;
+
+    if (!atomic_load(&c->gone))
+        return;
+    pthread_mutex_lock(&trap.lock);
+    owner = c->owner;
+    if (owner)
+        trap.client->owner_ref(owner);
+    pthread_mutex_unlock(&trap.lock);
+    if (!owner)
+        return;
+    trap.client->event(owner, c, EV_GONE);
+    trap.client->owner_put(owner);
+}
+
+/* Answered, c may be held again at once, by another worker. */
 void ctx_resume(struct ctx *c)
 {
-    void *owner = c->owner;
     uint32_t go = c->start ? ANS_START : ANS_RESUME;
     bool parked;
 
@@ -91,8 +108,7 @@ void ctx_resume(struct ctx *c)
         ctx_unpark(c, CTX_RUNNING, go);
     else
         answer(c, CTX_RUNNING, go);
-    if (atomic_load(&c->gone) && owner)
-        trap.client->event(owner, c, EV_GONE);
+    tell_if_gone(c);
 }
 
 void ctx_exit(struct ctx *c)

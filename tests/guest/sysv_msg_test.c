@@ -204,13 +204,13 @@ static void interrupted(void)
     pid = fork();
     if (pid == 0)
         _exit(msgrcv(id, &m, 10, 0, 0) == -1 && errno == EINTR ? 0 : 1);
-    usleep(50000);
+    guest_asleep(pid);
     kill(pid, SIGUSR1);
     wait_ok(pid);
     pid = fork();
     if (pid == 0)
         _exit(msgrcv(id, &m, 10, 0, 0) == -1 && errno == EIDRM ? 0 : 1);
-    usleep(50000);
+    guest_asleep(pid);
     CHECK(msgctl(id, IPC_RMID, NULL) == 0);
     wait_ok(pid);
 
@@ -220,7 +220,7 @@ static void interrupted(void)
     pid = fork();
     if (pid == 0)
         _exit(msgsnd(id, &m, 10, 0) == -1 && errno == EIDRM ? 0 : 1);
-    usleep(50000);
+    guest_asleep(pid);
     CHECK(msgctl(id, IPC_RMID, NULL) == 0);
     wait_ok(pid);
 }

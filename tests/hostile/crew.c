@@ -185,10 +185,13 @@ static const char *one_round(unsigned n, const char *secret, size_t len)
         end_hard(7);
     if (pid < 0 && errno == EAGAIN) /* others may have used up what there is of them */
         return NULL;
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) ||
-        WEXITSTATUS(status) != 7)
-        return "its child failed";
-    return NULL;
+    if (pid < 0)
+        return errno == ENOMEM ? "no memory for a child" : "it can have no child";
+    if (waitpid(pid, &status, 0) != pid)
+        return "its child was not its own";
+    if (WIFSIGNALED(status))
+        return "its child was killed";
+    return WEXITSTATUS(status) == 7 ? NULL : "its child ended as another";
 }
 
 static void watch(int stop)
@@ -249,7 +252,24 @@ void watchdog_start(void)
     usleep(20000);
 }
 
-/* What attackers have made and nobody waits for: it may run for ever, and holds the watchdog's pipe. */
+static pid_t parent_of(pid_t pid)
+{
+    char path[32], line[256] = "";
+    const char *p;
+    int ppid = 0, fd;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    fd = open(path, O_RDONLY);
+    (void)!read(fd, line, sizeof line - 1);
+    close(fd);
+    p = strrchr(line, ')');
+    return p && sscanf(p, ") %*c %d", &ppid) == 1 ? ppid : 0;
+}
+
+/*
+ * What attackers have made and nobody waits for: it may run for ever, and holds the watchdog's pipe. The
+ * watchdog may have a child just now.
+ */
 static void end_strays(void)
 {
     DIR *d = opendir("/proc");
@@ -258,7 +278,7 @@ static void end_strays(void)
     while (d && (e = readdir(d))) {
         pid_t pid = (pid_t)atoi(e->d_name);
 
-        if (pid > 1 && pid != getpid() && pid != watchdog_pid)
+        if (pid > 1 && pid != getpid() && pid != watchdog_pid && parent_of(pid) != watchdog_pid)
             kill(pid, SIGKILL);
     }
     if (d)
