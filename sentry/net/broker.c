@@ -387,9 +387,27 @@ void broker_note(const char *name, size_t len, const struct inet_addr *a)
     notes[nnotes++].count = 1;
 }
 
+static uint16_t bound[NOTES_MAX];
+static unsigned nbound;
+
+void broker_note_bound(uint16_t port)
+{
+    if (!broker_is_host() || broker_publishes(false, port))
+        return;
+    LOCK_SCOPE(&notes_lock);
+    for (unsigned i = 0; i < nbound; i++)
+        if (bound[i] == port)
+            return;
+    if (nbound < NOTES_MAX)
+        bound[nbound++] = port;
+}
+
 void broker_notes_send(void)
 {
     LOCK_SCOPE(&notes_lock);
+    for (unsigned i = 0; i < nbound; i++)
+        control_send(CTL_REFUSED, 0, "UDP port %u was not bound on the host; -p %u:%u/udp",
+                     bound[i], bound[i], bound[i]);
     for (unsigned i = 0; i < nnotes; i++)
         control_send(CTL_REFUSED, 0, "the network refused %s (%u time%s); --allow-net %s",
                      notes[i].target, notes[i].count, notes[i].count == 1 ? "" : "s",

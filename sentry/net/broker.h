@@ -45,4 +45,6 @@ void broker_own(struct inet_addr *ret);
 void broker_gateway(struct inet_addr *ret);
 /* Something was refused: by name, where one is known, and port (0: a name alone). */
 void broker_note(const char *name, size_t len, const struct inet_addr *a);
+/* A program has bound a UDP port: with --net=host it may think that the outside reaches it. */
+void broker_note_bound(uint16_t port);
 void broker_notes_send(void);

@@ -231,6 +231,9 @@ int inet_bind(struct task *t, struct sock *sk, const struct sockaddr *a, socklen
     }
     s->port_bound = addr.port != 0;
     s->addr_bound = !inet_is_any(&addr);
+    if (sk->type == SOCK_DGRAM && s->port_bound &&
+        (inet_is_any(&addr) || broker_own_address(&addr)))
+        broker_note_bound(addr.port);
     return 0;
 }
 

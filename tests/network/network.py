@@ -645,6 +645,11 @@ a,_=s.accept(); a.sendall(b'ok')
     same(socket.create_connection((PUBLIC, 7200), 5).recv(10), b"ok")
     same(p.wait(), 0)
     taken.close()
+    bind = "\nfor a in ('127.0.0.1',7201),('0.0.0.0',7202),('0.0.0.0',0): s=socket.socket(2,2); s.bind(a)"
+    _, err = inside(["--net=host"], bind)  # not done, and said
+    same(err, "sbx: UDP port 7202 was not bound on the host; -p 7202:7202/udp\n")
+    same(inside(["--net=host", "-p", "7202:7202/udp"], bind)[1], "")
+    same(inside(["--allow-net", PUBLIC], bind)[1], "")
 
 
 # ---- UDP and ICMP ----
