@@ -236,13 +236,24 @@ static int add_options(struct shown *s, const struct run_options *o, const struc
     return 0;
 }
 
+/* HOME=/tmp, or /usr: what lies there of the table is not covered, and serves as the home. */
+static bool is_of_table(const char *home)
+{
+    for (unsigned i = 0; i < visible_count; i++) {
+        if (path_within(visible_table[i].path, home))
+            return true;
+    }
+    return false;
+}
+
 static void add_host(struct shown *s, const struct view *v, const struct user *u,
                      const struct program *p)
 {
     add_empty(s, "/", 0755, NULL);
     for (unsigned i = 0; i < visible_count; i++)
         add_row(s, &visible_table[i]);
-    add_empty(s, u->home, 0700, u);
+    if (!is_of_table(u->home))
+        add_empty(s, u->home, 0700, u);
     shown_trees(s, u, v->path);
     if (p->interp_by_path) /* never what a #! line names */
         shown_program(s, u, p->exec_path);

@@ -56,6 +56,8 @@ says 'new' "$home/proj" -v "$top/data:/data" -- sh -c 'echo new >/data/d; cat /d
 says 'changed inside only' "$home/proj" -- sh -c 'echo x >f; rm -r sub; mkdir g'
 says '^0$' "$home/proj" --tmpfs /empty -- sh -c 'ls /empty | wc -l'
 says '^/tmp$' "$home/proj" -w /tmp -- pwd
+home=/tmp says '^drwxrwxrwt' "$top/data" -- ls -ld /tmp
+home=/usr says '^bin$' "$top/data" -- ls /usr
 says '^K=V$' "$home/proj" -e K=V -- env
 HIDDEN=secret quiet secret "$home/proj" -- env
 says '^host$' "$home/proj" --hostname host -- uname -n
