@@ -19,6 +19,7 @@
 #include "abi/tty.h"
 #include "abi/types.h"
 #include "cli/control.h"
+#include "cli/network.h"
 #include "cli/options.h"
 #include "cli/shown.h"
 #include "cli/user.h"
@@ -40,6 +41,7 @@ struct launch {
     uint64_t limits[LIMITS];
     uint64_t t_start_ns;
     int log_fd, strace_fd;
+    const struct network *network;
     const char *results_path; /* inside; NULL: nobody asks what was changed */
     bool tty[3];              /* standard stream that is a terminal */
     bool terminal;            /* there is one, a standard stream or not */
@@ -49,8 +51,8 @@ struct launch {
 
     /* out: the front end's ends */
     int control, gofer_status, tty_sock, results;
-    pid_t gofer, sentry;
-    int gofer_pidfd, sentry_pidfd;
+    pid_t gofer, sentry, broker; /* broker 0: there is none */
+    int gofer_pidfd, sentry_pidfd, broker_pidfd;
     struct {
         const char *name;
         uint64_t end_ns;
@@ -58,8 +60,16 @@ struct launch {
     unsigned nsteps;
 };
 
+/* Three host ids for each sandbox that own nothing: above what distributions and containers assign. */
+#define LAUNCH_ID_BASE 0x78000000u
+
 /* 0, or the exit status after the error was printed; then nothing is left running. */
 int launch_start(struct launch *l);
+/*
+ * When the sentry is about to end: waits (bounded) until the broker has sent what it was told to, and is
+ * gone. Whoever sees us end may publish the same ports again at once.
+ */
+void launch_end_broker(const struct launch *l);
 void launch_step(struct launch *l, const char *name);
 uint64_t now_ns(void);
 
@@ -68,6 +78,7 @@ uint64_t now_ns(void);
 /* The children's ends. */
 struct launch_fds {
     int control, gofer_status, gofer_sock[2], ring, tty_sock, results;
+    int broker_sock[2]; /* the broker's, the sentry's; -1: no network */
 };
 
 /* How a child is made and what it may count on. */
@@ -104,6 +115,8 @@ void child_fail(int sock, int status, const char *fmt, ...) PRINTF_LIKE(3, 4)
     __attribute__((noreturn));
 
 void gofer_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
+    __attribute__((noreturn));
+void broker_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
     __attribute__((noreturn));
 void sentry_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
     __attribute__((noreturn));

@@ -22,7 +22,8 @@ enum sentry_mount_kind {
     SM_SYSFS,
     SM_DEV,
     SM_SYMLINK,
-    SM_DIR
+    SM_DIR,
+    SM_TEXT
 };
 
 /* One step of building the guest's tree, in order. Parents are made as needed. */
@@ -31,8 +32,21 @@ struct sentry_mount {
     const char *path; /* inside */
     unsigned
         export_id; /* OVERLAY, RO: the gofer's export (its root may be a file or a directory) */
-    const char *target;      /* SYMLINK */
+    const char *target;      /* SYMLINK; TEXT: what is in the file */
     uint32_t mode, uid, gid; /* TMPFS, DIR */
+};
+
+struct sentry_port {
+    uint16_t port; /* inside */
+    bool udp;
+};
+
+struct sentry_net {
+    int sock;      /* SEQPACKET to the broker; -1: no network but lo */
+    bool loopback; /* the host's loopback can be reached */
+    bool host;     /* every port may be listened on */
+    struct sentry_port *pub;
+    unsigned npub;
 };
 
 struct sentry_config {
@@ -45,6 +59,7 @@ struct sentry_config {
     struct lx_termios2 tty_settings; /* as the host's has them */
     enum term_place tty_place;
     uint16_t tty_rows, tty_cols;
+    struct sentry_net net;
     int log_fd, strace_fd; /* -1: none */
     int log_level;
     int proc_fd; /* procfs of the sentry's pid namespace, or -1 */
