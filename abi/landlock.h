@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define LANDLOCK_WRITE_FILE (1ull << 1)
@@ -29,6 +30,12 @@ int landlock_abi(void);
  * it fails. -EOPNOTSUPP: this host has no Landlock; else -errno.
  */
 int landlock_new(void);
+/*
+ * The same for who has to do with the network: what else there is is refused, and of TCP, where
+ * tcp is true (and the ABI knows it), all that landlock_allow_connect() does not give.
+ */
+int landlock_new_net(bool tcp);
+int landlock_allow_connect(int ruleset, uint16_t port);
 /* Beneath fd these rights are given; of a file only those that files have. 0 or -errno. */
 int landlock_allow(int ruleset, int fd, uint64_t rights);
 /* Sets no_new_privs; from here on for this thread and those it makes. 0 or -errno. */

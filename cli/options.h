@@ -38,6 +38,10 @@ struct run_options {
     const char *save_changes;
     enum apply_mode apply;
 
+    const char *net; /* none, host; NULL: as the rules say */
+    const char **allow_net, **deny_net, **publish;
+    unsigned nallow_net, ndeny_net, npublish;
+
     bool command; /* behind "--": a command, never a script */
     char **args;  /* FILE and its arguments, NULL at the end */
     unsigned nargs;

@@ -66,6 +66,11 @@ void shown_symlink(struct shown *s, const char *path, const char *target)
     add_mount(s, SM_SYMLINK, xstrdup(path))->target = xstrdup(target);
 }
 
+void shown_text(struct shown *s, const char *path, const char *text)
+{
+    add_mount(s, SM_TEXT, xstrdup(path))->target = xstrdup(text);
+}
+
 static void add_empty(struct shown *s, const char *path, unsigned mode, const struct user *owner)
 {
     struct sentry_mount *m = add_mount(s, SM_TMPFS, path);

@@ -42,6 +42,7 @@ const struct shown_export *shown_of(const struct shown *s, const struct sentry_m
 /* For shown_trees.c */
 void shown_mount(struct shown *s, const char *src, const char *dst, bool ro);
 void shown_symlink(struct shown *s, const char *path, const char *target);
+void shown_text(struct shown *s, const char *path, const char *text); /* a file of ours */
 bool shown_covers(const struct shown *s, const char *path);
 bool shown_forbidden(const struct user *u,
                      const char *path); /* a home, /, above one; credentials */

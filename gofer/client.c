@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "abi/hostfd.h"
 #include "gofer/channel.h"
 
 _Static_assert(sizeof(struct gofer_attr) == sizeof(struct gw_attr), "copied whole");
@@ -38,7 +39,7 @@ int gofer_client_new(int sock, int ring_fd, struct gofer **ret)
     struct gofer *g = calloc(1, sizeof(*g));
 
     if (!g) {
-        close(sock);
+        hostfd_close(sock);
         return -ENOMEM;
     }
     g->sock = sock;
@@ -63,7 +64,7 @@ void gofer_client_free(struct gofer *g)
 {
     if (!g)
         return;
-    close(g->sock);
+    hostfd_close(g->sock);
     gofer_ring_close(g->ring);
     while (g->spare) {
         struct gmsg *m = g->spare;

@@ -23,7 +23,8 @@ enum sentry_mount_kind {
     SM_SYSFS,
     SM_DEV,
     SM_SYMLINK,
-    SM_DIR
+    SM_DIR,
+    SM_TEXT
 };
 
 /* One step of building the guest's tree, in order. Parents are made as needed. */
@@ -32,8 +33,22 @@ struct sentry_mount {
     const char *path;   /* inside */
     unsigned export_id; /* OVERLAY, RO: the gofer's export (its root may be a file or a directory);
                       SHARED: the second gofer's */
-    const char *target; /* SYMLINK; SHARED: a single file's name in the export, or NULL */
+    const char *
+        target; /* SYMLINK; TEXT: what is in the file; SHARED: a single file's name in the export, or NULL */
     uint32_t mode, uid, gid; /* TMPFS, DIR */
+};
+
+struct sentry_port {
+    uint16_t port; /* inside */
+    bool udp;
+};
+
+struct sentry_net {
+    int sock;      /* SEQPACKET to the broker; -1: no network but lo */
+    bool loopback; /* the host's loopback can be reached */
+    bool host;     /* every port may be listened on */
+    struct sentry_port *pub;
+    unsigned npub;
 };
 
 struct sentry_config {
@@ -47,6 +62,7 @@ struct sentry_config {
     struct lx_termios2 tty_settings; /* as the host's has them */
     enum term_place tty_place;
     uint16_t tty_rows, tty_cols;
+    struct sentry_net net;
     int log_fd, strace_fd; /* -1: none */
     int log_level;
     int proc_fd; /* procfs of the sentry's pid namespace, or -1 */

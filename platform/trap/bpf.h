@@ -36,6 +36,10 @@ void bpf_ret(struct bpf_asm *a, uint32_t action);
 /* Resolves the labels. Instructions, or -E2BIG / -EINVAL (a label without a place, too far). */
 int bpf_finish(struct bpf_asm *a);
 
-/* The two programs of a stub (trap/filter.c). slot_hi: upper half of the slot's address. */
-int filter_base(struct bpf_asm *a, uint32_t slot_hi, uint32_t blob_size, uint64_t secret);
+/*
+ * The two programs of a stub (trap/filter.c). slot_hi: upper half of the slot's address. zygote_sock:
+ * the descriptor that may be read and sent to.
+ */
+int filter_base(struct bpf_asm *a, uint32_t slot_hi, uint32_t blob_size, uint64_t secret,
+                uint32_t zygote_sock);
 int filter_listen(struct bpf_asm *a);

@@ -230,6 +230,8 @@ extern struct trap {
 } trap;
 
 /* zygote.c */
+/* Above all numbers of a stub's descriptors: one may be lent to each thread that a process may have. */
+#define STUB_FILES 4096
 int zygote_start(const struct platform_config *cfg);
 void zygote_request_locked(void);   /* one more blank; trap.lock held */
 void zygote_listener_arrived(void); /* zygote_sock is readable */

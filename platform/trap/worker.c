@@ -66,27 +66,6 @@ void answer(struct ctx *c, enum ctx_state next, int64_t val)
         listener_sync(l, true);
 }
 
-/*
- * c may have died before its owner had it (a blank, between its maps and the switch of exec): then
- * nobody else says so. By now the owner may have given it up, and be gone itself.
- */
-void tell_if_gone(struct ctx *c)
-{
-    void *owner;
-
-    if (!atomic_load(&c->gone))
-        return;
-    pthread_mutex_lock(&trap.lock);
-    owner = c->owner;
-    if (owner)
-        trap.client->owner_ref(owner);
-    pthread_mutex_unlock(&trap.lock);
-    if (!owner)
-        return;
-    trap.client->event(owner, c, EV_GONE);
-    trap.client->owner_put(owner);
-}
-
 /* Answered, c may be held again at once, by another worker. */
 void ctx_resume(struct ctx *c)
 {

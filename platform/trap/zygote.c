@@ -6,7 +6,7 @@
  *
  * A blank stub: request (with a nonce) -> its listener arrives on the socket -> its first bell shows
  * the nonce -> it waits, held, in the pool. Once the guest has forked two are kept ready, so that the
- * path of an exec only takes one; before it there is the one for the first program.
+ * path of an exec only takes one (pool.c); before it there is the one for the first program.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -30,13 +30,13 @@
 #include <sys/rseq.h>
 #endif
 
+#include "abi/hostfd.h"
 #include "abi/hostio.h"
 #include "abi/unfenced.h"
 #include "abi/without.h"
 #include "platform/trap/bpf.h"
 #include "platform/trap/trap.h"
 
-#define POOL_READY 2
 #define STUB_NPROC 40000 /* more than the tasks of a sandbox, twice over */
 #define TASK_END 0x7ffffffff000ull
 #define VDSO_AROUND 0x10000ull
@@ -142,9 +142,37 @@ static void drop_capabilities(void)
         _exit(124);
 }
 
+/*
+ * The number that the zygote's socket gets: the last one that it may have. Its limit, and that of its
+ * stubs, is put below it, so that nothing else can ever have it, a descriptor that the sentry puts
+ * there (SECCOMP_IOCTL_NOTIF_ADDFD) included: the filter lets a stub send to that number.
+ */
+static int last_descriptor(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+        return -errno;
+    return r.rlim_cur < 64 ? -EMFILE : (int)MIN(r.rlim_cur, (rlim_t)STUB_FILES) - 1;
+}
+
+/* Leaves sock, as number last, and nothing else of the sentry's. */
+static void keep_only(int sock, int last)
+{
+    const struct rlimit files = { (rlim_t)last, (rlim_t)last };
+
+    if (sock != last && dup2(sock, last) != last)
+        _exit(124);
+    if (hostfd_close_range(0, (unsigned)last - 1) < 0 ||
+        hostfd_close_range((unsigned)last + 1, ~0u) < 0)
+        _exit(124);
+    if (!unfenced("stubfiles") && setrlimit(RLIMIT_NOFILE, &files) < 0)
+        _exit(124);
+}
+
 /* In the child: everything of the sentry goes. Does not return. */
-static void become_zygote(int sock, const struct bpf_asm *base, const struct bpf_asm *listen,
-                          uint64_t secret, int blob_fd)
+static void become_zygote(int sock, int last, const struct bpf_asm *base,
+                          const struct bpf_asm *listen, uint64_t secret, int blob_fd)
 {
     struct blob_header h;
     struct zygote_data *z;
@@ -168,15 +196,10 @@ static void become_zygote(int sock, const struct bpf_asm *base, const struct bpf
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (z == MAP_FAILED)
         _exit(124);
-    if (sock != 3) {
-        dup2(sock, 3);
-        sock = 3;
-    }
     drop_rseq();
-    close_range(0, 2, 0);
-    close_range(4, ~0u, 0);
+    keep_only(sock, last);
     memcpy(&h, sbx_blob, sizeof h);
-    fill(z, sock, base, listen, secret);
+    fill(z, last, base, listen, secret);
     if (set_handlers(trap.slot) < 0)
         _exit(124);
     drop_capabilities();
@@ -225,7 +248,7 @@ int zygote_start(const struct platform_config *cfg)
     struct bpf_asm base, listen;
     struct blob_header h;
     uint64_t secret;
-    int sv[2], blob_fd, r;
+    int sv[2], blob_fd, last, r;
     long pid;
 
     memcpy(&h, sbx_blob, sizeof h);
@@ -244,9 +267,12 @@ int zygote_start(const struct platform_config *cfg)
     trap.slot = choose_slot();
     if (getrandom(&secret, sizeof secret, 0) != sizeof secret)
         return -EIO;
+    last = last_descriptor();
+    if (last < 0)
+        return last;
     bpf_init(&base);
     bpf_init(&listen);
-    r = filter_base(&base, (uint32_t)(trap.slot >> 32), h.size, secret);
+    r = filter_base(&base, (uint32_t)(trap.slot >> 32), h.size, secret, (uint32_t)last);
     if (r < 0 || (r = filter_listen(&listen)) < 0)
         return r;
     blob_fd = make_blob_fd();
@@ -257,6 +283,10 @@ int zygote_start(const struct platform_config *cfg)
         return -errno;
     }
     trap.zygote_sock = sv[0];
+    if (!hostfd_settle(&trap.zygote_sock, HOSTFD_ZYGOTE)) {
+        close(blob_fd);
+        return -EMFILE;
+    }
     zygote_request_locked(); /* there before it is born: the first blank is its first act */
     pid = -1;
     if (!(cfg->without & SBX_WITHOUT_PIDNS) && !unfenced("pidns"))
@@ -264,7 +294,7 @@ int zygote_start(const struct platform_config *cfg)
     if (pid < 0)
         pid = syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, NULL);
     if (pid == 0)
-        become_zygote(sv[1], &base, &listen, secret, blob_fd);
+        become_zygote(sv[1], last, &base, &listen, secret, blob_fd);
     r = pid < 0 ? -errno : 0;
     trap.zygote = (pid_t)pid;
     close(sv[1]);
@@ -274,7 +304,7 @@ int zygote_start(const struct platform_config *cfg)
     return r;
 }
 
-/* ---- the pool ---- */
+/* ---- what comes from it ---- */
 
 #define PF_EXITING 4 /* in the ninth word of /proc/PID/stat */
 
@@ -395,87 +425,4 @@ void zygote_listener_arrived(void)
         aspace_put(as);
     if (l)
         listener_put(l);
-}
-
-void pool_put(struct ctx *c)
-{
-    pthread_mutex_lock(&trap.lock);
-    if (trap.npool < ARRAY_SIZE(trap.pool))
-        trap.pool[trap.npool++] = c;
-    pthread_cond_signal(&trap.pool_cond);
-    pthread_mutex_unlock(&trap.lock);
-}
-
-/* At least so many; more once the guest forks: most programs never exec another. */
-static void fill_pool_locked(unsigned least)
-{
-    if (trap.npool + trap.npending < (trap.forks ? POOL_READY : least))
-        zygote_request_locked();
-}
-
-void pool_expect_exec(void)
-{
-    if (__atomic_load_n(&trap.forks, __ATOMIC_RELAXED))
-        return;
-    pthread_mutex_lock(&trap.lock);
-    __atomic_store_n(&trap.forks, true, __ATOMIC_RELAXED);
-    fill_pool_locked(0);
-    pthread_mutex_unlock(&trap.lock);
-}
-
-#define LOST_PAUSE_NS 100000000
-
-int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as)
-{
-    struct timespec until;
-    struct ctx *c = NULL;
-    unsigned lost;
-    int tries = 5;
-    int r = 0;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 2;
-    pthread_mutex_lock(&trap.lock);
-    lost = trap.lost;
-    while (!c && r == 0) {
-        if (trap.npool > 0) {
-            c = trap.pool[0];
-            memmove(trap.pool, trap.pool + 1, --trap.npool * sizeof trap.pool[0]);
-            if (c->stub->dead) /* somebody killed it in the pool */
-                c = NULL;
-        }
-        fill_pool_locked(c ? 0 : 1);
-        if (!c && trap.npool == 0) {
-            pthread_mutex_unlock(&trap.lock);
-            worker_block_begin();
-            pthread_mutex_lock(&trap.lock);
-            if (trap.npool == 0 && trap.lost == lost)
-                r = pthread_cond_timedwait(&trap.pool_cond, &trap.lock, &until);
-            if (r == 0 && trap.npool == 0 && trap.lost != lost) {
-                lost = trap.lost;
-                r = --tries > 0 ? 0 : EAGAIN;
-                pthread_mutex_unlock(&trap.lock); /* what was missing may come back */
-                hostio_nap(LOST_PAUSE_NS);
-                pthread_mutex_lock(&trap.lock);
-            }
-            if (r && trap.npool == 0 && --tries > 0) { /* killed before it was known: another one */
-                until.tv_sec += 2;
-                r = 0;
-                if (trap.npending > 0)
-                    memmove(trap.pending, trap.pending + 1,
-                            --trap.npending * sizeof trap.pending[0]);
-                zygote_request_locked();
-            }
-            pthread_mutex_unlock(&trap.lock);
-            worker_block_end();
-            pthread_mutex_lock(&trap.lock);
-        }
-    }
-    pthread_mutex_unlock(&trap.lock);
-    if (!c)
-        return -EAGAIN;
-    as_ref(c->stub->as);
-    *ret_ctx = c;
-    *ret_as = c->stub->as;
-    return 0;
 }

@@ -141,6 +141,9 @@ static struct super *make_super(const struct sentry_mount *m, unsigned *ret_flag
         }
         *ret_flags = MS_NODEV | MS_NOSUID;
         return sb;
+    case SM_TEXT:
+        *ret_flags = MS_NODEV | MS_NOSUID;
+        return tmpfs_text_new(m->target);
     case SM_PROC:
         *ret_flags = MS_NODEV | MS_NOSUID | MS_NOEXEC;
         return proc_new();

@@ -448,6 +448,7 @@ void mount_put(struct mount *m);
 
 /* File systems. Each makes a superblock with its root dentry. */
 struct super *tmpfs_new(uint32_t mode, uint64_t max_bytes);
+struct super *tmpfs_text_new(const char *text); /* its root is a file that holds text */
 struct super *proc_new(void);
 struct super *sysfs_new(void);
 struct super *devtmpfs_new(void); /* /dev: null zero full random urandom tty, pts, shm, fd links */

@@ -120,14 +120,14 @@ host_calls() {
     cat <<'EOF'
 # Host calls of each process
 
-Made from sentry/fence_table.h, gofer/fence_table.h, gofer/shared/fence_table.h,
-gofer/writer/fence_table.h and platform/trap/filter.c by tests/checks/docs.sh
+Made from sentry/fence_table.h, gofer/fence_table.h, gofer/shared/fence_table.h, gofer/writer/fence_table.h,
+broker/fence_table.h and platform/trap/filter.c by tests/checks/docs.sh
 --write: change it there. A list that grows shows here, in the change that makes it grow. What a release
 lets pass: a build with glibc, with a ring (SBX_RING) or with sanitizers has some more, which stand in the
 same tables.
 
 EOF
-    for who in sentry gofer gofer/shared gofer/writer; do
+    for who in sentry gofer gofer/shared gofer/writer broker; do
         echo "## ${who##*/}: $(allowed $who | cut -f1 | sort -u | wc -l) calls"
         echo
         echo '| call | arguments | why |'

@@ -220,10 +220,13 @@ static void run_front(const struct way *w)
 {
     const char *rw = taken_live ? ":rw" : "";
     char bind[128], single[128];
-    char *argv[] = { "sbx", "run", "--timeout=100", bind, single, "/bin/true", NULL };
+    char option[64] = "--log-level=error";
+    char *argv[] = { "sbx", "run", "--timeout=100", bind, single, option, "/bin/true", NULL };
 
     snprintf(bind, sizeof(bind), "--bind=%s:/tree%s", in_top("tree"), rw);
     snprintf(single, sizeof(single), "--bind=%s:/single%s", in_top("single"), rw);
+    if (current->option)
+        snprintf(option, sizeof(option), "%s", current->option);
     setenv("SBX_WITHOUT", w->without, 1);
     if (current->ring)
         setenv("SBX_RING", "1", 1);
@@ -233,7 +236,7 @@ static void run_front(const struct way *w)
     if (w->user)
         become_user();
     board->front = getpid();
-    exit(cli_main(6, argv));
+    exit(cli_main(7, argv));
 }
 
 static void end_helper(pid_t pid)

@@ -71,6 +71,7 @@ struct attack {
      */
     const char *bites;
     const struct way *bites_way;
+    const char *option; /* of sbx run; or NULL */
 };
 
 /* Of each test program; harness.c has the main(). Usage: [NAME], one attack only. */
