@@ -45,7 +45,7 @@ int landlock_abi(void)
     return abi < 1 ? 0 : (int)MIN(abi, 1000l);
 }
 
-int landlock_new(void)
+static int new_ruleset(bool tcp)
 {
     int abi = landlock_abi();
 
@@ -53,13 +53,34 @@ int landlock_new(void)
         return -EOPNOTSUPP;
     struct ruleset_attr attr = {
         .handled_fs = fs_rights(abi),
-        .handled_net = abi >= 4 ? NET_ALL : 0,
+        .handled_net = abi >= 4 && tcp ? NET_ALL : 0,
         .scoped = abi >= 6 ? SCOPE_ALL : 0,
     };
     size_t size = abi >= 6 ? sizeof(attr) : abi >= 4 ? 16 : 8;
     int ruleset = (int)syscall(NR_CREATE_RULESET, &attr, size, 0);
 
     return ruleset < 0 ? -errno : ruleset;
+}
+
+int landlock_new(void)
+{
+    return new_ruleset(true);
+}
+
+int landlock_new_net(bool tcp)
+{
+    return new_ruleset(tcp);
+}
+
+int landlock_allow_connect(int ruleset, uint16_t port)
+{
+    struct {
+        uint64_t allowed, port;
+    } rule = { 2 /* CONNECT_TCP */, port };
+
+    if (landlock_abi() < 4) /* it knows nothing of ports */
+        return 0;
+    return syscall(NR_ADD_RULE, ruleset, 2 /* NET_PORT */, &rule, 0) < 0 ? -errno : 0;
 }
 
 int landlock_allow(int ruleset, int fd, uint64_t rights)
@@ -69,7 +90,7 @@ int landlock_allow(int ruleset, int fd, uint64_t rights)
     if (fstat(fd, &st) < 0)
         return -errno;
     if (!S_ISDIR(st.st_mode))
-        rights &= LANDLOCK_READ_FILE | LANDLOCK_WRITE_FILE;
+        rights &= LANDLOCK_READ_FILE | LANDLOCK_WRITE_FILE | LANDLOCK_TRUNCATE;
     struct path_beneath_attr rule = { .allowed = rights, .parent_fd = fd };
 
     return syscall(NR_ADD_RULE, ruleset, 1 /* PATH_BENEATH */, &rule, 0) < 0 ? -errno : 0;

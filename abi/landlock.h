@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define LANDLOCK_WRITE_FILE (1ull << 1)
@@ -15,6 +16,8 @@
 #define LANDLOCK_REMOVE_FILE (1ull << 5)
 #define LANDLOCK_MAKE_DIR (1ull << 7)
 #define LANDLOCK_MAKE_REG (1ull << 8)
+#define LANDLOCK_MAKE_SOCK (1ull << 9)
+#define LANDLOCK_MAKE_FIFO (1ull << 10)
 #define LANDLOCK_MAKE_SYM (1ull << 12)
 #define LANDLOCK_REFER (1ull << 13)    /* ABI 2 */
 #define LANDLOCK_TRUNCATE (1ull << 14) /* ABI 3 */
@@ -27,6 +30,12 @@ int landlock_abi(void);
  * it fails. -EOPNOTSUPP: this host has no Landlock; else -errno.
  */
 int landlock_new(void);
+/*
+ * The same for who has to do with the network: what else there is is refused, and of TCP, where
+ * tcp is true (and the ABI knows it), all that landlock_allow_connect() does not give.
+ */
+int landlock_new_net(bool tcp);
+int landlock_allow_connect(int ruleset, uint16_t port);
 /* Beneath fd these rights are given; of a file only those that files have. 0 or -errno. */
 int landlock_allow(int ruleset, int fd, uint64_t rights);
 /* Sets no_new_privs; from here on for this thread and those it makes. 0 or -errno. */

@@ -108,6 +108,8 @@ int cmd_attack(int argc, char **argv)
         return fail(EXIT_SBX, "unknown command attack; see `sbx help`");
     if (strcmp(argv[2], "bomb") == 0)
         bomb();
+    if (strcmp(argv[2], "net") == 0 && argc == 5)
+        return attack_net(atoi(argv[3]), atoi(argv[4]));
     if (argc != 12)
         return EXIT_SBX;
     const struct bait b = {

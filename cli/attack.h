@@ -37,6 +37,10 @@ struct attack {
 extern const struct attack attacks[];
 extern const unsigned attacks_count;
 
+/* Of a sandbox with a rule for the port allowed of 127.0.0.1: an exit status. */
+enum { ATTACK_NET_HELD, ATTACK_NET_THROUGH, ATTACK_NET_UNTRIED };
+int attack_net(int allowed, int forbidden);
+
 /* ---- between the attacks' files ---- */
 
 /* Formats into memory that is never freed. */

@@ -22,6 +22,7 @@ enum control_type {
     CTL_STATS,      /* a piece of the statistics: cli/stats.h */
     CTL_LIMIT,   /* text: a limit that ended the program; value: exit status, 0: as the program's */
     CTL_CHANGED, /* value: files that the program changed beneath shown directories, discarded */
+    CTL_REFUSED, /* text: what the network refused; one line each for the user */
     CTL_MISSING, /* text: a path that the program looked for and that is not there inside */
 };
 

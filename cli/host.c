@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include "abi/landlock.h"
+#include "cli/launch.h"
+#include "cli/network.h"
 
 /* Runs fn in a child made with these namespaces; its result is 0 or an errno. */
 static int in_child(unsigned flags, int (*fn)(void))
@@ -148,6 +150,33 @@ int host_getfd(void)
 int host_landlock(void)
 {
     return landlock_abi() > 0 ? 0 : errno;
+}
+
+int host_ports(void)
+{
+    int v = landlock_abi();
+
+    return v <= 0 ? errno : v < 4 ? EOPNOTSUPP : 0;
+}
+
+/* Asked of the sysctl: the broker's group is not ours, when root starts it (cli/launch.c). */
+int host_ping(void)
+{
+    unsigned long low, high, group = geteuid() == 0 ? LAUNCH_ID_BASE : getegid();
+    FILE *file = fopen("/proc/sys/net/ipv4/ping_group_range", "re");
+    int n = file ? fscanf(file, "%lu %lu", &low, &high) : 0;
+
+    if (file)
+        fclose(file);
+    return n == 2 && low <= group && group <= high ? 0 : EACCES;
+}
+
+int host_names(void)
+{
+    struct network n = { .nservers = 0 };
+
+    network_servers(&n);
+    return n.nservers ? 0 : ENOENT;
 }
 
 int host_cgroup(void)

@@ -19,6 +19,9 @@ int host_killable(void); /* whose waits only a fatal signal ends (Linux 5.19) */
 int host_vm(void);       /* process_vm_readv(2) */
 int host_getfd(void);    /* pidfd_getfd(2) */
 int host_landlock(void);
+int host_ports(void); /* Landlock that knows of TCP ports (Linux 6.7) */
+int host_ping(void); /* sockets for ICMP echo, for the broker's id; EACCES: the sysctl has it not */
+int host_names(void);  /* a nameserver in /etc/resolv.conf; ENOENT: none */
 int host_cgroup(void); /* a cgroup v2 of ours to divide; ENODEV: there is none */
 int host_kvm(void);
 

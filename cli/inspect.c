@@ -20,6 +20,8 @@ static const char *kind_of(const struct sentry_mount *m)
         return "in memory";
     case SM_RO:
         return "read-only";
+    case SM_SHARED:
+        return "shared";
     case SM_TMPFS:
         return "empty";
     case SM_SYMLINK:
@@ -29,12 +31,42 @@ static const char *kind_of(const struct sentry_mount *m)
     }
 }
 
+static const char *network_mode(const struct launch *l)
+{
+    const struct net_policy *p = &l->network->policy;
+
+    return p->host ? "host" : p->on ? "rules" : "none";
+}
+
+static void rules_text(FILE *f, const char *what, const char *const *rules, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        fprintf(f, "  %-10s ", what);
+        results_escape(f, rules[i]);
+        fprintf(f, "\n");
+    }
+}
+
+static void rules_json(FILE *f, const char *what, const char *const *rules, unsigned n)
+{
+    fprintf(f, ",\"%s\":[", what);
+    for (unsigned i = 0; i < n; i++) {
+        fputs(i ? "," : "", f);
+        results_json_string(f, rules[i]);
+    }
+    fprintf(f, "]");
+}
+
 static void print_text(const struct launch *l, FILE *f)
 {
     const struct shown *s = l->shown;
 
-    fprintf(f, "user      %u:%u\nplatform  %s\nnetwork   a loopback of its own\n",
-            (unsigned)l->user->uid, (unsigned)l->user->gid, l->platform->name);
+    fprintf(f, "user      %u:%u\nplatform  %s\nnetwork   %s\n", (unsigned)l->user->uid,
+            (unsigned)l->user->gid, l->platform->name,
+            strcmp(network_mode(l), "none") ? network_mode(l) : "a loopback of its own");
+    rules_text(f, "allow-net", l->options->allow_net, l->options->nallow_net);
+    rules_text(f, "deny-net", l->options->deny_net, l->options->ndeny_net);
+    rules_text(f, "publish", l->options->publish, l->options->npublish);
     if (l->options->timeout_ns)
         fprintf(f, "timeout   %.6g s\n", (double)l->options->timeout_ns / 1e9);
     if (l->options->cpus > 0)
@@ -52,9 +84,9 @@ static void print_text(const struct launch *l, FILE *f)
 
         fprintf(f, "  %-10s ", kind_of(m));
         results_escape(f, m->path);
-        if (m->kind == SM_OVERLAY || m->kind == SM_RO) {
+        if (shown_of(s, m)) {
             fprintf(f, " <- ");
-            results_escape(f, s->exports[m->export_id].src);
+            results_escape(f, shown_of(s, m)->src);
         } else if (m->kind == SM_SYMLINK) {
             fprintf(f, " -> ");
             results_escape(f, m->target);
@@ -67,8 +99,12 @@ static void print_json(const struct launch *l, FILE *f)
 {
     const struct shown *s = l->shown;
 
-    fprintf(f, "{\"uid\":%u,\"gid\":%u,\"platform\":\"%s\",\"network\":\"none\",\"limits\":{",
-            (unsigned)l->user->uid, (unsigned)l->user->gid, l->platform->name);
+    fprintf(f, "{\"uid\":%u,\"gid\":%u,\"platform\":\"%s\",\"network\":\"%s\"",
+            (unsigned)l->user->uid, (unsigned)l->user->gid, l->platform->name, network_mode(l));
+    rules_json(f, "allow-net", l->options->allow_net, l->options->nallow_net);
+    rules_json(f, "deny-net", l->options->deny_net, l->options->ndeny_net);
+    rules_json(f, "publish", l->options->publish, l->options->npublish);
+    fprintf(f, ",\"limits\":{");
     for (unsigned i = 0; i < LIMITS; i++) {
         if (l->limits[i] == UNLIMITED)
             fprintf(f, "%s\"%s\":null", i ? "," : "", limit_names[i]);
@@ -82,9 +118,9 @@ static void print_json(const struct launch *l, FILE *f)
         fprintf(f, "%s{\"path\":", i ? "," : "");
         results_json_string(f, m->path);
         fprintf(f, ",\"kind\":\"%s\"", kind_of(m));
-        if (m->kind == SM_OVERLAY || m->kind == SM_RO) {
+        if (shown_of(s, m)) {
             fprintf(f, ",\"source\":");
-            results_json_string(f, s->exports[m->export_id].src);
+            results_json_string(f, shown_of(s, m)->src);
         }
         fprintf(f, "}");
     }

@@ -3,6 +3,7 @@
 #include "cli/launch.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -30,9 +31,6 @@ static void warn_unfenced(const struct launch *l, const struct spawn *sp)
              "see `sbx doctor`");
 }
 
-/* Two host ids for each sandbox that own nothing: above what distributions and containers assign. */
-#define HOST_ID_BASE 0x78000000u
-
 uint64_t now_ns(void)
 {
     struct timespec ts;
@@ -56,6 +54,20 @@ static int pair(int type, int ret[2])
     return fail(EXIT_SBX, "no sockets between the sandbox's processes: %s", strerror(errno));
 }
 
+/* Requests are small and may come in a burst: the queue is as long as the host allows. */
+static int broker_pair(struct launch_fds *f)
+{
+    const int size = 4 << 20;
+
+    if (pair(SOCK_SEQPACKET, f->broker_sock))
+        return EXIT_SBX;
+    for (int i = 0; i < 2; i++) {
+        if (setsockopt(f->broker_sock[i], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) < 0)
+            setsockopt(f->broker_sock[i], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    }
+    return 0;
+}
+
 /* Our ends go to l, the children's to f. */
 static int make_channels(struct launch *l, struct launch_fds *f)
 {
@@ -63,7 +75,11 @@ static int make_channels(struct launch *l, struct launch_fds *f)
 
     if (pair(SOCK_SEQPACKET, control) || pair(SOCK_SEQPACKET, status) ||
         pair(SOCK_SEQPACKET, f->gofer_sock) || (l->terminal && pair(SOCK_SEQPACKET, term)) ||
-        (l->results_path && pair(SOCK_STREAM, results)))
+        (l->results_path && pair(SOCK_STREAM, results)) ||
+        (l->network->policy.on && broker_pair(f)))
+        return EXIT_SBX;
+    f->shared_sock[0] = f->shared_sock[1] = -1;
+    if (l->shown->nshared && pair(SOCK_SEQPACKET, f->shared_sock))
         return EXIT_SBX;
     l->control = control[0];
     f->control = control[1];
@@ -92,12 +108,83 @@ static int refused(const char *what, int err)
     return fail(EXIT_SBX, "cannot start the %s: %s; see `sbx doctor`", what, strerror(err));
 }
 
+static void end_child(pid_t pid)
+{
+    if (pid <= 0)
+        return;
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+static int undo(struct launch *l, const char *what, int err)
+{
+    end_child(l->sentry);
+    end_child(l->gofer);
+    end_child(l->shared);
+    return refused(what, err);
+}
+
+/* Writes as the caller: with the caller's own id, in namespaces that map it (or all) to itself. */
+static int start_shared(struct launch *l, struct launch_fds *f, unsigned must)
+{
+    struct spawn sp;
+
+    l->shared_pidfd = -1;
+    if (!l->shown->nshared)
+        return 0;
+    l->shared = spawn(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC, must, l->without,
+                      geteuid(), /* whole= */ true, &sp, &l->shared_pidfd);
+    if (l->shared == 0)
+        gofer_child(l, f, &sp, /* shared= */ true);
+    if (l->shared < 0)
+        return undo(l, "second gofer", -l->shared);
+    close(f->shared_sock[0]);
+    close(f->shared_sock[1]);
+    return 0;
+}
+
+/* The one that stays in the host's network; there is none where nothing may be reached. */
+static int start_broker(struct launch *l, const struct launch_fds *f, uid_t id, bool userns)
+{
+    struct spawn sp;
+
+    l->broker_pidfd = -1;
+    if (f->broker_sock[0] < 0)
+        return 0;
+    l->broker = spawn(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS,
+                      userns ? CLONE_NEWUSER : 0, l->without, id, /* whole= */ false, &sp,
+                      &l->broker_pidfd);
+    if (l->broker == 0)
+        broker_child(l, f, &sp);
+    if (l->broker < 0)
+        return undo(l, "net broker", -l->broker);
+    close(f->broker_sock[0]);
+    close(f->broker_sock[1]);
+    network_started(l->network);
+    launch_step(l, "broker");
+    return 0;
+}
+
+#define BROKER_END_MS 1000
+
+void launch_end_broker(const struct launch *l)
+{
+    struct pollfd p = { .fd = l->broker_pidfd, .events = POLLIN };
+    siginfo_t si;
+
+    if (p.fd < 0)
+        return;
+    if (poll(&p, 1, BROKER_END_MS) != 1)
+        syscall(SYS_pidfd_send_signal, p.fd, SIGKILL, NULL, 0);
+    waitid((idtype_t)P_PIDFD, (id_t)p.fd, &si, WEXITED);
+}
+
 int launch_start(struct launch *l)
 {
-    struct launch_fds f;
+    struct launch_fds f = { .broker_sock = { -1, -1 } };
     struct spawn sp;
     const bool userns = l->options->require & REQUIRE_USERNS;
-    uid_t base = HOST_ID_BASE + 2 * (uid_t)getpid();
+    uid_t base = LAUNCH_ID_BASE + 4 * (uid_t)getpid();
     int r = make_channels(l, &f);
 
     if (r)
@@ -117,13 +204,16 @@ int launch_start(struct launch *l)
                      userns ? CLONE_NEWUSER : 0, l->without, base,
                      /* whole= */ true, &sp, &l->gofer_pidfd);
     if (l->gofer == 0)
-        gofer_child(l, &f, &sp);
-    if (l->gofer < 0) {
-        kill(l->sentry, SIGKILL);
-        waitpid(l->sentry, NULL, 0);
-        return refused("gofer", -l->gofer);
-    }
+        gofer_child(l, &f, &sp, /* shared= */ false);
+    if (l->gofer < 0)
+        return undo(l, "gofer", -l->gofer);
     warn_unfenced(l, &sp);
+    r = start_shared(l, &f, userns ? CLONE_NEWUSER : 0);
+    if (r)
+        return r;
+    r = start_broker(l, &f, base + 2, userns);
+    if (r)
+        return r;
     launch_step(l, "gofer");
     close(f.control);
     close(f.gofer_status);

@@ -4,6 +4,7 @@
  *
  *   front end    launch_start(): sockets, ring, then
  *     +-- gofer    launch_gofer.c: opens the exports as detached mounts, empty root, gofer_main()
+ *     +-- gofer    the same once more for what is shared live (--bind SRC:DST:rw), as the caller
  *     +-- sentry   launch_sentry.c: every namespace there is, procfs, empty root, sentry_main()
  *
  * Neither is exec'd: what they need stands in memory. The front end stays single-threaded, is the
@@ -19,6 +20,7 @@
 #include "abi/tty.h"
 #include "abi/types.h"
 #include "cli/control.h"
+#include "cli/network.h"
 #include "cli/options.h"
 #include "cli/shown.h"
 #include "cli/user.h"
@@ -41,6 +43,7 @@ struct launch {
     uint64_t limits[LIMITS];
     uint64_t t_start_ns;
     int log_fd, strace_fd;
+    const struct network *network;
     const char *results_path; /* inside; NULL: nobody asks what was changed */
     bool tty[3];              /* standard stream that is a terminal */
     bool terminal;            /* there is one, a standard stream or not */
@@ -50,8 +53,9 @@ struct launch {
 
     /* out: the front end's ends */
     int control, gofer_status, tty_sock, results;
-    pid_t gofer, sentry;
-    int gofer_pidfd, sentry_pidfd;
+    /* shared: the gofer of what is shared live; it and broker 0: there is none */
+    pid_t gofer, shared, sentry, broker;
+    int gofer_pidfd, shared_pidfd, sentry_pidfd, broker_pidfd;
     struct {
         const char *name;
         uint64_t end_ns;
@@ -59,8 +63,16 @@ struct launch {
     unsigned nsteps;
 };
 
+/* Three host ids for each sandbox that own nothing: above what distributions and containers assign. */
+#define LAUNCH_ID_BASE 0x78000000u
+
 /* 0, or the exit status after the error was printed; then nothing is left running. */
 int launch_start(struct launch *l);
+/*
+ * When the sentry is about to end: waits (bounded) until the broker has sent what it was told to, and is
+ * gone. Whoever sees us end may publish the same ports again at once.
+ */
+void launch_end_broker(const struct launch *l);
 void launch_step(struct launch *l, const char *name);
 uint64_t now_ns(void);
 
@@ -68,7 +80,8 @@ uint64_t now_ns(void);
 
 /* The children's ends. */
 struct launch_fds {
-    int control, gofer_status, gofer_sock[2], ring, tty_sock, results;
+    int control, gofer_status, gofer_sock[2], shared_sock[2], ring, tty_sock, results;
+    int broker_sock[2]; /* the broker's, the sentry's; -1: no network */
 };
 
 /* How a child is made and what it may count on. */
@@ -104,7 +117,10 @@ void child_close_all_but(const int *keep, unsigned n, int null_fd);
 void child_fail(int sock, int status, const char *fmt, ...) PRINTF_LIKE(3, 4)
     __attribute__((noreturn));
 
-void gofer_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
+/* shared: the one of what is shared live, which acts with the caller's id. */
+void gofer_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp, bool shared)
+    __attribute__((noreturn));
+void broker_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
     __attribute__((noreturn));
 void sentry_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
     __attribute__((noreturn));

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -15,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/hostfd.h"
 #include "abi/unfenced.h"
 #include "abi/without.h"
 #include "cli/error.h"
@@ -109,9 +111,11 @@ static bool stream_given(int fd)
 static unsigned keep_descriptors(const struct launch *l, const struct launch_fds *f, int proc_fd,
                                  int root_fd, int *keep)
 {
-    const int candidates[] = { f->control,  f->gofer_sock[1],    f->ring,      f->results,
-                               f->tty_sock, l->log_fd,           l->strace_fd, proc_fd,
-                               root_fd,     sanitize_report_fd() };
+    const int candidates[] = {
+        f->broker_sock[1], f->control, f->gofer_sock[1], f->shared_sock[1],
+        f->ring,           f->results, f->tty_sock,      l->log_fd,
+        l->strace_fd,      proc_fd,    root_fd,          sanitize_report_fd()
+    };
     unsigned n = 0;
 
     for (int i = 0; i < 3; i++) {
@@ -128,6 +132,7 @@ static unsigned keep_descriptors(const struct launch *l, const struct launch_fds
 static void fill(struct sentry_config *c, const struct launch *l, const struct launch_fds *f)
 {
     c->gofer_sock = f->gofer_sock[1];
+    c->shared_sock = f->shared_sock[1];
     c->gofer_ring = f->ring;
     c->control_sock = f->control;
     c->tty_sock = f->tty_sock;
@@ -137,6 +142,11 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
     c->tty_cols = l->tty_cols;
     c->results_sock = f->results;
     c->results_path = l->results_path;
+    c->net.sock = f->broker_sock[1];
+    c->net.host = l->network->policy.host;
+    c->net.loopback = net_reaches_loopback(&l->network->policy);
+    c->net.pub = l->network->inside;
+    c->net.npub = l->network->policy.npub;
     c->log_fd = l->log_fd;
     c->strace_fd = l->strace_fd;
     c->log_level = l->options->log_level;
@@ -160,14 +170,36 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
     }
 }
 
+/* See abi/hostfd.h; what else stands at their numbers makes room. */
+static bool settle_channels(struct sentry_config *c)
+{
+    int *all[] = { &c->control_sock, &c->gofer_sock, &c->shared_sock, &c->net.sock,  &c->tty_sock,
+                   &c->results_sock, &c->gofer_ring, &c->log_fd,      &c->strace_fd, &c->proc_fd };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
+        hostfd_clear(all[i]);
+    if (!hostfd_settle(&c->control_sock, HOSTFD_CONTROL))
+        return false;
+    /* Numbers that are not used are taken as well: nothing else may get one. */
+    for (int fd = HOSTFD_CHANNELS; fd < HOSTFD_CHANNELS + HOSTFD_NCHANNELS; fd++)
+        if (fd != c->control_sock && dup3(c->control_sock, fd, O_CLOEXEC) != fd)
+            return false;
+    return hostfd_settle(&c->gofer_sock, HOSTFD_GOFER) &&
+           hostfd_settle(&c->shared_sock, HOSTFD_SHARED) &&
+           hostfd_settle(&c->net.sock, HOSTFD_BROKER) && hostfd_settle(&c->tty_sock, HOSTFD_TTY) &&
+           hostfd_settle(&c->results_sock, HOSTFD_RESULTS);
+}
+
 void sentry_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
 {
     struct sentry_config cfg = { 0 };
-    int keep[13], null_fd, root_fd = -1, r;
+    int keep[14], null_fd, root_fd = -1, r;
     unsigned n;
     uint64_t shift = 0;
 
     child_begin(sp);
+    signal(SIGXFSZ,
+           SIG_IGN); /* what is shared live is written under the caller's limit of a file */
     die_first();
     fill(&cfg, l, f);
     cfg.platform = l->platform;
@@ -185,5 +217,7 @@ void sentry_child(const struct launch *l, const struct launch_fds *f, struct spa
     raise_limits();
     n = keep_descriptors(l, f, cfg.proc_fd, root_fd, keep);
     child_close_all_but(keep, n, null_fd);
+    if (!settle_channels(&cfg))
+        child_fail(cfg.control_sock, EXIT_SBX, "cannot start the sentry: %s", strerror(errno));
     sentry_main(&cfg);
 }

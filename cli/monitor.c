@@ -121,13 +121,19 @@ static void end(struct monitor *m, int status)
  * Was the gofer killed? Programs fail in many ways without it, so that is said and not what they
  * say. When the sentry ends it leaves by itself.
  */
+static bool was_killed(int pidfd, siginfo_t *si)
+{
+    si->si_pid = 0;
+    return pidfd >= 0 &&
+           waitid((idtype_t)P_PIDFD, (id_t)pidfd, si, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           si->si_pid != 0 && (si->si_code == CLD_KILLED || si->si_code == CLD_DUMPED);
+}
+
 static bool gofer_killed(struct monitor *m)
 {
     siginfo_t si = { 0 };
 
-    if (waitid((idtype_t)P_PIDFD, (id_t)m->launch->gofer_pidfd, &si, WEXITED | WNOHANG | WNOWAIT) <
-            0 ||
-        si.si_pid == 0 || (si.si_code != CLD_KILLED && si.si_code != CLD_DUMPED))
+    if (!was_killed(m->launch->gofer_pidfd, &si) && !was_killed(m->launch->shared_pidfd, &si))
         return false;
     proxy_drain(&m->proxy, 0);
     proxy_leave(&m->proxy, /* keep= */ false);
@@ -241,6 +247,25 @@ static void gofer_gone(struct monitor *m)
     end(m, fail(EXIT_SBX, "the gofer ended early; run with --log=FILE --log-level=debug"));
 }
 
+/* It ends by itself when the sentry does; else the network is gone, and that is said. */
+static void broker_gone(struct monitor *m)
+{
+    struct pollfd sentry = { .fd = m->launch->sentry_pidfd, .events = POLLIN };
+    siginfo_t si = { 0 };
+
+    waitid((idtype_t)P_PIDFD, (id_t)m->launch->broker_pidfd, &si, WEXITED | WNOHANG);
+    m->launch->broker_pidfd = -1;
+    if (m->launch->gofer_status >= 0)
+        on_control(m, m->launch->gofer_status); /* it may have said why */
+    if (si.si_code == CLD_EXITED && poll(&sentry, 1, 2000) == 1)
+        return;
+    if (m->ended)
+        return;
+    syscall(SYS_pidfd_send_signal, m->launch->sentry_pidfd, SIGKILL, NULL, 0);
+    proxy_leave(&m->proxy, /* keep= */ false);
+    end(m, fail(EXIT_SBX, "the net broker was ended; run with --log=FILE --log-level=debug"));
+}
+
 /* Time is up: ask, then insist, then end the sentry itself. */
 static void on_deadline(struct monitor *m)
 {
@@ -311,7 +336,9 @@ static void loop_once(struct monitor *m)
         SENTRY,
         SIGNALS,
         SIDE,
+        GOFER,
         BROKER,
+        SHARED,
         PROXY,
         SERVE = PROXY + 2,
         COUNT = SERVE + SERVE_FDS
@@ -321,7 +348,9 @@ static void loop_once(struct monitor *m)
         [SENTRY] = { .fd = m->launch->sentry_pidfd, .events = POLLIN },
         [SIGNALS] = { .fd = m->signals, .events = POLLIN },
         [SIDE] = { .fd = m->side, .events = POLLIN },
-        [BROKER] = { .fd = m->launch->gofer_pidfd, .events = POLLIN },
+        [GOFER] = { .fd = m->launch->gofer_pidfd, .events = POLLIN },
+        [BROKER] = { .fd = m->launch->broker_pidfd, .events = POLLIN },
+        [SHARED] = { .fd = m->launch->shared_pidfd, .events = POLLIN },
     };
 
     proxy_poll(&m->proxy, fds + PROXY);
@@ -339,7 +368,7 @@ static void loop_once(struct monitor *m)
         on_side(m);
     if (fds[SIGNALS].revents)
         on_signals(m);
-    if (fds[CONTROL].revents || fds[SENTRY].revents || fds[BROKER].revents)
+    if (fds[CONTROL].revents || fds[SENTRY].revents || fds[GOFER].revents || fds[SHARED].revents)
         ask_gofer(m);
     if (!m->ended && fds[CONTROL].revents)
         on_control(m, m->launch->control);
@@ -347,8 +376,10 @@ static void loop_once(struct monitor *m)
         named_serve(m->launch, fds + SERVE);
     if (!m->ended && fds[SENTRY].revents)
         sentry_gone(m);
-    if (!m->ended && fds[BROKER].revents)
+    if (!m->ended && (fds[GOFER].revents || fds[SHARED].revents))
         gofer_gone(m);
+    if (!m->ended && fds[BROKER].revents)
+        broker_gone(m);
     if (!m->ended && m->deadline && now_ns() >= m->deadline)
         on_deadline(m);
 }

@@ -43,7 +43,7 @@ static const struct row {
     const char *value, *help;
 } rows[] = {
     { "rootfs", 0, 1, T_STRING, AT(rootfs), 0, "DIR", "run in this tree instead of the host's" },
-    { "bind", 'v', 1, T_BIND, 0, 0, "SRC[:DST][:ro]", "show a file or directory of the host" },
+    { "bind", 'v', 1, T_BIND, 0, 0, "SRC[:DST][:ro|:rw]", "show a file or directory of the host" },
     { "tmpfs", 0, 1, T_LIST, AT(tmpfs), AT(ntmpfs), "DIR", "an empty directory in memory" },
     { "cwd", 'w', 1, T_STRING, AT(cwd), 0, "DIR", "start in this directory" },
     { "env", 'e', 1, T_LIST, AT(env), AT(nenv), "K=V", "set a variable (K alone: pass it on)" },
@@ -58,6 +58,12 @@ static const struct row {
     { "file-size", 0, 1, T_LIMIT, LIMIT_FILE_SIZE, 0, "SIZE", "no file longer than this" },
     { "disk", 0, 1, T_LIMIT, LIMIT_FILE_BYTES, 0, "SIZE", "at most so much in files" },
     { "output", 0, 1, T_LIMIT, LIMIT_OUTPUT, 0, "SIZE", "at most so much output: status 153" },
+    { "net", 0, 1, T_STRING, AT(net), 0, "MODE", "none, or host: all that the host reaches" },
+    { "allow-net", 0, 1, T_LIST, AT(allow_net), AT(nallow_net), "WHAT",
+      "let it reach NAME, *.NAME or CIDR, :PORT,..." },
+    { "deny-net", 0, 1, T_LIST, AT(deny_net), AT(ndeny_net), "WHAT", "but not this" },
+    { "publish", 'p', 1, T_LIST, AT(publish), AT(npublish), "[IP:]PORT:PORT",
+      "let the host's PORT reach one inside" },
     { "changes", 0, 2, T_CHANGES, 0, 0, "DIR", "list what was changed there (where it starts)" },
     { "diff", 0, 0, T_FLAG, AT(diff), 0, NULL, "show changed text" },
     { "save-changes", 0, 1, T_STRING, AT(save_changes), 0, "DIR",
@@ -106,6 +112,7 @@ int parse_bind(const char *s, struct bind_option *ret)
 
     if (last && (strcmp(last, ":ro") == 0 || strcmp(last, ":rw") == 0)) {
         b.ro = last[2] == 'o';
+        b.rw = !b.ro;
         *last = 0;
     }
     b.src = copy;
@@ -136,7 +143,7 @@ static int take_bind(struct run_options *o, const char *v)
     struct bind_option b;
 
     if (parse_bind(v, &b) < 0)
-        return fail(EXIT_SBX, "--bind %s: give SRC[:DST][:ro], DST an absolute path", v);
+        return fail(EXIT_SBX, "--bind %s: give SRC[:DST][:ro|:rw], DST an absolute path", v);
     struct bind_option *slot = xgrow(&o->binds, &o->nbinds, sizeof b);
     *slot = b;
     return 0;

@@ -10,7 +10,7 @@
 
 struct bind_option {
     char *src, *dst; /* dst NULL: where src is */
-    bool ro;
+    bool ro, rw;     /* neither: writes stay in the sandbox */
 };
 
 enum stats_mode { STATS_OFF, STATS_TEXT, STATS_JSON };
@@ -37,6 +37,10 @@ struct run_options {
     const char *changes_path; /* NULL: where the program starts */
     const char *save_changes;
     enum apply_mode apply;
+
+    const char *net; /* none, host; NULL: as the rules say */
+    const char **allow_net, **deny_net, **publish;
+    unsigned nallow_net, ndeny_net, npublish;
 
     bool command; /* behind "--": a command, never a script */
     char **args;  /* FILE and its arguments, NULL at the end */

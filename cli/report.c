@@ -89,6 +89,8 @@ void report_message(struct report *r, const struct control_msg *m, size_t len)
         return;
     if (m->type == CTL_NOTE)
         add_note(r, m->text, m->len);
+    else if (m->type == CTL_REFUSED && r->nrefused < ARRAY_SIZE(r->refused))
+        r->refused[r->nrefused++] = clean(m->text, m->len);
     else if (m->type == CTL_LIMIT && !r->limit) {
         r->limit = clean(m->text, m->len);
         r->limit_status = m->value < 256 ? (int)m->value : EXIT_SBX;
@@ -113,6 +115,8 @@ void report_notes(const struct report *r)
     size_t n = 0;
     FILE *f;
 
+    for (unsigned i = 0; i < r->nrefused; i++)
+        note("%s", r->refused[i]);
     if (!isatty(STDERR_FILENO) && !getenv("SBX_NOTES"))
         return;
     if (r->nnotes == 0 && r->changed == 0)
@@ -294,6 +298,8 @@ void report_stats(struct report *r, const struct launch *l, enum stats_mode mode
     }
     if (l->gofer > 0)
         waitpid(l->gofer, NULL, 0);
+    if (l->shared > 0)
+        waitpid(l->shared, NULL, 0);
     getrusage(RUSAGE_SELF, &self);
     getrusage(RUSAGE_CHILDREN, &kids);
     user = (double)(self.ru_utime.tv_sec + kids.ru_utime.tv_sec) * 1e3 +

@@ -12,6 +12,8 @@
 
 struct report {
     char *notes[REPORT_NOTES];
+    char *refused[11]; /* by the network */
+    unsigned nrefused;
     unsigned nnotes, more_notes;
     uint64_t changed;
     char *limit;      /* what ended the program; NULL */

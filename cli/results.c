@@ -37,7 +37,7 @@ static char *host_of(const struct shown *s, const char *path)
     if (!best || best->kind != SM_OVERLAY)
         return NULL;
     const char *below = path + (best->path[1] ? strlen(best->path) : 0);
-    const char *src = s->exports[best->export_id].src;
+    const char *src = shown_of(s, best)->src;
 
     return *below && below[1] ? xasprintf("%s%s", src[1] ? src : "", below) : xstrdup(src);
 }

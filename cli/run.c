@@ -22,6 +22,7 @@
 #include "cli/host.h"
 #include "cli/launch.h"
 #include "cli/monitor.h"
+#include "cli/network.h"
 #include "cli/require.h"
 #include "cli/results.h"
 #include "cli/serve.h"
@@ -261,6 +262,7 @@ static int supervise(struct monitor *m, struct launch *l, struct results *res)
     named_close();
     res->sock = l->results;
     r = results_finish(res, r);
+    launch_end_broker(l);
     if (o->stats && m->report.have_totals)
         report_stats(&m->report, l, o->stats);
     if (!m->report.limit && cgroup_oom())
@@ -280,6 +282,7 @@ int cmd_run(int argc, char **argv)
     struct run_options o;
     struct program p;
     struct shown s;
+    static struct network net;
     struct results res;
     struct view v;
     struct user u;
@@ -303,6 +306,11 @@ int cmd_run(int argc, char **argv)
     r = results_prepare(&res, &o, &v, &s, l.without);
     if (r)
         return r;
+    r = network_prepare(&o, &net);
+    if (r)
+        return r;
+    network_show(&net, &s);
+    l.network = &net;
     l.results_path = res.path;
     l.options = &o;
     l.shown = &s;

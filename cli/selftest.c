@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * See selftest.h. On the host it lays out bait: a file, a folder that the sandbox is started in, sockets
- * that listen, a process that sleeps, shared memory, a variable. Then it runs itself twice, as any user
+ * that listen, a process that sleeps, shared memory, a variable. Then it runs itself three times, as any user
  * would: once with the attacks (attack.h), which tell what they reached, once with a bomb of processes.
  * Afterwards it looks whether anything happened to the bait that the attacks do not tell of.
  */
@@ -41,7 +41,7 @@
 static struct {
     char *dir, *work, *token, *exe, *shm, *abstract;
     char boot_id[64];
-    int tcp, udp, abstract_fd, unix_fd, port, shm_id, shm_key;
+    int tcp, udp, allowed, abstract_fd, unix_fd, port, allowed_port, shm_id, shm_key;
     pid_t victim;
     struct utsname uts;
     unsigned held, through, untried;
@@ -82,6 +82,11 @@ static int lay_sockets(void)
         return -1;
     st.port = ntohs(in.sin_port);
     st.udp = listens(AF_INET, SOCK_DGRAM, &in, sizeof in); /* -1: the number is another's */
+    in.sin_port = 0;
+    st.allowed = listens(AF_INET, SOCK_STREAM, &in, sizeof in);
+    if (st.allowed < 0 || getsockname(st.allowed, (struct sockaddr *)&in, &len) < 0)
+        return -1;
+    st.allowed_port = ntohs(in.sin_port);
     strcpy(un.sun_path + 1, st.abstract);
     st.abstract_fd = listens(AF_UNIX, SOCK_STREAM, &un,
                              offsetof(struct sockaddr_un, sun_path) + 1 + strlen(st.abstract));
@@ -233,14 +238,20 @@ static void tell(const char *verdict, const char *name, const char *how)
     fflush(stdout);
 }
 
-/* `sbx run ... -- sbx attack TOKEN args`, in the folder, its output to out. Returns the pid. */
-static pid_t start(const char *timeout, char *const *args, unsigned nargs, int out)
+/*
+ * `sbx run ... -- sbx attack TOKEN args`, in the folder, its output to out; rule: of --allow-net, or NULL.
+ * Returns the pid.
+ */
+static pid_t start(const char *timeout, const char *rule, char *const *args, unsigned nargs,
+                   int out)
 {
-    char **argv = xcalloc(nargs + 10, sizeof *argv), **a = argv;
+    char **argv = xcalloc(nargs + 11, sizeof *argv), **a = argv;
     pid_t pid;
 
     *a++ = "sbx", *a++ = "run", *a++ = xasprintf("--timeout=%s", timeout);
     *a++ = xasprintf("--env=%s=%s", ATTACK_TOKEN, st.token);
+    if (rule)
+        *a++ = xasprintf("--allow-net=%s", rule);
     *a++ = xasprintf("--bind=%s", st.exe), *a++ = "--", *a++ = st.exe, *a++ = "attack";
     *a++ = st.token;
     for (unsigned i = 0; i < nargs; i++)
@@ -255,6 +266,8 @@ static pid_t start(const char *timeout, char *const *args, unsigned nargs, int o
     if (chdir(st.work) < 0 || dup2(out >= 0 ? out : null, STDOUT_FILENO) < 0 ||
         dup2(null, STDIN_FILENO) < 0)
         _exit(EXIT_SBX);
+    if (rule) /* what was refused is what we ask it for */
+        dup2(null, STDERR_FILENO);
     setenv(st.shm, "bait", 1);
     execv("/proc/self/exe", argv);
     _exit(EXIT_SBX);
@@ -282,7 +295,7 @@ static void run_attacks(void)
 
     if (pipe2(fds, O_CLOEXEC) < 0)
         return;
-    pid_t pid = start("300", args, ARRAY_SIZE(args), fds[1]);
+    pid_t pid = start("300", NULL, args, ARRAY_SIZE(args), fds[1]);
 
     close(fds[1]);
     FILE *f = fdopen(fds[0], "r");
@@ -359,12 +372,35 @@ static uint64_t now_ns(void)
     return (uint64_t)ts.tv_sec * 1000000000ull + (uint64_t)ts.tv_nsec;
 }
 
+/* With a network that leads to one port of ours: to another one by every form of its address. */
+static void run_network(void)
+{
+    char *args[] = { "net", xasprintf("%d", st.allowed_port), xasprintf("%d", st.port) };
+    const char *name = "a port that no rule allows, beside one that is allowed";
+    struct pollfd p[] = { { st.tcp, POLLIN, 0 }, { st.udp, POLLIN, 0 } };
+    int status = -1;
+    pid_t pid = start("60", xasprintf("127.0.0.1:%d", st.allowed_port), args, ARRAY_SIZE(args), -1);
+
+    if (pid > 0)
+        waitpid(pid, &status, 0);
+    if (poll(p, ARRAY_SIZE(p), 0) > 0 ||
+        (WIFEXITED(status) && WEXITSTATUS(status) == ATTACK_NET_THROUGH))
+        tell("through", name, "it was reached");
+    else if (!WIFEXITED(status) || WEXITSTATUS(status) != ATTACK_NET_HELD)
+        tell("untried", name,
+             WIFEXITED(status) && WEXITSTATUS(status) == ATTACK_NET_UNTRIED
+                 ? "the allowed one is not reached"
+                 : "the sandbox did not run");
+    else
+        tell("held", name, NULL);
+}
+
 /* Orphans become ours (PR_SET_CHILD_SUBREAPER): when there is no child left, nothing is. */
 static void run_bomb(void)
 {
     char *args[] = { "bomb" };
     int status = -1;
-    pid_t pid = start("1", args, 1, -1);
+    pid_t pid = start("1", NULL, args, 1, -1);
     uint64_t limit;
     const char *name = "a bomb of processes, and what is left of it";
 
@@ -395,6 +431,7 @@ int selftest(void)
     printf("Attacks from within a sandbox on this host:\n");
     run_attacks();
     look_at_bait();
+    run_network();
     kill(st.victim, SIGKILL);
     waitpid(st.victim, NULL, 0);
     st.victim = 0;

@@ -27,7 +27,7 @@ static struct sentry_mount *add_mount(struct shown *s, enum sentry_mount_kind ki
 
 static struct shown_export *add_export(struct shown *s, const char *src, unsigned *ret_id)
 {
-    *ret_id = s->nexports;
+    *ret_id = s->nexports - s->nshared;
     struct shown_export *e = xgrow(&s->exports, &s->nexports, sizeof *e);
 
     e->src = src;
@@ -42,9 +42,33 @@ void shown_mount(struct shown *s, const char *src, const char *dst, bool ro)
     add_mount(s, ro ? SM_RO : SM_OVERLAY, xstrdup(dst))->export_id = id;
 }
 
+/* Shared live: by the name that src leads to, since a single file's last component is not followed. */
+static void shown_shared(struct shown *s, const char *src, const char *dst, bool file)
+{
+    char real[PATH_MAX];
+    struct shown_export *e = xgrow(&s->exports, &s->nexports, sizeof *e);
+    struct sentry_mount *m = add_mount(s, SM_SHARED, xstrdup(dst));
+
+    e->src = xstrdup(realpath(src, real) ? real : src);
+    e->shared = true;
+    m->export_id = s->nshared++;
+    if (!file)
+        return;
+    e->dir = xstrdup(e->src);
+    char *slash = strrchr(e->dir, '/');
+    e->only = xstrdup(slash + 1);
+    slash[slash == e->dir] = 0;
+    m->target = e->only;
+}
+
 void shown_symlink(struct shown *s, const char *path, const char *target)
 {
     add_mount(s, SM_SYMLINK, xstrdup(path))->target = xstrdup(target);
+}
+
+void shown_text(struct shown *s, const char *path, const char *text)
+{
+    add_mount(s, SM_TEXT, xstrdup(path))->target = xstrdup(text);
 }
 
 static void add_empty(struct shown *s, const char *path, unsigned mode, const struct user *owner)
@@ -56,6 +80,19 @@ static void add_empty(struct shown *s, const char *path, unsigned mode, const st
         m->uid = owner->uid;
         m->gid = owner->gid;
     }
+}
+
+const struct shown_export *shown_of(const struct shown *s, const struct sentry_mount *m)
+{
+    bool shared = m->kind == SM_SHARED;
+    unsigned id = 0;
+
+    if (!shared && m->kind != SM_OVERLAY && m->kind != SM_RO)
+        return NULL;
+    for (unsigned i = 0; i < s->nexports; i++) /* each gofer counts its own */
+        if (s->exports[i].shared == shared && id++ == m->export_id)
+            return &s->exports[i];
+    return NULL;
 }
 
 bool shown_covers(const struct shown *s, const char *path)
@@ -221,7 +258,11 @@ static int add_options(struct shown *s, const struct run_options *o, const struc
             return fail(EXIT_SBX, "--bind %s: only files and directories can be shown", b->src);
         if (access(src, S_ISDIR(st.st_mode) ? R_OK | X_OK : R_OK) < 0)
             return fail(EXIT_SBX, "--bind %s: %s; you cannot read it", b->src, strerror(errno));
-        shown_mount(s, src, b->dst ? view_absolute(&host, b->dst) : src, b->ro);
+        const char *dst = b->dst ? view_absolute(&host, b->dst) : src;
+        if (b->rw)
+            shown_shared(s, src, dst, S_ISREG(st.st_mode));
+        else
+            shown_mount(s, src, dst, b->ro);
     }
     for (unsigned i = 0; i < o->ntmpfs; i++) {
         if (o->tmpfs[i][0] != '/')

@@ -18,11 +18,13 @@ struct shown_export {
     bool public_only;
     const char *const *names;
     unsigned nnames;
+    bool shared;            /* live, both ways: the second gofer's */
+    const char *dir, *only; /* shared, a single file: its directory and its name there; else NULL */
 };
 
 struct shown {
     struct shown_export *exports;
-    unsigned nexports;
+    unsigned nexports, nshared; /* all, and those of them that are shared live */
     struct sentry_mount *mounts;
     unsigned nmounts;
     char *path; /* PATH inside */
@@ -34,9 +36,13 @@ struct shown {
 int shown_build(const struct run_options *o, const struct view *v, const struct user *u,
                 const struct program *p, struct shown *ret);
 
+/* What m shows of the host; NULL: nothing. */
+const struct shown_export *shown_of(const struct shown *s, const struct sentry_mount *m);
+
 /* For shown_trees.c */
 void shown_mount(struct shown *s, const char *src, const char *dst, bool ro);
 void shown_symlink(struct shown *s, const char *path, const char *target);
+void shown_text(struct shown *s, const char *path, const char *text); /* a file of ours */
 bool shown_covers(const struct shown *s, const char *path);
 bool shown_forbidden(const struct user *u,
                      const char *path); /* a home, /, above one; credentials */

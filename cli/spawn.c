@@ -24,6 +24,7 @@
 #include <grp.h>
 #include <unistd.h>
 
+#include "abi/hostfd.h"
 #include "abi/unfenced.h"
 #include "abi/without.h"
 #include "cli/control.h"
@@ -287,11 +288,11 @@ void child_close_all_but(const int *keep, unsigned n, int null_fd)
                 close(at);
         }
         if (next < 0) {
-            close_range((unsigned)at, ~0u, 0);
+            hostfd_close_range((unsigned)at, ~0u);
             return;
         }
         if (next > at)
-            close_range((unsigned)at, (unsigned)next - 1, 0);
+            hostfd_close_range((unsigned)at, (unsigned)next - 1);
         at = next + 1;
     }
 }

@@ -17,10 +17,11 @@
 static bool foreign_is_root;
 static bool have_openat2;
 
-static int openat2_beneath(int dirfd, const char *name, int flags)
+static int openat2_beneath(int dirfd, const char *name, int flags, uint32_t mode)
 {
     struct open_how how = {
         .flags = (uint64_t)flags,
+        .mode = mode,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
     };
     for (int tries = 0;; tries++) {
@@ -37,7 +38,7 @@ void beneath_init(bool lone_id)
 {
     foreign_is_root = lone_id;
     /* Old hosts say ENOSYS, container profiles that do not know the call EPERM. */
-    int r = openat2_beneath(-1, ".", O_PATH);
+    int r = openat2_beneath(-1, ".", O_PATH, 0);
     have_openat2 = r != -ENOSYS && r != -EPERM && !unfenced("beneath");
 }
 
@@ -54,16 +55,21 @@ int name_check(const char *name, size_t len)
     return 0;
 }
 
-int beneath_open(int dirfd, const char *name, int flags)
+int beneath_create(int dirfd, const char *name, int flags, uint32_t mode)
 {
     flags |= O_CLOEXEC | (unfenced("beneath") ? 0 : O_NOFOLLOW);
     if (have_openat2)
-        return openat2_beneath(dirfd, name, flags);
+        return openat2_beneath(dirfd, name, flags, mode);
     for (;;) {
-        int fd = openat(dirfd, name, flags);
+        int fd = openat(dirfd, name, flags, mode);
         if (fd >= 0 || errno != EINTR)
             return fd >= 0 ? fd : -errno;
     }
+}
+
+int beneath_open(int dirfd, const char *name, int flags)
+{
+    return beneath_create(dirfd, name, flags, /* mode= */ 0);
 }
 
 /* In a map of one id all others look like "nobody"; what lies on a system is root's as a rule. */

@@ -19,6 +19,8 @@ void beneath_init(bool lone_id);
 int name_check(const char *name, size_t len);
 /* A descriptor or -errno. flags: O_PATH or O_RDONLY and more; O_NOFOLLOW and O_CLOEXEC are added. */
 int beneath_open(int dirfd, const char *name, int flags);
+/* The same with O_CREAT or O_TMPFILE. */
+int beneath_create(int dirfd, const char *name, int flags, uint32_t mode);
 /* Attributes of a name in dirfd, of a link itself; name "": of dirfd itself. */
 int beneath_stat(int dirfd, const char *name, struct gw_attr *ret);
 /* Is an object with these attributes shown by the export? */

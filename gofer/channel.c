@@ -225,12 +225,14 @@ static int slot_take(struct gofer *g, uint16_t op, struct gslot **ret, bool *ret
 static int send_request(struct gofer *g, const struct gw_request *req, const struct gcall *c,
                         int flags)
 {
-    struct iovec iov[3] = {
+    struct iovec iov[1 + CHANNEL_PIECES] = {
         { .iov_base = (void *)(uintptr_t)req, .iov_len = sizeof(*req) },
-        { .iov_base = (void *)(uintptr_t)c->in[0], .iov_len = c->inlen[0] },
-        { .iov_base = (void *)(uintptr_t)c->in[1], .iov_len = c->inlen[1] },
     };
-    struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 3 };
+    struct msghdr msg = { .msg_iov = iov, .msg_iovlen = 1 };
+
+    for (unsigned i = 0; i < CHANNEL_PIECES; i++)
+        if (c->inlen[i])
+            iov[msg.msg_iovlen++] = (struct iovec){ (void *)(uintptr_t)c->in[i], c->inlen[i] };
 
     for (;;) {
         if (sendmsg(g->sock, &msg, MSG_NOSIGNAL | flags) >= 0)
@@ -249,12 +251,15 @@ int channel_begin(struct gofer *g, const struct gcall *c, struct gslot **ret)
         .version = GW_VERSION,
         .op = c->op,
         .node = c->node,
-        .len = (uint32_t)(c->inlen[0] + c->inlen[1]),
         .flags = c->flags,
         .arg = c->arg,
         .cpu = hostio_cpu(),
     };
 
+    for (unsigned i = 0; i < CHANNEL_PIECES; i++)
+        req.len += (uint32_t)c->inlen[i];
+    if (req.len > GW_MAX - sizeof(req))
+        return -E2BIG;
     int r = slot_take(g, c->op, ret, &busy);
     if (r < 0)
         return r;

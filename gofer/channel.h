@@ -56,13 +56,14 @@ struct gofer {
     unsigned nforget, nclose;
 };
 
-/* The request's payload in up to two pieces. */
+#define CHANNEL_PIECES 4 /* of a request's payload */
+
 struct gcall {
     uint16_t op;
     uint32_t flags, arg;
     uint64_t node;
-    const void *in[2];
-    size_t inlen[2];
+    const void *in[CHANNEL_PIECES];
+    size_t inlen[CHANNEL_PIECES];
 };
 
 /*

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "abi/hostfd.h"
 #include "gofer/channel.h"
 
 _Static_assert(sizeof(struct gofer_attr) == sizeof(struct gw_attr), "copied whole");
@@ -38,7 +39,7 @@ int gofer_client_new(int sock, int ring_fd, struct gofer **ret)
     struct gofer *g = calloc(1, sizeof(*g));
 
     if (!g) {
-        close(sock);
+        hostfd_close(sock);
         return -ENOMEM;
     }
     g->sock = sock;
@@ -63,7 +64,7 @@ void gofer_client_free(struct gofer *g)
 {
     if (!g)
         return;
-    close(g->sock);
+    hostfd_close(g->sock);
     gofer_ring_close(g->ring);
     while (g->spare) {
         struct gmsg *m = g->spare;
@@ -155,7 +156,21 @@ static int walk_tail(struct gofer *g, struct gmsg *m, size_t entries, struct gof
     }
     if (!(m->rep.flags & GW_OPENED))
         return n && !(m->rep.flags & GW_LINK) ? -EIO : 0;
-    if (!end->first || n > end->cap || !m->rep.count)
+    if (!m->rep.count)
+        return -EIO;
+    if (end->open && !n && m->fd < 0) { /* our own table is full: it is looked at only */
+        gofer_forget(g, m->rep.value);
+        return 0;
+    }
+    if (end->open && !n) {
+        memcpy(&end->file.attr, tail - sizeof(end->file.attr), sizeof(end->file.attr));
+        end->file.fd = m->fd;
+        m->fd = -1;
+        end->node = m->rep.value;
+        end->opened = true;
+        return 0;
+    }
+    if (!end->first || n > end->cap)
         return -EIO;
     memcpy(&end->file.attr, tail - sizeof(end->file.attr), sizeof(end->file.attr));
     end->file.nfirst = n;
@@ -177,7 +192,8 @@ int gofer_walk(struct gofer *g, uint64_t node, const char *path, struct gofer_no
     if (end->link)
         end->link[0] = 0;
     *ret_n = 0;
-    c.flags = GW_WANT_NODES | (end->first ? GW_WALK_OPEN : 0) | (g->ring ? GW_WANT_SLOT : 0);
+    c.flags = (end->no_nodes ? 0 : GW_WANT_NODES) | (end->first || end->open ? GW_WALK_OPEN : 0) |
+              (g->ring ? GW_WANT_SLOT : 0);
     c.arg = (uint32_t)end->cap;
     int r = channel_call(g, &c, true, &m);
     if (r < 0)

@@ -54,9 +54,12 @@ struct gofer_file {
 struct gofer_walk_end {
     char *link; /* NULL, or room for the target of a link reached: linkcap bytes, cut, NUL added */
     size_t linkcap;
-    void *first; /* NULL, or room for first bytes: a file at the path's end is opened too */
+    bool no_nodes; /* attributes are all that is wanted */
+    void *first;   /* NULL, or room for first bytes: a file at the path's end is opened too */
     size_t cap;
-    bool opened; /* it was: file and file.nfirst bytes of first are the caller's */
+    bool open;     /* of what is shared live: opened without first bytes; node is then its node */
+    uint64_t node; /* to be given back by gofer_close, as file.fd is to be closed */
+    bool opened;   /* it was: file and file.nfirst bytes of first are the caller's */
     struct gofer_file file;
 };
 

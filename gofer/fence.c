@@ -22,6 +22,7 @@
 #include "abi/unfenced.h"
 #include "abi/without.h"
 #include "fence_gofer.h"
+#include "fence_shared.h"
 #include "gofer/server.h"
 
 #define NODES_MAX 65536u
@@ -68,15 +69,17 @@ static int close_others(int *keep, unsigned n)
 static int keep_own_descriptors(const struct gofer_config *cfg)
 {
     unsigned n = 0;
-    int *keep = malloc((cfg->nexports + cfg->nheld + 4) * sizeof(*keep));
+    int *keep = malloc((2 * cfg->nexports + cfg->nheld + 4) * sizeof(*keep));
 
     if (!keep)
         return -ENOMEM;
     keep[n++] = cfg->sock;
     keep[n++] = cfg->ring_fd;
     keep[n++] = cfg->root_fd > 0 ? cfg->root_fd : -1;
-    for (unsigned i = 0; i < cfg->nexports; i++)
+    for (unsigned i = 0; i < cfg->nexports; i++) {
         keep[n++] = cfg->exports[i].fd;
+        keep[n++] = cfg->exports[i].single ? cfg->exports[i].only_fd : -1;
+    }
     for (unsigned i = 0; i < cfg->nheld; i++)
         keep[n++] = cfg->held[i];
 #ifdef SBX_WIDE_FILTERS
@@ -107,12 +110,14 @@ static void open_single_files(const struct gofer_config *cfg)
 
 static int set_limits(const struct gofer_config *cfg, unsigned *ret_nodes)
 {
-    static const int none[] = { RLIMIT_CORE, RLIMIT_FSIZE, RLIMIT_MSGQUEUE, RLIMIT_MEMLOCK };
+    static const int none[] = { RLIMIT_CORE, RLIMIT_MSGQUEUE, RLIMIT_MEMLOCK };
     struct rlimit rl;
     int r = fence_limits(none, ARRAY_SIZE(none));
 
-    if (r == 0 &&
-        cfg->keep_caps) /* then its id is nobody else's, and what counts are its threads */
+    if (r == 0 && !cfg->shared)
+        r = fence_limit(RLIMIT_FSIZE, 0);
+    if (r == 0 && cfg->keep_caps &&
+        !cfg->shared) /* then its id is nobody else's, and what counts are its threads */
         r = fence_limit(RLIMIT_NPROC, THREADS_MAX);
     if (r < 0)
         return r;
@@ -152,7 +157,11 @@ int gofer_fence(const struct gofer_config *cfg)
         r = nodes_init(max_nodes);
     if (r == 0)
         r = gofer_server_init(cfg);
-    if (r == 0 && !unfenced("goferfilter") && !(cfg->without & SBX_WITHOUT_SECCOMP))
+    bool filtered = !unfenced("goferfilter") && !(cfg->without & SBX_WITHOUT_SECCOMP);
+
+    if (r == 0 && filtered && cfg->shared)
+        r = fence_apply(fence_shared, ARRAY_SIZE(fence_shared));
+    else if (r == 0 && filtered)
         r = cfg->ring_fd >= 0 ? fence_apply(fence_gofer_ring, ARRAY_SIZE(fence_gofer_ring))
                               : fence_apply(fence_gofer, ARRAY_SIZE(fence_gofer));
     return r;

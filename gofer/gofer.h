@@ -15,6 +15,12 @@ struct gofer_export {
     bool public_only; /* show only what any user may read (others have r, directories r and x) */
     const char *const *names; /* NULL: all; else the only names (one level) shown beneath it */
     unsigned nnames;
+    /*
+     * Shared live, a single file: fd is its directory, of which nothing but that name is shown, and
+     * only_fd O_PATH of the file.
+     */
+    bool single;
+    int only_fd;
 };
 
 struct gofer_config {
@@ -26,6 +32,7 @@ struct gofer_config {
     const int *held; /* mounts of single files, only to be kept open; -1: none */
     unsigned nheld;
     uint64_t without;   /* abi/without.h */
+    bool shared;        /* its exports are shared live: written to, as the caller */
     bool lone_id;       /* its user namespace maps one id: all others are shown as root's */
     uint64_t keep_caps; /* capabilities (bit n) to keep, e.g. CAP_DAC_READ_SEARCH; mostly 0 */
 };

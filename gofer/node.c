@@ -50,7 +50,8 @@ static int64_t take_index_locked(void)
     return index;
 }
 
-uint64_t node_add(int fd, const struct gofer_export *export, bool is_root, bool is_file)
+static uint64_t add(int fd, const struct gofer_export *export, bool is_root, bool is_file,
+                    bool is_open)
 {
     uint64_t number = 0;
 
@@ -65,6 +66,7 @@ uint64_t node_add(int fd, const struct gofer_export *export, bool is_root, bool 
         n->live = true;
         n->is_root = is_root;
         n->is_file = is_file;
+        n->is_open = is_open;
         n->export = export;
         table.live++;
         number = (uint64_t)n->gen << 32 | ((uint64_t)index + 1);
@@ -73,6 +75,16 @@ uint64_t node_add(int fd, const struct gofer_export *export, bool is_root, bool 
     if (!number)
         close(fd);
     return number;
+}
+
+uint64_t node_add(int fd, const struct gofer_export *export, bool is_root, bool is_file)
+{
+    return add(fd, export, is_root, is_file, /* is_open= */ false);
+}
+
+uint64_t node_add_open(int fd, const struct gofer_export *export)
+{
+    return add(fd, export, /* is_root= */ false, /* is_file= */ true, /* is_open= */ true);
 }
 
 static struct node *find_locked(uint64_t number)

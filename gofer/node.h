@@ -22,11 +22,15 @@ struct node {
     bool live;    /* in the table */
     bool is_root; /* of an export: never forgotten; its names are held against the export's list */
     bool is_file;
+    bool
+        is_open; /* made by an open of a shared file (or an inotify queue): fd is what was opened */
     const struct gofer_export *export;
     uint32_t index, next_free;
 };
 
 int nodes_init(unsigned max);
+/* An open file of a shared export, the same way. */
+uint64_t node_add_open(int fd, const struct gofer_export *export);
 /* Takes over fd. The number, or 0 when the table is full (fd is closed then). */
 uint64_t node_add(int fd, const struct gofer_export *export, bool is_root, bool is_file);
 struct node *node_get(uint64_t number); /* a reference; NULL: stale or forged */

@@ -33,6 +33,17 @@ enum gw_op {
     GW_CLOSE,     /* array of uint32_t ring slots; no reply */
     GW_FILES,     /* path, then a NUL and a name, up to GW_FILES_MAX times; arg: length of path;
                      reply: count gw_small, for the path and for its siblings of these names */
+    /* for shared exports, which are written to */
+    GW_MAKE,     /* gw_make, path, a link's target; arg: length of path; reply: as OPENAT */
+    GW_OPENAT,   /* path; arg: open flags; reply: gw_entry with the node of the open file, GW_FD */
+    GW_REMOVE,   /* path; arg: 1 a directory, 0 anything else */
+    GW_RENAME,   /* gw_move, old path, new path */
+    GW_LINKAT,   /* the same */
+    GW_SETATTR,  /* gw_setattr, path; reply: one gw_entry */
+    GW_SETXATTR, /* gw_setxattr, path, name, value */
+    GW_SYNC,     /* path; arg: 1 the whole file system, 0 the thing alone */
+    GW_LOCK,     /* gw_lock; of an open file's node; reply: gw_lock */
+    GW_WATCH,    /* gw_watch, path; reply: value a watch's number, or a new queue: node, GW_FD */
     GW_NOPS,
 };
 
@@ -119,8 +130,65 @@ struct gw_statfs {
     uint64_t type, bsize, blocks, bfree, bavail, files, ffree, namelen, frsize, flags;
 };
 
+struct gw_make {
+    uint32_t mode;      /* with the type: no device, no set-id but of directories */
+    uint32_t uid, gid;  /* the owner, where the gofer may give files away */
+    uint32_t open;      /* regular files: opened so (O_ACCMODE, O_APPEND), or GW_MAKE_CLOSED */
+    uint32_t temporary; /* 1: a file without a name in the directory at path (O_TMPFILE) */
+    uint32_t zero;
+};
+#define GW_MAKE_CLOSED 0xffffffffu
+
+struct gw_move {
+    uint64_t to;     /* node where the new path starts */
+    uint32_t oldlen; /* bytes of the old path */
+    uint32_t flags;  /* RENAME_NOREPLACE, RENAME_EXCHANGE */
+};
+
+enum {
+    GW_SET_MODE = 1,
+    GW_SET_UID = 2,
+    GW_SET_GID = 4,
+    GW_SET_SIZE = 8,
+    GW_SET_ATIME = 16,
+    GW_SET_MTIME = 32,
+    GW_SET_ATIME_NOW = 64,
+    GW_SET_MTIME_NOW = 128,
+    GW_SET_ALL = 255,
+};
+struct gw_setattr {
+    uint32_t valid, mode, uid, gid;
+    uint64_t size;
+    int64_t atime_s, mtime_s;
+    uint32_t atime_ns, mtime_ns;
+};
+
+struct gw_setxattr {
+    uint32_t pathlen, namelen; /* what is behind is the value */
+    uint32_t flags;            /* XATTR_CREATE, XATTR_REPLACE */
+    uint32_t remove;           /* 1: removexattr */
+};
+
+enum { GW_LOCK_SET, GW_LOCK_GET, GW_LOCK_FLOCK };
+struct gw_lock {
+    uint32_t op;   /* GW_LOCK_* */
+    int32_t type;  /* F_RDLCK, F_WRLCK, F_UNLCK */
+    int64_t start; /* of records: OFD locks of the open file */
+    int64_t len;   /* 0: to the end */
+};
+
+enum { GW_WATCH_NEW, GW_WATCH_ADD, GW_WATCH_REMOVE };
+struct gw_watch {
+    uint64_t queue; /* node of the inotify queue; NEW: 0 */
+    uint32_t op;    /* GW_WATCH_* */
+    uint32_t mask;  /* ADD: as for inotify_add_watch; REMOVE: the watch's number */
+};
+
 #define GW_PAD8(n) (((n) + 7u) & ~7u)
 
 _Static_assert(sizeof(struct gw_request) == 32 && sizeof(struct gw_reply) == 32, "headers");
 _Static_assert(sizeof(struct gw_entry) == 120 && sizeof(struct gw_dirent) == 128, "entries");
 _Static_assert(sizeof(struct gw_small) == 120, "entries");
+_Static_assert(sizeof(struct gw_make) == 24 && sizeof(struct gw_move) == 16, "changes");
+_Static_assert(sizeof(struct gw_setattr) == 48 && sizeof(struct gw_setxattr) == 16, "changes");
+_Static_assert(sizeof(struct gw_lock) == 24 && sizeof(struct gw_watch) == 16, "locks, watches");

@@ -65,9 +65,18 @@ static void open_last(struct walker *w, const char *name)
 {
     struct target t = { .node = w->from, .dirfd = w->at, .own_fd = w->own };
     uint32_t at = w->job->rep.len - (uint32_t)sizeof(struct gw_attr);
+    struct gw_entry e = { .node = 0 };
     struct gw_attr attr;
 
-    strcpy(t.name, name); /* both have the size of a name */
+    strcpy(t.name, name);      /* both have the size of a name */
+    if (w->job->cfg->shared) { /* no bytes: they are not its own for long */
+        if (open_shared(w->job, &t, O_RDONLY, &e) < 0)
+            return;
+        w->job->rep.value = e.node;
+        memcpy(w->job->out + at, &e.attr, sizeof(e.attr));
+        w->job->rep.flags |= GW_OPENED;
+        return;
+    }
     if (open_for(w->job, &t, &attr) < 0) {
         w->job->rep.len = at + (uint32_t)sizeof(attr);
         return;

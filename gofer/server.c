@@ -23,6 +23,7 @@
 #include "gofer/server.h"
 
 #define WORKERS_MAX 4
+#define SHARED_WORKERS 8 /* some wait for a disk (fsync), whatever the number of cpus */
 
 static uint64_t *roots;
 static atomic_uint nworkers, nidle, max_workers = 1;
@@ -61,6 +62,7 @@ int job_send(struct job *job)
             msg.msg_iovlen = 1;
             job->rep.error = -ENFILE;
             job->rep.len = job->rep.count = job->rep.flags = 0;
+            node_forget(job->opened);
             continue;
         }
         /* No memory for it now: without an answer its asker would wait for ever. */
@@ -72,12 +74,18 @@ int job_send(struct job *job)
     }
 }
 
+/* Of a single file that is shared live its own: of its directory nothing is told. */
+static int root_stat(const struct gofer_export *e, struct gw_attr *ret)
+{
+    return beneath_stat(e->single ? e->only_fd : e->fd, "", ret);
+}
+
 static int serve_hello(struct job *job)
 {
     for (uint32_t i = 0; i < MIN(job->cfg->nexports, GW_ROOTS_MAX); i++) {
         struct gw_root root = { .flags = job->cfg->exports[i].public_only ? GW_STABLE : 0,
                                 .entry.node = roots[i] };
-        int r = beneath_stat(job->cfg->exports[i].fd, "", &root.entry.attr);
+        int r = root_stat(&job->cfg->exports[i], &root.entry.attr);
         if (r < 0)
             return r;
         memcpy(job->out + job->rep.len, &root, sizeof(root));
@@ -96,7 +104,7 @@ static int serve_root(struct job *job)
     struct node *n = node_get(e.node);
     if (!n)
         return -ESTALE;
-    int r = beneath_stat(n->fd, "", &e.attr);
+    int r = root_stat(n->export, &e.attr);
     node_put(n);
     memcpy(job->out, &e, sizeof(e));
     job->rep.len = sizeof(e);
@@ -135,14 +143,23 @@ static int (*const ops[GW_NOPS])(struct job *job) = {
     [GW_FILES] = serve_files,
 };
 
+static int (*const shared_ops[GW_NOPS])(struct job *job) = {
+    [GW_MAKE] = serve_make,         [GW_OPENAT] = serve_openat, [GW_REMOVE] = serve_remove,
+    [GW_RENAME] = serve_rename,     [GW_LINKAT] = serve_link,   [GW_SETATTR] = serve_setattr,
+    [GW_SETXATTR] = serve_setxattr, [GW_SYNC] = serve_sync,     [GW_LOCK] = serve_lock,
+    [GW_WATCH] = serve_watch,
+};
+
 static int answer(struct job *job, size_t n)
 {
     if (job->req.version != GW_VERSION || job->req.len != n - sizeof(job->req) ||
         (job->req.flags & ~(uint32_t)GW_FLAGS))
         return -EPROTO;
-    if (job->req.op >= GW_NOPS || !ops[job->req.op])
+    if (job->req.op >= GW_NOPS || (!ops[job->req.op] && !shared_ops[job->req.op]))
         return -ENOSYS;
-    return ops[job->req.op](job);
+    if (ops[job->req.op])
+        return ops[job->req.op](job);
+    return job->cfg->shared ? shared_ops[job->req.op](job) : -EROFS;
 }
 
 void gofer_answer(const struct gofer_config *cfg, const void *buf, size_t n, unsigned char *out)
@@ -170,6 +187,8 @@ int gofer_server_init(const struct gofer_config *cfg)
     beneath_init(cfg->lone_id);
     if (sched_getaffinity(0, sizeof(all_cpus), &all_cpus) == 0)
         max_workers = MIN((unsigned)CPU_COUNT(&all_cpus), (unsigned)WORKERS_MAX);
+    if (cfg->shared)
+        max_workers = SHARED_WORKERS;
     roots = calloc(cfg->nexports + 1, sizeof(*roots));
     if (!roots)
         return -ENOMEM;

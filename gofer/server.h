@@ -19,6 +19,7 @@ struct job {
     struct gw_reply rep;
     unsigned char *out; /* GW_MAX - sizeof(rep) bytes; rep.len are in use */
     int fd;             /* sent along and then closed; -1: none */
+    uint64_t opened;    /* node of what fd is; it goes if fd cannot be sent; 0: none */
     bool quiet;         /* no reply */
 };
 
@@ -36,6 +37,8 @@ struct target {
 int path_next(const char **path, const char *end, char name[GW_NAME_MAX + 1]);
 /* Takes all but the last component of the len bytes at path. */
 int target_find(const struct job *job, const char *path, size_t len, struct target *ret);
+/* The same from another node than the request's. */
+int target_find_from(uint64_t node, const char *path, size_t len, struct target *ret);
 void target_put(struct target *t);
 /* Attributes of the thing itself; -ENOENT when it is not shown. */
 int target_stat(struct target *t, struct gw_attr *ret);
@@ -62,6 +65,40 @@ int serve_files(struct job *job);    /* serve_files.c */
 int serve_getxattr(struct job *job); /* serve_xattr.c */
 int serve_listxattr(struct job *job);
 int serve_statfs(struct job *job);
+
+/* Of shared exports only. */
+int serve_make(struct job *job); /* shared/make.c */
+int serve_openat(struct job *job);
+int serve_remove(struct job *job); /* shared/names.c */
+int serve_rename(struct job *job);
+int serve_link(struct job *job);
+int serve_setattr(struct job *job); /* shared/attr.c */
+int serve_setxattr(struct job *job);
+int serve_sync(struct job *job);
+int serve_lock(struct job *job); /* shared/lock.c */
+int serve_watch(struct job *job);
+
+/*
+ * Takes n bytes, a request's fixed part, off its front. -EINVAL: there are fewer. *rest and *restlen
+ * are what is behind.
+ */
+int job_take(const struct job *job, void *to, size_t n, const char **rest, size_t *restlen);
+/* May names of t's directory be changed? A single file's directory shows its name and no more. */
+int target_may_change(const struct target *t);
+/* The open file behind t, where t is one; else -1. */
+int target_file(const struct target *t);
+/* fd (taken over) becomes a node and goes along; *ret_node. export NULL: an inotify queue. */
+int job_hand_open(struct job *job, const struct gofer_export *export, int fd, uint64_t *ret_node);
+/*
+ * A file that is written to loses its set-id bits, as on Linux at the first write; here at once, for a
+ * mapping is written to without the host being told, and root's own writes would leave them. attr: of
+ * fd, and what it then is. 0 or -errno.
+ */
+int without_setid(int fd, struct gw_attr *attr);
+/* The regular file t, opened: it goes along, and is e's node; e's attributes are its own. */
+int open_shared(struct job *job, const struct target *t, int flags, struct gw_entry *e);
+/* Adds one entry to the answer. */
+void job_entry(struct job *job, const struct gw_entry *e);
 
 /* Answers one datagram of n bytes in buf; for the workers, the tests and the fuzzer. */
 void gofer_answer(const struct gofer_config *cfg, const void *buf, size_t n, unsigned char *out);

@@ -91,16 +91,25 @@ static int step_down(struct target *t)
 
 int target_find(const struct job *job, const char *path, size_t len, struct target *ret)
 {
+    return target_find_from(job->req.node, path, len, ret);
+}
+
+int target_find_from(uint64_t node, const char *path, size_t len, struct target *ret)
+{
     const char *end = path + len;
     unsigned depth = 0;
     int r = 0;
 
     if (len > GW_PATH_MAX)
         return -ENAMETOOLONG;
-    ret->node = node_get(job->req.node);
+    ret->node = node_get(node);
     if (!ret->node)
         return -ESTALE;
     ret->own_fd = -1;
+    if (!ret->node->export) { /* an inotify queue */
+        target_put(ret);
+        return -EBADF;
+    }
     ret->dirfd = ret->node->fd;
     ret->name[0] = 0;
     while (r == 0 && path < end) {
@@ -122,6 +131,8 @@ int target_stat(struct target *t, struct gw_attr *ret)
 {
     if (t->name[0])
         return stat_shown(t->node, t->dirfd, target_at_root(t), t->name, ret);
+    if (target_at_root(t) && t->node->export->single && !unfenced("shown"))
+        return -EACCES;
     return beneath_stat(t->dirfd, "", ret);
 }
 

@@ -41,6 +41,8 @@ int fence_put_up(const struct sentry_config *cfg)
 
     if (r == 0)
         r = fence_limit(RLIMIT_NPROC, NPROC);
+    if (r == 0)
+        r = fence_limit(RLIMIT_NOFILE, 1u << 20); /* what the rules of close reach */
     if (r < 0)
         return r;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)

@@ -30,6 +30,7 @@
 #endif
 
 #include "abi/fence_rule.h"
+#include "abi/hostfd.h"
 
 #define FENCE_DEFAULT SCMP_ACT_KILL_PROCESS
 
@@ -44,6 +45,14 @@
 #define PTRACE_IS(request) FENCE_ARG(0, ~0ull, request)
 #define SIG_KICK SIGURG   /* platform/stub/blob.h */
 #define SIG_NUDGE SIGUSR2 /* platform/trap/trap.h */
+
+/* The numbers above the channels: those in their 64 with a bit of 3 to 5, and those with one of 7 to 19. */
+#define CLOSE_WITH(bit)                                                                            \
+    ALLOW_IF(close, "the same",                                                                    \
+             FENCE_ARG(0, ~(uint64_t)(HOSTFD_CHANNELS - 1) | 1u << (bit),                          \
+                       HOSTFD_CHANNELS | 1u << (bit)))
+#define CLOSE_ABOVE(bit)                                                                           \
+    ALLOW_IF(close, "the same", FENCE_ARG(0, 0xffffffff00000000ull | 1u << (bit), 1u << (bit)))
 
 static const struct fence_rule fence_rules[] = {
     /* its own memory and threads */
@@ -84,7 +93,24 @@ static const struct fence_rule fence_rules[] = {
     ALLOW(lseek, "standard streams that are files; holes of memory files"),
     ALLOW(fstat, "standard streams, memory files"),
     ALLOW(fsync, "standard streams that are files"),
-    ALLOW(close, "what it is done with"),
+    ALLOW_IF(close, "what it is done with; never a channel, whose number another socket could get",
+             FENCE_ARG(0, ~(uint64_t)(HOSTFD_CHANNELS - 1), 0)),
+    CLOSE_WITH(3),
+    CLOSE_WITH(4),
+    CLOSE_WITH(5),
+    CLOSE_ABOVE(7),
+    CLOSE_ABOVE(8),
+    CLOSE_ABOVE(9),
+    CLOSE_ABOVE(10),
+    CLOSE_ABOVE(11),
+    CLOSE_ABOVE(12),
+    CLOSE_ABOVE(13),
+    CLOSE_ABOVE(14),
+    CLOSE_ABOVE(15),
+    CLOSE_ABOVE(16),
+    CLOSE_ABOVE(17),
+    CLOSE_ABOVE(18),
+    CLOSE_ABOVE(19),
     ALLOW_IF(fcntl, "flags of streams", FENCE_ARG(1, ~0ull, F_GETFL)),
     ALLOW_IF(fcntl, "the terminal's socket does not block", FENCE_ARG(1, ~0ull, F_SETFL)),
     ALLOW_IF(fcntl, "close-on-exec, which musl says twice", FENCE_ARG(1, ~0ull, F_SETFD)),
@@ -94,7 +120,8 @@ static const struct fence_rule fence_rules[] = {
     ALLOW(ftruncate, "memory files"),
     ALLOW(fallocate, "holes of memory files, blocks of ended threads"),
     ALLOW(recvmsg, "the gofer, the zygote, the front end"),
-    ALLOW(sendmsg, "the gofer, the zygote, the front end"),
+    ALLOW_IF(sendmsg, "its channels alone: a message may bear an address, and goes past the broker",
+             FENCE_ARG(0, ~(uint64_t)(HOSTFD_NCHANNELS - 1), HOSTFD_CHANNELS)),
     ALLOW(shutdown, "the gofer's channel after nonsense; the terminal's socket at the end"),
     RING(io_uring_enter, "files of the gofer, through the restricted ring"),
 

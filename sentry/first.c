@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The first program: pid 2, leader of a session and of its foreground group, stdio from the host. */
+/*
+ * The first program: pid 2, stdio from the host. As natively below a shell it leads the foreground group of
+ * a session that another process leads, pid 1: a terminal that it opens does not become its own.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -118,11 +121,8 @@ int start_first(const struct sentry_config *cfg, struct task **ret)
     r = task_publish(t);
     if (r == 0)
         strace_first(t, cfg->exec_path, cfg->argv, cfg->envp);
-    if (r == 0) {
-        long sid = do_setsid(t);
-
-        r = sid < 0 ? (int)sid : 0;
-    }
+    if (r == 0)
+        r = do_setpgid(t, 0, 0);
     if (r == 0)
         r = stdio(t, cfg);
     *ret = t;

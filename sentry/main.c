@@ -43,6 +43,7 @@
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
 #include "sentry/kernel/spent.h"
+#include "sentry/net/broker.h"
 #include "sentry/net/net.h"
 #include "sentry/notes.h"
 #include "sentry/results.h"
@@ -94,7 +95,8 @@ void control_send(uint32_t type, uint64_t value, const char *fmt, ...)
 
 static void refused(const char *what)
 {
-    control_send(CTL_NOTE, 0, "%s was refused: there is no network inside", what);
+    control_send(CTL_NOTE, 0,
+                 "%s was refused: there is no network inside; see --allow-net in sbx(1)", what);
 }
 
 static __attribute__((noreturn)) void leave(void)
@@ -127,6 +129,7 @@ void sandbox_end(int wait_status)
         return;
     tty_host_drain();
     notes_send();
+    broker_notes_send();
     start_report_end(config);
     control_send(CTL_EXIT, (uint64_t)(unsigned)wait_status, NULL);
     results_serve(config);
@@ -325,7 +328,8 @@ static int make_init(void)
     t->group->is_sentry = true;
     memcpy(t->comm, "sbx-init", 9);
     kernel.init = t->group;
-    return task_publish(t);
+    r = task_publish(t);
+    return r < 0 ? r : (int)MIN(do_setsid(t), 0);
 }
 
 static int start_threads(const struct sentry_config *cfg)
@@ -379,7 +383,15 @@ void sentry_main(const struct sentry_config *cfg)
         if (r < 0)
             start_error("the gofer", r);
     }
+    if (cfg->shared_sock > 0) {
+        r = gofer_client_new(cfg->shared_sock, /* ring_fd= */ -1, &kernel.shared);
+        if (r < 0)
+            start_error("the second gofer", r);
+    }
     net_refused_note = refused;
+    r = broker_init(&cfg->net);
+    if (r < 0)
+        start_error("the network", r);
     vfs_init();
     r = vfs_build(cfg);
     if (r < 0)

@@ -17,26 +17,43 @@ struct platform;
 enum sentry_mount_kind {
     SM_OVERLAY,
     SM_RO,
+    SM_SHARED,
     SM_TMPFS,
     SM_PROC,
     SM_SYSFS,
     SM_DEV,
     SM_SYMLINK,
-    SM_DIR
+    SM_DIR,
+    SM_TEXT
 };
 
 /* One step of building the guest's tree, in order. Parents are made as needed. */
 struct sentry_mount {
     enum sentry_mount_kind kind;
-    const char *path; /* inside */
-    unsigned
-        export_id; /* OVERLAY, RO: the gofer's export (its root may be a file or a directory) */
-    const char *target;      /* SYMLINK */
+    const char *path;   /* inside */
+    unsigned export_id; /* OVERLAY, RO: the gofer's export (its root may be a file or a directory);
+                      SHARED: the second gofer's */
+    const char *
+        target; /* SYMLINK; TEXT: what is in the file; SHARED: a single file's name in the export, or NULL */
     uint32_t mode, uid, gid; /* TMPFS, DIR */
+};
+
+struct sentry_port {
+    uint16_t port; /* inside */
+    bool udp;
+};
+
+struct sentry_net {
+    int sock;      /* SEQPACKET to the broker; -1: no network but lo */
+    bool loopback; /* the host's loopback can be reached */
+    bool host;     /* every port may be listened on */
+    struct sentry_port *pub;
+    unsigned npub;
 };
 
 struct sentry_config {
     int gofer_sock;    /* SEQPACKET; -1 only in tests */
+    int shared_sock;   /* SEQPACKET to the gofer of what is shared live; -1: none */
     int gofer_ring;    /* restricted io_uring, or -1 */
     int control_sock;  /* SEQPACKET to the front end: cli/control.h */
     int stdio[3];      /* host descriptors of the program's 0, 1, 2; -1: closed */
@@ -45,6 +62,7 @@ struct sentry_config {
     struct lx_termios2 tty_settings; /* as the host's has them */
     enum term_place tty_place;
     uint16_t tty_rows, tty_cols;
+    struct sentry_net net;
     int log_fd, strace_fd; /* -1: none */
     int log_level;
     int proc_fd; /* procfs of the sentry's pid namespace, or -1 */

@@ -41,7 +41,7 @@ expect() {
     echo "no time namespaces: the uptime would get through"
     exit 77
 }
-all_held() { expect 0 '^22 held, 0 got through$' ./sbx doctor --self-test; }
+all_held() { expect 0 '^23 held, 0 got through$' ./sbx doctor --self-test; }
 all_held
 if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null; then
     as="setpriv --reuid 54321 --regid 54321 --clear-groups"
@@ -50,15 +50,17 @@ fi
 # All that an ordinary user without namespaces loses that shows.
 if [ -n "$as" ] || [ "$(id -u)" -ne 0 ]; then
     expect 1 'THROUGH.*: its uptime' SBX_WITHOUT=userns ./sbx doctor --self-test
-    grep -q '^21 held, 1 got through$' out || { echo "FAILED: more than the uptime" && cat out && failed=1; }
+    grep -q '^22 held, 1 got through$' out || { echo "FAILED: more than the uptime" && cat out && failed=1; }
 fi
 as=
 
 # An attack that gets through is told of: the stub's filter lets everything of its own code pass.
 expect 1 "THROUGH *calls from within the stub's own code: the host's kernel answers" \
     SBX_UNFENCED=stubfilter ./sbx-unfenced doctor --self-test
+expect 1 "THROUGH *a port that no rule allows, beside one that is allowed: it was reached" \
+    SBX_UNFENCED=netpolicy ./sbx-unfenced doctor --self-test
 # The same build with all its fences holds.
-expect 0 '^22 held, 0 got through$' ./sbx-unfenced doctor --self-test
+expect 0 '^23 held, 0 got through$' ./sbx-unfenced doctor --self-test
 # What cannot be tried is no success.
 expect 1 'were not tried' SBX_LIMITS=nosuch=1 ./sbx doctor --self-test
 # The other platform holds as much, and so do namespaces and Landlock without any filter.

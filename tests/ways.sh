@@ -46,6 +46,50 @@ with tempfile.TemporaryFile() as f:
     f.write(b"x" * 100000)
 assert open("/etc/passwd").readline().startswith("root")
 EOF
+# The network: one server that a rule allows, one that none does, a published port, limits of the rules.
+cat >"$top/.net.py" <<'EOF'
+import os, socket, subprocess, sys
+
+def sbx(options, code):
+    return [os.path.abspath("sbx"), "run", "--timeout=30", *options, "--", "/usr/bin/python3", "-c", code]
+
+def server():
+    s = socket.create_server(("127.0.0.1", 0))
+    s.settimeout(25)
+    return s, s.getsockname()[1]
+
+(yes, yes_port), (no, no_port), (free, free_port) = server(), server(), server()
+free.close()
+reach = """
+import errno, socket, sys
+for port in sys.argv[1:]:
+    s = socket.socket()
+    r = s.connect_ex(("127.0.0.1", int(port)))
+    print(errno.errorcode.get(r, r))
+"""
+out = subprocess.run([*sbx([f"--allow-net=127.0.0.1:{yes_port}"], reach), str(yes_port), str(no_port)],
+                     capture_output=True, text=True)
+assert out.stdout.split() == ["0", "EACCES"], out
+yes.accept()
+no.settimeout(0)
+try:
+    no.accept()
+    sys.exit("a connection to where no rule leads")
+except BlockingIOError:
+    pass
+out = subprocess.run([*sbx([], reach), str(yes_port)], capture_output=True, text=True)
+assert out.stdout.split() == ["ECONNREFUSED"], out
+inside = subprocess.Popen(sbx(["-p", f"127.0.0.1:{free_port}:8080"], """
+import socket
+s = socket.create_server(("", 8080))
+print("up", flush=True)
+s.accept()[0].sendall(b"from inside")
+"""), stdout=subprocess.PIPE, text=True)
+assert inside.stdout.readline() == "up\n"
+with socket.create_connection(("127.0.0.1", free_port), 10) as s:
+    assert s.recv(100) == b"from inside"
+assert inside.wait() == 0
+EOF
 chmod -R a+rX "$top"
 
 as=
@@ -76,6 +120,14 @@ for t in $list; do
     run "./$t"
 done
 [ ! -x /usr/bin/python3 ] || run script.py
+# shellcheck disable=SC2086
+if [ -x /usr/bin/python3 ] && ! $as $container env -i PATH=/usr/bin:/bin HOME=/home/nobody54321 \
+    SBX_WITHOUT="$without" /usr/bin/python3 .net.py >"$top.out" 2>&1; then
+    echo "FAILED: the network, with SBX_WITHOUT=$without as $who"
+    tail -15 "$top.out"
+    failed=1
+fi
+rm -f "$top.out"
 run ls -l /
 case $way in
 *-taken* | *-notify* | *-seccomp*)
@@ -89,7 +141,7 @@ case $way in
     rm -f "$top.out"
     ;;
 esac
-if [ "$(find "$top" -newer script.py -type f | grep -cv -e /sbx -e script.py)" -ne 0 ]; then
+if [ "$(find "$top" -newer script.py -type f | grep -cv -e /sbx -e script.py -e /.net.py)" -ne 0 ]; then
     find "$top" -newer script.py
 fi
 exit $failed

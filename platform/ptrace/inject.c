@@ -8,7 +8,7 @@
  * is set, which `syscall` takes away: led elsewhere, the thread is stopped by the first instruction that
  * it carries out, and ended.
  *
- * A descriptor is lent through a socket whose one end each stub has as descriptor 3, the only one that
+ * A descriptor is lent through a socket whose one end each stub has, the only one that
  * stays open in it. What recvmsg() finds in the scratch page may be scribbled upon by other threads
  * of the guest. So nothing is read there: the new descriptor has the lowest number, 0, and a message
  * that was not taken ends the stub. One that a dead stub has left is taken and closed by the next.
@@ -34,7 +34,6 @@
 #ifndef PTRACE_EVENT_STOP
 #define PTRACE_EVENT_STOP 128
 #endif
-#define STUB_SOCK 3
 #define OPTIONS                                                                                    \
     (PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK |        \
      PTRACE_O_TRACEVFORK | PTRACE_O_TRACESECCOMP)
@@ -385,7 +384,7 @@ static int write_msghdr(struct ctx *c)
 
 int pt_lend(struct ctx *c, int fd)
 {
-    const uint64_t recv[6] = { STUB_SOCK, SCRATCH, MSG_CMSG_CLOEXEC | MSG_DONTWAIT };
+    const uint64_t recv[6] = { (uint64_t)pt.stub_sock, SCRATCH, MSG_CMSG_CLOEXEC | MSG_DONTWAIT };
     const uint64_t first[6] = { 0 };
     int r = send_fd(fd);
 

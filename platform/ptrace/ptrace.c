@@ -77,7 +77,7 @@ static int early(const struct platform_config *cfg)
     tlist_init(&pt.errands);
     tlist_init(&pt.kills);
     pt_wait_init();
-    r = zygote_prepare(&h);
+    r = zygote_prepare(&h, &plan);
     if (r < 0)
         return r;
     pt.call_at = stubs.slot + h.traced_call;
@@ -93,6 +93,11 @@ static int early(const struct platform_config *cfg)
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
         return -errno;
     pt.lend_sock = sv[0];
+    pt.stub_sock = plan.sock;
+    if (!hostfd_settle(&pt.lend_sock, HOSTFD_ZYGOTE)) {
+        close(sv[1]);
+        return -EMFILE;
+    }
     r = zygote_make(cfg, &plan, sv[1], &pt.zygote_pid);
     close(sv[1]);
     return r;

@@ -121,10 +121,10 @@ extern struct pt {
     _Atomic bool stopping;
     struct ctx *zygote;
     pid_t zygote_pid;
-    int lend_sock;   /* the other end is descriptor 3 of each stub */
-    unsigned served; /* the tracer's; stops since it has looked at all */
-    unsigned stale;  /* the tracer's; descriptors sent to a stub that ended before it took them */
-    bool filtered;   /* stubs have a filter; else each call of theirs stops */
+    int lend_sock, stub_sock; /* the number that the other end has in each stub */
+    unsigned served;          /* the tracer's; stops since it has looked at all */
+    unsigned stale; /* the tracer's; descriptors sent to a stub that ended before it took them */
+    bool filtered;  /* stubs have a filter; else each call of theirs stops */
     struct bpf_asm filter;
     uint64_t call_at;              /* traced_call of the blob */
     uint64_t swap_at, swap_end_at; /* traced_swap, traced_swapped */

@@ -26,6 +26,7 @@
 #include <sys/rseq.h>
 #endif
 
+#include "abi/hostfd.h"
 #include "abi/unfenced.h"
 #include "abi/without.h"
 #include "platform/shared/memory.h"
@@ -148,6 +149,34 @@ static void drop_capabilities(void)
         _exit(124);
 }
 
+/*
+ * The number that the zygote's socket gets: the last one that it may have. Its limit, and that of its
+ * stubs, is put below it, so that nothing else can ever have it, a descriptor that the sentry puts
+ * there (SECCOMP_IOCTL_NOTIF_ADDFD) included: the filter lets a stub send to that number.
+ */
+static int last_descriptor(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) < 0)
+        return -errno;
+    return r.rlim_cur < 64 ? -EMFILE : (int)MIN(r.rlim_cur, (rlim_t)STUB_FILES) - 1;
+}
+
+/* Leaves sock, as number last, and nothing else of the sentry's. */
+static void keep_only(int sock, int last)
+{
+    const struct rlimit files = { (rlim_t)last, (rlim_t)last };
+
+    if (sock != last && dup2(sock, last) != last)
+        _exit(124);
+    if (hostfd_close_range(0, (unsigned)last - 1) < 0 ||
+        hostfd_close_range((unsigned)last + 1, ~0u) < 0)
+        _exit(124);
+    if (!unfenced("stubfiles") && setrlimit(RLIMIT_NOFILE, &files) < 0)
+        _exit(124);
+}
+
 /* In the child: everything of the sentry goes. Does not return. */
 static void become_zygote(int sock, const struct zygote_plan *p, int blob_fd)
 {
@@ -173,20 +202,16 @@ static void become_zygote(int sock, const struct zygote_plan *p, int blob_fd)
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (z == MAP_FAILED)
         _exit(124);
-    if (sock != 3) {
-        dup2(sock, 3);
-        sock = 3;
-    }
     drop_rseq();
-    close_range(0, 2, 0);
-    close_range(4, ~0u, 0);
+    keep_only(sock, p->sock);
     memcpy(&h, sbx_blob, sizeof h);
-    fill(z, sock, p);
+    fill(z, p->sock, p);
     if (set_handlers(p) < 0)
         _exit(124);
     drop_capabilities();
-    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);                    /* the sentry reads stubs */
-    if (p->traced && send(sock, "", 1, MSG_NOSIGNAL) != 1) /* it may be attached to, from now on */
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* the sentry reads stubs */
+    if (p->traced &&
+        send(p->sock, "", 1, MSG_NOSIGNAL) != 1) /* it may be attached to, from now on */
         _exit(124);
     ((void (*)(uint64_t))(stubs.slot + h.zygote))(stubs.slot);
     _exit(124);
@@ -207,14 +232,15 @@ static int make_blob_fd(void)
     return fd;
 }
 
-int zygote_prepare(struct blob_header *ret)
+int zygote_prepare(struct blob_header *ret, struct zygote_plan *p)
 {
     memcpy(ret, sbx_blob, sizeof *ret);
     if (ret->magic != BLOB_MAGIC)
         return -ENOEXEC;
     stubs.vdso = getauxval(AT_SYSINFO_EHDR);
     stubs.slot = choose_slot();
-    return 0;
+    p->sock = last_descriptor();
+    return MIN(p->sock, 0);
 }
 
 int zygote_make(const struct platform_config *cfg, const struct zygote_plan *p, int sock,

@@ -373,24 +373,3 @@ void ctx_free(struct ctx *c)
         ctx_drop(c);
     ctx_drop(c);
 }
-
-/*
- * c may have died before its owner had it (a blank, between its maps and the switch of exec): then
- * nobody else says so. By now the owner may have given it up, and be gone itself.
- */
-void tell_if_gone(struct ctx *c)
-{
-    void *owner;
-
-    if (!atomic_load(&c->gone))
-        return;
-    pthread_mutex_lock(&trap.lock);
-    owner = c->owner;
-    if (owner)
-        trap.client->owner_ref(owner);
-    pthread_mutex_unlock(&trap.lock);
-    if (!owner)
-        return;
-    trap.client->event(owner, c, EV_GONE);
-    trap.client->owner_put(owner);
-}

@@ -12,6 +12,8 @@
  * The instruction pointer is routing, not security: a hostile guest jumps to the blob's `syscall`
  * with registers of its choice. So every call listed for the blob must be harmless with ANY
  * arguments that pass, from a process that holds no descriptors, has an empty root and no capabilities.
+ * Nor may a sentry that was taken over lend it one that makes a call harmful: what is read and sent is
+ * told by a number above all that the stub's limit lets it have (zygote.c).
  */
 #include <errno.h>
 #include <linux/audit.h>
@@ -59,7 +61,7 @@ static const struct {
  * What the blob may call with some arguments only: arg, masked, is one of these. What is left out is
  * not needed, and has to do with more than the stub's own memory, or with much of the host kernel.
  */
-#define ZYGOTE_SOCK 3
+#define ZYGOTE_SOCK ~0u /* stands for its number, which no other descriptor of a stub can have */
 static const struct {
     unsigned short nr;
     unsigned char arg, n;
@@ -88,7 +90,7 @@ static const struct {
     { SYS_sendmsg, 0, 1, ~0u, { ZYGOTE_SOCK }, "a new stub hands over its listener" },
 };
 
-static void check_blob(struct bpf_asm *a, unsigned i, int allow, int trap)
+static void check_blob(struct bpf_asm *a, unsigned i, uint32_t zygote_sock, int allow, int trap)
 {
     int next = bpf_label(a);
 
@@ -96,12 +98,17 @@ static void check_blob(struct bpf_asm *a, unsigned i, int allow, int trap)
     bpf_load(a, ARG_LO(blob_checked[i].arg));
     if (blob_checked[i].mask != ~0u)
         bpf_and(a, blob_checked[i].mask);
-    for (unsigned k = 0; k < blob_checked[i].n; k++)
-        bpf_jeq(a, blob_checked[i].values[k], allow, k + 1 < blob_checked[i].n ? BPF_NEXT : trap);
+    for (unsigned k = 0; k < blob_checked[i].n; k++) {
+        uint32_t v = blob_checked[i].values[k];
+
+        bpf_jeq(a, v == ZYGOTE_SOCK ? zygote_sock : v, allow,
+                k + 1 < blob_checked[i].n ? BPF_NEXT : trap);
+    }
     bpf_here(a, next);
 }
 
-static void from_blob(struct bpf_asm *a, uint64_t secret, int allow, int notify, int trap)
+static void from_blob(struct bpf_asm *a, uint64_t secret, uint32_t zygote_sock, int allow,
+                      int notify, int trap)
 {
     int clone = bpf_label(a), seccomp = bpf_label(a), prctl_ = bpf_label(a), arch = bpf_label(a);
     int clock = bpf_label(a), advise = bpf_label(a), next;
@@ -116,7 +123,7 @@ static void from_blob(struct bpf_asm *a, uint64_t secret, int allow, int notify,
     if (unfenced("stubfilter"))
         bpf_ja(a, allow);
     for (unsigned i = 0; i < ARRAY_SIZE(blob_checked); i++)
-        check_blob(a, i, allow, trap);
+        check_blob(a, i, zygote_sock, allow, trap);
     bpf_jeq(a, SYS_madvise, advise, BPF_NEXT);
     bpf_jeq(a, SYS_arch_prctl, arch, BPF_NEXT);
     bpf_jeq(a, SYS_prctl, prctl_, BPF_NEXT);
@@ -180,7 +187,8 @@ static void from_blob(struct bpf_asm *a, uint64_t secret, int allow, int notify,
     bpf_jeq(a, 0, allow, trap);
 }
 
-int filter_base(struct bpf_asm *a, uint32_t slot_hi, uint32_t blob_size, uint64_t secret)
+int filter_base(struct bpf_asm *a, uint32_t slot_hi, uint32_t blob_size, uint64_t secret,
+                uint32_t zygote_sock)
 {
     int inside = bpf_label(a), outside = bpf_label(a), maybe = bpf_label(a);
     int other = bpf_label(a), yield = bpf_label(a);
@@ -203,7 +211,7 @@ int filter_base(struct bpf_asm *a, uint32_t slot_hi, uint32_t blob_size, uint64_
 
     bpf_here(a, inside);
     allow1 = bpf_label(a), notify1 = bpf_label(a), trap1 = bpf_label(a);
-    from_blob(a, secret, allow1, notify1, trap1);
+    from_blob(a, secret, zygote_sock, allow1, notify1, trap1);
     bpf_here(a, allow1);
     bpf_ret(a, SECCOMP_RET_ALLOW);
     bpf_here(a, notify1);

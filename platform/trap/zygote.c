@@ -4,7 +4,7 @@
  *
  * A blank stub: request (with a nonce) -> its listener arrives on the socket -> its first bell shows
  * the nonce -> it waits, held, in the pool. Once the guest has forked two are kept ready, so that the
- * path of an exec only takes one; before it there is the one for the first program.
+ * path of an exec only takes one (pool.c); before it there is the one for the first program.
  */
 #include "platform/shared/zygote.h"
 
@@ -19,10 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/hostfd.h"
 #include "abi/hostio.h"
 #include "platform/trap/trap.h"
-
-#define POOL_READY 2
 
 void zygote_request_locked(void)
 {
@@ -49,7 +48,7 @@ int zygote_start(const struct platform_config *cfg)
     struct bpf_asm base, listen;
     struct blob_header h;
     struct zygote_plan plan = { .base = &base, .listen = &listen };
-    int sv[2], r = zygote_prepare(&h);
+    int sv[2], r = zygote_prepare(&h, &plan);
 
     if (r < 0)
         return r;
@@ -68,12 +67,16 @@ int zygote_start(const struct platform_config *cfg)
         return -EIO;
     bpf_init(&base);
     bpf_init(&listen);
-    r = filter_base(&base, (uint32_t)(stubs.slot >> 32), h.size, plan.secret);
+    r = filter_base(&base, (uint32_t)(stubs.slot >> 32), h.size, plan.secret, (uint32_t)plan.sock);
     if (r < 0 || (r = filter_listen(&listen)) < 0)
         return r;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
         return -errno;
     trap.zygote_sock = sv[0];
+    if (!hostfd_settle(&trap.zygote_sock, HOSTFD_ZYGOTE)) {
+        close(sv[1]);
+        return -EMFILE;
+    }
     zygote_request_locked(); /* there before it is born: the first blank is its first act */
     r = zygote_make(cfg, &plan, sv[1], &trap.zygote);
     close(sv[1]);
@@ -82,7 +85,7 @@ int zygote_start(const struct platform_config *cfg)
     return r;
 }
 
-/* ---- the pool ---- */
+/* ---- what comes from it ---- */
 
 const char *zygote_lost(void)
 {
@@ -187,87 +190,4 @@ void zygote_listener_arrived(void)
         aspace_put(as);
     if (l)
         listener_put(l);
-}
-
-void pool_put(struct ctx *c)
-{
-    pthread_mutex_lock(&trap.lock);
-    if (trap.npool < ARRAY_SIZE(trap.pool))
-        trap.pool[trap.npool++] = c;
-    pthread_cond_signal(&trap.pool_cond);
-    pthread_mutex_unlock(&trap.lock);
-}
-
-/* At least so many; more once the guest forks: most programs never exec another. */
-static void fill_pool_locked(unsigned least)
-{
-    if (trap.npool + trap.npending < (trap.forks ? POOL_READY : least))
-        zygote_request_locked();
-}
-
-void pool_expect_exec(void)
-{
-    if (__atomic_load_n(&trap.forks, __ATOMIC_RELAXED))
-        return;
-    pthread_mutex_lock(&trap.lock);
-    __atomic_store_n(&trap.forks, true, __ATOMIC_RELAXED);
-    fill_pool_locked(0);
-    pthread_mutex_unlock(&trap.lock);
-}
-
-#define LOST_PAUSE_NS 100000000
-
-int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as)
-{
-    struct timespec until;
-    struct ctx *c = NULL;
-    unsigned lost;
-    int tries = 5;
-    int r = 0;
-
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 2;
-    pthread_mutex_lock(&trap.lock);
-    lost = trap.lost;
-    while (!c && r == 0) {
-        if (trap.npool > 0) {
-            c = trap.pool[0];
-            memmove(trap.pool, trap.pool + 1, --trap.npool * sizeof trap.pool[0]);
-            if (c->stub->dead) /* somebody killed it in the pool */
-                c = NULL;
-        }
-        fill_pool_locked(c ? 0 : 1);
-        if (!c && trap.npool == 0) {
-            pthread_mutex_unlock(&trap.lock);
-            worker_block_begin();
-            pthread_mutex_lock(&trap.lock);
-            if (trap.npool == 0 && trap.lost == lost)
-                r = pthread_cond_timedwait(&trap.pool_cond, &trap.lock, &until);
-            if (r == 0 && trap.npool == 0 && trap.lost != lost) {
-                lost = trap.lost;
-                r = --tries > 0 ? 0 : EAGAIN;
-                pthread_mutex_unlock(&trap.lock); /* what was missing may come back */
-                hostio_nap(LOST_PAUSE_NS);
-                pthread_mutex_lock(&trap.lock);
-            }
-            if (r && trap.npool == 0 && --tries > 0) { /* killed before it was known: another one */
-                until.tv_sec += 2;
-                r = 0;
-                if (trap.npending > 0)
-                    memmove(trap.pending, trap.pending + 1,
-                            --trap.npending * sizeof trap.pending[0]);
-                zygote_request_locked();
-            }
-            pthread_mutex_unlock(&trap.lock);
-            worker_block_end();
-            pthread_mutex_lock(&trap.lock);
-        }
-    }
-    pthread_mutex_unlock(&trap.lock);
-    if (!c)
-        return -EAGAIN;
-    as_ref(c->stub->as);
-    *ret_ctx = c;
-    *ret_as = c->stub->as;
-    return 0;
 }

@@ -6,8 +6,10 @@
  * An event that equals the newest one in the queue is dropped; beyond fs.inotify.max_queued_events one
  * overflow event is queued and the rest is lost. A watch ends by inotify_rm_watch, IN_ONESHOT, the
  * end of its inode, or of the instance; the first three leave IN_IGNORED.
+ *
+ * What is shared with the host is watched by the host: inotify_host.c.
  */
-#include "sentry/fs/inotify.h"
+#include "sentry/fs/inotify_priv.h"
 
 #include <asm/ioctls.h>
 #include <errno.h>
@@ -18,52 +20,11 @@
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/event.h"
 #include "sentry/kernel/sysctl.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/notify.h"
 #include "sentry/vfs/vfs.h"
-
-#define LX_IN_EXCL_UNLINK 0x04000000u
-#define LX_IN_MASK_CREATE 0x10000000u
-#define LX_IN_MASK_ADD 0x20000000u
-#define LX_IN_ONESHOT 0x80000000u
-
-struct lx_inotify_event {
-    int32_t wd;
-    uint32_t mask, cookie, len;
-};
-
-struct inotify_user { /* what the instances of one user have */
-    struct list link;
-    uid_t uid;
-    unsigned instances, watches;
-};
-
-struct inotify {
-    struct inotify_user *user;
-    struct waitqueue wq;
-    struct list events;  /* struct event */
-    struct list watches; /* struct watch */
-    unsigned nevents, max_events;
-    size_t bytes; /* of all queued events, as read gives them */
-    int last_wd;
-    bool overflowed; /* the overflow event is in the queue */
-};
-
-struct watch {
-    struct fsnotify_watch w;
-    struct list link; /* in->watches */
-    struct inotify *in;
-    int wd;
-    bool oneshot;
-    uint32_t shown; /* mask as fdinfo shows it */
-};
-
-struct event {
-    struct list link;
-    struct lx_inotify_event head;
-    char name[]; /* head.len bytes, padded with zeros */
-};
 
 static struct list users = LIST_INIT(users);
 
@@ -100,8 +61,8 @@ static bool same_as_newest(const struct inotify *in, const struct lx_inotify_eve
     return h->len == 0 || strcmp(last->name, name) == 0;
 }
 
-static void queue_locked(struct inotify *in, int wd, uint32_t mask, uint32_t cookie,
-                         const char *name)
+void inotify_queue_locked(struct inotify *in, int wd, uint32_t mask, uint32_t cookie,
+                          const char *name)
 {
     size_t n = name ? strlen(name) + 1 : 0;
     struct lx_inotify_event h = { wd, mask, cookie, (uint32_t)((n + sizeof h - 1) & -sizeof h) };
@@ -130,8 +91,7 @@ static void queue_locked(struct inotify *in, int wd, uint32_t mask, uint32_t coo
     wq_wake(&in->wq, POLLIN | POLLRDNORM);
 }
 
-/* w is off its inode already. */
-static void watch_free_locked(struct watch *w)
+void inotify_watch_free_locked(struct watch *w)
 {
     w->in->user->watches--;
     list_del(&w->link);
@@ -143,16 +103,18 @@ static void watch_event(struct fsnotify_watch *fw, uint32_t mask, uint32_t cooki
     struct watch *w = container_of(fw, struct watch, w);
 
     if (mask & LX_IN_IGNORED) {
+        if (w->host_wd >= 0)
+            return; /* off its inode: that it has ended is the host's to say */
         if (w->wd >= 0)
-            queue_locked(w->in, w->wd, LX_IN_IGNORED, /* cookie= */ 0, /* name= */ NULL);
-        watch_free_locked(w);
+            inotify_queue_locked(w->in, w->wd, LX_IN_IGNORED, /* cookie= */ 0, /* name= */ NULL);
+        inotify_watch_free_locked(w);
         return;
     }
-    queue_locked(w->in, w->wd, mask, cookie, name);
+    inotify_queue_locked(w->in, w->wd, mask, cookie, name);
     if (w->oneshot && fw->mask) {
         /* The inode's reference cannot be put here: the watch stays, deaf, until it is removed. */
         fw->mask = 0;
-        queue_locked(w->in, w->wd, LX_IN_IGNORED, /* cookie= */ 0, /* name= */ NULL);
+        inotify_queue_locked(w->in, w->wd, LX_IN_IGNORED, /* cookie= */ 0, /* name= */ NULL);
         w->wd = -1;
     }
 }
@@ -182,6 +144,7 @@ static ssize_t inotify_read(struct task *t, struct file *f, struct iter *it, lof
     ssize_t done = 0, r = 0;
 
     (void)pos;
+    inotify_take_host(in);
     LOCK_SCOPE(&notify_lock);
     while (!list_empty(&in->events) && (r = take_event_locked(in, it)) >= 0)
         done += r;
@@ -196,6 +159,8 @@ static uint32_t inotify_poll(struct file *f, struct poll_table *pt)
 
     poll_wait(pt, &in->wq);
     LOCK_SCOPE(&notify_lock);
+    if (inotify_host_ready(in))
+        return POLLIN | POLLRDNORM;
     return list_empty(&in->events) ? 0 : POLLIN | POLLRDNORM;
 }
 
@@ -206,6 +171,7 @@ static long inotify_ioctl(struct task *t, struct file *f, unsigned cmd, uint64_t
 
     if (cmd != FIONREAD)
         return -ENOIOCTLCMD;
+    inotify_take_host(in);
     lock(&notify_lock);
     n = (int)in->bytes;
     unlock(&notify_lock);
@@ -222,7 +188,7 @@ static size_t inotify_fdinfo(struct file *f, char *buf, size_t cap)
     list_for_each(w, &in->watches, link) {
         int n;
 
-        if (w->wd < 0 || len >= cap)
+        if (w->wd < 0 || !w->w.inode || len >= cap)
             continue;
         n = snprintf(buf + len, cap - len,
                      "inotify wd:%x ino:%lx sdev:%lx mask:%x ignored_mask:0 \n", w->wd,
@@ -238,23 +204,29 @@ static void inotify_release(struct file *f)
     struct inotify *in = f->priv;
     struct event *e, *tmp;
 
+    if (in->host.fd >= 0) {
+        event_unwatch(in->host.fd);
+        live_queue_close(&in->host);
+    }
     for (;;) {
         struct inode *inode = NULL;
         struct watch *w;
+        bool last = false;
 
         lock(&notify_lock);
         if (!list_empty(&in->watches)) {
             w = list_first(&in->watches, struct watch, link);
-            inode = fsnotify_watch_del_locked(&w->w);
-            watch_free_locked(w);
+            inode = w->w.inode ? fsnotify_watch_del_locked(&w->w) : NULL;
+            inotify_watch_free_locked(w);
         } else {
             in->user->instances--;
             user_drop_locked(in->user);
+            last = true;
         }
         unlock(&notify_lock);
-        if (!inode)
-            break;
         inode_put(inode);
+        if (last)
+            break;
     }
     list_for_each_safe(e, tmp, &in->events, link)
         kfree(e);
@@ -296,6 +268,7 @@ struct file *inotify_new(struct task *t, unsigned flags)
     wq_init(&in->wq);
     list_init(&in->events);
     list_init(&in->watches);
+    in->host.fd = -1;
     in->max_events = (unsigned)sysctl_of(SYSCTL_INOTIFY_QUEUED);
     f = anon_file_new("inotify", &inotify_ops, in, flags & O_NONBLOCK);
     if (IS_ERR(f)) {
@@ -309,7 +282,7 @@ struct file *inotify_new(struct task *t, unsigned flags)
     return f;
 }
 
-static struct watch *watch_of_inode_locked(struct inotify *in, struct inode *inode)
+struct watch *inotify_watch_of_locked(struct inotify *in, struct inode *inode)
 {
     struct fsnotify_watch *fw;
 
@@ -322,7 +295,7 @@ static struct watch *watch_of_inode_locked(struct inotify *in, struct inode *ino
     return NULL;
 }
 
-static int watch_new_locked(struct inotify *in, struct inode *inode, struct watch **ret)
+int inotify_watch_new_locked(struct inotify *in, struct inode *inode, struct watch **ret)
 {
     struct watch *w;
 
@@ -334,6 +307,7 @@ static int watch_new_locked(struct inotify *in, struct inode *inode, struct watc
     in->last_wd = in->last_wd == INT_MAX ? 1 : in->last_wd + 1;
     w->wd = in->last_wd;
     w->in = in;
+    w->host_wd = -1;
     w->w.event = watch_event;
     in->user->watches++;
     list_add_tail(&in->watches, &w->link);
@@ -350,12 +324,14 @@ int inotify_add(struct file *f, struct inode *inode, uint32_t mask)
 
     if (!file_is_inotify(f))
         return -EINVAL;
+    if (inode->sb->ops->host_events)
+        return inotify_add_on_host(in, inode, mask);
     LOCK_SCOPE(&notify_lock);
-    w = watch_of_inode_locked(in, inode);
+    w = inotify_watch_of_locked(in, inode);
     if (w && mask & LX_IN_MASK_CREATE)
         return -EEXIST;
     if (!w) {
-        r = watch_new_locked(in, inode, &w);
+        r = inotify_watch_new_locked(in, inode, &w);
         if (r < 0)
             return r;
     } else if (!(mask & LX_IN_MASK_ADD)) {
@@ -373,20 +349,32 @@ int inotify_remove(struct file *f, int wd)
 {
     struct inotify *in = f->priv;
     struct inode *inode = NULL;
+    struct live_queue q;
     struct watch *w;
+    int host_wd = -1;
 
     if (!file_is_inotify(f))
         return -EINVAL;
+    inotify_take_host(in);
     lock(&notify_lock);
+    q = in->host;
     list_for_each(w, &in->watches, link) {
         if (w->wd != wd || wd < 0)
             continue;
+        host_wd = w->host_wd;
+        if (host_wd >= 0)
+            break; /* the host says IN_IGNORED, and then it goes */
         inode = fsnotify_watch_del_locked(&w->w);
-        queue_locked(in, wd, LX_IN_IGNORED, /* cookie= */ 0, /* name= */ NULL);
-        watch_free_locked(w);
+        inotify_queue_locked(in, wd, LX_IN_IGNORED, /* cookie= */ 0, /* name= */ NULL);
+        inotify_watch_free_locked(w);
         break;
     }
     unlock(&notify_lock);
+    if (host_wd >= 0) {
+        live_unwatch(&q, host_wd);
+        inotify_take_host(in);
+        return 0;
+    }
     if (!inode)
         return -EINVAL;
     inode_put(inode);

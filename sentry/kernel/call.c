@@ -26,6 +26,7 @@ void call_begin(struct task *t, uint64_t nr, const uint64_t args[6])
     struct call *c = &t->call;
 
     c->nr = nr;
+    c->serial++;
     memcpy(c->args, args, sizeof c->args);
     c->done = 0;
     c->phase = 0;

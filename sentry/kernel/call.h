@@ -25,6 +25,7 @@ struct as_op;
 
 struct call {
     uint64_t nr;
+    uint64_t serial; /* of the task's calls */
     uint64_t args[6];
     uint64_t done;
     int phase;

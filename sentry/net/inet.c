@@ -14,6 +14,7 @@
 
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/task.h"
+#include "sentry/net/host.h"
 
 #define SIN6_LEN_MIN 24
 #define NOTES_MAX 8
@@ -48,7 +49,8 @@ bool inet_is_any(const struct inet_addr *a)
 
 bool inet_is_local(const struct inet_addr *a)
 {
-    return inet_is_v4(a) ? v4_of(a) >> 24 == 127 : IN6_IS_ADDR_LOOPBACK(&a->ip);
+    return inet_is_v4(a) ? v4_of(a) >> 24 == 127 || broker_own_address(a)
+                         : IN6_IS_ADDR_LOOPBACK(&a->ip);
 }
 
 bool inet_is_multicast(const struct inet_addr *a)
@@ -140,7 +142,7 @@ void inet_note_refused(const struct isock *s, const struct inet_addr *dst)
 {
     char ip[INET6_ADDRSTRLEN] = "?", what[96];
 
-    if (inet_is_any(dst) || inet_is_local(dst) || noted_before(dst))
+    if (broker_on() || inet_is_any(dst) || inet_is_local(dst) || noted_before(dst))
         return;
     if (inet_is_v4(dst))
         inet_ntop(AF_INET, dst->ip.s6_addr + 12, ip, sizeof ip);
@@ -229,6 +231,9 @@ int inet_bind(struct task *t, struct sock *sk, const struct sockaddr *a, socklen
     }
     s->port_bound = addr.port != 0;
     s->addr_bound = !inet_is_any(&addr);
+    if (sk->type == SOCK_DGRAM && s->port_bound &&
+        (inet_is_any(&addr) || broker_own_address(&addr)))
+        broker_note_bound(addr.port);
     return 0;
 }
 
@@ -240,7 +245,7 @@ int inet_getname(struct sock *sk, bool peer, struct sockaddr_storage *ret)
     if (peer && sk->type == SOCK_STREAM) {
         struct lock *l = sock_lock(sk);
 
-        gone = sk->state != SOCK_CONNECTED || tcp_closed(s);
+        gone = sk->state != SOCK_HOST && (sk->state != SOCK_CONNECTED || tcp_closed(s));
         unlock(l);
     }
     LOCK_SCOPE(port_lock(s));
@@ -265,7 +270,7 @@ void inet_info(struct sock *sk, struct net_info *ret)
         ret->state = sk->state == SOCK_CONNECTED ? 1 : 7;
     else
         ret->state = tcp_state(s);
-    ret->hidden = !s->bound;
+    ret->hidden = !s->bound && sk->state != SOCK_HOST;
 }
 
 /* ---- making ---- */
@@ -304,6 +309,10 @@ struct isock *inet_new(struct task *t, int family, int type)
     list_init(&s->synq);
     list_init(&s->syn_link);
     list_init(&s->msgs);
+    list_init(&s->host.peers);
+    bcall_init(&s->host.call);
+    bcall_init(&s->host.listen);
+    s->host.fd = -1;
     defaults(s);
     if (tcp) {
         sk->sndbuf = 16384;
@@ -326,7 +335,7 @@ int inet_create(struct task *t, int family, int type, int protocol, struct sock 
         break;
     case SOCK_DGRAM:
         if (protocol == ping)
-            return -EACCES; /* no group may ping (net.ipv4.ping_group_range) */
+            break; /* if there is a network */
         if (protocol && protocol != IPPROTO_UDP)
             return -EPROTONOSUPPORT;
         break;
@@ -335,9 +344,13 @@ int inet_create(struct task *t, int family, int type, int protocol, struct sock 
     default:
         return -ESOCKTNOSUPPORT;
     }
+    if (type == SOCK_DGRAM && protocol == ping && !broker_on())
+        return -EACCES; /* no group may ping (net.ipv4.ping_group_range) */
     s = inet_new(t, family, type);
     if (IS_ERR(s))
         return PTR_ERR(s);
+    if (protocol == ping)
+        s->sk.protocol = ping;
     *ret = &s->sk;
     return 0;
 }

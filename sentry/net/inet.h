@@ -10,7 +10,10 @@
 
 #include <netinet/in.h>
 
+#include "sentry/net/bcall.h"
 #include "sentry/net/stream.h"
+
+struct trip;
 
 struct inet_addr {
     struct in6_addr ip; /* v4-mapped for IPv4 */
@@ -55,6 +58,23 @@ struct isock {
     uint64_t bytes_in, bytes_out; /* [s] */
     struct conn *old_conns[4];    /* [s] pairs it has left; freed with it */
     unsigned nold;
+
+    /* with the outside (host.h); fd -1: none */
+    struct {
+        struct bcall call;   /* a connect that is under way */
+        uint32_t tag;        /* [s] of that, as long as it is wanted */
+        struct bcall listen; /* for as long as the broker listens */
+        int fd;              /* set under [s], before SOCK_HOST */
+        bool watched;        /* [s] */
+        int old_fds[4];      /* [s] that were left; closed with it */
+        unsigned nold, old_watched;
+        bool listen_answered; /* [s] */
+        int listen_error;     /* [s] */
+        struct trip *urgent;  /* [s] urgent data under way, and whose it is */
+        struct task *urgent_task;
+        struct list peers; /* [s] UDP */
+        unsigned npeers;
+    } host;
 
     /* UDP */
     struct list msgs;   /* [s] */
@@ -134,6 +154,8 @@ size_t tcp_cap(struct sock *sk, struct sock *to);
 void tcp_got_reset(struct sock *sk);
 
 /* ---- tcp_listen.c ---- */
+/* The options that a new connection has from its listener. */
+void tcp_inherit(struct isock *to, const struct isock *from);
 int tcp_listen(struct task *t, struct sock *sk, int backlog);
 int tcp_accept(struct task *t, struct sock *sk, struct sock **ret);
 void tcp_unaccept(struct sock *sk, struct sock *new);

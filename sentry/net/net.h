@@ -37,6 +37,14 @@ int net_each(int family, int type, int (*fn)(const struct net_info *info, void *
 /* "connect to 93.184.216.34:443" : what the guest wanted and this network does not have. */
 extern void (*net_refused_note)(const char *what);
 
+/* eth0, where there is a network: it stands for what the broker reaches. */
+#define NET_ETH_MAC                                                                                \
+    {                                                                                              \
+        0x52, 0x54, 0x00, 0x12, 0x34, 0x56                                                         \
+    }
+#define NET_ETH_MTU 1500
+bool broker_on(void);
+
 /* Bytes and packets that went over lo, for /proc/net/dev. */
 void net_lo_stats(uint64_t *ret_bytes, uint64_t *ret_packets);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ioctls about network devices, on any socket: there is one device, lo, index 1. It is up and stays
- * as it is: what would change that is refused as to somebody without CAP_NET_ADMIN.
+ * ioctls about network devices, on any socket: there is lo, index 1, and eth0 where there is a
+ * network. They are up and stay as they are: what would change that is refused as to somebody
+ * without CAP_NET_ADMIN.
  */
 #include <errno.h>
 #include <linux/capability.h>
@@ -13,6 +14,7 @@
 
 #include "sentry/kernel/task.h"
 #include "sentry/mm/copy.h"
+#include "broker/protocol.h"
 #include "sentry/net/sock.h"
 
 #define LO_MTU 65536
@@ -25,62 +27,65 @@ static void put_in(struct sockaddr *to, uint32_t addr)
     memcpy(to, &in, sizeof in);
 }
 
-/* An array of what has an IPv4 address: lo. A NULL buffer asks for the room. */
+/* An array of what has an IPv4 address. A NULL buffer asks for the room. */
 static long ifconf(struct task *t, gaddr_t arg)
 {
     struct {
         int32_t len, pad;
         gaddr_t buf;
     } c;
-    struct ifreq r = { 0 };
+    struct ifreq r[2] = { { .ifr_name = "lo" }, { .ifr_name = "eth0" } };
+    int have = broker_on() ? 2 : 1, fit;
 
     if (get_guest(t, &c, arg) < 0)
         return -EFAULT;
-    strcpy(r.ifr_name, "lo");
-    put_in(&r.ifr_addr, INADDR_LOOPBACK);
-    if (!c.buf) {
-        c.len = sizeof r;
-    } else if (c.len >= (int)sizeof r) {
-        c.len = sizeof r;
-        if (put_guest(t, c.buf, &r) < 0)
-            return -EFAULT;
-    } else {
-        c.len = 0;
-    }
+    put_in(&r[0].ifr_addr, INADDR_LOOPBACK);
+    put_in(&r[1].ifr_addr, NB_OWN_IP);
+    fit = c.buf ? MIN(MAX(c.len, 0) / (int)sizeof r[0], have) : have;
+    c.len = fit * (int)sizeof r[0];
+    if (c.buf && fit && copy_out(t, c.buf, r, (size_t)c.len) < 0)
+        return -EFAULT;
     return put_guest(t, arg, &c);
 }
 
-static int ifreq_get(unsigned cmd, struct ifreq *r)
+static int ifreq_get(unsigned cmd, struct ifreq *r, bool eth)
 {
+    static const uint8_t mac[6] = NET_ETH_MAC;
+
     switch (cmd) {
     case SIOCGIFFLAGS:
-        r->ifr_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING;
+        r->ifr_flags = IFF_UP | IFF_RUNNING | (eth ? IFF_BROADCAST : IFF_LOOPBACK);
         return 0;
     case SIOCGIFMTU:
-        r->ifr_mtu = LO_MTU;
+        r->ifr_mtu = eth ? NET_ETH_MTU : LO_MTU;
         return 0;
     case SIOCGIFMETRIC:
         r->ifr_metric = 0;
         return 0;
     case SIOCGIFINDEX:
-        r->ifr_ifindex = 1;
+        r->ifr_ifindex = eth ? 2 : 1;
         return 0;
     case SIOCGIFTXQLEN:
         r->ifr_qlen = LO_TXQ;
         return 0;
     case SIOCGIFADDR:
-        put_in(&r->ifr_addr, INADDR_LOOPBACK);
+        put_in(&r->ifr_addr, eth ? NB_OWN_IP : INADDR_LOOPBACK);
         return 0;
     case SIOCGIFNETMASK:
-        put_in(&r->ifr_addr, 0xff000000);
+        put_in(&r->ifr_addr, eth ? 0xffffff00 : 0xff000000);
         return 0;
     case SIOCGIFBRDADDR:
     case SIOCGIFDSTADDR:
-        put_in(&r->ifr_addr, cmd == SIOCGIFDSTADDR ? INADDR_LOOPBACK : 0);
+        if (eth)
+            put_in(&r->ifr_addr, cmd == SIOCGIFDSTADDR ? NB_OWN_IP : NB_OWN_IP | 0xff);
+        else
+            put_in(&r->ifr_addr, cmd == SIOCGIFDSTADDR ? INADDR_LOOPBACK : 0);
         return 0;
     case SIOCGIFHWADDR:
         memset(&r->ifr_hwaddr, 0, sizeof r->ifr_hwaddr);
-        r->ifr_hwaddr.sa_family = ARPHRD_LOOPBACK;
+        r->ifr_hwaddr.sa_family = eth ? ARPHRD_ETHER : ARPHRD_LOOPBACK;
+        if (eth)
+            memcpy(r->ifr_hwaddr.sa_data, mac, sizeof mac);
         return 0;
     case SIOCGIFMAP:
         memset(&r->ifr_map, 0, sizeof r->ifr_map);
@@ -126,10 +131,11 @@ long net_ioctl(struct task *t, struct sock *sk, unsigned cmd, uint64_t arg)
     case SIOCGIFNAME:
         if (get_guest(t, &r, arg) < 0)
             return -EFAULT;
-        if (r.ifr_ifindex != 1)
+        if (r.ifr_ifindex != 1 && (r.ifr_ifindex != 2 || !broker_on()))
             return -ENODEV;
+        e = r.ifr_ifindex;
         memset(r.ifr_name, 0, sizeof r.ifr_name);
-        strcpy(r.ifr_name, "lo");
+        strcpy(r.ifr_name, e == 1 ? "lo" : "eth0");
         return put_guest(t, arg, &r);
     case SIOCGIFFLAGS:
     case SIOCGIFMTU:
@@ -145,9 +151,10 @@ long net_ioctl(struct task *t, struct sock *sk, unsigned cmd, uint64_t arg)
         if (get_guest(t, &r, arg) < 0)
             return -EFAULT;
         r.ifr_name[IFNAMSIZ - 1] = 0;
-        if (strcmp(r.ifr_name, "lo") != 0)
+        e = strcmp(r.ifr_name, "eth0") == 0 && broker_on();
+        if (!e && strcmp(r.ifr_name, "lo") != 0)
             return -ENODEV;
-        e = ifreq_get(cmd, &r);
+        e = ifreq_get(cmd, &r, e);
         return e < 0 ? e : put_guest(t, arg, &r);
     case SIOCSIFFLAGS:
     case SIOCSIFMTU:

@@ -226,7 +226,7 @@ static int fit_listener(const struct isock *s, const struct inet_addr *dst,
 
 static int fit_udp(const struct isock *s, const struct inet_addr *dst, const struct inet_addr *src)
 {
-    int v = score(s, dst);
+    int v = s->sk.protocol == IPPROTO_UDP ? score(s, dst) : 0; /* else: ICMP echo */
 
     if (!v || !s->remote.port)
         return v;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What there is to be known about the network, in the form of NETLINK_ROUTE: the link lo with its
- * two addresses, and the routes to them. These are constants; the counters are net_lo_stats().
+ * two addresses, and the routes to them; where there is a network, eth0 as well, which stands for what
+ * the broker reaches. These are constants; the counters are net_lo_stats().
  */
 #include <errno.h>
 #include <linux/if_addr.h>
@@ -13,9 +14,11 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "sentry/net/broker.h"
 #include "sentry/net/netlink.h"
 
 #define LO 1
+#define ETH 2
 #define IFF_LOWER_UP_ 0x10000
 
 static void u32(struct nl_out *o, int type, uint32_t v)
@@ -43,21 +46,24 @@ static void stats(struct nl_out *o)
     nl_attr(o, IFLA_STATS, &s, sizeof s);
 }
 
-static void put_link(struct nl_out *o, int flags)
+static void put_link(struct nl_out *o, int flags, int index)
 {
-    static const uint8_t mac[6];
+    static const uint8_t macs[2][6] = { { 0 }, NET_ETH_MAC };
+    const uint8_t *mac = macs[index == ETH];
+    const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
     struct ifinfomsg *i = nl_begin(o, RTM_NEWLINK, flags, sizeof *i);
 
     if (!i)
         return;
-    i->ifi_type = ARPHRD_LOOPBACK;
-    i->ifi_index = LO;
-    i->ifi_flags = IFF_UP | IFF_LOOPBACK | IFF_RUNNING | IFF_LOWER_UP_;
-    nl_attr(o, IFLA_IFNAME, "lo", 3);
+    i->ifi_type = index == LO ? ARPHRD_LOOPBACK : ARPHRD_ETHER;
+    i->ifi_index = index;
+    i->ifi_flags = IFF_UP | IFF_RUNNING | IFF_LOWER_UP_ |
+                   (index == LO ? IFF_LOOPBACK : IFF_BROADCAST);
+    nl_attr(o, IFLA_IFNAME, index == LO ? "lo" : "eth0", index == LO ? 3 : 5);
     u32(o, IFLA_TXQLEN, 1000);
-    u8(o, IFLA_OPERSTATE, 0);
+    u8(o, IFLA_OPERSTATE, index == LO ? 0 : 6 /* up */);
     u8(o, IFLA_LINKMODE, 0);
-    u32(o, IFLA_MTU, 65536);
+    u32(o, IFLA_MTU, index == LO ? 65536 : NET_ETH_MTU);
     u32(o, IFLA_GROUP, 0);
     u32(o, IFLA_PROMISCUITY, 0);
     u32(o, IFLA_NUM_TX_QUEUES, 1);
@@ -65,9 +71,10 @@ static void put_link(struct nl_out *o, int flags)
     u8(o, IFLA_CARRIER, 1);
     nl_attr(o, IFLA_QDISC, "noqueue", 8);
     u32(o, IFLA_CARRIER_CHANGES, 0);
-    nl_attr(o, IFLA_ADDRESS, mac, sizeof mac);
-    nl_attr(o, IFLA_BROADCAST, mac, sizeof mac);
-    stats(o);
+    nl_attr(o, IFLA_ADDRESS, mac, 6);
+    nl_attr(o, IFLA_BROADCAST, index == LO ? mac : broadcast, 6);
+    if (index == LO)
+        stats(o);
     nl_end(o);
 }
 
@@ -95,6 +102,52 @@ static void put_addr(struct nl_out *o, int family)
     nl_attr(o, IFA_CACHEINFO, &cache, sizeof cache);
     if (family == AF_INET6)
         u32(o, IFA_FLAGS, IFA_F_PERMANENT);
+    nl_end(o);
+}
+
+static void put_own_addr(struct nl_out *o)
+{
+    struct ifa_cacheinfo cache = { UINT32_MAX, UINT32_MAX, 0, 0 };
+    struct ifaddrmsg *a = nl_begin(o, RTM_NEWADDR, NLM_F_MULTI, sizeof *a);
+    uint32_t v4 = htonl(NB_OWN_IP), all = htonl(NB_OWN_IP | 0xff);
+
+    if (!a)
+        return;
+    a->ifa_family = AF_INET;
+    a->ifa_prefixlen = 24;
+    a->ifa_flags = IFA_F_PERMANENT;
+    a->ifa_scope = RT_SCOPE_UNIVERSE;
+    a->ifa_index = ETH;
+    nl_attr(o, IFA_ADDRESS, &v4, sizeof v4);
+    nl_attr(o, IFA_LOCAL, &v4, sizeof v4);
+    nl_attr(o, IFA_BROADCAST, &all, sizeof all);
+    nl_attr(o, IFA_LABEL, "eth0", 5);
+    u32(o, IFA_FLAGS, IFA_F_PERMANENT);
+    nl_attr(o, IFA_CACHEINFO, &cache, sizeof cache);
+    nl_end(o);
+}
+
+/* By the gateway, and to the others of its net. */
+static void put_own_route(struct nl_out *o, bool by_default)
+{
+    struct rtmsg *m = nl_begin(o, RTM_NEWROUTE, NLM_F_MULTI, sizeof *m);
+    uint32_t net = htonl(NB_OWN_IP & ~0xffu), own = htonl(NB_OWN_IP), gw = htonl(NB_GATEWAY_IP);
+
+    if (!m)
+        return;
+    m->rtm_family = AF_INET;
+    m->rtm_dst_len = by_default ? 0 : 24;
+    m->rtm_table = RT_TABLE_MAIN;
+    m->rtm_protocol = by_default ? RTPROT_BOOT : RTPROT_KERNEL;
+    m->rtm_scope = by_default ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK;
+    m->rtm_type = RTN_UNICAST;
+    u32(o, RTA_TABLE, RT_TABLE_MAIN);
+    if (by_default)
+        nl_attr(o, RTA_GATEWAY, &gw, sizeof gw);
+    else
+        nl_attr(o, RTA_DST, &net, sizeof net);
+    nl_attr(o, RTA_PREFSRC, &own, sizeof own);
+    u32(o, RTA_OIF, ETH);
     nl_end(o);
 }
 
@@ -143,37 +196,49 @@ static int family_of(const struct nlmsghdr *h)
     return h->nlmsg_len > NLMSG_HDRLEN ? *(const uint8_t *)NLMSG_DATA(h) : AF_UNSPEC;
 }
 
-static bool is_lo(const struct nlmsghdr *h)
+static int link_named(const char *name, size_t n)
+{
+    if (n >= 2 && !strncmp(name, "lo", n))
+        return LO;
+    return n >= 4 && !strncmp(name, "eth0", n) && broker_on() ? ETH : 0;
+}
+
+/* The link that is asked for; 0: none there is. */
+static int which_link(const struct nlmsghdr *h)
 {
     const struct ifinfomsg *i = NLMSG_DATA(h);
     size_t at = NLMSG_ALIGN(sizeof *i) + NLMSG_HDRLEN;
 
     if (i->ifi_index)
-        return i->ifi_index == LO;
+        return i->ifi_index == LO || (i->ifi_index == ETH && broker_on()) ? i->ifi_index : 0;
     while (at + NLA_HDRLEN <= h->nlmsg_len) {
         const struct nlattr *a = (const void *)((const char *)h + at);
 
         if (a->nla_len < NLA_HDRLEN || a->nla_len > h->nlmsg_len - at)
-            return false;
+            return 0;
         if ((a->nla_type & NLA_TYPE_MASK) == IFLA_IFNAME)
-            return a->nla_len - NLA_HDRLEN >= 2 &&
-                   !strncmp((const char *)a + NLA_HDRLEN, "lo", a->nla_len - NLA_HDRLEN);
+            return link_named((const char *)a + NLA_HDRLEN, a->nla_len - NLA_HDRLEN);
         at += NLA_ALIGN(a->nla_len);
     }
-    return false;
+    return 0;
 }
 
 static int get_link(struct nl_out *o, const struct nlmsghdr *h, bool dump)
 {
+    int link;
+
     if (dump) {
-        put_link(o, NLM_F_MULTI);
+        put_link(o, NLM_F_MULTI, LO);
+        if (broker_on())
+            put_link(o, NLM_F_MULTI, ETH);
         return 0;
     }
     if (h->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifinfomsg)))
         return -EINVAL;
-    if (!is_lo(h))
+    link = which_link(h);
+    if (!link)
         return -ENODEV;
-    put_link(o, 0);
+    put_link(o, 0, link);
     return 0;
 }
 
@@ -185,6 +250,8 @@ static int get_addr(struct nl_out *o, const struct nlmsghdr *h, bool dump)
         return -EOPNOTSUPP;
     if (family == AF_UNSPEC || family == AF_INET)
         put_addr(o, AF_INET);
+    if (broker_on() && (family == AF_UNSPEC || family == AF_INET))
+        put_own_addr(o);
     if (family == AF_UNSPEC || family == AF_INET6)
         put_addr(o, AF_INET6);
     return 0;
@@ -196,6 +263,10 @@ static int get_route(struct nl_out *o, const struct nlmsghdr *h, bool dump)
 
     if (!dump)
         return -ENETUNREACH;
+    if (broker_on() && (family == AF_UNSPEC || family == AF_INET)) {
+        put_own_route(o, true);
+        put_own_route(o, false);
+    }
     for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
         if (family == AF_UNSPEC || family == routes[i].family)
             put_route(o, &routes[i], NLM_F_MULTI);
@@ -210,7 +281,7 @@ static int set_link(const struct nlmsghdr *h)
 
     if (h->nlmsg_len < NLMSG_LENGTH(sizeof *i))
         return -EINVAL;
-    if (!is_lo(h))
+    if (!which_link(h))
         return -ENODEV;
     change = i->ifi_change ? i->ifi_change : ~0u;
     if (change & ~(unsigned)IFF_UP || !(i->ifi_flags & IFF_UP) ||

@@ -28,7 +28,13 @@ struct scm;
 struct tgroup;
 struct sock;
 
-enum sock_state { SOCK_CLOSED, SOCK_LISTEN, SOCK_CONNECTING, SOCK_CONNECTED };
+enum sock_state {
+    SOCK_CLOSED,
+    SOCK_LISTEN,
+    SOCK_CONNECTING,
+    SOCK_CONNECTED,
+    SOCK_HOST /* TCP: the host's socket, to the outside (net/host.h) */
+};
 enum { SHUT_R = 1, SHUT_W = 2, SHUT_BOTH = 3 };
 
 /* Who stands at the other end, for SO_PEERCRED and its kin. */

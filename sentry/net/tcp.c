@@ -18,6 +18,7 @@
 #include <netinet/tcp.h>
 
 #include "sentry/kernel/task.h"
+#include "sentry/net/host.h"
 #include "sentry/net/inet.h"
 
 bool tcp_closed(struct isock *s)
@@ -33,6 +34,8 @@ int tcp_state(struct isock *s)
         return TCP_LISTEN;
     if (s->sk.state == SOCK_CONNECTING)
         return TCP_SYN_SENT;
+    if (s->sk.state == SOCK_HOST)
+        return s->sk.shut & SHUT_W ? TCP_FIN_WAIT2 : TCP_ESTABLISHED;
     if (tcp_closed(s))
         return TCP_CLOSE;
     fin_in = sock_in(&s->sk)->fin;
@@ -183,7 +186,7 @@ static int tcp_connect(struct task *t, struct sock *sk, const struct sockaddr *a
             return -EISCONN;
         r = inet_addr_in(s, a, n, &dst);
         if (r == 0)
-            r = start(t, s, &dst);
+            r = broker_wants(s, &dst) ? host_connect(s, &dst) : start(t, s, &dst);
         if (r < 0)
             return r;
         just_started = true;
@@ -225,6 +228,8 @@ static int disconnect(struct isock *s)
         tcp_stop_listening(s);
         return 0;
     }
+    if (host_leave(s) < 0)
+        return -ENOBUFS;
     lock(&tcp_lock);
     l = sock_lock(sk);
     c = atomic_load(&sk->conn);
@@ -274,6 +279,8 @@ static int tcp_shutdown(struct task *t, struct sock *sk, int how)
     }
     if (sk->state == SOCK_CONNECTING)
         return disconnect(s);
+    if (sk->state == SOCK_HOST)
+        return host_shutdown(sk, how);
     l = sock_lock(sk);
     if (tcp_closed(s))
         r = -ENOTCONN;
@@ -312,6 +319,7 @@ static void tcp_release(struct sock *sk)
     unlock(l);
     unlock(&tcp_lock);
     conn_put(c);
+    host_release(s);
     tcp_drop_embryo(s->embryo, s->embryo_conn);
     for (unsigned i = 0; i < s->nold; i++)
         conn_put(s->old_conns[i]);

@@ -14,6 +14,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/copy.h"
+#include "sentry/net/host.h"
 #include "sentry/net/inet.h"
 
 #define SNDBUF_AUTO 262144
@@ -108,10 +109,13 @@ static void count_lo(size_t n)
     atomic_fetch_add(&net_lo_packets, 1 + n / 65483);
 }
 
+#define UNTIL_RESET                                                                                \
+    (512u << 10) /* what Linux's loopback takes of one call before the answer is seen */
+
 /* The other end is closed: the data gets a reset for an answer. */
 static ssize_t send_to_nobody(struct sock *sk, struct send_req *r)
 {
-    size_t n = r->it->left;
+    size_t n = MIN(r->it->left, (size_t)UNTIL_RESET);
 
     iter_skip(r->it, n);
     tcp_got_reset(sk);
@@ -173,6 +177,10 @@ ssize_t tcp_send(struct task *t, struct sock *sk, struct send_req *r)
     struct lock *l = sock_lock(sk);
     ssize_t n;
 
+    if (sk->state == SOCK_HOST) {
+        unlock(l);
+        return host_send(t, sk, r);
+    }
     if (sk->state == SOCK_CONNECTED)
         n = send_loop(t, sk, r);
     else if (sk->state != SOCK_CONNECTING)
@@ -299,6 +307,10 @@ ssize_t tcp_recv(struct task *t, struct sock *sk, struct recv_req *r)
     if (r->flags & MSG_ERRQUEUE)
         return -EAGAIN;
     l = sock_lock(sk);
+    if (sk->state == SOCK_HOST) {
+        unlock(l);
+        return host_recv(t, sk, r);
+    }
     if (sk->state == SOCK_LISTEN)
         n = -ENOTCONN;
     else if (sk->state != SOCK_CONNECTED)
@@ -322,6 +334,8 @@ uint32_t tcp_poll(struct sock *sk)
     uint32_t ev = 0;
     size_t want = (size_t)sk->rcvlowat;
 
+    if (sk->state == SOCK_HOST)
+        return host_poll(sk);
     if (sk->state == SOCK_LISTEN)
         return list_empty(&sk->acceptq) ? 0 : POLLIN | POLLRDNORM;
     if (sk->shut == SHUT_BOTH || (sk->state != SOCK_CONNECTING && tcp_closed(s)))
@@ -352,6 +366,8 @@ size_t tcp_inq(struct sock *sk)
 {
     struct half *in;
 
+    if (sk->state == SOCK_HOST)
+        return host_inq(sk);
     if (sk->state != SOCK_CONNECTED)
         return 0;
     in = sock_in(sk);

@@ -8,17 +8,17 @@
 #include <errno.h>
 
 #include "sentry/kernel/task.h"
+#include "sentry/net/host.h"
 #include "sentry/net/inet.h"
 
 #define SOMAXCONN_ 4096
 #define SNDBUF_CONNECTED 3939840 /* what Linux tunes a loopback connection to at once */
 
-int tcp_listen(struct task *t, struct sock *sk, int backlog)
+static int listen_inside(struct sock *sk, int backlog)
 {
     struct isock *s = inet_sk(sk);
     int r = 0;
 
-    (void)t;
     LOCK_SCOPE(&tcp_lock);
     struct lock *l = sock_lock(sk);
 
@@ -38,8 +38,14 @@ int tcp_listen(struct task *t, struct sock *sk, int backlog)
     return r;
 }
 
-/* The options that a new connection has from its listener. */
-static void inherit(struct isock *to, const struct isock *from)
+int tcp_listen(struct task *t, struct sock *sk, int backlog)
+{
+    int r = t->call.phase ? 0 : listen_inside(sk, backlog);
+
+    return r == 0 && broker_on() ? host_listen(t, inet_sk(sk)) : r;
+}
+
+void tcp_inherit(struct isock *to, const struct isock *from)
 {
     struct sock *a = &to->sk;
     const struct sock *b = &from->sk;
@@ -72,7 +78,7 @@ static void inherit(struct isock *to, const struct isock *from)
 /* tcp_lock and the own locks of client and listener are held. */
 void tcp_establish(struct isock *client, struct isock *listener, struct isock *srv, struct conn *c)
 {
-    inherit(srv, listener);
+    tcp_inherit(srv, listener);
     srv->local = client->remote;
     srv->remote = client->local;
     srv->addr_bound = true;
@@ -138,7 +144,7 @@ static void promote(struct isock *l)
 
 int tcp_accept(struct task *t, struct sock *sk, struct sock **ret)
 {
-    struct sock *new;
+    struct sock *new = NULL;
     int r;
 
     lock(&sk->own_lock);
@@ -156,6 +162,8 @@ int tcp_accept(struct task *t, struct sock *sk, struct sock **ret)
         r = 0;
     }
     unlock(&sk->own_lock);
+    if (new &&new->state == SOCK_HOST)
+        host_accepted(inet_sk(sk));
     if (r == 0)
         promote(inet_sk(sk));
     return r;
@@ -184,6 +192,7 @@ void tcp_stop_listening(struct isock *s)
     struct sock *e, *en;
     struct isock *w, *wn;
 
+    host_unlisten(s);
     list_init(&drop);
     lock(&tcp_lock);
     list_for_each_safe(w, wn, &s->synq, syn_link) {

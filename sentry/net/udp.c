@@ -10,13 +10,14 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/timer.h"
+#include "sentry/net/host.h"
 #include "sentry/net/inet.h"
 
 #define UDP4_MAX 65507
 #define UDP6_MAX 65527
 
 /* Under udp_lock and, where it tells waiters, the own lock. */
-static int autobind(struct isock *s)
+int udp_autobind(struct isock *s)
 {
     return s->bound ? 0 : port_bind(s, 0);
 }
@@ -38,7 +39,7 @@ static int connect_to(struct isock *s, struct inet_addr *dst)
     int r;
 
     LOCK_SCOPE(&udp_lock);
-    r = autobind(s);
+    r = udp_autobind(s);
     if (r < 0)
         return r;
     src = s->addr_bound ? s->local : inet_any(s);
@@ -57,7 +58,6 @@ static int udp_connect(struct task *t, struct sock *sk, const struct sockaddr *a
     struct inet_addr dst;
     int r;
 
-    (void)t;
     if (n < sizeof a->sa_family)
         return -EINVAL;
     if (a->sa_family == AF_UNSPEC) {
@@ -66,6 +66,8 @@ static int udp_connect(struct task *t, struct sock *sk, const struct sockaddr *a
         return 0;
     }
     r = inet_addr_in(s, a, n, &dst);
+    if (r == 0 && (t->call.phase || broker_wants(s, &dst)))
+        return host_udp_connect(t, s, &dst);
     if (r == 0)
         r = connect_to(s, &dst);
     if (r == -ENETUNREACH)
@@ -79,7 +81,7 @@ static int udp_connect(struct task *t, struct sock *sk, const struct sockaddr *a
 static int destination(struct isock *s, const struct send_req *r, const struct inet_addr *named,
                        struct inet_addr *dst, struct inet_addr *src)
 {
-    int e = autobind(s);
+    int e = udp_autobind(s);
 
     if (e < 0)
         return e;
@@ -111,8 +113,8 @@ static void nobody_there(struct isock *s)
     sock_wake_all(&s->sk, POLLERR | POLLIN | POLLOUT);
 }
 
-/* Takes over m; true when it was queued. udp_lock held. */
-static bool put_msg(struct isock *to, struct msg *m)
+/* True when it was queued. */
+bool udp_put(struct isock *to, struct msg *m)
 {
     LOCK_SCOPE(&to->sk.own_lock);
     if (to->msg_bytes + msg_cost(m) > (size_t)to->sk.rcvbuf) {
@@ -158,7 +160,7 @@ static int transmit(struct isock *s, struct send_req *r, const struct inet_addr 
         return 0;
     }
     fill(s, to, m, r, &src, &dst);
-    return put_msg(to, m);
+    return udp_put(to, m);
 }
 
 static int send_checks(struct isock *s, struct send_req *r, struct inet_addr *named)
@@ -187,7 +189,7 @@ static int send_checks(struct isock *s, struct send_req *r, struct inet_addr *na
     }
     if (e < 0)
         return e;
-    if (r->addr && !named->port)
+    if (r->addr && !named->port && sk->protocol == IPPROTO_UDP)
         return -EINVAL;
     if (r->it->left > (sk->family == AF_INET ? UDP4_MAX : UDP6_MAX))
         return -EMSGSIZE;
@@ -195,6 +197,21 @@ static int send_checks(struct isock *s, struct send_req *r, struct inet_addr *na
     if (sk->err)
         return sock_take_err(sk);
     return (sk->shut & SHUT_W) ? -EPIPE : 0;
+}
+
+/* Where it goes, outside or inside; m is used up. Bytes, 0, or -errno. */
+static int deliver(struct isock *s, struct send_req *r, const struct inet_addr *named,
+                   struct msg *m)
+{
+    int e = broker_on() ? host_udp_send(s, r, named, m) : -ENETUNREACH;
+
+    if (e == -ENETUNREACH) {
+        e = transmit(s, r, named, m);
+        if (e == 1) /* it is in a queue */
+            return 0;
+    }
+    msg_free(m);
+    return e;
 }
 
 /* ---- datagrams in parts ---- */
@@ -273,9 +290,7 @@ int udp_push(struct isock *s)
     unlock(&s->sk.own_lock);
     if (!m)
         return 0;
-    e = transmit(s, &r, &named, m);
-    if (e <= 0)
-        msg_free(m);
+    e = deliver(s, &r, &named, m);
     return MIN(e, 0);
 }
 
@@ -304,9 +319,7 @@ static ssize_t udp_send(struct task *t, struct sock *sk, struct send_req *r)
             return e < 0 ? e : (ssize_t)n;
         m = all;
     }
-    e = transmit(s, r, &named, m);
-    if (e <= 0)
-        msg_free(m);
+    e = deliver(s, r, &named, m);
     if (e == -ENETUNREACH)
         inet_note_refused(s, &named);
     return e < 0 ? e : (ssize_t)n;
@@ -428,6 +441,7 @@ static void udp_release(struct sock *sk)
     if (s->bound)
         port_release(s);
     unlock(&udp_lock);
+    host_udp_release(s);
     list_for_each_safe(m, mn, &s->msgs, link)
         msg_free(m);
     msg_free(s->corked);

@@ -13,6 +13,7 @@
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/copy.h"
+#include "sentry/net/host.h"
 #include "sentry/net/sock.h"
 #include "sentry/syscalls/sockaddr.h"
 #include "sentry/syscalls/table.h"
@@ -234,6 +235,7 @@ long sys_setsockopt(struct task *t, int fd, int level, int optname, gaddr_t optv
     struct sock *sk = call_sock(t, fd);
     uint64_t v[OPT_MAX / 8] = { 0 };
     socklen_t n = (socklen_t)MIN(MAX(optlen, 0), OPT_MAX);
+    int r;
 
     if (optlen < 0)
         return -EINVAL;
@@ -242,8 +244,14 @@ long sys_setsockopt(struct task *t, int fd, int level, int optname, gaddr_t optv
     if (n && copy_in(t, v, optval, n) < 0)
         return -EFAULT;
     if (level == SOL_SOCKET)
-        return sock_setsockopt(t, sk, optname, v, n);
-    return sk->ops->setsockopt ? sk->ops->setsockopt(t, sk, level, optname, v, n) : -EOPNOTSUPP;
+        r = sock_setsockopt(t, sk, optname, v, n);
+    else if (sk->ops->setsockopt)
+        r = sk->ops->setsockopt(t, sk, level, optname, v, n);
+    else
+        r = -EOPNOTSUPP;
+    if (r == 0 && sk->state == SOCK_HOST)
+        host_setsockopt(t, sk, level, optname, v, n, &r);
+    return r;
 }
 
 static long peer_pidfd(struct task *t, struct sock *sk, gaddr_t optval, gaddr_t optlen, int len)
@@ -294,7 +302,9 @@ long sys_getsockopt(struct task *t, int fd, int level, int optname, gaddr_t optv
     v = kzalloc(n + sizeof(uint64_t));
     if (!v)
         return -ENOMEM;
-    if (level == SOL_SOCKET)
+    if (sk->state == SOCK_HOST && host_getsockopt(t, sk, level, optname, v, &n, &r))
+        ; /* the host's */
+    else if (level == SOL_SOCKET)
         r = sock_getsockopt(t, sk, optname, v, &n);
     else if (sk->ops->getsockopt)
         r = sk->ops->getsockopt(t, sk, level, optname, v, &n);

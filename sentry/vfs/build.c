@@ -130,6 +130,9 @@ static struct super *make_super(const struct sentry_mount *m, unsigned *ret_flag
     case SM_RO:
         *ret_flags = MS_RDONLY | MS_NODEV;
         return gofer_fs_new(m->export_id);
+    case SM_SHARED:
+        *ret_flags = MS_NODEV | MS_NOSUID;
+        return live_fs_new(m->export_id, m->target);
     case SM_TMPFS:
         sb = tmpfs_new(m->mode ? m->mode & 07777 : 0755, 0);
         if (sb) {
@@ -138,6 +141,9 @@ static struct super *make_super(const struct sentry_mount *m, unsigned *ret_flag
         }
         *ret_flags = MS_NODEV | MS_NOSUID;
         return sb;
+    case SM_TEXT:
+        *ret_flags = MS_NODEV | MS_NOSUID;
+        return tmpfs_text_new(m->target);
     case SM_PROC:
         *ret_flags = MS_NODEV | MS_NOSUID | MS_NOEXEC;
         return proc_new();

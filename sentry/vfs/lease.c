@@ -163,7 +163,7 @@ int lease_set(struct task *t, struct file *f, int fd, int type)
         return -EINVAL;
     if (i && t->cred->fsuid != i->uid && !task_capable(t, CAP_LEASE))
         return -EACCES;
-    if (!i || !S_ISREG(i->mode))
+    if (!i || !S_ISREG(i->mode) || i->sb->ops->lock) /* nobody would tell us of the host's opens */
         return -EINVAL;
     spare = type == F_UNLCK ? NULL : kzalloc(sizeof *spare);
     if (type != F_UNLCK && !spare)

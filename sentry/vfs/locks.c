@@ -10,44 +10,28 @@
  * Deadlock: a POSIX request that has to wait is refused when the owner in its way waits, through
  * others, for the requester. Only POSIX owners take part, as on Linux.
  *
+ * What is shared with the host is locked there too: locks_host.c. flock: locks_flock.c.
+ *
  * locks_lock (LOCK_OBJECT) guards everything; inode->flocks is set under it and read without it by
  * closes, which have nothing to do where it is NULL.
  */
-#include "sentry/vfs/locks.h"
+#include "sentry/vfs/locks_priv.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/sysmacros.h>
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/timer.h"
 #include "sentry/vfs/lease.h"
 #include "sentry/vfs/vfs.h"
 
-enum lock_kind { KIND_POSIX, KIND_OFD, KIND_FLOCK };
-
-struct file_lock {
-    struct list link; /* in its inode's list, by start */
-    enum lock_kind kind;
-    const void *owner; /* struct files (POSIX) or struct file */
-    bool write;
-    int64_t start, end; /* inclusive */
-    pid_t pid;
-};
-
-struct file_locks {
-    struct list all; /* every inode that has some */
-    struct inode *inode;
-    struct list records, flocks;
-    struct waitqueue wq;
-};
-
-static struct lock locks_lock;
+struct lock locks_lock;
 static struct list all_inodes = LIST_INIT(all_inodes);
 static struct list waiters = LIST_INIT(waiters); /* struct lock_call */
 
@@ -56,7 +40,7 @@ __attribute__((constructor)) static void locks_init(void)
     lock_init(&locks_lock, LOCK_OBJECT);
 }
 
-static struct file_locks *inode_locks_locked(struct inode *i)
+struct file_locks *inode_locks_locked(struct inode *i)
 {
     struct file_locks *l = i->flocks;
 
@@ -70,19 +54,20 @@ static struct file_locks *inode_locks_locked(struct inode *i)
     list_init(&l->records);
     list_init(&l->flocks);
     wq_init(&l->wq);
+    ktimer_init(&l->retry, lock_retry_now);
+    l->retry_at = KTIME_NEVER;
     list_add_tail(&all_inodes, &l->all);
     __atomic_store_n(&i->flocks, l, __ATOMIC_SEQ_CST);
     return l;
 }
 
-static bool has_locks(const struct inode *i)
+bool has_locks(const struct inode *i)
 {
     return __atomic_load_n(&i->flocks, __ATOMIC_SEQ_CST) != NULL;
 }
 
 static _Atomic uint64_t nlocks; /* those that are spare for a moment too */
-/* always: beyond the limit too, for what is to be unlocked */
-static struct file_lock *lock_new(bool always)
+struct file_lock *lock_new(bool always)
 {
     struct file_lock *l = kzalloc(sizeof *l);
 
@@ -95,14 +80,14 @@ static struct file_lock *lock_new(bool always)
     return l;
 }
 
-static void lock_free(struct file_lock *l)
+void lock_free(struct file_lock *l)
 {
     if (l)
         limit_give(&nlocks);
     kfree(l);
 }
 
-static void remove_lock(struct file_lock *l)
+void remove_lock(struct file_lock *l)
 {
     list_del(&l->link);
     lock_free(l);
@@ -274,9 +259,8 @@ struct lock_call *locks_call(struct task *t)
     return lc;
 }
 
-/* Waits because of what blocker holds; the place in the line is kept from run to run. */
-static int wait_for_lock_locked(struct task *t, struct file_locks *ls, struct lock_call *lc,
-                                const void *owner, const void *blocker, bool deadlock_check)
+int wait_for_lock_locked(struct task *t, struct file_locks *ls, struct lock_call *lc,
+                         const void *owner, const void *blocker, bool deadlock_check)
 {
     if (deadlock_check && would_deadlock_locked(owner, blocker))
         return -EDEADLK;
@@ -287,23 +271,58 @@ static int wait_for_lock_locked(struct task *t, struct file_locks *ls, struct lo
     return task_wait(t, &ls->wq, 0);
 }
 
+/* Is somebody inside in the way of want? 0, -EAGAIN, or waits. */
+static int blocked_locked(struct task *t, struct file_locks *ls, struct lock_call *lc,
+                          const struct file_lock *want, bool wait)
+{
+    struct file_lock *other = overlap_locked(ls, want, /* own= */ false);
+
+    if (!other)
+        return 0;
+    if (!wait)
+        return -EAGAIN;
+    return wait_for_lock_locked(t, ls, lc, want->owner,
+                                other->kind == KIND_POSIX ? other->owner : NULL,
+                                want->kind == KIND_POSIX);
+}
+
+/* Before want is noted here: on the host. */
+static int host_first(struct task *t, struct file *f, struct lock_call *lc, struct file_lock *want,
+                      bool wait)
+{
+    bool unlock_it = lc->fl.l_type == F_UNLCK;
+    struct file_locks *ls;
+    int r = 0;
+
+    lock(&locks_lock);
+    list_del(&lc->link);
+    ls = inode_locks_locked(f->inode);
+    if (!ls)
+        r = -ENOLCK;
+    else if (!unlock_it)
+        r = blocked_locked(t, ls, lc, want, wait);
+    unlock(&locks_lock);
+    if (r < 0)
+        return r;
+    r = lock_on_host(t, f, want, lc->fl.l_type);
+    return r == -EAGAIN && wait ? lock_wait_for_host(t, f->inode, lc, want->owner) : r;
+}
+
 static int set_locked(struct task *t, struct file *f, struct lock_call *lc, struct file_lock *want,
                       bool wait, struct file_lock *spare[2])
 {
     struct file_locks *ls = inode_locks_locked(f->inode);
     bool unlock_it = lc->fl.l_type == F_UNLCK;
-    struct file_lock *other;
+    int r = 0;
 
     if (!ls)
         return -ENOLCK;
     list_del(&lc->link);
-    other = unlock_it ? NULL : overlap_locked(ls, want, /* own= */ false);
-    if (other && !wait)
-        return -EAGAIN;
-    if (other)
-        return wait_for_lock_locked(t, ls, lc, want->owner,
-                                    other->kind == KIND_POSIX ? other->owner : NULL,
-                                    want->kind == KIND_POSIX);
+    /* What the host has given us no one inside has, but who is about to note that it gave it back. */
+    if (!unlock_it && !lock_hosted(f))
+        r = blocked_locked(t, ls, lc, want, wait);
+    if (r < 0)
+        return r;
     apply_locked(ls, want, unlock_it, spare);
     wq_wake_all(&ls->wq, 0);
     return 0;
@@ -327,12 +346,28 @@ int locks_set(struct task *t, struct file *f, struct lock_call *lc, bool wait, b
         return r;
     spare[0] = lock_new(lc->fl.l_type == F_UNLCK);
     spare[1] = lock_new(lc->fl.l_type == F_UNLCK);
-    lock(&locks_lock);
-    r = spare[0] && spare[1] ? set_locked(t, f, lc, &want, wait, spare) : -ENOLCK;
-    unlock(&locks_lock);
+    r = spare[0] && spare[1] ? 0 : -ENOLCK;
+    if (r == 0 && lock_hosted(f))
+        r = host_first(t, f, lc, &want, wait);
+    if (r == 0) {
+        lock(&locks_lock);
+        r = set_locked(t, f, lc, &want, wait, spare);
+        unlock(&locks_lock);
+    }
     lock_free(spare[0]);
     lock_free(spare[1]);
     return r;
+}
+
+void lock_tell(const struct file_lock *l, struct lx_flock *ret)
+{
+    *ret = (struct lx_flock){
+        .l_type = l->write ? F_WRLCK : F_RDLCK,
+        .l_whence = SEEK_SET,
+        .l_start = l->start,
+        .l_len = l->end == INT64_MAX ? 0 : l->end - l->start + 1,
+        .l_pid = l->pid,
+    };
 }
 
 int locks_get(struct task *t, struct file *f, struct lx_flock *fl, bool ofd)
@@ -347,20 +382,17 @@ int locks_get(struct task *t, struct file *f, struct lx_flock *fl, bool ofd)
     r = lock_of(t, f, fl, ofd, &want);
     if (r < 0)
         return r;
-    LOCK_SCOPE(&locks_lock);
+    lock(&locks_lock);
     if (has_locks(f->inode))
         l = overlap_locked(f->inode->flocks, &want, fl->l_type == F_UNLCK);
-    if (!l) {
-        fl->l_type = F_UNLCK;
+    if (l)
+        lock_tell(l, fl);
+    unlock(&locks_lock);
+    if (l)
         return 0;
-    }
-    *fl = (struct lx_flock){
-        .l_type = l->write ? F_WRLCK : F_RDLCK,
-        .l_whence = SEEK_SET,
-        .l_start = l->start,
-        .l_len = l->end == INT64_MAX ? 0 : l->end - l->start + 1,
-        .l_pid = l->pid,
-    };
+    if (lock_hosted(f) && fl->l_type != F_UNLCK)
+        return lock_get_of_host(t, f, &want, fl);
+    fl->l_type = F_UNLCK;
     return 0;
 }
 
@@ -385,67 +417,19 @@ static void drop_owner(struct inode *i, enum lock_kind kind, const void *owner)
 
 void locks_posix_gone(struct file *f, struct files *owner)
 {
-    if (has_locks(f->inode))
-        drop_owner(f->inode, KIND_POSIX, owner);
+    if (!has_locks(f->inode))
+        return;
+    lock_drop_on_host(f, owner);
+    drop_owner(f->inode, KIND_POSIX, owner);
 }
 
 void locks_file_gone(struct file *f)
 {
     if (!has_locks(f->inode))
         return;
+    lock_drop_on_host(f, f);
     drop_owner(f->inode, KIND_OFD, f);
     drop_owner(f->inode, KIND_FLOCK, f);
-}
-
-/* ---- flock ---- */
-
-static int flock_locked(struct task *t, struct file *f, struct lock_call *lc, int op,
-                        struct file_lock **spare)
-{
-    struct file_locks *ls = inode_locks_locked(f->inode);
-    bool write = (op & ~LOCK_NB) == LOCK_EX;
-    struct file_lock *l, *tmp;
-
-    if (!ls)
-        return -ENOLCK;
-    list_del(&lc->link);
-    list_for_each_safe(l, tmp, &ls->flocks, link) {
-        if (l->owner != f)
-            continue;
-        if (l->write == write && (op & ~LOCK_NB) != LOCK_UN)
-            return 0;
-        remove_lock(l); /* a change of kind is a release first, as on Linux */
-        wq_wake_all(&ls->wq, 0);
-    }
-    if ((op & ~LOCK_NB) == LOCK_UN)
-        return 0;
-    list_for_each(l, &ls->flocks, link)
-        if (l->write || write)
-            return op & LOCK_NB ? -EAGAIN
-                                : wait_for_lock_locked(t, ls, lc, f, /* blocker= */ NULL,
-                                                       /* deadlock_check= */ false);
-    **spare = (struct file_lock){
-        .kind = KIND_FLOCK, .owner = f, .write = write, .end = INT64_MAX, .pid = t->group->pid
-    };
-    list_add_tail(&ls->flocks, &(*spare)->link);
-    *spare = NULL;
-    return 0;
-}
-
-int locks_flock(struct task *t, struct file *f, int op)
-{
-    struct lock_call *lc = locks_call(t);
-    struct file_lock *spare = lock_new(op & LOCK_UN);
-    int r = -ENOLCK;
-
-    if (!f->inode)
-        r = -EBADF;
-    lock(&locks_lock);
-    if (f->inode && lc && spare)
-        r = flock_locked(t, f, lc, op, &spare);
-    unlock(&locks_lock);
-    lock_free(spare);
-    return r;
 }
 
 /* ---- the end, and /proc/locks ---- */
@@ -457,6 +441,7 @@ void locks_inode_gone(struct inode *i)
 
     if (!ls)
         return;
+    ktimer_cancel_sync(&ls->retry); /* nobody waits any more who would arm it again */
     LOCK_SCOPE(&locks_lock);
     list_for_each_safe(l, tmp, &ls->records, link)
         remove_lock(l);

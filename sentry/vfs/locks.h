@@ -27,6 +27,7 @@ struct lock_call {
     struct list link; /* all waiters; guarded by locks_lock */
     const void *owner;
     const void *blocker; /* owner of what is in the way */
+    unsigned tries;      /* that the host refused */
 };
 struct lock_call *locks_call(struct task *t); /* NULL: no memory */
 

@@ -28,6 +28,7 @@
 
 #define MAX_LINKS 40
 
+_Thread_local int vfs_creating = -1;
 _Thread_local const char *vfs_walk_rest; /* behind the body of a link: what followed the link */
 _Thread_local bool vfs_walk_opens;
 

@@ -335,8 +335,13 @@ static int find_or_create(struct task *t, struct nameidata_last *last, unsigned 
         if (IS_ERR(d))
             return PTR_ERR(d);
         *ret_created = !dentry_inode(d);
-        if (*ret_created)
+        if (*ret_created) {
+            vfs_creating = (int)(flags & LX_O_ACCMODE);
             r = create_locked(t, &last->parent, d, mode);
+            vfs_creating = -1;
+            if (r == -EEXIST && !(flags & O_EXCL))
+                r = -ESTALE; /* the host was faster: what it made is opened */
+        }
     }
     if (r < 0) {
         dentry_put(d);
@@ -415,6 +420,12 @@ struct file *vfs_open_waited(struct task *t)
     return IS_ERR(f) ? f : open_done(t, &f->path, f, t->call.paths->opening_flags);
 }
 
+/*
+ * How often an open is done again whose file the host replaced meanwhile. Where others make and remove
+ * the name all the time one try in ten goes well, so a hundred are too few.
+ */
+#define STALE_TRIES 1000
+
 struct file *vfs_open_how(struct task *t, int dfd, const char *path, unsigned flags, uint32_t mode,
                           unsigned walk)
 {
@@ -426,6 +437,13 @@ struct file *vfs_open_how(struct task *t, int dfd, const char *path, unsigned fl
         f = open_tmpfile(t, dfd, path, flags, mode, walk);
     else
         f = open_walk(t, dfd, path, flags, mode, walk);
+    /* The file was replaced between the walk and the open (a shared file system): as Linux, again. */
+    for (int tries = 0; IS_ERR(f) && PTR_ERR(f) == -ESTALE && tries < STALE_TRIES; tries++) {
+        callpath_done(t, -ESTALE);
+        f = open_walk(t, dfd, path, flags, mode, walk);
+    }
+    if (IS_ERR(f) && PTR_ERR(f) == -ESTALE)
+        f = ERR_PTR(-ENOENT); /* by way of /proc: it has no name any more */
     callpath_done(t, IS_ERR(f) ? PTR_ERR(f) : 0);
     return f;
 }

@@ -109,8 +109,26 @@ struct inode_ops {
     int (*set_flags)(struct task *t, struct inode *ino, uint32_t flags);
 };
 
+struct host_lock {
+    const void *owner; /* the file itself (flock, OFD locks), or a descriptor table */
+    bool flock;
+    int type;           /* F_RDLCK, F_WRLCK, F_UNLCK */
+    int64_t start, end; /* inclusive; INT64_MAX: for ever */
+};
+
 struct super_ops {
     int (*statfs)(struct task *t, struct super *sb, struct lx_statfs *ret);
+    int (*sync)(struct task *t,
+                struct super *sb); /* [io] all of it to the disk; NULL: nothing to do */
+    /*
+     * [io] Locks of a host that others take too. lock tries (type F_UNLCK: gives back), -EAGAIN;
+     * lock_test makes *l what is in the way, or F_UNLCK; lock_gone: owner gives all of f's inode back.
+     * NULL: the locks of the sandbox are all there are.
+     */
+    int (*lock)(struct task *t, struct file *f, const struct host_lock *l);
+    int (*lock_test)(struct task *t, struct file *f, struct host_lock *l);
+    void (*lock_gone)(struct file *f, const void *owner);
+    bool host_events; /* inotify is the host's (fs/live/watch.h): hooks of our own say nothing */
     void (*evict)(struct inode *ino); /* last reference went: free ino->priv */
     /* No mount is left: let go of inodes held for their own sake. Then the cached tree is dropped,
      * and when no inode is left put_super frees sb->priv. Both may be NULL. */
@@ -287,6 +305,8 @@ struct super *super_ref(struct super *sb);
  * hint for look-ups that pay by the trip: not NUL at the next slash, may hold ".", "..", "//".
  */
 extern _Thread_local const char *vfs_walk_rest;
+/* O_ACCMODE of the open that a file is being made for; -1: of none. */
+extern _Thread_local int vfs_creating;
 /* The walk is for an open that will read: look-ups may bring a file's start with them. */
 extern _Thread_local bool vfs_walk_opens;
 
@@ -428,6 +448,7 @@ void mount_put(struct mount *m);
 
 /* File systems. Each makes a superblock with its root dentry. */
 struct super *tmpfs_new(uint32_t mode, uint64_t max_bytes);
+struct super *tmpfs_text_new(const char *text); /* its root is a file that holds text */
 struct super *proc_new(void);
 struct super *sysfs_new(void);
 struct super *devtmpfs_new(void); /* /dev: null zero full random urandom tty, pts, shm, fd links */
@@ -436,6 +457,8 @@ struct super *devpts_new(void);
 int chrdev_open(struct task *t, struct inode *i, struct file *f);
 /* dir: an export of the gofer's (its number in the request). */
 struct super *gofer_fs_new(unsigned export_id);
+/* An export of the second gofer's, shared live; file: the single file of that name in it, or NULL. */
+struct super *live_fs_new(unsigned export_id, const char *file);
 /* Writes go to memory; lower (reference taken over) is never changed. */
 struct super *overlay_new(struct super *lower);
 /* The overlay that a guest mounts: directories over one another; upper NULL: none can be changed. */

@@ -46,7 +46,7 @@ visible() {
 
 Made from cli/visible.c by tests/checks/docs.sh --write: change it there. An allow-list: what is not
 here does not exist inside. Of the host's directories only what any user may read is shown, whoever
-starts sbx; all writes go to memory and are gone at the end.
+starts sbx; all writes go to memory and are gone at the end, but where `--bind SRC:DST:rw` shares live.
 
 Without `--rootfs`:
 
@@ -120,14 +120,14 @@ host_calls() {
     cat <<'EOF'
 # Host calls of each process
 
-Made from sentry/fence_table.h, gofer/fence_table.h, gofer/writer/fence_table.h and
-platform/trap/filter.c by tests/checks/docs.sh
+Made from sentry/fence_table.h, gofer/fence_table.h, gofer/shared/fence_table.h, gofer/writer/fence_table.h,
+broker/fence_table.h and platform/trap/filter.c by tests/checks/docs.sh
 --write: change it there. A list that grows shows here, in the change that makes it grow. What a release
 lets pass: a build with glibc, with a ring (SBX_RING) or with sanitizers has some more, which stand in the
 same tables.
 
 EOF
-    for who in sentry gofer gofer/writer; do
+    for who in sentry gofer gofer/shared gofer/writer broker; do
         echo "## ${who##*/}: $(allowed $who | cut -f1 | sort -u | wc -l) calls"
         echo
         echo '| call | arguments | why |'

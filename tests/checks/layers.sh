@@ -16,9 +16,11 @@ forbid() {
     fi
 }
 
-forbid abi '(cli|sentry|platform|gofer)/' "abi/ is the lowest layer"
-forbid platform '(cli|sentry|gofer)/' "a platform knows address spaces and contexts, nothing above"
-forbid gofer '(cli|sentry|platform)/' "the gofer knows its protocol and the host, nothing else"
+forbid broker '(cli|sentry|platform|gofer)/' "the broker knows its protocol and the host, nothing else"
+forbid sentry 'broker/(broker|server|policy|dns)' "the sentry knows the broker's protocol only"
+forbid abi '(cli|sentry|platform|gofer|broker)/' "abi/ is the lowest layer"
+forbid platform '(cli|sentry|gofer|broker)/' "a platform knows address spaces and contexts, nothing above"
+forbid gofer '(cli|sentry|platform|broker)/' "the gofer knows its protocol and the host, nothing else"
 forbid sentry 'cli/(cli|error|launch|monitor|options|program|proxy|report|shown|user|view|visible)\.h' \
     "the sentry talks to the front end by cli/control.h and cli/stats.h only"
 forbid sentry/fs 'platform/' "a file system knows nothing of platforms"

@@ -4,7 +4,9 @@
  * sanitizer sees what it does. An input is a row of datagrams: two bytes of length (cut to what is
  * left), then so many bytes. A datagram's node 1 is made the root's, or hardly any would get far.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,33 +19,44 @@
 #include "tests/fuzz/fuzz.h"
 
 static struct gofer_export export;
-static struct gofer_config config = { .ring_fd = -1, .exports = &export, .nexports = 1 };
+static struct gofer_config config = {
+    .ring_fd = -1, .exports = &export, .nexports = 1, .shared = true
+};
 static int reader;
 
 static char dir[] = "/tmp/sbx-fuzz-XXXXXX";
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *f)
+{
+    (void)st, (void)type, (void)f;
+    return remove(path) < 0 && errno != ENOENT && errno != ENOTEMPTY;
+}
+
+/* What is shared live may have become anything. */
 static void remove_tree(void)
 {
-    unlinkat(export.fd, "d/f", 0);
-    unlinkat(export.fd, "d/e", AT_REMOVEDIR);
-    unlinkat(export.fd, "d", AT_REMOVEDIR);
-    unlinkat(export.fd, "l", 0);
-    unlinkat(export.fd, "p", 0);
-    rmdir(dir);
+    nftw(dir, remove_one, 16, FTW_PHYS | FTW_DEPTH);
+}
+
+static void fill_tree(int top)
+{
+    mkdirat(top, "d", 0755);
+    mkdirat(top, "d/e", 0755);
+    close(openat(top, "d/f", O_WRONLY | O_CREAT, 0644));
+    (void)!symlinkat("d/f", top, "l");
+    mkfifoat(top, "p", 0644);
 }
 
 static void make_tree(void)
 {
     int top;
 
+    umask(0);
     if (!mkdtemp(dir) || (top = open(dir, O_PATH | O_DIRECTORY)) < 0)
         abort();
-    mkdirat(top, "d", 0755);
-    mkdirat(top, "d/e", 0755);
-    close(openat(top, "d/f", O_WRONLY | O_CREAT, 0644));
-    (void)!symlinkat("d/f", top, "l");
-    mkfifoat(top, "p", 0644);
+    fill_tree(top);
     export.fd = top;
+    export.only_fd = -1;
     atexit(remove_tree);
 }
 
@@ -96,6 +109,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
     if (!started++)
         start();
+    else if (started++ % 1024 == 0) { /* what was removed is there again, what was made is not */
+        remove_tree();
+        mkdir(dir, 0700);
+        fill_tree(export.fd);
+    }
     while (n > 2) {
         size_t len = (size_t)p[0] | (size_t)p[1] << 8;
         p += 2;
@@ -124,6 +142,17 @@ size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
         req.arg = req.len;
         req.len += (uint32_t)sizeof(more) - 1;
     }
+    /* in front of the paths of what is written stands a structure */
+    static const uint8_t fixed[GW_NOPS] = {
+        [GW_MAKE] = sizeof(struct gw_make),         [GW_RENAME] = sizeof(struct gw_move),
+        [GW_LINKAT] = sizeof(struct gw_move),       [GW_SETATTR] = sizeof(struct gw_setattr),
+        [GW_SETXATTR] = sizeof(struct gw_setxattr), [GW_LOCK] = sizeof(struct gw_lock),
+        [GW_WATCH] = sizeof(struct gw_watch)
+    };
+    size_t front = fixed[req.op];
+    req.len += (uint32_t)front;
+    if (req.op >= GW_MAKE)
+        req.arg = req.op == GW_MAKE ? (uint32_t)strlen(path) : i & 1;
     size_t n = sizeof(req) + req.len;
 
     if (cap < n + 2)
@@ -131,7 +160,8 @@ size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
     buf[0] = (uint8_t)n;
     buf[1] = (uint8_t)(n >> 8);
     memcpy(buf + 2, &req, sizeof(req));
-    memcpy(buf + 2 + sizeof(req), path, strlen(path));
+    memset(buf + 2 + sizeof(req), (int)(i & 1), front);
+    memcpy(buf + 2 + sizeof(req) + front, path, strlen(path));
     if (req.op == GW_FILES)
         memcpy(buf + 2 + sizeof(req) + strlen(path), more, sizeof(more) - 1);
     return n + 2;

@@ -342,6 +342,15 @@ static void fin(void)
     CHECK_EQ(recv(s[0], &c, 1, 0), 0);
     close(s[0]);
 
+    static char much[4 << 20]; /* of which a part goes before the answer is seen */
+    pair(s);
+    close(s[1]);
+    CHECK_EQ(settle(s[0], IN | OUT | POLLRDHUP), IN | OUT | POLLRDHUP);
+    ssize_t part = send(s[0], much, sizeof much, MSG_NOSIGNAL);
+    CHECK(part > 0 && part < (ssize_t)sizeof much);
+    CHECK_ERR(send(s[0], much, sizeof much, MSG_NOSIGNAL), EPIPE);
+    close(s[0]);
+
     pair(s);
     CHECK_EQ(shutdown(s[0], SHUT_RD), 0);
     CHECK_EQ(recv(s[0], &c, 1, 0), 0);

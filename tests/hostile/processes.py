@@ -9,6 +9,7 @@ into the table only with a reason, and into docs/security/hostile-sentry.md.
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -120,9 +121,30 @@ def expect_empty_root(who, pid):
         fail(f"{who} has a root with something in it")
 
 
-def look(sbx, ring, user):
+def look_at_broker(broker, front, user):
+    """Only where there is a network: the channel, a published port, what it waits by."""
+    expect_fds("the broker", broker, {"socket": (2, 2), "eventpoll": (1, 1), "directory": (0, 1),
+                                      "path of a directory": (0, 1)}, but=(0, 1, 2))
+    for fd in (0, 1, 2):
+        if os.readlink(f"/proc/{broker}/fd/{fd}") != "/dev/null":
+            fail(f"the broker holds a stream of the caller's: {fd}")
+    expect_fenced("the broker", broker, 0, 0)
+    expect_limits("the broker", broker, {"core file size": 0, "msgqueue size": 0, "locked memory": 0,
+                                         "file size": 0, "open files": 16384, "data size": 64 << 20})
+    expect_apart("the broker", broker, front, ("user", "mnt", "pid", "ipc", "uts"))
+    expect_empty_root("the broker", broker)
+    uid = int(status(broker)["Uid"].split()[0])
+    if uid != USER if user else uid < 0x78000000:
+        fail(f"the broker is user {uid}")
+    return uid
+
+
+def look(sbx, ring, user, net):
     front = sbx.pid
-    sentry, gofer = children(front)  # in the order in which they are made
+    sentry, gofer, *brokers = children(front)  # in the order in which they are made
+    if [read(f"/proc/{p}/comm").strip() for p in brokers] != ["sbx-net"] * net:
+        fail(f"other processes than expected: {brokers}")
+    broker_uids = {look_at_broker(p, front, user) for p in brokers}
     zygote = children(sentry)[0]
     stubs = children(zygote)
     if [read(f"/proc/{p}/comm").strip() for p in (sentry, gofer, zygote)] != \
@@ -130,7 +152,7 @@ def look(sbx, ring, user):
         fail(f"other processes than expected: {sentry} {gofer} {zygote}")
     many = len(stubs) + 4  # a listener, a channel and a pidfd each; those being born
     # The front end: whom it watches, and its ends of two channels. 0 to 2 are the caller's.
-    expect_fds("the front end", front, {"signalfd": (1, 1), "pidfd": (2, 2), "socket": (2, 2)},
+    expect_fds("the front end", front, {"signalfd": (1, 1), "pidfd": (2 + net, 2 + net), "socket": (2, 2)},
                but=(0, 1, 2))
     # The gofer: its exports, an empty root, the channel; nothing to write to, no stream.
     expect_fds("the gofer", gofer, {"path of a directory": (1, 200), "path of a file": (1, 1),
@@ -138,7 +160,8 @@ def look(sbx, ring, user):
                                     "io_uring": (ring, ring)})
     # The sentry: channels to gofer, front end and zygote; the event thread's; its procfs and empty
     # root; for each stub what it is held by; files that the guest has open.
-    expect_fds("the sentry", sentry, {"socket": (3, 3), "eventpoll": (2, 2), "timerfd": (1, 3),
+    # control, gofer, zygote, broker; the numbers of channels that are not there are taken (abi/hostfd.h)
+    expect_fds("the sentry", sentry, {"socket": (8, 8), "eventpoll": (2, 2), "timerfd": (1, 3),
                                       "eventfd": (0, 1), "path of a directory": (0, 2),
                                       "directory": (0, 2), "seccomp notify": (1, many),
                                       "seccomp": (0, many), "memfd": (1, 2 * many),
@@ -161,7 +184,8 @@ def look(sbx, ring, user):
     if not user:
         expect_limits("the gofer", gofer, {"processes": 16})
     for p in [zygote] + stubs:
-        expect_limits("a stub", p, {"core file size": 1, "processes": 40000})
+        # Its descriptors stay below the one that it may send to (platform/trap/zygote.c).
+        expect_limits("a stub", p, {"core file size": 1, "processes": 40000, "open files": 4095})
     expect_apart("the sentry", sentry, front, ("user", "mnt", "pid", "ipc", "net", "uts", "cgroup"))
     expect_apart("the gofer", gofer, front, ("user", "mnt", "pid", "ipc"))
     for p in [zygote] + stubs:
@@ -172,11 +196,18 @@ def look(sbx, ring, user):
     uids = {p: int(status(p)["Uid"].split()[0]) for p in [sentry, gofer, zygote] + stubs}
     if user and set(uids.values()) != {USER}:
         fail(f"other users than the caller: {uids}")
-    if not user and (min(uids.values()) < 0x78000000 or uids[sentry] == uids[gofer]):
+    if not user and (min(uids.values()) < 0x78000000 or uids[sentry] == uids[gofer] or
+                     broker_uids & set(uids.values())):
         fail(f"not two ids that own nothing: {uids}")
 
 
-def run(top, ring, user):
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def run(top, ring, user, net):
     single = os.path.join(top, "single")
     with open(single, "w", encoding="utf-8") as f:
         f.write("inside")
@@ -186,7 +217,8 @@ def run(top, ring, user):
     up = os.path.join(top, "up")
     ids = {"user": USER, "group": USER, "extra_groups": []} if user else {}
     with open(up, "w", encoding="utf-8") as out:
-        sbx = subprocess.Popen([os.path.join(top, "sbx"), "run", f"--bind={single}:/single", "/bin/sh", "-c",
+        options = ["-p", f"127.0.0.1:{free_port()}:80"] if net else []
+        sbx = subprocess.Popen([os.path.join(top, "sbx"), "run", f"--bind={single}:/single", *options, "/bin/sh", "-c",
                                 "exec 5</single; echo up; sleep 30 & sleep 30"],
                                stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env,
                                close_fds=True, cwd="/", **ids)
@@ -196,7 +228,7 @@ def run(top, ring, user):
                 break
             time.sleep(0.05)
         time.sleep(0.2)  # what is being opened or closed is done
-        look(sbx, ring, user)
+        look(sbx, ring, user, net)
     finally:
         sbx.kill()
         sbx.wait()
@@ -215,6 +247,6 @@ with tempfile.TemporaryDirectory() as d:
     os.chmod(d, 0o755)
     shutil.copy(SBX, os.path.join(d, "sbx"))
     for as_user in (False, True):
-        for with_ring in (0, 1):
-            run(d, with_ring, as_user)
+        for with_ring, with_net in ((0, 0), (1, 0), (0, 1)):
+            run(d, with_ring, as_user, with_net)
 sys.exit(1 if failures else 0)

@@ -319,7 +319,7 @@ struct super *mem_super_new(const char *type, uint64_t magic, uint32_t mode, uin
         r = mem_inode_wrap(sb, dentry_ref(lower_root), dentry_inode(lower_root)->ino,
                            dentry_inode(lower_root)->mode, &root);
     else
-        r = mem_inode_new(NULL, sb, NULL, S_IFDIR | mode, &root);
+        r = mem_inode_new(NULL, sb, NULL, mode & S_IFMT ? mode : S_IFDIR | mode, &root);
     if (r == 0)
         mem_node(root)->parent_ino = root->ino;
     if (r == 0 && !dentry_make_root(sb, root))

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <sys/mman.h>
 
 #include "sentry/fs/mem/mem.h"
@@ -20,6 +22,25 @@
 struct super *tmpfs_new(uint32_t mode, uint64_t max_bytes)
 {
     return mem_super_new("tmpfs", TMPFS_MAGIC, mode, max_bytes, NULL, NULL);
+}
+
+struct super *tmpfs_text_new(const char *text)
+{
+    struct super *sb = mem_super_new("tmpfs", TMPFS_MAGIC, S_IFREG | 0644, 0, NULL, NULL);
+    size_t n = strlen(text);
+    struct inode *i;
+    struct iter it;
+
+    if (!sb)
+        return NULL;
+    i = dentry_inode(sb->root);
+    iter_kernel(&it, (void *)(uintptr_t)text, n);
+    if (data_write(&mem_node(i)->data, &it, 0, n, 0) != (ssize_t)n) {
+        super_put(sb);
+        return NULL;
+    }
+    i->size = n;
+    return sb;
 }
 
 static struct super *shmem_super(void)

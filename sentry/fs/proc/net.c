@@ -53,12 +53,27 @@ static PROC_SHOW(show_dev)
               "    0    0    0     0          0         0 %8" PRIu64 " %7" PRIu64
               "    0    0    0     0       0          0\n",
               b, p, b, p);
+    if (broker_on())
+        pt_puts(
+            out,
+            "  eth0:       0       0    0    0    0     0          0         0        0       0    0    0    0     0       0          0\n");
     return 0;
 }
 
-static const char route[] =
+static const char route_head[] =
     "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"
     "                                                       \n";
+static PROC_SHOW(show_route)
+{
+    (void)t, (void)n, (void)o;
+    pt_puts(out, route_head);
+    if (broker_on()) { /* 10.0.2.0/24 and the gateway 10.0.2.2 */
+        pt_printf(out, "eth0\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0%*s\n", 75, "");
+        pt_printf(out, "eth0\t0002000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0%*s\n", 75, "");
+    }
+    return 0;
+}
+
 static const char if_inet6[] = "00000000000000000000000000000001 01 80 10 80       lo\n";
 static const char ipv6_route[] =
     "00000000000000000000000000000001 80 00000000000000000000000000000000 00 "
@@ -86,7 +101,7 @@ static const struct pnode net_nodes[] = {
     PTEXT("raw", 0444,
           "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
           "   uid  timeout inode ref pointer drops\n"),
-    PTEXT("route", 0444, route),
+    PFILE("route", 0444, show_route),
     PTEXT("snmp", 0444, snmp),
     PTEXT("sockstat", 0444, sockstat),
     PFILE_ARG("tcp", 0444, show_table, PROC_NET_TCP),

@@ -23,7 +23,7 @@ int tty_chrdev_open(struct task *t, struct inode *inode, struct file *f);
 
 /* t's controlling terminal, a reference; NULL: none. */
 struct tty *tty_controlling(struct task *t);
-/* Makes slave's terminal the controlling one of t's session (which t leads), as TIOCSCTTY. */
+/* As TIOCSCTTY by the leader of t's session, with t's group in the foreground. */
 int tty_set_controlling(struct task *t, struct file *slave);
 /* Device number of the controlling terminal for /proc/PID/stat (0: none), and its foreground
  * group's id (-1: none). kernel.tasks_lock held. */

@@ -302,7 +302,7 @@ static void host_ended(void)
 {
     int sock = atomic_exchange(&host.sock, -1);
     event_unwatch(sock);
-    close(sock);
+    shutdown(sock, SHUT_RDWR); /* its number stays taken: abi/hostfd.h */
     tty_master_closed(host.tty);
 }
 

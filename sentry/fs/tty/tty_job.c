@@ -123,17 +123,20 @@ void tty_open_controls(struct task *t, struct tty *tty, struct file *f)
         join_locked(t, tty);
 }
 
-static int set_controlling(struct task *t, struct tty *tty, bool readable, bool steal)
+/* for_leader: pid 1 wants it for its session, whose foreground group is t's then. */
+static int set_controlling(struct task *t, struct tty *tty, bool readable, bool steal,
+                           bool for_leader)
 {
+    bool leads = for_leader || leads_session(t);
     struct tty *old_tty = NULL;
     struct session *old_session = NULL;
     int r = 0;
     lock(&kernel.tasks_lock);
     struct session *s = t->group->session;
-    if (leads_session(t) && s && tty->session == s)
+    if (leads && s && tty->session == s)
         goto out;
     r = -EPERM;
-    if (!leads_session(t) || !s || s->tty)
+    if (!leads || !s || s->tty)
         goto out;
     if (tty->session && !(steal && task_capable(t, CAP_SYS_ADMIN)))
         goto out;
@@ -151,7 +154,7 @@ out:
 
 int tty_set_controlling(struct task *t, struct file *slave)
 {
-    return set_controlling(t, slave->priv, true, false);
+    return set_controlling(t, slave->priv, true, false, true);
 }
 
 /* TIOCNOTTY by a session's leader, or its end. Without locks. */
@@ -272,7 +275,7 @@ long tty_job_ioctl(struct task *t, struct file *f, struct tty *tty, unsigned cmd
     case TIOCSCTTY:
         if (tty_is_master(f))
             return -EINVAL;
-        return set_controlling(t, tty, f->mode & FMODE_READ, arg == 1);
+        return set_controlling(t, tty, f->mode & FMODE_READ, arg == 1, false);
     case TIOCNOTTY:
         return no_tty(t, tty);
     case TIOCGPGRP:

@@ -6,8 +6,8 @@
  * lists:
  *
  *     filters DIR [--write]      DIR/calls-stub.txt, calls-sentry.txt, calls-gofer.txt,
- *                                calls-writer.txt; and of the platform ptrace calls-traced.txt,
- *                                calls-tracer.txt (stub and sentry)
+ *                            calls-shared.txt, calls-writer.txt, calls-broker.txt; and of the platform
+ *                            ptrace calls-traced.txt, calls-tracer.txt (stub and sentry)
  *
  * A line for each way through: the call, and the conditions on its arguments under which it passes
  * (notify: to the sentry, which decides). A list that grows or shrinks unannounced fails the test.
@@ -21,7 +21,9 @@
 #include <string.h>
 
 #include "abi/types.h"
+#include "fence_broker.h"
 #include "fence_gofer.h"
+#include "fence_shared.h"
 #include "fence_writer.h"
 #include "fence_sentry.h"
 #include "platform/shared/bpf.h"
@@ -31,6 +33,7 @@
 #define SLOT_HI 0x7ffeu
 #define BLOB_SIZE 0x2000u
 #define SECRET 0x0123456789abcdefull
+#define ZYGOTE_SOCK 0xfff
 
 static const struct {
     unsigned nr;
@@ -231,7 +234,7 @@ static void list_stub(FILE *out)
     struct run r = { .out = out, .ip_known = true };
 
     bpf_init(&base);
-    if (filter_base(&base, SLOT_HI, BLOB_SIZE, SECRET) < 0)
+    if (filter_base(&base, SLOT_HI, BLOB_SIZE, SECRET, ZYGOTE_SOCK) < 0)
         exit(1);
     r.insn = base.insn;
     r.n = base.n;
@@ -239,7 +242,8 @@ static void list_stub(FILE *out)
         out,
         "# Calls that the filter of a stub lets pass, by where the `syscall` stands. A guest has\n"
         "# both: it can jump into the blob. All else is SIGSYS. a0 to a5 are\n"
-        "# its arguments; 0x1234567 and 0x89abcdef stand for the zygote's secret.\n");
+        "# its arguments; 0x1234567 and 0x89abcdef stand for the zygote's secret, and\n"
+        "# 0xfff for the number of its socket, which nothing else can have (platform/trap/zygote.c).\n");
     r.ip = (uint64_t)SLOT_HI << 32 | 0x100;
     all_numbers(&r, "blob:");
     r.ip = 0x401000;
@@ -325,6 +329,10 @@ static int check(const char *dir, const char *who, bool write)
         list_fence(out, who, fence_sentry_tracer, ARRAY_SIZE(fence_sentry_tracer));
     else if (strcmp(who, "sentry") == 0)
         list_fence(out, who, fence_sentry, ARRAY_SIZE(fence_sentry));
+    else if (strcmp(who, "shared") == 0)
+        list_fence(out, who, fence_shared, ARRAY_SIZE(fence_shared));
+    else if (strcmp(who, "broker") == 0)
+        list_fence(out, who, fence_broker, ARRAY_SIZE(fence_broker));
     else if (strcmp(who, "writer") == 0)
         list_fence(out, who, fence_writer, ARRAY_SIZE(fence_writer));
     else
@@ -347,7 +355,8 @@ static int check(const char *dir, const char *who, bool write)
 
 int main(int argc, char **argv)
 {
-    static const char *const all[] = { "stub", "sentry", "gofer", "writer", "traced", "tracer" };
+    static const char *const all[] = { "stub",   "sentry", "gofer",  "shared",
+                                       "writer", "broker", "traced", "tracer" };
     bool write = argc > 2 && strcmp(argv[2], "--write") == 0;
     int r = 0;
 

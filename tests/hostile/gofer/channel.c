@@ -113,6 +113,8 @@ int ch_ask(struct gw_request req, const void *payload, size_t n)
     snprintf(what, sizeof(what), "op %u node %#llx len %u flags %#x arg %#x \"%.*s\"", req.op,
              (unsigned long long)req.node, req.len, req.flags, req.arg, (int)(n < 40 ? n : 40),
              (const char *)payload);
+    for (char *p = what; *p; p++)
+        *p = *p < ' ' || *p > '~' ? '.' : *p;
     memcpy(buf, &req, sizeof(req));
     memcpy(buf + sizeof(req), payload, n);
     ch_send(buf, sizeof(req) + n);
@@ -155,7 +157,7 @@ int ch_path(uint16_t op, uint64_t node, const char *path)
 
 void ch_open(const struct sentry_config *cfg)
 {
-    ch.sock = cfg->gofer_sock;
+    ch.sock = taken_live ? cfg->shared_sock : cfg->gofer_sock;
     ch_seed();
     if (ch_ask(ch_request(GW_HELLO, 0, 0), "", 0) < 0)
         broken("no HELLO: %d", ch.ans.rep.error);
@@ -164,9 +166,10 @@ void ch_open(const struct sentry_config *cfg)
         memcpy(&ch.roots[i], ch.ans.data + i * sizeof(struct gw_root), sizeof(uint64_t));
     for (unsigned i = 0; i < cfg->nmounts; i++) {
         const struct sentry_mount *m = &cfg->mounts[i];
-        if ((m->kind == SM_OVERLAY || m->kind == SM_RO) && !strcmp(m->path, "/tree"))
+        bool ours = taken_live ? m->kind == SM_SHARED : m->kind == SM_OVERLAY || m->kind == SM_RO;
+        if (ours && !strcmp(m->path, "/tree"))
             ch.root = ch.roots[m->export_id];
-        if ((m->kind == SM_OVERLAY || m->kind == SM_RO) && !strcmp(m->path, "/single"))
+        if (ours && !strcmp(m->path, "/single"))
             ch.file = ch.roots[m->export_id];
     }
     if (!ch.root)

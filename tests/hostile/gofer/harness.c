@@ -20,6 +20,8 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "tests/hostile/gofer/confine.h"
+#include "tests/hostile/gofer/live.h"
 
 #define USER 54321 /* an ordinary user, who need not exist */
 #define ATTACK_SECONDS 120
@@ -27,6 +29,8 @@
 struct board *board;
 char victim_secret[TOKEN_LEN + 1];
 const struct attack *current;
+bool taken_live __attribute__((weak));
+static const char *base = ""; /* where attacks on what is shared live are confined to */
 
 const struct way way_root = { "root", false, "" };
 const struct way way_user = { "user", true, "" };
@@ -85,7 +89,8 @@ static void make_token(void)
 static void make_tree(const struct way *w)
 {
     board->noutside = 0;
-    strcpy(board->top, "/tmp/sbx-hostile-XXXXXX");
+    snprintf(board->top, sizeof(board->top), "%s%s", base,
+             base[0] ? "/XXXXXX" : "/tmp/sbx-hostile-XXXXXX");
     must(mkdtemp(board->top) != NULL, board->top);
     must(chmod(board->top, 0755) == 0, board->top);
     make_token();
@@ -137,15 +142,31 @@ static void expect_file(const char *path, const char *text)
         close(fd);
 }
 
-/* Nothing was written, neither outside nor inside: the gofer's sandbox changes no host file. */
+static void expect_mode(const char *path, mode_t mode)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0 || (st.st_mode & 07777) != mode || st.st_nlink != 1)
+        reached("%s has another mode, or another name", path);
+}
+
+/* Nothing was written outside, and inside only what is shared live. */
 static void look_around(void)
 {
     expect_file(in_top("out/canary"), board->token);
     expect_file(in_top("out/file"), board->token);
+    expect_mode(in_top("out/canary"), 0600);
+    expect_mode(in_top("out/file"), 0644);
+    if (access(in_top("out/new"), F_OK) == 0)
+        reached("a file was made");
+    if (taken_live) {
+        canaries_judge();
+        return;
+    }
     expect_file(in_top("single"), "inside");
     if (!current->meanwhile)
         expect_file(in_top("tree/dir/file"), "inside");
-    if (access(in_top("out/new"), F_OK) == 0 || access(in_top("tree/new"), F_OK) == 0)
+    if (access(in_top("tree/new"), F_OK) == 0)
         reached("a file was made");
 }
 
@@ -197,11 +218,15 @@ static pid_t start_victim(const struct way *w)
 
 static void run_front(const struct way *w)
 {
+    const char *rw = taken_live ? ":rw" : "";
     char bind[128], single[128];
-    char *argv[] = { "sbx", "run", "--timeout=100", bind, single, "/bin/true", NULL };
+    char option[64] = "--log-level=error";
+    char *argv[] = { "sbx", "run", "--timeout=100", bind, single, option, "/bin/true", NULL };
 
-    snprintf(bind, sizeof(bind), "--bind=%s:/tree", in_top("tree"));
-    snprintf(single, sizeof(single), "--bind=%s:/single", in_top("single"));
+    snprintf(bind, sizeof(bind), "--bind=%s:/tree%s", in_top("tree"), rw);
+    snprintf(single, sizeof(single), "--bind=%s:/single%s", in_top("single"), rw);
+    if (current->option)
+        snprintf(option, sizeof(option), "%s", current->option);
     setenv("SBX_WITHOUT", w->without, 1);
     if (current->ring)
         setenv("SBX_RING", "1", 1);
@@ -211,7 +236,7 @@ static void run_front(const struct way *w)
     if (w->user)
         become_user();
     board->front = getpid();
-    exit(cli_main(6, argv));
+    exit(cli_main(7, argv));
 }
 
 static void end_helper(pid_t pid)
@@ -334,7 +359,10 @@ int main(int argc, char **argv)
     setvbuf(stdout, NULL, _IOLBF, 0);
     board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     must(board != MAP_FAILED, "mmap");
-    own_mounts();
+    if (taken_live)
+        base = argc == 3 ? confine_again() : confine_enter();
+    else
+        own_mounts();
     for (unsigned i = 0; i < taken_nattacks; i++) {
         current = &taken_attacks[i];
         if (argc == 3 && !strcmp(argv[1], "--bites")) {

@@ -294,10 +294,11 @@ static const struct way *const all_ways[] = { &way_root, &way_user, &way_root_pl
                                               &way_user_plain, NULL };
 
 const struct attack taken_attacks[] = {
-    { "admitted", admitted, NULL, NULL, NULL, false, false, all_ways, "landlock", &way_user_plain },
+    { "admitted", admitted, NULL, NULL, NULL, false, false, all_ways, "landlock", &way_user_plain,
+      NULL },
     { "refused", refused, NULL, NULL, NULL, false, false, all_ways, "sentryfilter,landlock",
-      &way_user_plain },
+      &way_user_plain, NULL },
     { "gofer-refused", NULL, NULL, NULL, gofer_refused, false, false, all_ways,
-      "goferfilter,landlock", &way_user_plain },
+      "goferfilter,landlock", &way_user_plain, NULL },
 };
 const unsigned taken_nattacks = ARRAY_SIZE(taken_attacks);

@@ -315,11 +315,12 @@ static void trampled(const struct sentry_config *cfg)
 static const struct way *const all_ways[] = { &way_root, &way_user, &way_user_plain, NULL };
 
 const struct attack taken_attacks[] = {
-    { "operations", operations, NULL, NULL, NULL, false, true, all_ways, "ring", &way_root },
-    { "opens", opens, NULL, NULL, NULL, false, true, all_ways, "ring,emptyroot,landlock",
-      &way_user },
-    { "slots", slots, NULL, NULL, NULL, false, true, all_ways, NULL, NULL },
-    { "registers", registers, NULL, NULL, NULL, false, true, all_ways, "sentryfilter", &way_root },
-    { "trampled", trampled, NULL, NULL, NULL, false, true, all_ways, NULL, NULL },
+    { "operations", operations, NULL, NULL, NULL, false, true, all_ways, "ring", &way_root, NULL },
+    { "opens", opens, NULL, NULL, NULL, false, true, all_ways, "ring,emptyroot,landlock", &way_user,
+      NULL },
+    { "slots", slots, NULL, NULL, NULL, false, true, all_ways, NULL, NULL, NULL },
+    { "registers", registers, NULL, NULL, NULL, false, true, all_ways, "sentryfilter", &way_root,
+      NULL },
+    { "trampled", trampled, NULL, NULL, NULL, false, true, all_ways, NULL, NULL, NULL },
 };
 const unsigned taken_nattacks = ARRAY_SIZE(taken_attacks);

@@ -71,12 +71,18 @@ struct attack {
      */
     const char *bites;
     const struct way *bites_way;
+    const char *option; /* of sbx run; or NULL */
 };
 
 /* Of each test program; harness.c has the main(). Usage: [NAME], one attack only. */
 extern const struct attack taken_attacks[];
 extern const unsigned taken_nattacks;
 extern const struct attack *current; /* that is run */
+/*
+ * Of programs that say so: the tree is shared live (:rw), the second gofer is what is attacked, where
+ * nothing else can be written (confine.h), and canaries_judge (live.h) looks for more in the end.
+ */
+extern bool taken_live;
 
 /* ---- for attacks ---- */
 

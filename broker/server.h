@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the broker's files. Everything is the one thread's; nothing is locked. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "broker/broker.h"
+#include "broker/protocol.h"
+
+#define WATCHES_MAX                                                                                \
+    8192 /* connects under way, listeners, queries: the sentry may ask for no more */
+
+/* What is waited for: a descriptor in the epoll, and until when. */
+struct watch {
+    struct watch *next, **prev;                   /* all of them; of one that is free, next alone */
+    void (*fn)(struct watch *w, uint32_t events); /* events 0: its time is up */
+    int fd;
+    uint32_t tag;
+    int64_t deadline; /* ms of CLOCK_MONOTONIC; 0: none */
+    struct nb_addr peer;
+    union {
+        unsigned more; /* listener: how many may still be handed over */
+        unsigned port; /* published UDP: inside */
+        struct query *query;
+        struct stream *stream;
+    };
+};
+
+extern const struct broker_config *broker;
+
+int64_t now_ms(void);
+/* Made before the fence. 0 or -errno. */
+int broker_epoll(void);
+/* NULL: there are too many. fd is taken over by it. */
+struct watch *watch_new(int fd, uint32_t events, void (*fn)(struct watch *, uint32_t));
+void watch_set(struct watch *w, uint32_t events);
+/* Ends it; closes fd unless keep. */
+void watch_free(struct watch *w, bool keep);
+/* The one of that tag and fn; NULL. */
+struct watch *watch_find(uint32_t tag, void (*fn)(struct watch *, uint32_t));
+
+/* Sends; fd (or -1) stays the caller's. False: it could not be sent, and what belongs to it is to go. */
+bool reply(const struct nb_rep *r, const void *data, int fd);
+void answer_error(uint32_t tag, int error);
+/* -EACCES with the name that the address is known by. */
+void answer_refused(uint32_t tag, const struct nb_addr *a);
+
+/* The policy's word on an address; port 0: any. */
+bool may_reach(const struct nb_addr *a);
+/* ret gets what the host is to be called with: the form that was checked. Its length. */
+socklen_t to_sockaddr(const struct nb_addr *a, struct sockaddr_storage *ret);
+void from_sockaddr(const struct sockaddr_storage *ss, struct nb_addr *ret);
+
+/* data: m->len bytes. fd: what came along or -1, the caller's. */
+void serve_connect(const struct nb_req *m, const uint8_t *data);
+void serve_cancel(const struct nb_req *m);
+void serve_listen(const struct nb_req *m, const uint8_t *data);
+void serve_more(const struct nb_req *m);
+void serve_unlisten(const struct nb_req *m);
+void serve_setopt(const struct nb_req *m, const uint8_t *data, int fd);
+void serve_getopt(const struct nb_req *m, const uint8_t *data, int fd);
+void serve_urgent(const struct nb_req *m, const uint8_t *data, int fd);
+void serve_dns(const struct nb_req *m, const uint8_t *data);
+void serve_sendto(const struct nb_req *m, const uint8_t *data);
+/* A TCP connection to the nameserver inside: one end of a pair, or -errno. */
+int dns_stream(void);
+
+/* The options of a request applied to a socket; those that the host refuses are left out. */
+void apply_options(int fd, const uint8_t *data, uint32_t len);
+
+/* Published ports are watched from here on. */
+void publish_init(void);
+
+/* names.c: which names an address was resolved for. */
+void names_add(const char *name, const struct net_ip *ip, uint32_t ttl);
+net_names_fn names_fit;
+/* The name that ip is known by, for the user; NULL. */
+const char *names_of(const struct net_ip *ip);

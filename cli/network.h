@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the options say about the network: the policy, bound ports, the files that programs read. */
+#pragma once
+
+#include <netinet/in.h>
+
+#include "broker/broker.h"
+#include "cli/options.h"
+#include "cli/shown.h"
+#include "sentry/sentry.h"
+
+struct network {
+    struct net_policy policy;
+    struct sentry_port *inside; /* of policy.pub */
+    struct sockaddr_in6 servers[BROKER_SERVERS_MAX];
+    unsigned nservers;
+};
+
+/* 0, or the exit status after the error was printed. Published ports are bound. */
+int network_prepare(const struct run_options *o, struct network *ret);
+/* The nameservers of the host's resolv.conf that can be asked: n->nservers is 0 before. */
+void network_servers(struct network *n);
+/* Puts the sandbox's own resolv.conf and hosts into what is shown, where there is a network. */
+void network_show(const struct network *n, struct shown *s);
+/* The broker has the bound ports: ours are closed. */
+void network_started(const struct network *n);
