@@ -23,6 +23,7 @@
 #include "abi/hostfd.h"
 #include "abi/types.h"
 #include "broker/protocol.h"
+#include "platform/shared/memory.h"
 #include "platform/shared/zygote.h"
 #include "platform/trap/trap.h"
 #include "sentry/fence.h"
@@ -336,7 +337,7 @@ static void new_stub(void)
 /* It sends to fd, with an address or without. Was it sent? */
 static bool stub_sends(int fd, const struct sockaddr_in *to, const struct nb_req *data)
 {
-    const uint64_t at = trap.slot + CHANNEL_OFF + BLOCK_DATA_OFF;
+    const uint64_t at = stubs.slot + CHANNEL_OFF + BLOCK_DATA_OFF;
     struct errand *e = (struct errand *)(stub.chan + BLOCK_DATA_OFF);
     struct block_op *op = (struct block_op *)(stub.chan + BLOCK_OPS_OFF);
 
