@@ -164,7 +164,7 @@ int cmd_doctor(int argc, char **argv)
         return fail(EXIT_SBX, "doctor: unknown argument %s; give nothing or --self-test", argv[1]);
     uname(&u);
     sscanf(u.release, "%u.%u", &kernel_major, &kernel_minor);
-    printf("Linux %s, %ld cpus, %s\nHost:\n", u.release, sysconf(_SC_NPROCESSORS_ONLN),
+    printf("Linux %s, %ld cpus, %s:\n", u.release, sysconf(_SC_NPROCESSORS_ONLN),
            geteuid() == 0 ? "started by root" : "started by an ordinary user");
     for (unsigned i = 0; i < ARRAY_SIZE(checks); i++) {
         struct finding f = { 0 };

@@ -239,18 +239,23 @@ static bool send_request(int sock, int request)
     return sendmsg(sock, &msg, MSG_NOSIGNAL) == sizeof m;
 }
 
-static int await_end(int sock, const char *name, const char *command)
+/* What is passed on to the command: from before it can begin, as it may be answered at once. */
+static int hold_signals(void)
 {
     static const int forwarded[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 };
-    static struct serve_msg m;
     sigset_t set;
-    int signals;
 
     sigemptyset(&set);
     for (unsigned i = 0; i < ARRAY_SIZE(forwarded); i++)
         sigaddset(&set, forwarded[i]);
     sigprocmask(SIG_BLOCK, &set, NULL);
-    signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int await_end(int sock, int signals, const char *name, const char *command)
+{
+    static struct serve_msg m;
+
     for (;;) {
         struct pollfd fds[] = { { .fd = sock, .events = POLLIN },
                                 { .fd = signals, .events = POLLIN } };
@@ -281,7 +286,7 @@ int cmd_exec(int argc, char **argv)
                                            { "env", 1, NULL, 'e' },
                                            { 0 } };
     struct exec_options o = { 0 };
-    int c, sock, request;
+    int c, sock, request, signals;
 
     optind = 0;
     opterr = 0;
@@ -301,7 +306,8 @@ int cmd_exec(int argc, char **argv)
     if (sock < 0)
         return EXIT_SBX;
     request = write_request(&o, argv + optind + 1);
+    signals = hold_signals();
     if (request < 0 || !send_request(sock, request))
         return fail(EXIT_SBX, "the sandbox %s cannot be asked: %s", argv[optind], strerror(errno));
-    return await_end(sock, argv[optind], argv[optind + 1]);
+    return await_end(sock, signals, argv[optind], argv[optind + 1]);
 }

@@ -64,8 +64,8 @@ expect 0 '^23 held, 0 got through$' ./sbx-unfenced doctor --self-test
 # What cannot be tried is no success.
 expect 1 'were not tried' SBX_LIMITS=nosuch=1 ./sbx doctor --self-test
 # The other platform holds as much, and so do namespaces and Landlock without any filter.
-expect 0 '^22 held, 0 got through$' SBX_WITHOUT=notify ./sbx doctor --self-test
-expect 0 '^22 held, 0 got through$' SBX_WITHOUT=seccomp ./sbx doctor --self-test
+expect 0 '^23 held, 0 got through$' SBX_WITHOUT=notify ./sbx doctor --self-test
+expect 0 '^23 held, 0 got through$' SBX_WITHOUT=seccomp ./sbx doctor --self-test
 # The attacks are no command for users.
 expect 125 'unknown command attack' ./sbx attack x y
 exit $failed

@@ -122,9 +122,9 @@ static unsigned left(void)
     DIR *d = opendir("/proc");
 
     while (d && (e = readdir(d))) {
-        int pid = atoi(e->d_name);
+        int pid = atoi(e->d_name), group = pid > 1 ? getpgid(pid) : -1; /* -1: gone meanwhile */
 
-        n += pid > 1 && pid != getpid() && pid != watchdog_pid && getpgid(pid) != getpgid(0);
+        n += group > 0 && pid != getpid() && pid != watchdog_pid && group != getpgid(0);
     }
     closedir(d);
     return n;
