@@ -65,6 +65,8 @@ def ends():
     expect(["--timeout=0.3"], "sleep 100", 124, "time is limited to 0.3 s" + END % "timeout")
     expect(["--output=10"], "echo 12345; echo 6789; echo more; sleep 100", 153,
            "output is limited to 10 bytes" + END % "output", "12345\n6789")
+    for _ in range(20):  # who is refused and ends at once is not faster than the word about it
+        expect(["--output=10"], "exec yes", 153, "output is limited to 10 bytes" + END % "output", "y\ny\ny\ny\ny\n")
     expect(["--output=10"], "echo 12345 >&2; echo 678", 0, None, "678\n")
     expect(["--file-size=4K"], "cd /tmp; head -c 5000 /dev/zero >f; stat -c %s f; ulimit -f", 0, None, "4096\n8\n")
     expect(["--disk=1M"], "cd /tmp; head -c 3000000 /dev/zero >f 2>/dev/null || echo full; rm f; echo x >g && cat g", 0, None, "full\nx\n")

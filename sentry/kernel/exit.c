@@ -25,6 +25,7 @@
 #include "sentry/kernel/proc.h"
 #include "sentry/kernel/robust.h"
 #include "sentry/kernel/sigset.h"
+#include "sentry/kernel/spent.h"
 #include "sentry/strace/strace.h"
 #include "sentry/keys/key.h"
 #include "sentry/mm/mm.h"
@@ -333,10 +334,12 @@ long do_exit(struct task *t, int code)
         mm_put(mm);
     int status;
     uint32_t job = 0;
-    if (unlink_task(t, &status, &job))
-        sandbox_end(status);
-    else if (job)
+    if (unlink_task(t, &status, &job)) {
+        if (!spent_ends())
+            sandbox_end(status);
+    } else if (job) {
         job_ended(job, status);
+    }
     return -EDETACHED;
 }
 

@@ -21,6 +21,7 @@
 
 static struct ktimer look, output_over;
 static _Atomic uint64_t printed;
+static _Atomic bool refused; /* some of it */
 
 static int add_group(struct tgroup *g, void *arg)
 {
@@ -85,9 +86,16 @@ size_t spent_room(size_t n)
     done = atomic_load(&printed);
     if (done < max)
         return MIN(n, max - done);
-    if (n > 0)
+    if (n > 0) {
+        atomic_store(&refused, true);
         ktimer_arm(&output_over, ktime_now());
+    }
     return 0;
+}
+
+bool spent_ends(void)
+{
+    return atomic_load(&refused);
 }
 
 void spent_output(size_t n)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Arms the look at processor time; after limits and timers are there. */
@@ -15,5 +16,7 @@ void spent_start(void);
  * lock may be held.
  */
 size_t spent_room(size_t n);
+/* Is the sandbox about to end by the limit of output? Then its first program's own end is no news. */
+bool spent_ends(void);
 /* So much was printed. */
 void spent_output(size_t n);
