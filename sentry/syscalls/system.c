@@ -123,13 +123,26 @@ long sys_getrandom(struct task *t, gaddr_t buf, size_t count, unsigned flags)
     return (long)done;
 }
 
+/* The caller waits on this worker, on the same cpu as a rule; but never where it may not be. */
+static unsigned cpu_of(struct task *t)
+{
+    LOCK_SCOPE(&kernel.tasks_lock);
+    const uint64_t *may = t->sched.affinity;
+    int c = MAX((int)hostio_cpu(), 0);
+    unsigned first = 0;
+
+    while (first < 16 && !may[first])
+        first++;
+    if (first == 16 || (c < 1024 && may[c / 64] >> c % 64 & 1))
+        return (unsigned)c;
+    return first * 64 + (unsigned)__builtin_ctzll(may[first]);
+}
+
 long sys_getcpu(struct task *t, gaddr_t cpu, gaddr_t node, gaddr_t cache)
 {
-    unsigned zero = 0, nr;
-    int c = (int)hostio_cpu(); /* the caller waits on this worker, on the same cpu as a rule */
+    unsigned zero = 0, nr = cpu_of(t);
 
     (void)cache;
-    nr = c < 0 ? 0 : (unsigned)c;
     if ((cpu && put_guest(t, cpu, &nr) < 0) || (node && put_guest(t, node, &zero) < 0))
         return -EFAULT;
     return 0;
