@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -97,6 +98,28 @@ static int find_platform(const char *name, struct launch *l)
     return 0;
 }
 
+#define OWN_FILES (1ull << 30) /* of the sandbox's memory, which is files, sparse ones */
+
+/* What `ulimit -f` says holds for the program, as natively; our own processes may have it lifted. */
+static int take_file_limit(uint64_t *limit)
+{
+    struct rlimit r, all = { RLIM_INFINITY, RLIM_INFINITY };
+
+    if (getrlimit(RLIMIT_FSIZE, &r) < 0 || r.rlim_cur == RLIM_INFINITY)
+        return 0;
+    *limit = r.rlim_cur;
+    if (setrlimit(RLIMIT_FSIZE, &all) == 0)
+        return 0;
+    if (r.rlim_max < OWN_FILES)
+        return fail(EXIT_SBX,
+                    "files may have %llu bytes at most here (ulimit -H -f), and the sandbox's own "
+                    "memory needs files of 1 GiB; raise it",
+                    (unsigned long long)r.rlim_max);
+    r.rlim_cur = r.rlim_max;
+    setrlimit(RLIMIT_FSIZE, &r);
+    return 0;
+}
+
 static int check_words(const struct run_options *o, uint64_t *ret_without, uint64_t *ret_limits)
 {
     const char *bad;
@@ -107,6 +130,8 @@ static int check_words(const struct run_options *o, uint64_t *ret_without, uint6
         return fail(EXIT_SBX, "SBX_WITHOUT: unknown feature %.*s; see sbx(1)",
                     (int)strcspn(bad, ","), bad);
     limits_init(sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit : 1ull << 30, ret_limits);
+    if (take_file_limit(&ret_limits[LIMIT_FILE_SIZE]) != 0)
+        return EXIT_SBX;
     if (!limits_parse(getenv("SBX_LIMITS"), ret_limits, &bad))
         return fail(EXIT_SBX, "SBX_LIMITS: cannot take %.*s; see docs/limits.md",
                     (int)strcspn(bad, ","), bad);

@@ -91,6 +91,7 @@ gives 0 6 sh -c "printf 'a b c' | '$sbx' run cat | wc -c | { read -r n; echo \$(
 # ---- options ----
 gives 0 'V' run -e K=V -- sh -c 'echo $K'
 gives 0 'from outside' env K='from outside' "$sbx" run --env K -- sh -c 'echo $K'
+gives 0 '2000' sh -c 'ulimit -S -f 2000; exec "$0" run -- sh -c "ulimit -f"' "$sbx"
 gives 0 '' env HIDDEN=secret "$sbx" run -- sh -c 'echo $HIDDEN'
 names=$(run env | cut -d= -f1 | sort | tr '\n' ' ')
 for name in $names; do
