@@ -141,9 +141,12 @@ static char state_of(pid_t pid)
 
 static bool becomes(pid_t pid, char want)
 {
-    for (int i = 0; i < 500 && state_of(pid) != want; i++)
+    for (int i = 0; i < 500; i++) {
+        if (state_of(pid) == want)
+            return true;
         usleep(2000);
-    return state_of(pid) == want;
+    }
+    return false;
 }
 
 /* Asleep is asleep, whoever lets it sleep: calls that the host carries out itself, too. */
