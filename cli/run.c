@@ -98,7 +98,7 @@ static int find_platform(const char *name, struct launch *l)
     return 0;
 }
 
-#define OWN_FILES (1ull << 30) /* of the sandbox's memory, which is files, sparse ones */
+#define OWN_FILES (2ull << 20) /* with less the first stub's channel cannot be made */
 
 /* What `ulimit -f` says holds for the program, as natively; our own processes may have it lifted. */
 static int take_file_limit(uint64_t *limit)
@@ -113,7 +113,7 @@ static int take_file_limit(uint64_t *limit)
     if (r.rlim_max < OWN_FILES)
         return fail(EXIT_SBX,
                     "files may have %llu bytes at most here (ulimit -H -f), and the sandbox's own "
-                    "memory needs files of 1 GiB; raise it",
+                    "memory needs files of 2 MiB; raise it",
                     (unsigned long long)r.rlim_max);
     r.rlim_cur = r.rlim_max;
     setrlimit(RLIMIT_FSIZE, &r);
