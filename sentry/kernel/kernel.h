@@ -45,7 +45,7 @@ struct kernel {
     struct lock tasks_lock;
     struct tgroup *init;  /* pid 1 */
     struct gofer *shared; /* the one to the gofer of what is shared live; NULL: nothing is */
-    struct gofer *gofer;  /* the channel to the broker; NULL in unit tests */
+    struct gofer *gofer;  /* the channel to the gofer; NULL in unit tests */
     char hostname[65], domainname[65];
     uint64_t host_cpus[16]; /* [I] that the sandbox may use; a worker may keep to a part of them */
     ktime_t boot_mono;      /* CLOCK_MONOTONIC at the sandbox's start */
