@@ -18,6 +18,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/scratch.h"
 #include "sentry/kernel/task.h"
+#include "sentry/vfs/hostfile.h"
 
 #define buffer (scratch()->host) /* between guest and host; nothing stays in it over a wait */
 
@@ -166,23 +167,15 @@ static uint32_t poll_now(int fd)
 
     if (fd < 0 || hostio_poll(&p, 1, 0) < 0)
         return 0;
-    if (p.revents & POLLIN)
-        p.revents |= POLLRDNORM;
-    if (p.revents & POLLOUT)
-        p.revents |= POLLWRNORM;
-    return (uint32_t)p.revents & 0xffff;
+    return host_ready((uint32_t)p.revents & 0xffff);
 }
 
 static void on_host(void *arg, uint32_t events)
 {
     struct isock *s = arg;
 
-    if (events & EPOLLIN)
-        events |= POLLRDNORM;
-    if (events & EPOLLOUT)
-        events |= POLLWRNORM;
     LOCK_SCOPE(&s->sk.own_lock);
-    sock_wake_all(&s->sk, events);
+    sock_wake_all(&s->sk, host_ready(events));
 }
 
 static int watch_locked(struct isock *s)

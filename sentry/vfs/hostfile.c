@@ -85,23 +85,15 @@ static uint32_t host_poll_now(const struct host_file *h)
         p.events |= POLLOUT;
     if (hostio_poll(&p, 1, 0) < 0)
         return 0;
-    if (p.revents & POLLIN)
-        p.revents |= POLLRDNORM;
-    if (p.revents & POLLOUT)
-        p.revents |= POLLWRNORM;
-    return (uint32_t)p.revents & 0xffff;
+    return host_ready((uint32_t)p.revents & 0xffff);
 }
 
 static void host_event(void *arg, uint32_t events)
 {
     struct host_file *h = arg;
 
-    if (events & EPOLLIN)
-        events |= POLLRDNORM;
-    if (events & EPOLLOUT)
-        events |= POLLWRNORM;
     LOCK_SCOPE(&h->lock);
-    wq_wake(&h->wq, events);
+    wq_wake(&h->wq, host_ready(events));
 }
 
 /* 0, or why nobody would be woken: the host has no memory, or no watch of its epoll's, left. */

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "sentry/fs/gofer/gofer_fs.h"
+#include "sentry/fs/gofer/told.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/scratch.h"
 #include "sentry/kernel/timer.h"
@@ -35,20 +36,8 @@ static bool absent_locked(const struct gofer_fs *fs, const struct gname *n)
 /* Copies what is known into the inode. */
 static void fill_locked(struct gofer_fs *fs, struct gname *n, struct inode *i)
 {
-    const struct gofer_attr *a = n->attr;
-
     assert_locked(&fs->lock);
-    i->mode = (i->mode & S_IFMT) | (a->mode & 07777);
-    i->uid = a->uid;
-    i->gid = a->gid;
-    i->nlink = a->nlink;
-    i->rdev = a->rdev;
-    i->size = a->size;
-    i->blocks = a->blocks;
-    i->atime = (struct timespec){ a->atime_s, a->atime_ns };
-    i->mtime = (struct timespec){ a->mtime_s, a->mtime_ns };
-    i->ctime = (struct timespec){ a->ctime_s, a->ctime_ns };
-    i->btime = (struct timespec){ a->btime_s, a->btime_ns };
+    inode_told_locked(i, n->attr);
 }
 
 /*

@@ -9,6 +9,7 @@
 
 #include "abi/stat.h"
 #include "sentry/fs/gofer/gofer_fs.h"
+#include "sentry/fs/gofer/told.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
 
@@ -37,18 +38,7 @@ static int gofer_statfs_op(struct task *t, struct super *sb, struct lx_statfs *r
     gofer_trip_end();
     if (r < 0)
         return r;
-    *ret = (struct lx_statfs){
-        .f_type = st.type,
-        .f_bsize = st.bsize,
-        .f_blocks = st.blocks,
-        .f_bfree = st.bfree,
-        .f_bavail = st.bavail,
-        .f_files = st.files,
-        .f_ffree = st.ffree,
-        .f_fsid = { sb->dev, 0 },
-        .f_namelen = st.namelen,
-        .f_frsize = st.frsize,
-    };
+    *ret = statfs_told(sb, &st);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "abi/stat.h"
+#include "sentry/fs/gofer/told.h"
 #include "sentry/fs/live/live.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
@@ -160,17 +161,7 @@ void live_fill(struct inode *i, const struct gofer_attr *a)
     live_of(i)->told = (struct timespec){ a->ctime_s, a->ctime_ns };
     unlock(&fs->lock);
     LOCK_SCOPE(&i->lock);
-    i->mode = (i->mode & S_IFMT) | (a->mode & 07777);
-    i->uid = a->uid;
-    i->gid = a->gid;
-    i->nlink = a->nlink;
-    i->rdev = a->rdev;
-    i->size = a->size;
-    i->blocks = a->blocks;
-    i->atime = (struct timespec){ a->atime_s, a->atime_ns };
-    i->mtime = (struct timespec){ a->mtime_s, a->mtime_ns };
-    i->ctime = (struct timespec){ a->ctime_s, a->ctime_ns };
-    i->btime = (struct timespec){ a->btime_s, a->btime_ns };
+    inode_told_locked(i, a);
 }
 
 static int look(int fd, struct stat *st)
@@ -360,18 +351,7 @@ static int live_statfs(struct task *t, struct super *sb, struct lx_statfs *ret)
     live_addr_put(dentry_inode(sb->root), a);
     if (r < 0)
         return r;
-    *ret = (struct lx_statfs){
-        .f_type = st.type,
-        .f_bsize = st.bsize,
-        .f_blocks = st.blocks,
-        .f_bfree = st.bfree,
-        .f_bavail = st.bavail,
-        .f_files = st.files,
-        .f_ffree = st.ffree,
-        .f_fsid = { sb->dev, 0 },
-        .f_namelen = st.namelen,
-        .f_frsize = st.frsize,
-    };
+    *ret = statfs_told(sb, &st);
     return 0;
 }
 
