@@ -59,30 +59,54 @@ bool may_reach(const struct nb_addr *a)
     return net_allows(broker->policy, &ip, a->port, names_fit, NULL);
 }
 
-static void hand_over(uint32_t tag, int fd, const struct nb_addr *peer)
+bool may_stay(const struct nb_addr *a)
+{
+    struct net_ip ip;
+
+    memcpy(ip.b, a->ip, sizeof ip.b);
+    return net_allows(broker->policy, &ip, a->port, names_were, NULL);
+}
+
+/* True: fd stays open. It is kept first: rules may change while it is sent. */
+static bool hand_over(uint32_t tag, uint32_t proto, int fd, const struct nb_addr *peer)
 {
     struct nb_rep r = { .op = NB_ANSWER, .tag = tag, .peer = *peer };
     struct sockaddr_storage ss = { 0 };
     socklen_t n = sizeof ss;
 
+    if (kept_wanted(proto) && !kept_add(fd, tag, proto == IPPROTO_TCP, peer)) {
+        answer_error(tag, -ENOBUFS); /* what could not be cut is not handed over */
+        return false;
+    }
+    r.arg = kept_wanted(proto);
     if (getsockname(fd, (struct sockaddr *)&ss, &n) == 0)
         from_sockaddr(&ss, &r.local);
-    if (!reply(&r, NULL, fd))
-        answer_error(tag, -ENFILE);
+    if (reply(&r, NULL, fd))
+        return r.arg;
+    if (r.arg)
+        kept_take(tag);
+    answer_error(tag, -ENFILE);
+    return false;
 }
 
 static void on_connect(struct watch *w, uint32_t events)
 {
     int err = ETIMEDOUT;
     socklen_t n = sizeof err;
+    bool keep = false;
 
+    if (w->refused) {
+        answer_refused(w->tag, &w->peer);
+        watch_free(w, /* keep= */ false);
+        return;
+    }
     if (events && getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &err, &n) < 0)
         err = errno;
     if (err)
         answer_error(w->tag, -err);
     else
-        hand_over(w->tag, w->fd, &w->peer);
-    watch_free(w, /* keep= */ false);
+        keep = hand_over(w->tag, w->proto, w->fd, &w->peer);
+    watch_free(w, keep);
 }
 
 static int make_socket(const struct nb_req *m, int family)
@@ -169,8 +193,8 @@ void serve_connect(const struct nb_req *m, const uint8_t *data)
     if (connect(fd, (struct sockaddr *)&ss, n) == 0) {
         if (first)
             sendto(fd, data + options, m->len - options, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
-        hand_over(m->tag, fd, &a);
-        close(fd);
+        if (!hand_over(m->tag, m->proto, fd, &a))
+            close(fd);
         return;
     }
     struct watch *w = errno == EINPROGRESS ? watch_new(fd, EPOLLOUT, on_connect) : NULL;
@@ -180,6 +204,7 @@ void serve_connect(const struct nb_req *m, const uint8_t *data)
         return;
     }
     w->tag = m->tag;
+    w->proto = m->proto;
     w->peer = a;
     w->deadline = now_ms() + CONNECT_MS;
 }
@@ -190,4 +215,26 @@ void serve_cancel(const struct nb_req *m)
 
     if (w)
         watch_free(w, /* keep= */ false);
+    else
+        kept_end(m->tag);
+}
+
+static unsigned ncut;
+
+/* The answer is sent from the loop, where its time is up. */
+static void cut_one(struct watch *w)
+{
+    if (w->refused || may_stay(&w->peer))
+        return;
+    w->refused = true;
+    w->deadline = now_ms();
+    disconnect(w->fd, /* tcp= */ true);
+    ncut++;
+}
+
+unsigned connects_cut(void)
+{
+    ncut = 0;
+    watch_each(on_connect, cut_one);
+    return ncut;
 }

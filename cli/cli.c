@@ -41,6 +41,7 @@ static const struct {
     { "exec", cmd_exec, "run another program in a named sandbox" },
     { "kill", cmd_kill, "send a signal to the program of a named sandbox" },
     { "inspect", cmd_inspect, "the policy of a named sandbox: what is shown, its limits" },
+    { "net", cmd_net, "what a named sandbox may reach, and what it was refused; changes it" },
     { "doctor", cmd_doctor,
       "what this host offers, and what would improve it (--self-test: attack it)" },
     { "syscalls", cmd_syscalls,

@@ -9,5 +9,6 @@ int cmd_ps(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
 int cmd_kill(int argc, char **argv);
 int cmd_inspect(int argc, char **argv);
+int cmd_net(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_syscalls(int argc, char **argv);

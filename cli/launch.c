@@ -71,12 +71,13 @@ static int broker_pair(struct launch_fds *f)
 /* Our ends go to l, the children's to f. */
 static int make_channels(struct launch *l, struct launch_fds *f)
 {
-    int control[2], status[2], term[2] = { -1, -1 }, results[2] = { -1, -1 };
+    int control[2], status[2], term[2] = { -1, -1 }, results[2] = { -1, -1 }, rules[2] = { -1, -1 };
 
     if (pair(SOCK_SEQPACKET, control) || pair(SOCK_SEQPACKET, status) ||
         pair(SOCK_SEQPACKET, f->gofer_sock) || (l->terminal && pair(SOCK_SEQPACKET, term)) ||
         (l->results_path && pair(SOCK_STREAM, results)) ||
-        (l->network->policy.on && broker_pair(f)))
+        (l->network->policy.on && broker_pair(f)) ||
+        (l->network->policy.on && l->options->name && pair(SOCK_SEQPACKET, rules)))
         return EXIT_SBX;
     f->shared_sock[0] = f->shared_sock[1] = -1;
     if (l->shown->nshared && pair(SOCK_SEQPACKET, f->shared_sock))
@@ -89,6 +90,8 @@ static int make_channels(struct launch *l, struct launch_fds *f)
     f->tty_sock = term[1];
     l->results = results[0];
     f->results = results[1];
+    l->rules = rules[0];
+    f->rules = rules[1];
     /* Descriptors are cheaper: docs/decisions/files-as-descriptors.md. */
     bool required = l->options->require & REQUIRE_IOURING;
     bool ring = (getenv("SBX_RING") || required) && !(l->without & SBX_WITHOUT_IOURING);
@@ -160,6 +163,8 @@ static int start_broker(struct launch *l, const struct launch_fds *f, uid_t id, 
         return undo(l, "net broker", -l->broker);
     close(f->broker_sock[0]);
     close(f->broker_sock[1]);
+    if (f->rules >= 0)
+        close(f->rules);
     network_started(l->network);
     launch_step(l, "broker");
     return 0;

@@ -43,7 +43,7 @@ struct launch {
     uint64_t limits[LIMITS];
     uint64_t t_start_ns;
     int log_fd, strace_fd;
-    const struct network *network;
+    struct network *network;
     const char *results_path; /* inside; NULL: nobody asks what was changed */
     bool tty[3];              /* standard stream that is a terminal */
     bool terminal;            /* there is one, a standard stream or not */
@@ -53,6 +53,7 @@ struct launch {
 
     /* out: the front end's ends */
     int control, gofer_status, tty_sock, results;
+    int rules; /* to the broker, where rules may change; -1 */
     /* shared: the gofer of what is shared live; it and broker 0: there is none */
     pid_t gofer, shared, sentry, broker;
     int gofer_pidfd, shared_pidfd, sentry_pidfd, broker_pidfd;
@@ -82,6 +83,7 @@ uint64_t now_ns(void);
 struct launch_fds {
     int control, gofer_status, gofer_sock[2], shared_sock[2], ring, tty_sock, results;
     int broker_sock[2]; /* the broker's, the sentry's; -1: no network */
+    int rules;          /* the broker's to us; -1 */
 };
 
 /* How a child is made and what it may count on. */

@@ -28,10 +28,11 @@ void broker_child(const struct launch *l, const struct launch_fds *f, struct spa
 {
     const struct network *n = l->network;
     struct broker_config cfg = { .sock = f->broker_sock[0],
-                                 .policy = &n->policy,
+                                 .policy = &l->network->policy,
+                                 .rules_sock = MAX(f->rules, 0),
                                  .nservers = n->nservers,
                                  .without = l->without };
-    int *keep = xcalloc(n->policy.npub + 3, sizeof *keep), null_fd, root_fd = -1, r;
+    int *keep = xcalloc(n->policy.npub + 4, sizeof *keep), null_fd, root_fd = -1, r;
     unsigned nkeep = 0;
 
     memcpy(cfg.servers, n->servers, sizeof cfg.servers);
@@ -47,6 +48,8 @@ void broker_child(const struct launch *l, const struct launch_fds *f, struct spa
                    strerror(-r));
     child_capabilities(~0ull); /* its fence drops them for good */
     keep[nkeep++] = f->broker_sock[0];
+    if (f->rules >= 0)
+        keep[nkeep++] = f->rules;
     for (unsigned i = 0; i < n->policy.npub; i++)
         keep[nkeep++] = n->policy.pub[i].fd;
     if (root_fd >= 0)

@@ -239,7 +239,8 @@ static void tell_info(const struct launch *l, struct client *c)
     free(text);
 }
 
-static void tell_policy(const struct launch *l, struct client *c, bool json)
+static void tell_policy(const struct launch *l, struct client *c, bool json,
+                        void (*print)(const struct launch *l, FILE *f, bool json))
 {
     char *text = NULL;
     size_t n = 0;
@@ -247,12 +248,41 @@ static void tell_policy(const struct launch *l, struct client *c, bool json)
 
     if (!f)
         return;
-    inspect_print(l, f, json);
+    print(l, f, json);
     fclose(f);
     for (size_t at = 0; at < n; at += sizeof(((struct serve_msg *)0)->text))
         answer(c, SERVE_TEXT, 0, text + at, n - at);
     answer(c, SERVE_DONE, 0, NULL, 0);
     free(text);
+}
+
+#define RULES_ONCE 64
+
+static void change_rules(const struct launch *l, struct client *c, const struct serve_msg *m)
+{
+    static const enum rules_verb verbs[] = { [SERVE_NET_ALLOW] = RULES_ALLOW,
+                                             [SERVE_NET_DENY] = RULES_DENY,
+                                             [SERVE_NET_REMOVE] = RULES_REMOVE };
+    char *texts[RULES_ONCE], *at, *end, why[256] = "a request that cannot be read";
+    unsigned n = 0, cut = 0;
+    int r = -EINVAL;
+
+    at = xcalloc(1, sizeof m->text + 1);
+    memcpy(at, m->text, sizeof m->text);
+    end = at + MIN(m->len, (uint32_t)sizeof m->text);
+    for (char *p = at; p < end && n < RULES_ONCE; p += strlen(p) + 1)
+        texts[n++] = p;
+    if (n && (unsigned)m->value < ARRAY_SIZE(verbs))
+        r = rules_change(l->network, l->rules, verbs[m->value], texts, n, &cut, why);
+    free(at);
+    if (r < 0) {
+        answer(c, SERVE_FAILED, EXIT_SBX, why, strlen(why));
+        return;
+    }
+    snprintf(why, sizeof why, "%u connection%s closed\n", cut, cut == 1 ? " was" : "s were");
+    if (cut)
+        answer(c, SERVE_TEXT, 0, why, strlen(why));
+    answer(c, SERVE_DONE, 0, NULL, 0);
 }
 
 static void on_request(const struct launch *l, struct client *c, const struct serve_msg *m,
@@ -263,7 +293,17 @@ static void on_request(const struct launch *l, struct client *c, const struct se
         tell_info(l, c);
         break;
     case SERVE_INSPECT:
-        tell_policy(l, c, m->value == 1);
+        tell_policy(l, c, m->value == 1, inspect_print);
+        break;
+    case SERVE_NET:
+        if (m->value <= SERVE_NET_JSON)
+            tell_policy(l, c, m->value == SERVE_NET_JSON, inspect_network);
+        else
+            change_rules(l, c, m);
+        break;
+    case SERVE_WINSIZE:
+        if (c->job)
+            tell_sentry(l, CTL_JOB_WINSIZE, (uint64_t)c->job << 32 | (uint32_t)m->value, NULL, 0);
         break;
     case SERVE_KILL:
         if (m->value < 1 || m->value > 64)

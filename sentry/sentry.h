@@ -45,7 +45,7 @@ struct sentry_port {
 
 struct sentry_net {
     int sock;      /* SEQPACKET to the broker; -1: no network but lo */
-    bool loopback; /* the host's loopback can be reached */
+    bool loopback; /* the host's loopback can be reached, to begin with */
     bool host;     /* every port may be listened on */
     struct sentry_port *pub;
     unsigned npub;
