@@ -17,6 +17,7 @@
 
 #include "cli/cli.h"
 #include "cli/error.h"
+#include "cli/exec_tty.h"
 #include "cli/results.h"
 #include "cli/serve.h"
 #include "cli/signals.h"
@@ -193,11 +194,12 @@ struct exec_options {
     const char *cwd;
     char **env;
     unsigned nenv;
+    bool tty, input;
 };
 
-static int write_request(const struct exec_options *o, char **args)
+static int write_request(const struct exec_options *o, char **args, uint32_t winsize)
 {
-    struct job_request h = { .envc = o->nenv };
+    struct job_request h = { .envc = o->nenv, .tty = o->tty, .winsize = winsize };
     int fd = memfd_create("job", MFD_CLOEXEC);
     FILE *f = fd >= 0 ? fdopen(dup(fd), "w") : NULL;
 
@@ -214,7 +216,8 @@ static int write_request(const struct exec_options *o, char **args)
     return fclose(f) == 0 ? fd : -1;
 }
 
-static bool send_request(int sock, int request)
+/* far: the other end of a terminal; -1: none. */
+static bool send_request(int sock, int request, int far)
 {
     static struct serve_msg m = { .type = SERVE_EXEC };
     int fds[4] = { request, 0, 1, 2 };
@@ -228,6 +231,8 @@ static bool send_request(int sock, int request)
     };
     struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
+    for (int i = 1; i < 4 && far >= 0; i++)
+        fds[i] = far; /* the first one counts */
     for (int i = 1; i < 4; i++) { /* a closed one becomes nothing */
         if (fcntl(fds[i], F_GETFD) < 0)
             fds[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -242,7 +247,8 @@ static bool send_request(int sock, int request)
 /* What is passed on to the command: from before it can begin, as it may be answered at once. */
 static int hold_signals(void)
 {
-    static const int forwarded[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 };
+    static const int forwarded[] = { SIGHUP,  SIGINT,  SIGQUIT,  SIGTERM,
+                                     SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT };
     sigset_t set;
 
     sigemptyset(&set);
@@ -252,51 +258,110 @@ static int hold_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static int await_end(int sock, int signals, const char *name, const char *command)
+/* False: the terminal has hung up, and the command's has with it. */
+static bool on_signal(int sock, int sig, struct exec_tty *t)
+{
+    struct serve_msg m = { .type = SERVE_KILL, .value = sig };
+
+    if (sig == SIGCONT && t)
+        exec_tty_raw(t); /* who stopped us has changed it */
+    if (sig == SIGWINCH || sig == SIGCONT) {
+        m.type = SERVE_WINSIZE;
+        m.value = t ? (int32_t)exec_tty_size(t) : 0;
+    }
+    if (sig == SIGHUP && t)
+        return false;
+    if (t || m.type == SERVE_KILL)
+        send(sock, &m, sizeof m, MSG_NOSIGNAL);
+    return true;
+}
+
+/* The end of the command, or the exit status of an error that was printed; -1: neither. */
+static int on_answer(int sock, const char *name, const char *command, struct exec_tty *t)
 {
     static struct serve_msg m;
 
-    for (;;) {
-        struct pollfd fds[] = { { .fd = sock, .events = POLLIN },
-                                { .fd = signals, .events = POLLIN } };
-        struct signalfd_siginfo si;
-
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            return fail(EXIT_SBX, "cannot wait: %s", strerror(errno));
-        while (signals >= 0 && read(signals, &si, sizeof si) == sizeof si) {
-            struct serve_msg kill = { .type = SERVE_KILL, .value = (int)si.ssi_signo };
-
-            send(sock, &kill, sizeof kill, MSG_NOSIGNAL);
-        }
-        if (!(fds[0].revents & (POLLIN | POLLHUP)))
-            continue;
-        if (recv(sock, &m, sizeof m, 0) != sizeof m)
-            return fail(EXIT_SBX, "the sandbox %s has ended", name);
+    if (recv(sock, &m, sizeof m, 0) == sizeof m) {
         if (m.type == SERVE_EXITED)
             return WIFEXITED(m.value) ? WEXITSTATUS(m.value) : 128 + WTERMSIG(m.value);
-        if (m.type == SERVE_FAILED)
-            return fail(m.value, "%s: %.*s", command, (int)MIN(m.len, (uint32_t)sizeof m.text),
-                        m.text);
+        if (m.type != SERVE_FAILED)
+            return -1;
+    } else {
+        m = (struct serve_msg){ .type = SERVE_DONE };
     }
+    if (t)
+        exec_tty_leave(t);
+    if (m.type == SERVE_DONE)
+        return fail(EXIT_SBX, "the sandbox %s has ended", name);
+    return fail(m.value, "%s: %.*s", command, (int)MIN(m.len, (uint32_t)sizeof m.text), m.text);
+}
+
+/* t: the terminal, or NULL; what was printed there is shown to its end. */
+static int await_end(int sock, int signals, const char *name, const char *command,
+                     struct exec_tty *t)
+{
+    int status = -1;
+
+    while (status < 0 || (t && !exec_tty_done(t))) {
+        enum { SOCK, SIGNALS, TTY, COUNT = TTY + EXEC_TTY_FDS };
+        struct pollfd fds[COUNT] = { { .fd = status < 0 ? sock : -1, .events = POLLIN },
+                                     { .fd = signals, .events = POLLIN } };
+        struct signalfd_siginfo si;
+
+        if (t)
+            exec_tty_poll(t, fds + TTY);
+        if (poll(fds, t ? COUNT : TTY, -1) < 0 && errno != EINTR)
+            return fail(EXIT_SBX, "cannot wait: %s", strerror(errno));
+        while (signals >= 0 && read(signals, &si, sizeof si) == sizeof si) {
+            if (!on_signal(sock, (int)si.ssi_signo, t))
+                return 128 + (int)si.ssi_signo;
+            if (status >= 0 && si.ssi_signo != SIGWINCH && si.ssi_signo != SIGCONT)
+                return status; /* nobody waits for the rest of it */
+        }
+        if (t)
+            exec_tty_run(t, fds + TTY);
+        if (fds[SOCK].revents & (POLLIN | POLLHUP))
+            status = on_answer(sock, name, command, t);
+    }
+    return status;
+}
+
+/* The kind of terminal is ours, where -e says no other. */
+static void pass_term(struct exec_options *o)
+{
+    const char *term = getenv("TERM");
+
+    for (unsigned i = 0; i < o->nenv; i++)
+        if (strncmp(o->env[i], "TERM=", 5) == 0)
+            return;
+    *(char **)xgrow(&o->env, &o->nenv, sizeof *o->env) = xasprintf("TERM=%s",
+                                                                 term && *term ? term : "xterm");
 }
 
 int cmd_exec(int argc, char **argv)
 {
     static const struct option longs[] = { { "cwd", 1, NULL, 'w' },
                                            { "env", 1, NULL, 'e' },
+                                           { "tty", 0, NULL, 't' },
+                                           { "interactive", 0, NULL, 'i' },
                                            { 0 } };
     struct exec_options o = { 0 };
-    int c, sock, request, signals;
+    static struct exec_tty tty;
+    int c, sock, request, signals, far = -1;
 
     optind = 0;
     opterr = 0;
-    while ((c = getopt_long(argc, argv, "+w:e:", longs, NULL)) >= 0) {
+    while ((c = getopt_long(argc, argv, "+w:e:it", longs, NULL)) >= 0) {
         if (c == 'w')
             o.cwd = optarg;
         else if (c == 'e' && strchr(optarg, '=') && optarg[0] != '=')
             *(char **)xgrow(&o.env, &o.nenv, sizeof *o.env) = optarg;
+        else if (c == 't')
+            o.tty = true;
+        else if (c == 'i')
+            o.input = true;
         else
-            return fail(EXIT_SBX, "exec: %s; give sbx exec [-w DIR] [-e K=V] NAME CMD [args]",
+            return fail(EXIT_SBX, "exec: %s; give sbx exec [-it] [-w DIR] [-e K=V] NAME CMD [args]",
                         c == 'e' ? "-e needs NAME=VALUE"
                                  : "unknown option, or one without its value");
     }
@@ -305,9 +370,17 @@ int cmd_exec(int argc, char **argv)
     sock = named_connect(argv[optind]);
     if (sock < 0)
         return EXIT_SBX;
-    request = write_request(&o, argv + optind + 1);
+    if (o.tty && (c = exec_tty_open(&tty, o.input, &far)) != 0)
+        return c;
+    if (o.tty)
+        pass_term(&o);
+    request = write_request(&o, argv + optind + 1, o.tty ? exec_tty_size(&tty) : 0);
     signals = hold_signals();
-    if (request < 0 || !send_request(sock, request))
+    if (o.tty)
+        exec_tty_raw(&tty);
+    if (request < 0 || !send_request(sock, request, far))
         return fail(EXIT_SBX, "the sandbox %s cannot be asked: %s", argv[optind], strerror(errno));
-    return await_end(sock, signals, argv[optind], argv[optind + 1]);
+    if (far >= 0)
+        close(far);
+    return await_end(sock, signals, argv[optind], argv[optind + 1], o.tty ? &tty : NULL);
 }

@@ -108,6 +108,16 @@ static void put(struct network *n, const struct list *l, char *const *given, uns
             fresh |= l->texts[i] == given[k];
         texts[i] = fresh ? xstrdup(l->texts[i]) : l->texts[i];
     }
+    for (unsigned i = 0; i < n->ntexts; i++) {
+        bool stays = false;
+
+        for (unsigned k = 0; k < l->n; k++)
+            stays |= texts[k] == n->texts[i];
+        if (!stays)
+            free(n->texts[i]);
+    }
+    free(n->texts);
+    free(n->policy.rules);
     n->policy.rules = l->rules;
     n->policy.nrules = n->ntexts = l->n;
     n->texts = texts;
@@ -136,7 +146,7 @@ int rules_change(struct network *n, int sock, enum rules_verb verb, char *const 
     if (e == 0 && !ask(sock, &q, l.rules, l.n * sizeof *l.rules, &r, NULL, 0))
         e = no(why, "the net broker", "it does not answer; what holds now is not known, end the sandbox");
     if (e == 0) {
-        put(n, &l, texts, count); /* the old ones are few, and stay */
+        put(n, &l, texts, count);
         *ret_cut = r.cut;
     } else {
         free(l.rules);

@@ -9,7 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "abi/tty.h"
 #include "cli/control.h"
+#include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/kernel.h"
@@ -142,6 +144,24 @@ static int set_stdio(struct task *t, int fds[3])
     return r < 0 ? r : 0;
 }
 
+/* All three are the terminal behind the first. */
+static int set_terminal(struct task *t, uint32_t id, uint32_t winsize, int fds[3],
+                        struct file **ret_slave)
+{
+    const struct lx_winsize ws = { .ws_row = (uint16_t)(winsize >> 16),
+                                   .ws_col = (uint16_t)winsize };
+    struct file *slave;
+    int r = tty_relay_start(t, id, fds[0], &ws, &slave);
+
+    if (r < 0)
+        return r;
+    fds[0] = -1;
+    for (int i = 0; r >= 0 && i < 3; i++)
+        r = fd_install_at(t, file_ref(slave), i, false);
+    *ret_slave = slave;
+    return r < 0 ? r : 0;
+}
+
 /* What task_spawn_first leaves to its caller, less what concerns a terminal. */
 static int furnish(struct task *t, const struct parsed *p, const gid_t *groups)
 {
@@ -170,6 +190,7 @@ static int furnish(struct task *t, const struct parsed *p, const gid_t *groups)
 
 static int start(uint32_t id, const struct parsed *p, int fds[3])
 {
+    struct file *tty = NULL;
     gid_t groups[64];
     char path[PATH_MAX];
     struct task *t;
@@ -187,18 +208,21 @@ static int start(uint32_t id, const struct parsed *p, int fds[3])
     if (r == 0)
         r = exec_first_path(t, path);
     if (r == 0)
-        r = set_stdio(t, fds);
+        r = p->head.tty ? set_terminal(t, id, p->head.winsize, fds, &tty) : set_stdio(t, fds);
     if (r < 0) {
         call_end(t);
         task_abort(t);
-        return r;
+    } else {
+        r = task_publish(t);
     }
-    r = task_publish(t);
-    if (r < 0)
-        return r;
-    (void)do_setsid(t);
-    task_make_ready(t);
-    return 0;
+    if (r == 0) {
+        (void)do_setsid(t);
+        if (tty)
+            (void)tty_set_controlling(t, tty);
+        task_make_ready(t);
+    }
+    file_put(tty);
+    return r;
 }
 
 void job_start(uint32_t id, int request, const int stdio[3])
@@ -216,8 +240,10 @@ void job_start(uint32_t id, int request, const int stdio[3])
         if (fds[i] >= 0)
             close(fds[i]);
     }
-    if (r < 0)
+    if (r < 0) {
+        tty_relay_over(id);
         job_failed(id, -r);
+    }
 }
 
 struct wanted {
@@ -248,6 +274,7 @@ void job_signal(uint32_t id, int sig)
 
 void job_ended(uint32_t id, int wait_status)
 {
+    tty_relay_over(id);
     control_send(CTL_JOB_EXIT, (uint64_t)id << 32 | (uint32_t)wait_status, NULL);
 }
 

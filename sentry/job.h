@@ -10,6 +10,8 @@
 /* What a request's descriptor holds: this, then strings, each with its NUL: cwd, arguments, environment. */
 struct job_request {
     uint32_t argc, envc;
+    uint32_t tty;     /* a terminal is made: all of 0, 1, 2 are, and descriptor 0 is its socket */
+    uint32_t winsize; /* rows << 16 | columns */
     uint32_t uid, gid, ngroups;
     uint32_t groups[64];
 };

@@ -9,6 +9,7 @@
 
 struct inode;
 struct lx_termios2;
+struct lx_winsize;
 struct session;
 struct tty;
 
@@ -55,3 +56,15 @@ void tty_host_drain(void);
 /* Nothing is printed any more: who shows it need not wait for our end. */
 void tty_host_close(void);
 void tty_host_hurry(void);
+
+/* ---- terminals of further programs (sbx exec -t); on the event thread ---- */
+
+/*
+ * A terminal whose other side is behind the stream socket sock, which is taken over on success. *ret_slave: an
+ * open slave. id: the job's, not 0. -ENOSPC: there are too many.
+ */
+int tty_relay_start(struct task *t, uint32_t id, int sock, const struct lx_winsize *ws,
+                    struct file **ret_slave);
+void tty_relay_winsize(uint32_t id, unsigned rows, unsigned cols);
+/* The job has ended: what was printed is passed on, then the socket is closed. Any thread. No-op for others. */
+void tty_relay_over(uint32_t id);

@@ -8,6 +8,7 @@
  *   ldisc_read.c  reading a line, or by VMIN and VTIME
  *   pty_file.c    master and slave as files
  *   tty_ioctl.c   settings; tty_job.c job control; devpts.c names; tty_host.c the sandbox's own
+ *   tty_relay.c   the master side of further programs' terminals
  *
  * Letters: [L] tty->lock   [T] kernel.tasks_lock   [I] immutable   [a] atomic
  * tty->lock is taken before kernel.tasks_lock.
