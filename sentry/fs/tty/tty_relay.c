@@ -210,7 +210,9 @@ int tty_relay_start(struct task *t, uint32_t id, int sock, const struct lx_winsi
     e = IS_ERR(slave) ? PTR_ERR(slave) : 0;
     if (e == 0 && (fl < 0 || fcntl(sock, F_SETFL, fl | O_NONBLOCK) < 0))
         e = -errno;
+    lock(&relays_lock);
     *r = (struct relay){ .sock = sock, .events = EPOLLIN };
+    unlock(&relays_lock);
     if (e == 0)
         e = event_watch(sock, EPOLLIN, on_socket, r);
     if (e < 0) {
