@@ -119,6 +119,11 @@ static char *own_dir(const char *controller)
     return dir;
 }
 
+char *cgroup_own(void)
+{
+    return own_dir(NULL);
+}
+
 static int make_box(const char *parent, const char *back)
 {
     char *dir = xasprintf("%s/sbx-%d", parent, (int)getpid());

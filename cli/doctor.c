@@ -15,6 +15,7 @@
 #include "cli/cli.h"
 #include "cli/error.h"
 #include "cli/host.h"
+#include "cli/netfence.h"
 #include "cli/selftest.h"
 #include "platform/platform.h"
 
@@ -101,6 +102,8 @@ static const struct check {
       "one fence less around all processes" },
     { "  TCP ports", SBX_WITHOUT_LANDLOCK, NULL, host_ports,
       "a net broker that was taken over is not held to the ports of the rules (Linux 6.7)" },
+    { "eBPF", SBX_WITHOUT_BPF, NULL, host_netfence,
+      "a net broker that was taken over is held to no address of the rules (root, cgroup v2)" },
     { "nameserver", 0, NULL, host_names, "no name is resolved by --allow-net, only numbers work" },
     { "ping sockets", 0, NULL, host_ping,
       "no ICMP echo by --allow-net (net.ipv4.ping_group_range)" },

@@ -24,6 +24,18 @@ static void raise_files(void)
     setrlimit(RLIMIT_NOFILE, &rl);
 }
 
+/* Sockets belong to the cgroup that they were made in: none is before we are in ours. */
+static void wait_for_fence(const struct launch_fds *f)
+{
+    char c;
+
+    if (f->fenced[0] < 0)
+        return;
+    close(f->fenced[1]);
+    if (read(f->fenced[0], &c, 1) != 1)
+        _exit(1);
+}
+
 void broker_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
 {
     const struct network *n = l->network;
@@ -38,6 +50,7 @@ void broker_child(const struct launch *l, const struct launch_fds *f, struct spa
     memcpy(cfg.servers, n->servers, sizeof cfg.servers);
     child_begin(sp);
     prctl(PR_SET_NAME, "sbx-net");
+    wait_for_fence(f);
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     raise_files();
     if ((sp->flags & CLONE_NEWNS) && !unfenced("emptyroot"))

@@ -27,8 +27,8 @@ void network_servers(struct network *n);
 void network_show(const struct network *n, struct shown *s);
 enum rules_verb { RULES_SHOW, RULES_ALLOW, RULES_DENY, RULES_REMOVE };
 /*
- * rules.c: changes the rules in force, all that are given or none. sock: the broker's, or -1: there is no network. 0,
- * or -EINVAL and one line for the user.
+ * rules.c: changes the rules in force, all that are given or none. sock: the broker's, or -1: there is no
+ * network. 0; or one line for the user and -EINVAL, or -EIO: they are changed, but the broker does not answer.
  */
 int rules_change(struct network *n, int sock, enum rules_verb verb, char *const *texts,
                  unsigned count, unsigned *ret_cut, char why[256]);

@@ -143,11 +143,13 @@ int rules_change(struct network *n, int sock, enum rules_verb verb, char *const 
     for (unsigned i = 0; e == 0 && i < count; i++)
         e = change(&l, verb, &n->policy, texts[i], why);
     q.n = l.n;
-    if (e == 0 && !ask(sock, &q, l.rules, l.n * sizeof *l.rules, &r, NULL, 0))
-        e = no(why, "the net broker", "it does not answer; what holds now is not known, end the sandbox");
-    if (e == 0) {
+    if (e == 0 && !ask(sock, &q, l.rules, l.n * sizeof *l.rules, &r, NULL, 0)) {
+        no(why, "the net broker", "it does not answer; what it still lets through is not known, end the sandbox");
+        e = -EIO;
+    }
+    if (e == 0 || e == -EIO) {
         put(n, &l, texts, count);
-        *ret_cut = r.cut;
+        *ret_cut = e == 0 ? r.cut : 0;
     } else {
         free(l.rules);
     }

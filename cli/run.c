@@ -288,6 +288,7 @@ static int supervise(struct monitor *m, struct launch *l, struct results *res)
     res->sock = l->results;
     r = results_finish(res, r);
     launch_end_broker(l);
+    netfence_close(&l->netfence);
     if (o->stats && m->report.have_totals)
         report_stats(&m->report, l, o->stats);
     if (!m->report.limit && cgroup_oom())

@@ -258,14 +258,14 @@ static void tell_policy(const struct launch *l, struct client *c, bool json,
 
 #define RULES_ONCE 64
 
-static void change_rules(const struct launch *l, struct client *c, const struct serve_msg *m)
+static void change_rules(struct launch *l, struct client *c, const struct serve_msg *m)
 {
     static const enum rules_verb verbs[] = { [SERVE_NET_ALLOW] = RULES_ALLOW,
                                              [SERVE_NET_DENY] = RULES_DENY,
                                              [SERVE_NET_REMOVE] = RULES_REMOVE };
     char *texts[RULES_ONCE], *at, *end, why[256] = "a request that cannot be read";
     unsigned n = 0, cut = 0;
-    int r = -EINVAL;
+    int r = -EINVAL, e;
 
     at = xcalloc(1, sizeof m->text + 1);
     memcpy(at, m->text, sizeof m->text);
@@ -275,6 +275,12 @@ static void change_rules(const struct launch *l, struct client *c, const struct 
     if (n && (unsigned)m->value < ARRAY_SIZE(verbs))
         r = rules_change(l->network, l->rules, verbs[m->value], texts, n, &cut, why);
     free(at);
+    /* After the broker, whose resets are to get out. */
+    e = r == 0 || r == -EIO ? netfence_update(&l->netfence, l->network) : 0;
+    if (e < 0 && r == 0) {
+        snprintf(why, sizeof why, "the rules hold, but not in the second fence (eBPF): %s", strerror(-e));
+        r = e;
+    }
     if (r < 0) {
         answer(c, SERVE_FAILED, EXIT_SBX, why, strlen(why));
         return;
@@ -285,7 +291,7 @@ static void change_rules(const struct launch *l, struct client *c, const struct 
     answer(c, SERVE_DONE, 0, NULL, 0);
 }
 
-static void on_request(const struct launch *l, struct client *c, const struct serve_msg *m,
+static void on_request(struct launch *l, struct client *c, const struct serve_msg *m,
                        int fds[4], unsigned nfds)
 {
     switch (m->type) {
@@ -324,7 +330,7 @@ static void on_request(const struct launch *l, struct client *c, const struct se
     }
 }
 
-static void serve_client(const struct launch *l, struct client *c)
+static void serve_client(struct launch *l, struct client *c)
 {
     static struct serve_msg m;
     struct iovec iov = { &m, sizeof m };
@@ -374,7 +380,7 @@ static void take_client(void)
     close(fd);
 }
 
-void named_serve(const struct launch *l, const struct pollfd *fds)
+void named_serve(struct launch *l, const struct pollfd *fds)
 {
     if (!serve.name)
         return;

@@ -46,7 +46,7 @@ struct serve_msg {
 int named_open(const char *name);
 /* Its descriptors into fds (SERVE_FDS of them, -1 where there is none); then what came of the poll. */
 void named_poll(struct pollfd *fds);
-void named_serve(const struct launch *l, const struct pollfd *fds);
+void named_serve(struct launch *l, const struct pollfd *fds);
 /* CTL_JOB_EXIT and CTL_JOB_FAILED. */
 void named_control(const struct control_msg *m);
 /* The name is free again. */
