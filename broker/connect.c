@@ -5,6 +5,7 @@
  * nonblocking socket without options that would let it go elsewhere.
  */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -159,6 +160,25 @@ static void connect_nameserver(const struct nb_req *m)
     close(fd);
 }
 
+/* Often it is done when connect(2) says that it has begun: on the host itself. Else errno says why. */
+static bool connect_now(int fd, const struct sockaddr_storage *to, socklen_t n)
+{
+    struct pollfd p = { .fd = fd, .events = POLLOUT };
+    socklen_t len = sizeof(int);
+    int err = 0;
+
+    if (connect(fd, (const struct sockaddr *)to, n) == 0)
+        return true;
+    if (errno != EINPROGRESS)
+        return false;
+    if (poll(&p, 1, 0) == 1 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0) {
+        errno = err;
+        return err == 0;
+    }
+    errno = EINPROGRESS;
+    return false;
+}
+
 void serve_connect(const struct nb_req *m, const uint8_t *data)
 {
     struct sockaddr_storage ss;
@@ -190,7 +210,7 @@ void serve_connect(const struct nb_req *m, const uint8_t *data)
     const bool first = m->proto != IPPROTO_TCP && (m->arg & NB_FIRST);
     const uint32_t options = first ? MIN(m->arg & ~NB_FIRST, m->len) : m->len;
     apply_options(fd, data, options);
-    if (connect(fd, (struct sockaddr *)&ss, n) == 0) {
+    if (connect_now(fd, &ss, n)) {
         if (first)
             sendto(fd, data + options, m->len - options, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
         if (!hand_over(m->tag, m->proto, fd, &a))
