@@ -11,12 +11,16 @@ _sbx()
         --platform --log --log-level -v -w -e -u -m '
 
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'run ps exec kill inspect doctor syscalls version help' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'run ps exec kill inspect net doctor syscalls version help' -- "$cur")
         return
     fi
     case ${COMP_WORDS[1]} in
     doctor) mapfile -t COMPREPLY < <(compgen -W '--self-test' -- "$cur") && return ;;
     syscalls) mapfile -t COMPREPLY < <(compgen -W '--native' -- "$cur") && return ;;
+    net)
+        if [ "$COMP_CWORD" -eq 3 ]; then mapfile -t COMPREPLY < <(compgen -W 'allow deny remove --json' -- "$cur") && return; fi
+        [ "$COMP_CWORD" -gt 3 ] && return
+        mapfile -t COMPREPLY < <(compgen -W "--json $(sbx ps 2>/dev/null | awk 'NR > 1 { print $1 }')" -- "$cur") && return ;;
     exec | kill | inspect)
         mapfile -t COMPREPLY < <(compgen -W "$(sbx ps 2>/dev/null | awk 'NR > 1 { print $1 }')" -- "$cur") && return ;;
     run) ;;
@@ -35,7 +39,7 @@ _sbx()
     case $prev in
     --rootfs | --cwd | -w | --tmpfs | --save-changes) mapfile -t COMPREPLY < <(compgen -d -- "$cur") ;;
     --bind | -v | --log) mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-    --require) mapfile -t COMPREPLY < <(compgen -W 'userns seccomp cgroup landlock iouring' -- "$cur") ;;
+    --require) mapfile -t COMPREPLY < <(compgen -W 'userns seccomp cgroup landlock iouring bpf' -- "$cur") ;;
     --platform) mapfile -t COMPREPLY < <(compgen -W 'auto trap' -- "$cur") ;;
     --log-level) mapfile -t COMPREPLY < <(compgen -W 'error warning info debug' -- "$cur") ;;
     --user | -u) mapfile -t COMPREPLY < <(compgen -u -- "$cur") ;;
