@@ -15,8 +15,8 @@
 #define BROKER_SERVERS_MAX 3
 
 struct broker_config {
-    int sock;    /* SEQPACKET to the sentry */
-    int root_fd; /* the empty root, kept open; 0: none */
+    int sock;       /* SEQPACKET to the sentry */
+    int root_fd;    /* the empty root, kept open; 0: none */
     int rules_sock; /* to the front end, which changes the rules (broker/rules.h); 0: nobody does */
     struct net_policy *policy;
     struct sockaddr_in6 servers[BROKER_SERVERS_MAX]; /* nameservers, v4-mapped for IPv4 */

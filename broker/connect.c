@@ -84,9 +84,11 @@ static bool hand_over(uint32_t tag, uint32_t proto, int fd, const struct nb_addr
         from_sockaddr(&ss, &r.local);
     if (reply(&r, NULL, fd))
         return r.arg;
+    answer_error(tag, -ENFILE);
+    if (proto != IPPROTO_TCP)
+        return true; /* what it was asked for with may be followed by more, though the sentry is gone */
     if (r.arg)
         kept_take(tag);
-    answer_error(tag, -ENFILE);
     return false;
 }
 

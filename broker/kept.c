@@ -25,7 +25,7 @@ static struct kept {
     uint32_t tag;
     bool tcp, cut;
     struct nb_addr peer; /* as it was checked */
-} *kept[BUCKETS];
+} * kept[BUCKETS];
 
 bool kept_wanted(uint32_t proto)
 {
@@ -60,7 +60,7 @@ void disconnect(int fd, bool tcp)
     if (!done || !tcp)
         shutdown(fd, SHUT_RDWR);
     if (!done)
-        connect(fd, &none, sizeof none);
+        (void)connect(fd, &none, sizeof none);
 }
 
 /* As close(2) does where nobody else has it, and never waits. */

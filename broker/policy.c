@@ -175,8 +175,8 @@ bool net_reaches_loopback(const struct net_policy *p)
         const struct net_rule *r = &p->rules[i];
 
         if (!r->deny && r->kind == NET_CIDR)
-            yes = net_within(&lo6, &r->ip, r->bits) || net_within(&lo4, &r->ip, MIN(r->bits, 104u)) ||
-                  net_within(&r->ip, &lo4, 104);
+            yes = net_within(&lo6, &r->ip, r->bits) ||
+                  net_within(&lo4, &r->ip, MIN(r->bits, 104u)) || net_within(&r->ip, &lo4, 104);
     }
     return p->on && yes;
 }

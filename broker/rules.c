@@ -43,7 +43,7 @@ void note_refused(const char *name, const struct nb_addr *a)
         }
     }
     if (nrefused == NR_REFUSED_MAX) {
-        more_refused += more_refused < UINT_MAX;
+        more_refused += more_refused < UINT32_MAX;
         return;
     }
     strcpy(refused[nrefused].target, target);
@@ -52,8 +52,10 @@ void note_refused(const char *name, const struct nb_addr *a)
 
 static void answer(const struct nr_rep *r, const void *data, size_t n)
 {
-    const struct iovec iov[2] = { { (void *)(uintptr_t)r, sizeof *r }, { (void *)(uintptr_t)data, n } };
-    const struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = n ? 2 : 1 };
+    const struct iovec iov[2] = { { (void *)(uintptr_t)r, sizeof *r },
+                                  { (void *)(uintptr_t)data, n } };
+    const struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov,
+                                .msg_iovlen = n ? 2 : 1 };
 
     sendmsg(broker->rules_sock, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
@@ -82,8 +84,7 @@ bool rules_serve(void)
         return errno == EAGAIN || errno == EINTR;
     if (n == 0)
         return false;
-    if (q.op == NR_SET && q.n <= NR_RULES_MAX &&
-        (size_t)n == sizeof q + q.n * sizeof rules[0]) {
+    if (q.op == NR_SET && q.n <= NR_RULES_MAX && (size_t)n == sizeof q + q.n * sizeof rules[0]) {
         r.cut = set(rules, q.n);
     } else if (q.op == NR_REFUSED && (size_t)n == sizeof q) {
         r.n = nrefused;

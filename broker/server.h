@@ -22,8 +22,8 @@ struct watch {
     bool refused;     /* a connect: the rules have changed under it */
     struct nb_addr peer;
     union {
-        unsigned more; /* listener: how many may still be handed over */
-        unsigned port; /* published UDP: inside */
+        unsigned more;  /* listener: how many may still be handed over */
+        unsigned port;  /* published UDP: inside */
         unsigned proto; /* connect */
         struct query *query;
         struct stream *stream;

@@ -62,15 +62,6 @@ static void find_cgroup(struct finding *f)
                  err == ENODEV ? "no cgroup v2" : "not ours to divide");
 }
 
-static void find_kvm(struct finding *f)
-{
-    int err = host_kvm();
-
-    result(f, err);
-    if (!err)
-        snprintf(f->detail, sizeof f->detail, "not used by this version");
-}
-
 static const struct check {
     const char *name;
     uint64_t without;                /* bit of SBX_WITHOUT that switches it off */
@@ -111,7 +102,6 @@ static const struct check {
       "files and streams take the socket path" },
     { "cgroup v2", SBX_WITHOUT_CGROUP, find_cgroup, NULL,
       "memory limits are sampled, not enforced" },
-    { "KVM", 0, find_kvm, NULL, "nothing yet" },
 };
 
 /* The one command that would help most, or NULL. */

@@ -195,11 +195,6 @@ int host_cgroup(void)
     return err;
 }
 
-int host_kvm(void)
-{
-    return access("/dev/kvm", R_OK | W_OK) == 0 ? 0 : errno;
-}
-
 const char *host_help_userns(void)
 {
     if (access("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", F_OK) == 0)

@@ -110,7 +110,8 @@ void inspect_network(const struct launch *l, FILE *f, bool json)
         for (unsigned i = 0; i < n; i++) {
             fprintf(f, "  ");
             results_escape(f, refused[i].target);
-            fprintf(f, " (%" PRIu32 " time%s)\n", refused[i].count, refused[i].count == 1 ? "" : "s");
+            fprintf(f, " (%" PRIu32 " time%s)\n", refused[i].count,
+                    refused[i].count == 1 ? "" : "s");
         }
         if (more)
             fprintf(f, "  and %u others\n", more);

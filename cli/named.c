@@ -232,7 +232,7 @@ static bool send_request(int sock, int request, int far)
     struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
     for (int i = 1; i < 4 && far >= 0; i++)
-        fds[i] = far; /* the first one counts */
+        fds[i] = far;             /* the first one counts */
     for (int i = 1; i < 4; i++) { /* a closed one becomes nothing */
         if (fcntl(fds[i], F_GETFD) < 0)
             fds[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -335,7 +335,7 @@ static void pass_term(struct exec_options *o)
         if (strncmp(o->env[i], "TERM=", 5) == 0)
             return;
     *(char **)xgrow(&o->env, &o->nenv, sizeof *o->env) = xasprintf("TERM=%s",
-                                                                 term && *term ? term : "xterm");
+                                                                   term && *term ? term : "xterm");
 }
 
 int cmd_exec(int argc, char **argv)

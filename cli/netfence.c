@@ -57,6 +57,7 @@ struct prog {
     unsigned pass[EXITS_MAX], stop[EXITS_MAX], npass, nstop; /* jumps there */
 };
 
+/* BPF_K and BPF_IMM are 0, and not written beside another 0. */
 static unsigned op(struct prog *p, unsigned code, unsigned dst, unsigned src, int off, int imm)
 {
     p->code[p->n] = (struct bpf_insn){ .code = (uint8_t)code,
@@ -98,7 +99,7 @@ static void load(struct prog *p, int to, int n)
 {
     set_reg(p, BPF_REG_1, BPF_REG_6);
     set_reg(p, BPF_REG_3, BPF_REG_10);
-    op(p, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, 0, 0, to);
+    op(p, BPF_ALU64 | BPF_ADD, BPF_REG_3, 0, 0, to);
     set_imm(p, BPF_REG_4, n);
     op(p, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_skb_load_bytes);
     stop_if(p, BPF_JNE | BPF_K, BPF_REG_0, 0, 0);
@@ -143,7 +144,7 @@ static void take_port(struct prog *p)
     neither = op(p, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_2, 0, 0, IPPROTO_UDP);
     here(p, tcp);
     set_reg(p, BPF_REG_2, BPF_REG_7);
-    op(p, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, 2);
+    op(p, BPF_ALU64 | BPF_ADD, BPF_REG_2, 0, 0, 2);
     load(p, HEAD_PORT, 2);
     op(p, BPF_LDX | BPF_MEM | BPF_H, BPF_REG_8, BPF_REG_10, HEAD_PORT, 0);
     op(p, BPF_ALU | BPF_END | BPF_TO_BE, BPF_REG_8, 0, 0, 16);
@@ -152,10 +153,10 @@ static void take_port(struct prog *p)
 
 static void decide(struct prog *p, int map)
 {
-    op(p, BPF_LD | BPF_DW | BPF_IMM, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map);
+    op(p, BPF_LD | BPF_DW, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map);
     op(p, 0, 0, 0, 0, 0);
     set_reg(p, BPF_REG_2, BPF_REG_10);
-    op(p, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_2, 0, 0, KEY);
+    op(p, BPF_ALU64 | BPF_ADD, BPF_REG_2, 0, 0, KEY);
     op(p, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem);
     stop_if(p, BPF_JEQ | BPF_K, BPF_REG_0, 0, 0);
     for (int i = 0; i < NET_FLAT_RANGES; i++) {

@@ -10,8 +10,8 @@
 #include "cli/network.h"
 
 struct netfence {
-    int dir;   /* of the cgroup; -1: there is no fence */
-    int prog;  /* attached */
+    int dir;  /* of the cgroup; -1: there is no fence */
+    int prog; /* attached */
     char *path;
 };
 

@@ -144,7 +144,8 @@ int rules_change(struct network *n, int sock, enum rules_verb verb, char *const 
         e = change(&l, verb, &n->policy, texts[i], why);
     q.n = l.n;
     if (e == 0 && !ask(sock, &q, l.rules, l.n * sizeof *l.rules, &r, NULL, 0)) {
-        no(why, "the net broker", "it does not answer; what it still lets through is not known, end the sandbox");
+        no(why, "the net broker",
+           "it does not answer; what it still lets through is not known, end the sandbox");
         e = -EIO;
     }
     if (e == 0 || e == -EIO) {

@@ -278,7 +278,8 @@ static void change_rules(struct launch *l, struct client *c, const struct serve_
     /* After the broker, whose resets are to get out. */
     e = r == 0 || r == -EIO ? netfence_update(&l->netfence, l->network) : 0;
     if (e < 0 && r == 0) {
-        snprintf(why, sizeof why, "the rules hold, but not in the second fence (eBPF): %s", strerror(-e));
+        snprintf(why, sizeof why, "the rules hold, but not in the second fence (eBPF): %s",
+                 strerror(-e));
         r = e;
     }
     if (r < 0) {
@@ -291,8 +292,8 @@ static void change_rules(struct launch *l, struct client *c, const struct serve_
     answer(c, SERVE_DONE, 0, NULL, 0);
 }
 
-static void on_request(struct launch *l, struct client *c, const struct serve_msg *m,
-                       int fds[4], unsigned nfds)
+static void on_request(struct launch *l, struct client *c, const struct serve_msg *m, int fds[4],
+                       unsigned nfds)
 {
     switch (m->type) {
     case SERVE_INFO:

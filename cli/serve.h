@@ -21,7 +21,7 @@ enum serve_type {
     SERVE_EXEC,     /* with descriptors: request (struct job_request without environment and ids),
                        0, 1, 2; by SERVE_EXITED or SERVE_FAILED; then value of SERVE_KILL is for it */
     SERVE_WINSIZE,  /* value: rows << 16 | cols, for its terminal */
-    SERVE_NET,      /* value: enum serve_net; text: rules, each with its NUL; by SERVE_TEXT as often as it
+    SERVE_NET, /* value: enum serve_net; text: rules, each with its NUL; by SERVE_TEXT as often as it
                        takes and SERVE_DONE, or SERVE_FAILED */
     /* from it */
     SERVE_TEXT = 64,
@@ -30,7 +30,13 @@ enum serve_type {
     SERVE_FAILED, /* value: exit status; text: why */
 };
 
-enum serve_net { SERVE_NET_TEXT, SERVE_NET_JSON, SERVE_NET_ALLOW, SERVE_NET_DENY, SERVE_NET_REMOVE };
+enum serve_net {
+    SERVE_NET_TEXT,
+    SERVE_NET_JSON,
+    SERVE_NET_ALLOW,
+    SERVE_NET_DENY,
+    SERVE_NET_REMOVE
+};
 
 struct serve_msg {
     uint32_t type;

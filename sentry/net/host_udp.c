@@ -21,8 +21,8 @@
 #include "sentry/kernel/timer.h"
 #include "sentry/net/host.h"
 
-#define PEERS_MAX 64  /* a socket; the one that was used longest ago goes */
-#define EARLY_MAX 64  /* datagrams for a peer that is not there yet */
+#define PEERS_MAX 64 /* a socket; the one that was used longest ago goes */
+#define EARLY_MAX 64 /* datagrams for a peer that is not there yet */
 
 struct hpeer {
     struct list link; /* [s] the last used first */
@@ -32,6 +32,7 @@ struct hpeer {
     uint32_t tag;   /* [s] by which the broker has it, too */
     int fd;         /* [s] */
     int error;      /* [s] the broker's no */
+    int before;     /* [s] what it said before it was asked again; 0: it was not */
     unsigned early; /* [s] datagrams that were sent without it */
 };
 
@@ -279,13 +280,22 @@ static int send_to_peer(struct isock *s, const struct inet_addr *dst, const stru
     bool sent = false;
 
     LOCK_SCOPE(&s->sk.own_lock);
+    p = find_peer(s, dst);
+    if (p && p->error) { /* by now it may be another answer: for the next one */
+        int error = p->error;
+
+        p = get_peer(s, dst, NULL, NULL);
+        if (p)
+            p->before = error;
+        return error;
+    }
     p = get_peer(s, dst, m, &sent);
     if (!p)
         return -ENOBUFS;
     if (sent)
         return (int)m->len;
-    if (p->error)
-        return p->error;
+    if (p->fd < 0 && p->before)
+        return p->before;
     return p->fd >= 0 ? push(p, m) : push_early(p, m);
 }
 

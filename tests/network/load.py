@@ -122,11 +122,11 @@ except socket.timeout: print('waits')
 """)
     same(out, "waits\n")
     ls.close()
-    # and ours: more at once than a program's own queue has room for
+    # And ours: more at once than a program's own queue has room for. As natively some are not answered, and try again.
     code = """
 s=socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(('0.0.0.0',8000)); s.listen(3)
 print('up', flush=True); time.sleep(1)
-for i in range(200): a,_=s.accept(); a.sendall(b'%d' % i); a.close()
+for i in range(100000): a,_=s.accept(); a.sendall(b'%d' % i); a.close(); time.sleep(0.002)
 """
     p = subprocess.Popen([SBX, "run", "--timeout=50", "-p", f"{PUBLIC}:7204:8000", "--", network.PY, "-c", "import socket,time\n" + code],
                          stdout=subprocess.PIPE, cwd=TOP)
@@ -134,17 +134,23 @@ for i in range(200): a,_=s.accept(); a.sendall(b'%d' % i); a.close()
     got = []
 
     def client():
-        c = socket.create_connection((PUBLIC, 7204), 40)
-        got.append(int(c.recv(10)))
-        c.close()
+        mine = 0
+        while mine < 10 and p.poll() is None:
+            try:
+                with socket.create_connection((PUBLIC, 7204), 0.5) as c:
+                    got.append(int(c.recv(10)))
+                    mine += 1
+            except OSError:
+                pass
 
-    ts = [threading.Thread(target=client) for _ in range(200)]
+    ts = [threading.Thread(target=client) for _ in range(20)]
     for t in ts:
         t.start()
     for t in ts:
         t.join(45)
-    same(sorted(got), list(range(200)))
-    same(p.wait(20), 0)
+    p.kill()
+    p.wait()
+    same((len(got), len(set(got))), (200, 200))
 
 
 def test_options_arrive():
@@ -254,9 +260,12 @@ def test_ssh():
 def test_cargo():
     """cargo fetches a crate from a registry of the test's (sparse, over HTTP)."""
     cargo = shutil.which("cargo")
+    if shutil.which("rustup"):  # which has it in a home, that is not shown
+        cargo = subprocess.run(["rustup", "which", "cargo"], capture_output=True, text=True).stdout.strip()
     if not cargo or subprocess.run([cargo, "--version"], capture_output=True).returncode:
         print("  no cargo here")
         return
+    top = os.path.dirname(os.path.dirname(cargo))
     www = TOP + "/registry"
     shutil.rmtree(www, ignore_errors=True)
     os.makedirs(www + "/index/ti/ny")
@@ -277,13 +286,12 @@ def test_cargo():
     app = TOP + "/app"
     shutil.rmtree(app, ignore_errors=True)
     os.makedirs(app + "/src")
-    os.makedirs(app + "/.cargo")
     with open(app + "/Cargo.toml", "w") as f:
         f.write('[package]\nname="app"\nversion="0.1.0"\nedition="2021"\n[dependencies]\ntiny="1"\n')
     with open(app + "/src/main.rs", "w") as f:
         f.write('fn main() { println!("{}", tiny::one()); }\n')
-    with open(app + "/.cargo/config.toml", "w") as f:
-        f.write('[source.crates-io]\nreplace-with="own"\n[source.own]\nregistry="sparse+http://cargo.example:7208/index/"\n')
+    config = ("--config 'source.crates-io.replace-with=\"own\"' "
+              "--config 'source.own.registry=\"sparse+http://cargo.example:7208/index/\"'")
     network.dns.zone["cargo.example"] = [(1, PUBLIC)]
     srv = subprocess.Popen([network.PY, "-m", "http.server", "7208", "--bind", PUBLIC, "-d", www], stdout=subprocess.DEVNULL,
                            stderr=subprocess.DEVNULL)
@@ -292,9 +300,8 @@ def test_cargo():
             if socket.socket().connect_ex((PUBLIC, 7208)) == 0:
                 break
             time.sleep(0.05)
-        p = subprocess.run([SBX, "run", "--timeout=55", "--allow-net", "cargo.example:7208", "-e", "CARGO_HOME=/tmp/cargo", "-e",
-                            "RUSTUP_HOME=" + os.environ.get("RUSTUP_HOME", os.path.expanduser("~/.rustup")), "--", "sh", "-c",
-                            f"{cargo} fetch -q && ls /tmp/cargo/registry/src/*/"], capture_output=True, text=True, cwd=app, timeout=60)
+        p = subprocess.run([SBX, "run", "--timeout=55", "--allow-net", "cargo.example:7208", "-e", "CARGO_HOME=/tmp/cargo", "-v", top + ":/tmp/rust:ro",
+                            "-e", "PATH=/tmp/rust/bin:/usr/bin:/bin", "--", "sh", "-c", f"cargo fetch -q {config} && ls /tmp/cargo/registry/src/*"], capture_output=True, text=True, cwd=app, timeout=60)
         if (p.stdout, p.returncode) != ("tiny-1.0.0\n", 0):
             raise AssertionError(f"status {p.returncode}: {p.stdout}{p.stderr}")
     finally:

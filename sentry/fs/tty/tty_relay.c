@@ -22,6 +22,7 @@
 #include "abi/hostfd.h"
 #include "abi/hostio.h"
 #include "sentry/fs/tty/tty_priv.h"
+#include "sentry/kernel/call.h"
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/spent.h"
 #include "sentry/kernel/timer.h"

@@ -205,7 +205,8 @@ START_TEST(asking)
 }
 END_TEST
 
-static const struct net_flat *longest(const struct net_flat *all, unsigned n, const struct net_ip *a)
+static const struct net_flat *longest(const struct net_flat *all, unsigned n,
+                                      const struct net_ip *a)
 {
     const struct net_flat *best = NULL;
 
@@ -237,15 +238,20 @@ static unsigned some(unsigned n)
 /* Rules without names, flattened, say the same as the rules, of any address and port near them. */
 START_TEST(flattened)
 {
-    static const char *const nets[] = { "1.2.3.4",       "1.2.3.0/24",  "1.2.0.0/16",  "0.0.0.0/0",
-                                        "10.0.0.0/8",    "10.9.9.9",    "127.0.0.0/8", "2606:2800::/32",
-                                        "2606:2800::1",  "fd00::/8",    "::/0",        "*",
+    static const char *const nets[] = { "1.2.3.4",        "1.2.3.0/24",     "1.2.0.0/16",
+                                        "0.0.0.0/0",      "10.0.0.0/8",     "10.9.9.9",
+                                        "127.0.0.0/8",    "2606:2800::/32", "2606:2800::1",
+                                        "fd00::/8",       "::/0",           "*",
                                         "169.254.0.0/16", "fe80::/10" };
-    static const char *const ports[] = { "", ":80", ":80,443", ":1-1024", ":81-65535,22", ":65535" };
-    static const char *const addrs[] = { "1.2.3.4",  "1.2.3.5",    "1.2.4.1",       "1.3.1.1",
-                                         "10.9.9.9", "10.1.1.1",   "127.0.0.1",     "2606:2800::1",
-                                         "2606::1",  "fd00::1",    "fe80::1",       "169.254.169.254",
-                                         "::1",      "64:ff9b::1.2.3.4", "64:ff9b::10.9.9.9", "8.8.8.8" };
+    static const char *const ports[] = {
+        "", ":80", ":80,443", ":1-1024", ":81-65535,22", ":65535"
+    };
+    static const char *const addrs[] = { "1.2.3.4",   "1.2.3.5",          "1.2.4.1",
+                                         "1.3.1.1",   "10.9.9.9",         "10.1.1.1",
+                                         "127.0.0.1", "2606:2800::1",     "2606::1",
+                                         "fd00::1",   "fe80::1",          "169.254.169.254",
+                                         "::1",       "64:ff9b::1.2.3.4", "64:ff9b::10.9.9.9",
+                                         "8.8.8.8" };
     static const unsigned at[] = { 0, 1, 22, 79, 80, 81, 443, 1024, 1025, 65534, 65535 };
     const struct net_ip server = ip("127.0.0.53");
 
