@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cli/json.h"
 #include "cli/results.h"
 #include "cli/serve.h"
 #include "platform/platform.h"
@@ -47,14 +48,13 @@ static void rules_text(FILE *f, const char *what, const char *const *rules, unsi
     }
 }
 
-static void rules_json(FILE *f, const char *what, const char *const *rules, unsigned n)
+static void rules_json(json_t *o, const char *what, const char *const *rules, unsigned n)
 {
-    fprintf(f, ",\"%s\":[", what);
-    for (unsigned i = 0; i < n; i++) {
-        fputs(i ? "," : "", f);
-        results_json_string(f, rules[i]);
-    }
-    fprintf(f, "]");
+    json_t *list = json_array();
+
+    for (unsigned i = 0; i < n; i++)
+        json_append(list, json_bytes(rules[i]));
+    json_put(o, what, list);
 }
 
 static void print_text(const struct launch *l, FILE *f)
@@ -64,6 +64,11 @@ static void print_text(const struct launch *l, FILE *f)
     fprintf(f, "user      %u:%u\nplatform  %s\nnetwork   %s\n", (unsigned)l->user->uid,
             (unsigned)l->user->gid, l->platform->name,
             strcmp(network_mode(l), "none") ? network_mode(l) : "a loopback of its own");
+    if (l->options->profile_path) {
+        fprintf(f, "profile   ");
+        results_escape(f, l->options->profile_path);
+        fprintf(f, "\n");
+    }
     rules_text(f, "allow-net", l->options->allow_net, l->options->nallow_net);
     rules_text(f, "deny-net", l->options->deny_net, l->options->ndeny_net);
     rules_text(f, "publish", l->options->publish, l->options->npublish);
@@ -95,36 +100,47 @@ static void print_text(const struct launch *l, FILE *f)
     }
 }
 
-static void print_json(const struct launch *l, FILE *f)
+static json_t *shown_json(const struct shown *s)
 {
-    const struct shown *s = l->shown;
+    json_t *list = json_array();
 
-    fprintf(f, "{\"uid\":%u,\"gid\":%u,\"platform\":\"%s\",\"network\":\"%s\"",
-            (unsigned)l->user->uid, (unsigned)l->user->gid, l->platform->name, network_mode(l));
-    rules_json(f, "allow-net", l->options->allow_net, l->options->nallow_net);
-    rules_json(f, "deny-net", l->options->deny_net, l->options->ndeny_net);
-    rules_json(f, "publish", l->options->publish, l->options->npublish);
-    fprintf(f, ",\"limits\":{");
-    for (unsigned i = 0; i < LIMITS; i++) {
-        if (l->limits[i] == UNLIMITED)
-            fprintf(f, "%s\"%s\":null", i ? "," : "", limit_names[i]);
-        else
-            fprintf(f, "%s\"%s\":%" PRIu64, i ? "," : "", limit_names[i], l->limits[i]);
-    }
-    fprintf(f, "},\"shown\":[");
     for (unsigned i = 0; i < s->nmounts; i++) {
         const struct sentry_mount *m = &s->mounts[i];
+        json_t *o = json_object();
 
-        fprintf(f, "%s{\"path\":", i ? "," : "");
-        results_json_string(f, m->path);
-        fprintf(f, ",\"kind\":\"%s\"", kind_of(m));
-        if (shown_of(s, m)) {
-            fprintf(f, ",\"source\":");
-            results_json_string(f, shown_of(s, m)->src);
-        }
-        fprintf(f, "}");
+        json_put_bytes(o, "path", m->path);
+        json_put(o, "kind", json_string(kind_of(m)));
+        if (shown_of(s, m))
+            json_put_bytes(o, "source", shown_of(s, m)->src);
+        json_append(list, o);
     }
-    fprintf(f, "]}\n");
+    return list;
+}
+
+static void print_json(const struct launch *l, FILE *f)
+{
+    const struct run_options *o = l->options;
+    json_t *top = json_object(), *max = json_object();
+
+    json_put(top, "uid", json_integer((json_int_t)l->user->uid));
+    json_put(top, "gid", json_integer((json_int_t)l->user->gid));
+    json_put(top, "platform", json_string(l->platform->name));
+    if (o->profile_path)
+        json_put_bytes(top, "profile", o->profile_path);
+    json_put(top, "network", json_string(network_mode(l)));
+    rules_json(top, "allow-net", o->allow_net, o->nallow_net);
+    rules_json(top, "deny-net", o->deny_net, o->ndeny_net);
+    rules_json(top, "publish", o->publish, o->npublish);
+    for (unsigned i = 0; i < LIMITS; i++)
+        json_put(max, limit_names[i],
+                 l->limits[i] == UNLIMITED ? json_null() : json_integer((json_int_t)l->limits[i]));
+    json_put(top, "limits", max);
+    if (o->timeout_ns)
+        json_put(top, "timeout", json_real((double)o->timeout_ns / 1e9));
+    if (o->cpus > 0)
+        json_put(top, "cpus", json_real(o->cpus));
+    json_put(top, "shown", shown_json(l->shown));
+    json_print(top, f);
 }
 
 void inspect_print(const struct launch *l, FILE *f, bool json)
