@@ -64,10 +64,16 @@ static void hand_over(uint32_t tag, int fd, const struct nb_addr *peer)
     struct nb_rep r = { .op = NB_ANSWER, .tag = tag, .peer = *peer };
     struct sockaddr_storage ss = { 0 };
     socklen_t n = sizeof ss;
+    const char *name = NULL;
+    struct net_ip ip;
 
+    memcpy(ip.b, peer->ip, sizeof ip.b);
+    if (broker->tell_names && !net_special(&ip)) /* which no name may lead to */
+        name = names_of(&ip);
+    r.len = name ? (uint32_t)strlen(name) : 0;
     if (getsockname(fd, (struct sockaddr *)&ss, &n) == 0)
         from_sockaddr(&ss, &r.local);
-    if (!reply(&r, NULL, fd))
+    if (!reply(&r, name, fd))
         answer_error(tag, -ENFILE);
 }
 

@@ -30,7 +30,8 @@ void broker_child(const struct launch *l, const struct launch_fds *f, struct spa
     struct broker_config cfg = { .sock = f->broker_sock[0],
                                  .policy = &n->policy,
                                  .nservers = n->nservers,
-                                 .without = l->without };
+                                 .without = l->without,
+                                 .tell_names = l->options->learn };
     int *keep = xcalloc(n->policy.npub + 3, sizeof *keep), null_fd, root_fd = -1, r;
     unsigned nkeep = 0;
 
