@@ -168,10 +168,13 @@ static bool holds_table(const char *dir)
 /* What to show for path: itself, or the directory that it is folded into. */
 static char *fold(const struct user *u, const struct list *dirs, const char *path)
 {
-    char *dir = dir_of(path);
+    char *dir;
 
+    if (shown_forbidden(u, path)) /* a secret, if the sentry were to name one */
+        return NULL;
     if (is_dir(path))
-        return shown_forbidden(u, path) || holds_table(path) ? NULL : xstrdup(path);
+        return holds_table(path) ? NULL : xstrdup(path);
+    dir = dir_of(path);
     if (!shown_forbidden(u, dir) && !holds_table(dir) && holds_many(dirs, dir))
         return dir;
     free(dir);
