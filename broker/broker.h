@@ -22,6 +22,7 @@ struct broker_config {
     struct sockaddr_in6 servers[BROKER_SERVERS_MAX]; /* nameservers, v4-mapped for IPv4 */
     unsigned nservers;
     uint64_t without; /* SBX_WITHOUT_* */
+    bool tell_names;  /* with each connection, the name that its address was resolved for */
 };
 
 /*

@@ -74,15 +74,21 @@ static bool hand_over(uint32_t tag, uint32_t proto, int fd, const struct nb_addr
     struct nb_rep r = { .op = NB_ANSWER, .tag = tag, .peer = *peer };
     struct sockaddr_storage ss = { 0 };
     socklen_t n = sizeof ss;
+    const char *name = NULL;
+    struct net_ip ip;
 
     if (kept_wanted(proto) && !kept_add(fd, tag, proto == IPPROTO_TCP, peer)) {
         answer_error(tag, -ENOBUFS); /* what could not be cut is not handed over */
         return false;
     }
+    memcpy(ip.b, peer->ip, sizeof ip.b);
+    if (broker->tell_names && !net_special(&ip)) /* which no name may lead to */
+        name = names_of(&ip);
+    r.len = name ? (uint32_t)strlen(name) : 0;
     r.arg = kept_wanted(proto);
     if (getsockname(fd, (struct sockaddr *)&ss, &n) == 0)
         from_sockaddr(&ss, &r.local);
-    if (reply(&r, NULL, fd))
+    if (reply(&r, name, fd))
         return r.arg;
     answer_error(tag, -ENFILE);
     if (proto != IPPROTO_TCP)

@@ -17,6 +17,8 @@ struct cgroup_want {
     double cpus;     /* 0: no limit */
 };
 
+/* Of which version one can be made here that holds memory; 0: none. */
+int cgroup_version(void);
 /*
  * Makes it and enters it. False: this host has none for us, *ret_why is a text; what can be done without is
  * done without. No-op, and true, where nothing is wanted.

@@ -13,6 +13,7 @@ enum control_type {
     CTL_JOB_SIGNAL,  /* value: number << 32 | signal */
     CTL_JOB_WINSIZE, /* value: number << 32 | rows << 16 | cols */
     CTL_CONT,        /* the front end was continued; value: enum term_place */
+    CTL_ASK_USAGE,   /* answered by CTL_USAGE */
     /* sentry to front end */
     CTL_EXIT = 64,  /* value: wait status of the program; everything is over */
     CTL_STOPPED,    /* value: signal: the program was stopped (job control); stop too */
@@ -25,6 +26,17 @@ enum control_type {
     CTL_CHANGED, /* value: files that the program changed beneath shown directories, discarded */
     CTL_REFUSED, /* text: what the network refused; one line each for the user */
     CTL_MISSING, /* text: a path that the program looked for and that is not there inside */
+    CTL_STARTED, /* the first program runs; told where it is asked for */
+    CTL_USAGE,   /* struct stats_usage of cli/stats.h, as bytes in text */
+    CTL_LEARNED, /* text: enum learned, then what; value 1, without text: there was more */
+};
+
+/* What a sandbox that learns tells (sentry/learn.h). */
+enum learned {
+    LEARNED_READ = 'r',    /* a path beyond what is shown anyway */
+    LEARNED_WRITTEN = 'w', /* a path */
+    LEARNED_PEER = 'n',    /* HOST:PORT, or HOST where there are no ports */
+    LEARNED_PORT = 'l',    /* a port of TCP that was listened on */
 };
 
 #define CTL_SIGNAL_KEY 0x100u

@@ -12,6 +12,7 @@
 
 #include "abi/landlock.h"
 #include "abi/without.h"
+#include "cli/cgroup.h"
 #include "cli/cli.h"
 #include "cli/error.h"
 #include "cli/host.h"
@@ -54,12 +55,13 @@ static void find_landlock(struct finding *f)
 
 static void find_cgroup(struct finding *f)
 {
-    int err = host_cgroup();
+    int v = cgroup_version();
 
-    result(f, err);
-    if (err)
-        snprintf(f->detail, sizeof f->detail, "%s",
-                 err == ENODEV ? "no cgroup v2" : "not ours to divide");
+    f->ok = v > 0;
+    if (v > 0)
+        snprintf(f->detail, sizeof f->detail, "version %d holds memory and cpus", v);
+    else
+        snprintf(f->detail, sizeof f->detail, "none is ours to divide");
 }
 
 static const struct check {
@@ -100,8 +102,7 @@ static const struct check {
       "no ICMP echo by --allow-net (net.ipv4.ping_group_range)" },
     { "io_uring", SBX_WITHOUT_IOURING, NULL, host_iouring,
       "files and streams take the socket path" },
-    { "cgroup v2", SBX_WITHOUT_CGROUP, find_cgroup, NULL,
-      "memory limits are sampled, not enforced" },
+    { "cgroup", SBX_WITHOUT_CGROUP, find_cgroup, NULL, "memory limits are sampled, not enforced" },
 };
 
 /* The one command that would help most, or NULL. */

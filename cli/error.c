@@ -9,6 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
+static const char *context;
+
+void fail_where(const char *where)
+{
+    context = where;
+}
+
 static void line(const char *fmt, va_list ap)
 {
     int saved = errno;
@@ -16,7 +23,8 @@ static void line(const char *fmt, va_list ap)
 
     if (vasprintf(&text, fmt, ap) < 0)
         text = NULL;
-    dprintf(STDERR_FILENO, "sbx: %s\n", text ? text : fmt);
+    dprintf(STDERR_FILENO, "sbx: %s%s%s\n", context ? context : "", context ? ": " : "",
+            text ? text : fmt);
     free(text);
     errno = saved;
 }

@@ -21,6 +21,8 @@ enum {
 
 /* Prints "sbx: ..." and returns status. */
 int fail(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Until NULL: what is printed begins with this, as "file:3". */
+void fail_where(const char *where);
 /* A line for the user that is no error. */
 void note(const char *fmt, ...) PRINTF_LIKE(1, 2);
 

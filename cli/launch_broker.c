@@ -43,7 +43,8 @@ void broker_child(const struct launch *l, const struct launch_fds *f, struct spa
                                  .policy = &l->network->policy,
                                  .rules_sock = MAX(f->rules, 0),
                                  .nservers = n->nservers,
-                                 .without = l->without };
+                                 .without = l->without,
+                                 .tell_names = l->options->learn };
     int *keep = xcalloc(n->policy.npub + 4, sizeof *keep), null_fd, root_fd = -1, r;
     unsigned nkeep = 0;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands about named sandboxes: ps, exec, kill, inspect. Each asks a front end (cli/serve.h). */
+/* Commands about named sandboxes: exec, kill, inspect; more stand in named_more.c. Each asks a front end
+ * (cli/serve.h). */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -58,7 +59,7 @@ const char *named_dir(void)
     return dir;
 }
 
-static int try_connect(const char *name)
+int named_try(const char *name)
 {
     struct sockaddr_un at = { .sun_family = AF_UNIX };
     const char *dir = named_dir();
@@ -79,14 +80,23 @@ static int try_connect(const char *name)
 
 int named_connect(const char *name)
 {
-    int fd = named_ok(name) ? try_connect(name) : -1;
+    int fd = named_ok(name) ? named_try(name) : -1;
 
     if (fd < 0)
         fail(EXIT_SBX, "there is no sandbox named %s; see sbx ps", name);
     return fd;
 }
 
-static bool ask(int fd, enum serve_type type, int value, struct serve_msg *ret)
+bool named_alive(const char *name)
+{
+    int fd = named_try(name);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+bool named_ask(int fd, enum serve_type type, int value, struct serve_msg *ret)
 {
     *ret = (struct serve_msg){ .type = type, .value = value };
     if (send(fd, ret, sizeof *ret, MSG_NOSIGNAL) != sizeof *ret)
@@ -94,53 +104,50 @@ static bool ask(int fd, enum serve_type type, int value, struct serve_msg *ret)
     return recv(fd, ret, sizeof *ret, 0) == sizeof *ret && ret->len <= sizeof ret->text;
 }
 
+#define TEXT_MAX (16u << 20) /* more nobody says */
+
+char *named_text(int fd, enum serve_type type, int value)
+{
+    static struct serve_msg m;
+    char *text = xstrdup("");
+    size_t n = 0;
+    bool ok = named_ask(fd, type, value, &m);
+
+    while (ok && m.type == SERVE_TEXT && m.len <= sizeof m.text && n < TEXT_MAX) {
+        text = xreallocarray(text, n + m.len + 1, 1);
+        memcpy(text + n, m.text, m.len);
+        n += m.len;
+        text[n] = 0;
+        ok = recv(fd, &m, sizeof m, 0) == sizeof m;
+    }
+    if (ok && m.type == SERVE_DONE && n > 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-int cmd_ps(int argc, char **argv)
+char **named_list(unsigned *ret_n)
 {
     const char *path = named_dir();
     DIR *d = path ? opendir(path) : NULL;
     char **names = NULL;
-    unsigned n = 0;
     struct dirent *e;
 
-    (void)argv;
-    if (argc > 1)
-        return fail(EXIT_SBX, "ps takes no arguments");
-    if (!path)
-        return EXIT_SBX;
+    *ret_n = 0;
     while (d && (e = readdir(d))) {
         if (named_ok(e->d_name))
-            *(char **)xgrow(&names, &n, sizeof *names) = xstrdup(e->d_name);
+            *(char **)xgrow(&names, ret_n, sizeof *names) = xstrdup(e->d_name);
     }
     if (d)
         closedir(d);
-    if (n)
-        qsort(names, n, sizeof *names, by_name);
-    printf("%-20s %-8s %-20s %s\n", "NAME", "PID", "SINCE", "COMMAND");
-    for (unsigned i = 0; i < n; i++) {
-        static struct serve_msg m;
-        int fd = try_connect(names[i]);
-        char *at = m.text, *field[4] = { NULL };
-
-        if (fd < 0)
-            continue; /* left by one that was killed */
-        if (ask(fd, SERVE_INFO, 0, &m)) {
-            m.text[MIN(m.len, (uint32_t)sizeof m.text - 1)] = 0;
-            for (unsigned k = 0; k < 4; k++)
-                field[k] = strsep(&at, "\t");
-        }
-        close(fd);
-        if (!field[3])
-            continue;
-        printf("%-20s %-8s %-20s ", field[0], field[1], field[2]);
-        results_escape(stdout, field[3]);
-        printf("\n");
-    }
-    return fflush(stdout) == 0 ? 0 : EXIT_SBX;
+    if (*ret_n)
+        qsort(names, *ret_n, sizeof *names, by_name);
+    return names;
 }
 
 int cmd_kill(int argc, char **argv)
@@ -160,7 +167,7 @@ int cmd_kill(int argc, char **argv)
         fd = named_connect(argv[at]);
         if (fd < 0)
             return EXIT_SBX;
-        if (!ask(fd, SERVE_KILL, sig, &m))
+        if (!named_ask(fd, SERVE_KILL, sig, &m))
             return fail(EXIT_SBX, "%s has ended", argv[at]);
         close(fd);
     }
@@ -169,8 +176,8 @@ int cmd_kill(int argc, char **argv)
 
 int cmd_inspect(int argc, char **argv)
 {
-    static struct serve_msg m;
     bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
+    char *text;
     int fd;
 
     if (argc != 2 + json)
@@ -178,13 +185,10 @@ int cmd_inspect(int argc, char **argv)
     fd = named_connect(argv[1 + json]);
     if (fd < 0)
         return EXIT_SBX;
-    if (!ask(fd, SERVE_INSPECT, json, &m))
+    text = named_text(fd, SERVE_INSPECT, json);
+    if (!text)
         return fail(EXIT_SBX, "%s has ended", argv[1 + json]);
-    while (m.type == SERVE_TEXT && m.len <= sizeof m.text) {
-        fwrite(m.text, 1, m.len, stdout);
-        if (recv(fd, &m, sizeof m, 0) != sizeof m)
-            break;
-    }
+    fputs(text, stdout);
     return fflush(stdout) == 0 ? 0 : EXIT_SBX;
 }
 

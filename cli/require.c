@@ -65,6 +65,17 @@ int require_parse(const char *list, unsigned *bits)
     return 0;
 }
 
+const char *require_words(unsigned bits)
+{
+    char *list = xstrdup("");
+
+    for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
+        if (bits & features[i].bit)
+            list = xasprintf("%s%s%s", list, *list ? "," : "", features[i].word);
+    }
+    return list;
+}
+
 int require_check(unsigned bits, uint64_t without)
 {
     char *lacking = NULL, *help = NULL;

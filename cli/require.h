@@ -19,6 +19,9 @@ enum {
 /* Adds the words of a comma-separated list. 0, or the exit status after the error was printed. */
 int require_parse(const char *list, unsigned *bits);
 
+/* As a list that require_parse() takes; lives as long as we do. */
+const char *require_words(unsigned bits);
+
 /*
  * Is all of it there, and not switched off (SBX_WITHOUT_*)? 0, or the exit status after one line that
  * says what lacks and what to do.

@@ -15,6 +15,7 @@ install(CODE "
   endif()
 ")
 install(TARGETS sbx RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS sbx-toml RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sbx)
 install(FILES docs/sbx.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES docs/completions/sbx.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions
         RENAME sbx)

@@ -45,6 +45,7 @@
 #include "sentry/kernel/spent.h"
 #include "sentry/net/broker.h"
 #include "sentry/net/net.h"
+#include "sentry/learn.h"
 #include "sentry/notes.h"
 #include "sentry/results.h"
 #include "sentry/start.h"
@@ -130,6 +131,7 @@ void sandbox_end(int wait_status)
     tty_host_drain();
     notes_send();
     broker_notes_send();
+    learn_send();
     start_report_end(config);
     control_send(CTL_EXIT, (uint64_t)(unsigned)wait_status, NULL);
     results_serve(config);
@@ -156,6 +158,12 @@ static void tell_lost(void)
 
     if (lost)
         sandbox_lost(lost);
+}
+
+void sandbox_started(void)
+{
+    if (config->tell_started)
+        control_send(CTL_STARTED, 0, NULL);
 }
 
 void sandbox_start_failed(int err)
@@ -276,6 +284,9 @@ static void on_control(void *arg, uint32_t events)
     case CTL_WINSIZE:
         tty_host_winsize((unsigned)(m.value >> 16), (unsigned)(m.value & 0xffff));
         break;
+    case CTL_ASK_USAGE:
+        usage_send(config);
+        break;
     case CTL_CONT:
         on_continued((unsigned)m.value);
         break;
@@ -307,6 +318,7 @@ static void init_kernel(const struct sentry_config *cfg)
     kernel.mem_total = sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit : 1ull << 30;
     kernel.proc_fd = cfg->proc_fd;
     kernel.stats = cfg->stats;
+    kernel.learn = cfg->learn;
     snprintf(kernel.hostname, sizeof kernel.hostname, "%s", cfg->hostname ? cfg->hostname : "sbx");
     snprintf(kernel.domainname, sizeof kernel.domainname, "(none)");
     if (cfg->limits)

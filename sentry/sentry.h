@@ -36,6 +36,7 @@ struct sentry_mount {
     const char *
         target; /* SYMLINK; TEXT: what is in the file; SHARED: a single file's name in the export, or NULL */
     uint32_t mode, uid, gid; /* TMPFS, DIR */
+    bool learn; /* what is opened in it is recorded (sentry/learn.h), where that is asked for */
 };
 
 struct sentry_port {
@@ -87,6 +88,8 @@ struct sentry_config {
 
     const uint64_t *limits; /* kernel/limits.h; NULL: the defaults */
     bool stats;
+    bool tell_started;   /* CTL_STARTED is wanted */
+    bool learn;          /* sentry/learn.h */
     uint64_t t_start_ns; /* CLOCK_MONOTONIC when the front end began, for the start-up budget */
 };
 

@@ -27,7 +27,7 @@ gives() {
 # What doctor finds, --require accepts; each of them switched off, it does not.
 "$sbx" doctor >"$out"
 all=
-for row in 'userns:user namespaces' 'seccomp:seccomp filters' 'cgroup:cgroup v2' \
+for row in 'userns:user namespaces' 'seccomp:seccomp filters' 'cgroup:cgroup' \
     'landlock:Landlock' 'iouring:io_uring' 'bpf:eBPF'; do
     word=${row%%:*}
     "$sbx" doctor >"$out"

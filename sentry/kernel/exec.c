@@ -252,6 +252,8 @@ static long finish(struct task *t, struct exec_state *s)
     task_tell_facts(t);
     vfork_release(t);
     file_put(old_exe);
+    if (s->first && !t->group->job)
+        sandbox_started();
     if (old_ctx) {
         note_time(t->group, old_ctx);
         group_note_rss(t->group, old_mm);

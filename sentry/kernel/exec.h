@@ -65,4 +65,5 @@ int exec_new_cred(struct task *t, struct exec_state *s);
 int exec_parse_script(const char *head, size_t n, char *interp, char *arg, size_t cap);
 
 /* sentry/main.c: the first program could not be started. Does not return. */
+void sandbox_started(void); /* the first program is loaded */
 void sandbox_start_failed(int err) __attribute__((noreturn));

@@ -19,6 +19,7 @@
 #include "sentry/kernel/scratch.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/timer.h"
+#include "sentry/learn.h"
 #include "sentry/vfs/hostfile.h"
 
 #define buffer (scratch()->host) /* between guest and host; nothing stays in it over a wait */
@@ -67,6 +68,7 @@ static void answer(struct bcall *c, const struct nb_rep *r, const uint8_t *data,
             failed(s, error);
         } else {
             connected(s, r, fd);
+            learn_peer((const char *)data, r->len, &s->remote);
             fd = -1;
             taken = true;
         }
@@ -250,6 +252,14 @@ static ssize_t result(const uint64_t *done, ssize_t r)
 
 /* ---- data ---- */
 
+static _Atomic uint64_t received, sent;
+
+void host_traffic(uint64_t *ret_received, uint64_t *ret_sent)
+{
+    *ret_received = atomic_load_explicit(&received, memory_order_relaxed);
+    *ret_sent = atomic_load_explicit(&sent, memory_order_relaxed);
+}
+
 /* A piece to the host: bytes moved, 0 by EAGAIN, or an error. */
 static ssize_t send_piece(struct isock *s, struct iter *it, size_t most)
 {
@@ -264,6 +274,8 @@ static ssize_t send_piece(struct isock *s, struct iter *it, size_t most)
     r = r < 0 ? -errno : r;
     if (r < n)
         iter_revert(it, (size_t)(n - MAX(r, 0)));
+    if (r > 0)
+        atomic_fetch_add_explicit(&sent, (uint64_t)r, memory_order_relaxed);
     return r == -EAGAIN ? 0 : r;
 }
 
@@ -317,6 +329,8 @@ static ssize_t recv_piece(struct isock *s, struct recv_req *r)
     } while (n < 0 && errno == EINTR);
     if (n < 0) /* ENOTCONN: it was cut, and that was told; nothing comes any more */
         return errno == ENOTCONN ? 0 : -errno;
+    if (!(r->flags & MSG_PEEK))
+        atomic_fetch_add_explicit(&received, (uint64_t)n, memory_order_relaxed);
     r->msg_flags |= msg.msg_flags & (MSG_OOB | MSG_TRUNC);
     if ((r->flags & MSG_TRUNC) && !(r->flags & MSG_OOB)) {
         iter_skip(r->it, (size_t)n);

@@ -19,6 +19,7 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/timer.h"
+#include "sentry/learn.h"
 #include "sentry/net/host.h"
 
 #define PEERS_MAX 64 /* a socket; the one that was used longest ago goes */
@@ -139,6 +140,7 @@ static void answer(struct bcall *c, const struct nb_rep *r, const uint8_t *data,
     lock(&s->sk.own_lock);
     p->error = error;
     if (error == 0) {
+        learn_peer((const char *)data, r->len, &p->addr);
         p->fd = fd;
         fd = -1;
     } else if (s->recverr || s->recverr6) {

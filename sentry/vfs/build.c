@@ -214,6 +214,8 @@ static int build_one(const struct sentry_mount *m)
 
     if (mounts && !sb)
         return -EIO;
+    if (sb)
+        sb->learn = m->learn;
     if (!vfs.root || (mounts && !strcmp(m->path, "/")))
         return sb ? vfs_mount(sb, NULL, flags & ~MS_NOSUID, sb->type, NULL) : -EINVAL;
     r = find_place(m->path, &at);

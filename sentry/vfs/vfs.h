@@ -152,6 +152,7 @@ struct super {
     _Atomic uint64_t next_ino;
     bool readonly;
     bool exports; /* [I] handles of its files can be opened (vfs/handle.h) */
+    bool learn;   /* [I] sentry/learn.h */
     bool stable;  /* [I] nobody changes it behind us: revalidate says yes to all */
     void *priv;
 };

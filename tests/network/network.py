@@ -399,6 +399,22 @@ def test_dns_denied():
 
 # ---- TCP ----
 
+def test_learn():
+    """By the name that was asked for; by number what no name may lead to, or what was asked for so."""
+    dns.zone["good.example"] = [(1, PUBLIC)]
+    dns.zone["inner.example"] = [(1, PRIVATE)]
+    code = ("import socket,sys\ndef reach(h,p): return socket.create_connection((h,p),5).recv(6).decode().strip()\n"
+            f"print(reach('good.example',80), reach('good.example',81), reach('inner.example',80), reach('{PUBLIC2}',81))")
+    p = subprocess.run([SBX, "learn", "-o", "/tmp/sbx-network/p.toml", "--", PY, "-c", code], capture_output=True, text=True, timeout=60,
+                       cwd="/tmp/sbx-network", check=False)
+    same((p.stdout, p.returncode), ("hello hello hello hello\n", 0))
+    with open("/tmp/sbx-network/p.toml", encoding="ascii") as f:
+        got = [line for line in f if line.startswith("allow-net")]
+    rules = sorted([f"{PRIVATE}:80", f"{PUBLIC2}:81"]) + ["good.example:80,81"]
+    same(got, ["allow-net = [%s]\n" % ", ".join('"%s"' % r for r in rules)])
+    same(sbx(["--profile", "/tmp/sbx-network/p.toml", "--allow-net", "inner.example"], code)[0], "hello hello hello hello\n")
+
+
 def test_tcp():
     out, _ = inside(["--allow-net", PUBLIC], f"""
 s=socket.create_connection(('{PUBLIC}',80))
