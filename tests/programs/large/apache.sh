@@ -32,6 +32,7 @@ DocumentRoot $D/www
 ScriptAlias /cgi/ $D/cgi/
 StartServers 2
 <VirtualHost 127.0.0.1:18091>
+ServerName localhost
 ProxyPass / http://127.0.0.1:18090/
 </VirtualHost>
 C

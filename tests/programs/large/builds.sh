@@ -5,10 +5,10 @@ for need in cmake ninja make g++; do
     command -v $need >/dev/null || { echo "$need is missing"; exit 77; }
 done
 mkdir p && cd p || exit 1
-for i in $(seq 40); do echo "#include <string>
+for i in $(seq 16); do echo "#include <string>
 #include <map>
 std::string f$i() { std::map<int, std::string> m; m[$i] = \"f$i\"; return m[$i]; }" >f$i.cc; done
-{ for i in $(seq 40); do echo "std::string f$i();"; done | sed '1i #include <string>\n#include <iostream>'; echo 'int main() { std::cout'; for i in $(seq 40); do echo "<< f$i()"; done; echo '<< std::endl; }'; } >m.cc
+{ for i in $(seq 16); do echo "std::string f$i();"; done | sed '1i #include <string>\n#include <iostream>'; echo 'int main() { std::cout'; for i in $(seq 16); do echo "<< f$i()"; done; echo '<< std::endl; }'; } >m.cc
 cat >CMakeLists.txt <<'E'
 cmake_minimum_required(VERSION 3.10)
 project(p CXX)

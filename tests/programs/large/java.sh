@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # OpenJDK: javac, threads, NIO, processes, HTTP both ends, watched directories, jar, jshell, a JVM asked by jcmd.
+PATH=$PATH:/usr/lib/jvm/java-17-openjdk-amd64/bin:/usr/share/maven/bin
 for need in javac java jar jcmd jstack; do
     command -v $need >/dev/null || { echo "$need is missing"; exit 77; }
 done
@@ -96,5 +97,5 @@ mkfifo up; java -Xmx64m -cp classes T wait >up & J=$!
 read -r word <up; echo "$word"
 jcmd $J VM.command_line | grep -c "java_command: T wait"; jstack $J | grep -c '^"main"'; jcmd $J GC.heap_info | grep -cE "garbage|generation" >/dev/null; echo "asked $?"
 jcmd -l | grep -c " T wait"; kill -QUIT $J; kill $J; wait $J; echo "status $?"
-echo 'System.out.println(6 * 7)' | jshell -s - 2>&1
+echo 'System.out.println(6 * 7)' | jshell -s - 2>/dev/null
 java -Xshare:dump -XX:SharedArchiveFile=./cds.jsa >/dev/null 2>&1; java -Xshare:on -XX:SharedArchiveFile=./cds.jsa -version 2>/dev/null; echo "cds $?"

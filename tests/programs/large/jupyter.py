@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Jupyter kernel, by jupyter_client: results, streams, errors, input, an interrupt, a restart."""
 import sys
+import time
 
 try:
     import ipykernel
@@ -48,6 +49,7 @@ while True:
     if reply["status"] == "error":
         break
 print("interrupted", reply["ename"])
+time.sleep(1)  # what was asked right behind an error is given up
 ask("y = 1")
 km.restart_kernel()
 client.wait_for_ready(timeout=120)

@@ -3,7 +3,7 @@
 # An SMTP server: mail by several clients, delivered to mailboxes; what is refused; a queue that is run.
 command -v /usr/sbin/exim4 >/dev/null || { echo "exim4 is missing"; exit 77; }
 [ "$(id -u)" = 0 ] || { echo "a mail server wants root here"; exit 77; }
-D=$(mktemp -d); chmod 755 "$D"; mkdir -m 1777 "$D/box" "$D/spool" "$D/log"
+D=$(mktemp -d); chmod 755 "$D"; mkdir "$D/names"; touch "$D/names/box0" "$D/names/box1" "$D/names/later"; mkdir -m 1777 "$D/box" "$D/spool" "$D/log"
 trap 'kill $P 2>/dev/null; rm -rf "$D"' EXIT
 cat >"$D/c" <<C
 primary_hostname = here.test
@@ -40,7 +40,7 @@ local:
 begin transports
 box:
   driver = appendfile
-  file = $D/box/\${extract{1}{@}{\$local_part}}
+  file = $D/box/\${lookup{\$local_part}dsearch{$D/names}}
   user = nobody
   group = nogroup
   mode = 0644

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Maven, offline, builds a Spring Boot application and runs its tests; the application answers requests.
 [ -d "$FETCHED/m2" ] || { echo "nothing was fetched"; exit 77; }
+PATH=$PATH:/usr/lib/jvm/java-17-openjdk-amd64/bin:/usr/share/maven/bin
 for need in mvn java curl; do
     command -v $need >/dev/null || { echo "$need is missing"; exit 77; }
 done

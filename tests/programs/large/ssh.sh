@@ -5,7 +5,7 @@ for need in /usr/sbin/sshd ssh ssh-keygen scp sftp ssh-agent; do
     command -v $need >/dev/null || { echo "$need is missing"; exit 77; }
 done
 [ "$(id -u)" = 0 ] || { echo "a server that logs in by keys wants root here"; exit 77; }
-mkdir -p /run/sshd
+mkdir -p /run/sshd ~root /var/log && [ -e /var/log/lastlog ] || : >/var/log/lastlog # inside they are not there
 D=$(mktemp -d); chmod 755 "$D"; cd "$D" || exit 1
 trap 'kill $S $A 2>/dev/null; rm -rf "$D"' EXIT
 ssh-keygen -q -t ed25519 -N '' -f host; ssh-keygen -q -t ed25519 -N '' -f key; ssh-keygen -q -t rsa -b 2048 -N secret -f locked
@@ -44,7 +44,7 @@ head -c 3000000 /dev/zero | tr '\0' b | h h 'md5sum; echo err >&2' 2>err; cat er
 WORD=sent h -o SendEnv=WORD h 'echo $WORD'
 h -tt h 'test -t 0 && tty | sed "s/[0-9]*$//"; stty -a | grep -o "isig"; read x; echo "got $x"' <<<"typed" | tr -d '\r' | sort -u
 h -f -N -M -S "$D/m" h; h -S "$D/m" -O check h 2>&1 | sed 's/pid=[0-9]*/pid/'
-for i in 1 2 3; do h -S "$D/m" h "echo shared $i" & W="$W $!"; done | sort; wait $W; h -S "$D/m" -O exit h 2>&1
+{ for i in 1 2 3; do h -S "$D/m" h "echo shared $i" & done; wait; } | sort; h -S "$D/m" -O exit h 2>&1
 python3 -m http.server 18100 --bind 127.0.0.1 --directory /usr/share/misc >/dev/null 2>&1 & W=$!
 h -f -L 18101:127.0.0.1:18100 -R 18102:127.0.0.1:18101 h 'sleep 4'
 sleep 1; python3 -c 'import urllib.request as u
