@@ -3,7 +3,7 @@
 # git with many files and commits: packs, bitmaps, clones over pipes and a daemon, work trees, fsck.
 command -v git >/dev/null || { echo "git is missing"; exit 77; }
 export GIT_AUTHOR_DATE='2020-01-01 00:00 +0000' GIT_COMMITTER_DATE='2020-01-01 00:00 +0000'
-git config --global user.name x; git config --global user.email x@x.test; git config --global init.defaultBranch main; git config --global safe.directory '*'; git config --global protocol.file.allow always
+git config --global user.name x; git config --global user.email x@x.test; git config --global init.defaultBranch main; git config --global safe.directory '*'; git config --global protocol.file.allow always; git config --global gc.auto 0; git config --global maintenance.auto false
 git init -q big && cd big || exit 1
 perl -e 'for $d (0..99) { mkdir "d$d"; for $f (0..99) { open F, ">d$d/f$f"; print F "line $_ of $d $f\n" for 1..($f % 20 + 1) } } open F, ">blob"; print F pack("N*", map { $_ * 2654435761 % 4294967296 } 1..1000000)'
 git add . && git commit -qm one && git rev-parse HEAD

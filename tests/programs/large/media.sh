@@ -15,4 +15,4 @@ sleep 1; f -re -i a.mp4 -t 1 -c copy -f mpegts -method POST http://127.0.0.1:181
 im() { convert-im6.q16 "$@"; }
 im -size 400x300 gradient:red-blue -fill white -draw 'circle 200,150 200,50' -depth 8 i.png; identify-im6.q16 -format '%w %h %m\n' i.png
 im i.png -resize 50% -rotate 90 -blur 0x2 j.jpg; identify-im6.q16 -format '%w %h %m\n' j.jpg; im i.png rgb:- | md5sum; im p*.png -loop 0 an.gif; identify-im6.q16 an.gif | wc -l
-im -limit memory 8MiB -limit map 8MiB -size 3000x2000 plasma:red-blue -resize 100x100 k.png; identify-im6.q16 -format '%w %h\n' k.png; im i.png i.tiff && im i.tiff i.webp && identify-im6.q16 -format '%m\n' i.webp
+im -limit memory 256KiB -limit map 256KiB -size 400x300 plasma:red-blue -resize 100x100 k.png; identify-im6.q16 -format '%w %h\n' k.png; im i.png i.tiff && im i.tiff i.webp && identify-im6.q16 -format '%m\n' i.webp

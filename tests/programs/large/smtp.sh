@@ -16,6 +16,7 @@ domainlist local = here.test
 acl_smtp_rcpt = check
 acl_smtp_data = accepted
 never_users =
+deliver_drop_privilege = true
 host_lookup =
 rfc1413_query_timeout = 0s
 keep_environment =
@@ -41,9 +42,8 @@ begin transports
 box:
   driver = appendfile
   file = $D/box/\${lookup{\$local_part}dsearch{$D/names}}
-  user = nobody
-  group = nogroup
   mode = 0644
+  check_owner = false
 begin retry
 * * F,1h,1s
 C
