@@ -309,9 +309,34 @@ long sys_munmap(struct task *t, gaddr_t addr, size_t len)
     return r;
 }
 
+/*
+ * PROT_GROWSDOWN changes all from the start of the mapping on, of one that grows. The host knows those of
+ * MAP_GROWSDOWN; the first program's stack grows as well, for who looks at it from inside, but is mapped
+ * whole. The C library asks so where a library wants an executable stack.
+ */
+static long protect(struct task *t, gaddr_t addr, uint64_t len, unsigned long prot)
+{
+    struct as_mapping m;
+    gaddr_t sp;
+
+    if (t->call.phase == 0 && (prot & (PROT_GROWSDOWN | PROT_GROWSUP)) == PROT_GROWSDOWN && len &&
+        !(addr & (PAGE_SIZE_4K - 1)) && mem_range_check(addr, len) == 0 &&
+        kernel.platform->as_query(t->mm->as, addr, &m) == 0 && m.start <= addr) {
+        lock(&t->mm->lock);
+        sp = t->mm->start_stack;
+        unlock(&t->mm->lock);
+        if (m.start <= sp && sp < m.end) {
+            len += addr - m.start;
+            addr = m.start;
+            prot &= ~(unsigned long)PROT_GROWSDOWN;
+        }
+    }
+    return mem_op(t, AS_MPROTECT, addr, len, prot);
+}
+
 long sys_mprotect(struct task *t, gaddr_t addr, size_t len, unsigned long prot)
 {
-    return mem_op(t, AS_MPROTECT, addr, len, prot);
+    return protect(t, addr, len, prot);
 }
 
 /* Taken away from a range for good, by the host, which is asked by native calls, too. */
@@ -340,7 +365,7 @@ long sys_pkey_free(struct task *t, int pkey)
 
 long sys_pkey_mprotect(struct task *t, gaddr_t addr, size_t len, unsigned long prot, int pkey)
 {
-    return pkey == -1 ? mem_op(t, AS_MPROTECT, addr, len, prot) : -EINVAL;
+    return pkey == -1 ? protect(t, addr, len, prot) : -EINVAL;
 }
 
 long sys_madvise(struct task *t, gaddr_t addr, size_t len, int advice)
