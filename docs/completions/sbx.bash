@@ -3,10 +3,10 @@
 _sbx()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-    local options='--rootfs --bind --tmpfs --cwd --env --user --name --hostname --timeout --memory --pids
+    local options='--rootfs --bind --image --tmpfs --cwd --env --user --name --hostname --timeout --memory --pids
         --cpus --cpu-time --file-size --disk --output --net --allow-net --deny-net --publish --changes --diff
         --save-changes --apply --json --require --platform --strace --stats --log --log-level --help -v -w -e -u -m -p -h'
-    local values=' --rootfs --bind --tmpfs --cwd --env --user --name --hostname --timeout --memory --pids --cpus
+    local values=' --rootfs --bind --image --tmpfs --cwd --env --user --name --hostname --timeout --memory --pids --cpus
         --cpu-time --file-size --disk --output --net --allow-net --deny-net --publish -p --save-changes --require
         --platform --log --log-level -v -w -e -u -m '
 

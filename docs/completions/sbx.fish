@@ -13,6 +13,7 @@ complete -c sbx -n '__fish_seen_subcommand_from syscalls' -f -l native -d 'those
 set -l run '__fish_seen_subcommand_from run'
 complete -c sbx -n $run -l rootfs -r -a '(__fish_complete_directories)' -d 'run in this tree'
 complete -c sbx -n $run -s v -l bind -r -F -d 'show a file or directory'
+complete -c sbx -n $run -l image -r -d 'show what a squashfs or EROFS image holds'
 complete -c sbx -n $run -l tmpfs -r -a '(__fish_complete_directories)' -d 'an empty directory in memory'
 complete -c sbx -n $run -s w -l cwd -r -a '(__fish_complete_directories)' -d 'start in this directory'
 complete -c sbx -n $run -s e -l env -r -f -d 'set a variable'
