@@ -243,6 +243,7 @@ static int add_image(struct shown *s, const struct view *host, const char *what)
 {
     char *copy = expand_home(what), *colon = strrchr(copy, ':'), *src;
     enum sentry_mount_kind kind = SM_IMAGE;
+    char magic[8] = "";
     struct stat st;
     unsigned id;
     int fd;
@@ -260,9 +261,11 @@ static int add_image(struct shown *s, const struct view *host, const char *what)
     if (fd < 0 || fstat(fd, &st) < 0)
         return fail(EXIT_SBX, "--image %s: %s; give an image that you can read", copy,
                     strerror(errno));
+    if (S_ISREG(st.st_mode))
+        (void)!(pread(fd, magic, 4, 0) + pread(fd, magic + 4, 4, 1024));
     close(fd);
-    if (!S_ISREG(st.st_mode))
-        return fail(EXIT_SBX, "--image %s: it is not a file", copy);
+    if (memcmp(magic, "hsqs", 4) != 0 && memcmp(magic + 4, "\xe2\xe1\xf5\xe0", 4) != 0)
+        return fail(EXIT_SBX, "--image %s: neither a squashfs nor an EROFS image", copy);
     add_export(s, src, &id);
     add_mount(s, kind, view_absolute(host, colon + 1))->export_id = id;
     return 0;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include "sentry/fs/mem/mem.h"
 #include "sentry/fs/union/union.h"

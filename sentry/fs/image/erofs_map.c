@@ -47,6 +47,7 @@ struct index {
     uint8_t algorithms;
     bool full;
     uint64_t base, count; /* where it begins; clusters */
+    uint64_t size;        /* of the file */
     uint64_t first4, short2; /* entries in packs of 2 before those of 16; those of 16 */
     uint64_t behind; /* the entry read last: where the next pack begins */
 };
@@ -216,6 +217,8 @@ static int read_index(struct index *x, struct table **ret)
         r = entry_at(x, i, &e);
         if (r < 0)
             break;
+        if (e.type != NEXT && (i << x->bits) + e.offset >= x->size)
+            break; /* the end, marked as a beginning */
         if (e.type != NEXT) {
             r = add(x, ret, &cap, i, &e);
             began = true;
@@ -248,7 +251,7 @@ static int make_table(struct image *im, const struct image_node *n, struct table
 {
     const struct erofs *er = erofs_of(im);
     uint64_t at = (n->where + 7) & ~UINT64_C(7);
-    struct index x = { .im = im, .full = n->layout == ER_PACKED_FULL };
+    struct index x = { .im = im, .full = n->layout == ER_PACKED_FULL, .size = n->size };
     struct extent *last;
     uint8_t h[8];
     int r = image_read(im, at, h, sizeof h);
