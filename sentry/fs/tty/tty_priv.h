@@ -52,6 +52,7 @@ struct tty {
     struct lock lock; /* LOCK_TTY */
 
     struct lx_termios2 tio; /* [L] */
+    struct lx_termios2 tio_locked; /* [L] bits and characters of tio that stay as they are */
     struct lx_winsize ws;   /* [L] */
 
     /* typed, not yet read: [L]; positions are free-running */
