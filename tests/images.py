@@ -162,8 +162,7 @@ def uses(image):
     program.mkdir()
     shutil.copy("/bin/echo", program / "echo")
     run("mksquashfs", str(program), str(TOP / "p"), "-noappend", "-quiet", "-no-progress")
-    r = run(SBX, "run", "--image", "%s:/img:ro" % (TOP / "p"), "--", "/bin/sh", "-c", "/img/echo hello",
-            cwd="/")
+    r = run(SBX, "run", "--image", "%s:/img:ro" % (TOP / "p"), "--", "/img/echo", "hello", cwd="/")
     check("a program", r.stdout == "hello\n", r.stdout + r.stderr)
     r = run(SBX, "run", "--image", "%s:/img" % __file__, "--", "true", cwd="/")
     check("no image", r.returncode == 125 and "neither a squashfs nor an EROFS image" in r.stderr, r.stderr)
