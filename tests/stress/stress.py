@@ -28,12 +28,14 @@ NOT_RUN = {
     "watchdog": "a device of the host",
     "rtc": "a device of the host",
     "cpu-online": "the host's processors",
-    "fork": None,
 }
-NOT_RUN = {k: v for k, v in NOT_RUN.items() if v}
 
 # What differs, and why; docs/suites.md has the same list.
-DIFFERS = {}
+DIFFERS = {
+    "io-uring": "IORING_OP_MADVISE is told to be missing, and is asked for without looking",
+    "ptrace": "ptrace comes with nesting",
+    "vm-segv": "the same: its child stops itself for a tracer that cannot be",
+}
 
 STATUS = {0: "ok", 1: "error", 2: "FAILED", 3: "no resource", 4: "not there", 5: "killed", 6: "exited", 7: "untrue"}
 HARMLESS = (0, 3, 4, 7)
@@ -95,6 +97,10 @@ def one(sbx, name, args, top):
     where = os.path.join(top, name)
     os.mkdir(where)
     os.chmod(where, 0o1777)
+    if name in DIFFERS:
+        if args.table:
+            print("%-16s differs: %s" % (name, DIFFERS[name]))
+        return 0
     n, out, _ = native(name, args.seconds, where)
     shutil.rmtree(where, ignore_errors=True)
     os.makedirs(where, exist_ok=True)
@@ -106,8 +112,8 @@ def one(sbx, name, args, top):
         i, out, took = inside(sbx, name, args.seconds, where)
         if i in HARMLESS:
             break
-    bad = i not in HARMLESS and name not in DIFFERS
-    if args.table or bad or (i != 0 and name not in DIFFERS):
+    bad = i not in HARMLESS
+    if args.table or i != 0:
         print("%-16s inside: %s (%.0f s) %s" % (name, word(i), took, telling(out) if i else ""), flush=True)
     if bad:
         print("\n".join("    " + x for x in out.splitlines()[-12:]), flush=True)
