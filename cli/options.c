@@ -21,6 +21,8 @@ const struct option_row option_rows[] = {
     { "rootfs", 0, 1, T_STRING, AT(rootfs), 0, "DIR", "run in this tree, not the host's" },
     { "bind", 'v', 1, T_BIND, 0, 0, "SRC[:DST][:ro|:rw]", "show a file or directory of the host" },
     { "ro-bind", 0, 1, T_RO_BIND, 0, 0, "SRC DST", "the same as bwrap has it: read-only" },
+    { "image", 0, 1, T_LIST, AT(images), AT(nimages), "FILE:DIR[:ro]",
+      "show what a squashfs or EROFS image holds" },
     { "tmpfs", 0, 1, T_LIST, AT(tmpfs), AT(ntmpfs), "DIR", "an empty directory in memory" },
     { "cwd", 'w', 1, T_STRING, AT(cwd), 0, "DIR", "start in this directory" },
     { "env", 'e', 1, T_LIST, AT(env), AT(nenv), "K=V", "set a variable (K alone: pass it on)" },

@@ -20,6 +20,8 @@ struct run_options {
     const char *rootfs, *cwd, *user, *hostname, *platform, *name;
     struct bind_option *binds;
     unsigned nbinds;
+    const char **images; /* FILE:DIR[:ro] */
+    unsigned nimages;
     const char **tmpfs;
     unsigned ntmpfs;
     const char **env; /* K=V, or K: the caller's value */

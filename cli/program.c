@@ -299,6 +299,10 @@ int program_find(const struct view *v, char *const *args, unsigned nargs, bool c
         r = from_stdin(v, &p, &n);
     } else if (!*args[0]) {
         r = fail(EXIT_NOTFOUND, "the name of the program is empty");
+    } else if (strchr(args[0], '/') && view_in_image(v, view_absolute(v, args[0]))) {
+        p.exec_path = view_absolute(v, args[0]);
+        push(&p, &n, args[0]);
+        r = 0;
     } else {
         r = locate(v, args[0], command, &p);
         if (r == 0)

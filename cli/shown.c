@@ -238,6 +238,39 @@ static char *expand_home(const char *path)
                                                     : xstrdup(path);
 }
 
+/* FILE:DIR, with :ro behind it where nothing there can be written to. */
+static int add_image(struct shown *s, const struct view *host, const char *what)
+{
+    char *copy = expand_home(what), *colon = strrchr(copy, ':'), *src;
+    enum sentry_mount_kind kind = SM_IMAGE;
+    char magic[8] = "";
+    struct stat st;
+    unsigned id;
+    int fd;
+
+    if (colon && !strcmp(colon, ":ro")) {
+        kind = SM_IMAGE_RO;
+        *colon = 0;
+        colon = strrchr(copy, ':');
+    }
+    if (!colon || colon == copy || colon[1] != '/')
+        return fail(EXIT_SBX, "--image %s: give FILE:DIR[:ro], DIR an absolute path", what);
+    *colon = 0;
+    src = view_absolute(host, copy);
+    fd = open(src, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return fail(EXIT_SBX, "--image %s: %s; give an image that you can read", copy,
+                    strerror(errno));
+    if (S_ISREG(st.st_mode))
+        (void)!(pread(fd, magic, 4, 0) + pread(fd, magic + 4, 4, 1024));
+    close(fd);
+    if (memcmp(magic, "hsqs", 4) != 0 && memcmp(magic + 4, "\xe2\xe1\xf5\xe0", 4) != 0)
+        return fail(EXIT_SBX, "--image %s: neither a squashfs nor an EROFS image", copy);
+    add_export(s, src, &id);
+    add_mount(s, kind, view_absolute(host, colon + 1))->export_id = id;
+    return 0;
+}
+
 static int add_options(struct shown *s, const struct run_options *o, const struct user *u)
 {
     struct view host = { .root = AT_FDCWD };
@@ -263,6 +296,12 @@ static int add_options(struct shown *s, const struct run_options *o, const struc
             shown_shared(s, src, dst, S_ISREG(st.st_mode));
         else
             shown_mount(s, src, dst, b->ro);
+    }
+    for (unsigned i = 0; i < o->nimages; i++) {
+        int r = add_image(s, &host, o->images[i]);
+
+        if (r)
+            return r;
     }
     for (unsigned i = 0; i < o->ntmpfs; i++) {
         if (o->tmpfs[i][0] != '/')

@@ -36,7 +36,8 @@ int fence_landlock(const struct sentry_config *cfg)
 
 int fence_put_up(const struct sentry_config *cfg)
 {
-    static const int none[] = { RLIMIT_CORE, RLIMIT_MSGQUEUE, RLIMIT_MEMLOCK };
+    /* RLIMIT_MEMLOCK stays as it came: SHM_LOCK keeps pages by it (ipc/sysv/shm.c). */
+    static const int none[] = { RLIMIT_CORE, RLIMIT_MSGQUEUE };
     int r = fence_limits(none, ARRAY_SIZE(none));
 
     if (r == 0)

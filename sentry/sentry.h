@@ -24,7 +24,9 @@ enum sentry_mount_kind {
     SM_DEV,
     SM_SYMLINK,
     SM_DIR,
-    SM_TEXT
+    SM_TEXT,
+    SM_IMAGE, /* what an image holds, and in memory what is changed of it */
+    SM_IMAGE_RO
 };
 
 /* One step of building the guest's tree, in order. Parents are made as needed. */
@@ -32,6 +34,7 @@ struct sentry_mount {
     enum sentry_mount_kind kind;
     const char *path;   /* inside */
     unsigned export_id; /* OVERLAY, RO: the gofer's export (its root may be a file or a directory);
+                      IMAGE: the file's;
                       SHARED: the second gofer's */
     const char *
         target; /* SYMLINK; TEXT: what is in the file; SHARED: a single file's name in the export, or NULL */

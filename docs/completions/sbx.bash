@@ -3,11 +3,11 @@
 _sbx()
 {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-    local options='--rootfs --bind --ro-bind --tmpfs --cwd --env --user --name --detach --profile --trust-profile --print-profile
+    local options='--rootfs --bind --ro-bind --image --tmpfs --cwd --env --user --name --detach --profile --trust-profile --print-profile
         --hostname --timeout --memory --pids --cpus --cpu-time --file-size --disk --output --net --allow-net --deny-net --publish --changes --diff
         --save-changes --apply --json --require --platform --strace --stats --log --log-level
         --interactive --tty --rm --help -v -w -e -u -m -p -d -i -t -h'
-    local values=' --rootfs --bind --tmpfs --cwd --env --user --name --profile --hostname --timeout --memory --pids --cpus
+    local values=' --rootfs --bind --image --tmpfs --cwd --env --user --name --profile --hostname --timeout --memory --pids --cpus
         --cpu-time --file-size --disk --output --net --allow-net --deny-net --publish -p --save-changes --require
         --platform --log --log-level -v -w -e -u -m '
 

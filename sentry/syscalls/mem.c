@@ -36,6 +36,7 @@ struct map_state { /* in the record's scratch */
     struct file *file; /* a reference for the vma */
     int type, prot, flags;
     uint64_t len, offset;
+    gaddr_t at; /* where it was mapped, while something more is done with it */
 };
 
 static void map_state_free(void *p)
@@ -129,6 +130,8 @@ static void put_op(struct map_state *s, gaddr_t addr)
     s->op.a[2] = (uint64_t)(unsigned)s->prot;
     s->op.a[3] = (uint64_t)(unsigned)(s->flags & ~(MAP_DENYWRITE | MAP_EXECUTABLE));
     s->op.a[4] = s->req.ret_offset;
+    if (s->req.ret_secret)
+        s->op.a[3] |= MAP_LOCKED;
     if (s->req.ret_anon) {
         s->op.fd = -1;
         s->op.a[3] |= MAP_ANONYMOUS;
@@ -214,10 +217,17 @@ long sys_mmap(struct task *t, gaddr_t addr, size_t len, unsigned long prot, unsi
         t->call.phase = 1;
         return call_ops(t, &s->op, 1);
     }
+    if (t->call.phase == 2)
+        return (long)s->at;
     if (s->op.ret < 0)
         return s->op.ret;
     note_map(t, s);
-    return s->op.ret;
+    if (!s->req.ret_secret)
+        return s->op.ret;
+    s->at = (gaddr_t)s->op.ret;
+    s->op = (struct as_op){ .kind = AS_MADVISE, .fd = -1, .a = { s->at, s->len, MADV_DONTDUMP } };
+    t->call.phase = 2;
+    return call_ops(t, &s->op, 1);
 }
 
 /* From before shared files could be mapped in pieces: another part of the file at the same place. */

@@ -241,13 +241,23 @@ static long info(struct task *t, int cmd, gaddr_t to)
 static int lock_segment(struct task *t, struct shm *s, bool on)
 {
     uid_t euid = t->cred->euid;
+    int r;
 
     if (!task_capable(t, CAP_IPC_LOCK)) {
+        rlim_t max = task_rlimit(t, RLIMIT_MEMLOCK)->rlim_cur;
+
         if (euid != s->obj.uid && euid != s->obj.cuid)
             return -EPERM;
-        if (on && task_rlimit(t, RLIMIT_MEMLOCK)->rlim_cur == 0)
+        if (on && max == 0)
             return -EPERM;
+        if (on && PAGE_ALIGN_UP(s->size) > max)
+            return -ENOMEM;
     }
+    r = on ? shm_keep_locked(s) : 0;
+    if (r < 0)
+        return r;
+    if (!on)
+        shm_unkeep(s);
     s->obj.mode = on ? s->obj.mode | LX_SHM_LOCKED : s->obj.mode & ~(unsigned)LX_SHM_LOCKED;
     return 0;
 }

@@ -108,7 +108,7 @@ static ssize_t mem_read(struct task *t, struct file *f, struct iter *it, loff_t 
     }
     while (buf && it->left && done < (ssize_t)(256 * PAGE_SIZE_4K)) {
         size_t want = MIN(it->left, PAGE_SIZE_4K - ((uint64_t)*pos & (PAGE_SIZE_4K - 1)));
-        n = mm_read(mm, (gaddr_t)*pos, buf, want);
+        n = mm_peek(mm, (gaddr_t)*pos, buf, want);
         if (n <= 0)
             break;
         n = iter_put(it, buf, (size_t)n);
@@ -140,7 +140,7 @@ static ssize_t mem_write(struct task *t, struct file *f, struct iter *it, loff_t
         n = iter_get(it, buf, want);
         if (n <= 0)
             break;
-        n = mm_write(mm, (gaddr_t)*pos, buf, (size_t)n);
+        n = mm_poke(mm, (gaddr_t)*pos, buf, (size_t)n);
         if (n <= 0)
             break;
         done += n;
