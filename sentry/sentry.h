@@ -88,8 +88,8 @@ struct sentry_config {
 
     const uint64_t *limits; /* kernel/limits.h; NULL: the defaults */
     bool stats;
-    bool tell_started; /* CTL_STARTED is wanted */
-    bool learn;        /* sentry/learn.h */
+    bool tell_started;   /* CTL_STARTED is wanted */
+    bool learn;          /* sentry/learn.h */
     uint64_t t_start_ns; /* CLOCK_MONOTONIC when the front end began, for the start-up budget */
 };
 
