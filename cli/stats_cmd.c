@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `sbx stats`: what named sandboxes use, again and again; asked of their front ends (serve.h). */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -78,7 +79,8 @@ static json_t *look(struct box *x)
                cpu = number(o, "cpu_ns") - number(x->last, "cpu_ns");
 
     json_put(o, "cpu_percent",
-             x->last && ns > 0 ? json_real((double)(cpu * 1000 / ns) / 10) : json_null());
+             x->last && ns > 0 ? json_real(floor((double)cpu * 1000 / (double)ns) / 10)
+                               : json_null());
     json_decref(x->last);
     x->last = json_incref(o);
     return o;

@@ -99,7 +99,7 @@ def followed():
 
 
 def limits_and_notes():
-    sbx("run", "-d", "--name", "late", "--timeout", "0.3", "--", "sleep", "60")
+    sbx("run", "-d", "--name", "late", "--timeout", "3", "--", "sleep", "60")
     check("a limit's status", sbx("wait", "late").stdout == "124\n", sbx("ps", "-a"))
     check("what sbx says is in the log", "time is limited" in sbx("logs", "late").stderr, sbx("logs", "late"))
     sbx("rm", "late")
