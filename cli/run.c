@@ -32,10 +32,9 @@
 
 static int open_view(const struct run_options *o, struct view *ret)
 {
-    struct view v = { .root = AT_FDCWD,
-                      .rootfs = o->rootfs,
-                      .images = o->images,
-                      .nimages = o->nimages };
+    struct view v = {
+        .root = AT_FDCWD, .rootfs = o->rootfs, .images = o->images, .nimages = o->nimages
+    };
     char cwd[PATH_MAX];
 
     if (o->rootfs) {

@@ -13,9 +13,9 @@
 struct view {
     int root; /* O_PATH of --rootfs; AT_FDCWD: the host */
     const char *rootfs;
-    const char *path; /* PATH, as the program will see it or as the caller has it */
-    const char *cwd;  /* absolute: what relative names are looked up from */
-    bool moved;       /* the program starts elsewhere: it gets absolute names */
+    const char *path;    /* PATH, as the program will see it or as the caller has it */
+    const char *cwd;     /* absolute: what relative names are looked up from */
+    bool moved;          /* the program starts elsewhere: it gets absolute names */
     const char **images; /* FILE:DIR[:ro]: what lies there is not looked at before the start */
     unsigned nimages;
 };

@@ -225,8 +225,7 @@ long sys_mmap(struct task *t, gaddr_t addr, size_t len, unsigned long prot, unsi
     if (!s->req.ret_secret)
         return s->op.ret;
     s->at = (gaddr_t)s->op.ret;
-    s->op =
-        (struct as_op){ .kind = AS_MADVISE, .fd = -1, .a = { s->at, s->len, MADV_DONTDUMP } };
+    s->op = (struct as_op){ .kind = AS_MADVISE, .fd = -1, .a = { s->at, s->len, MADV_DONTDUMP } };
     t->call.phase = 2;
     return call_ops(t, &s->op, 1);
 }

@@ -179,7 +179,7 @@ static struct super *create_image(struct task *t, struct fs_context *fc)
     if (r < 0)
         return ERR_PTR(r);
     r = S_ISREG(dentry_inode(at.dentry)->mode) ? inode_permission(t, dentry_inode(at.dentry), R_OK)
-                                                : -ENOTBLK;
+                                               : -ENOTBLK;
     f = r < 0 ? ERR_PTR(r) : vfs_open_inode(NULL, &at, O_RDONLY);
     path_put(&at);
     return IS_ERR(f) ? (struct super *)f : image_new(fc->type->name, f);
@@ -233,7 +233,7 @@ static const struct option squashfs_options[] = {
     { NULL, OPT_NONE, 0 },
 };
 static const struct option erofs_options[] = {
-    { "user_xattr", OPT_NONE, 0 }, { "nouser_xattr", OPT_NONE, 0 }, { "acl", OPT_NONE, 0 },
+    { "user_xattr", OPT_NONE, 0 }, { "nouser_xattr", OPT_NONE, 0 },  { "acl", OPT_NONE, 0 },
     { "noacl", OPT_NONE, 0 },      { "cache_strategy", OPT_ANY, 0 }, { NULL, OPT_NONE, 0 },
 };
 

@@ -151,8 +151,8 @@ struct super {
     struct dentry *root;
     _Atomic uint64_t next_ino;
     bool readonly;
-    bool exports; /* [I] handles of its files can be opened (vfs/handle.h) */
-    bool stable;  /* [I] nobody changes it behind us: revalidate says yes to all */
+    bool exports;   /* [I] handles of its files can be opened (vfs/handle.h) */
+    bool stable;    /* [I] nobody changes it behind us: revalidate says yes to all */
     unsigned depth; /* [I] how many images it stands on, in one another (fs/image/) */
     void *priv;
 };

@@ -124,7 +124,8 @@ static int chunk_piece(struct image *im, struct image_node *n, uint64_t pos,
                        struct image_piece *ret)
 {
     uint32_t unit = n->layout & ER_WIDE ? 8 : 4, block;
-    uint64_t table = (n->where + unit - 1) / unit * unit, in = pos & ((UINT64_C(1) << n->shift) - 1);
+    uint64_t table = (n->where + unit - 1) / unit * unit,
+             in = pos & ((UINT64_C(1) << n->shift) - 1);
     uint64_t left = MIN((UINT64_C(1) << n->shift) - in, n->size - pos);
     uint8_t e[8];
     int r = image_read(im, table + (pos >> n->shift) * unit, e, unit);

@@ -41,7 +41,7 @@ enum { /* features, without which an image cannot be read */
        ER_KNOWN = 63,
 };
 
-struct erofs { /* image->priv */
+struct erofs {     /* image->priv */
     uint32_t bits; /* of a block */
     uint32_t features;
     uint64_t meta, xattrs; /* positions in the image */

@@ -46,10 +46,10 @@ struct index {
     uint32_t advise, bits; /* of a cluster */
     uint8_t algorithms;
     bool full;
-    uint64_t base, count; /* where it begins; clusters */
-    uint64_t size;        /* of the file */
+    uint64_t base, count;    /* where it begins; clusters */
+    uint64_t size;           /* of the file */
     uint64_t first4, short2; /* entries in packs of 2 before those of 16; those of 16 */
-    uint64_t behind; /* the entry read last: where the next pack begins */
+    uint64_t behind;         /* the entry read last: where the next pack begins */
 };
 
 /* ---- entries ---- */

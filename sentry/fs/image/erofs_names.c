@@ -106,8 +106,8 @@ static int compare(const char *a, size_t na, const char *b, size_t nb)
 }
 
 /* The last block that does not begin behind the name is left in *b. */
-static int find_block(struct image *im, struct image_node *n, uint64_t count,
-                      const char *name, size_t len, struct block *b)
+static int find_block(struct image *im, struct image_node *n, uint64_t count, const char *name,
+                      size_t len, struct block *b)
 {
     uint64_t low = 0, high = count; /* it is in [low, high) */
 
@@ -129,8 +129,7 @@ static int find_block(struct image *im, struct image_node *n, uint64_t count,
     return read_block(im, n, low, b);
 }
 
-int er_find(struct image *im, struct image_node *n, const char *name, size_t len,
-            uint64_t *ret_ref)
+int er_find(struct image *im, struct image_node *n, const char *name, size_t len, uint64_t *ret_ref)
 {
     _cleanup_kfree_ uint8_t *bytes = kzalloc(block_size(im));
     struct block b = { .bytes = bytes };

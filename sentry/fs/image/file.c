@@ -15,7 +15,8 @@
 #include "sentry/fs/mem/mem.h"
 #include "sentry/kernel/call.h"
 
-#define MAPPED_MAX (64ull << 30) /* the largest file that is mapped: a copy passes over all its holes */
+#define MAPPED_MAX                                                                                 \
+    (64ull << 30) /* the largest file that is mapped: a copy passes over all its holes */
 
 static ssize_t file_read_op(struct task *t, struct file *f, struct iter *it, loff_t *pos)
 {

@@ -107,7 +107,7 @@ struct image {
     struct file *file;
     struct super *under; /* a reference to its file system, where no mount holds that; NULL */
     uint64_t size;
-    uint64_t root; /* a ref */
+    uint64_t root;                       /* a ref */
     uint64_t nblocks, files, files_free; /* for statfs */
     uint32_t block_size;
     void *priv;

@@ -38,8 +38,8 @@ static int meta_block(struct image *im, uint64_t pos, struct image_block **ret, 
     if (n == 0 || n > META)
         return -EUCLEAN;
     *ret_next = pos + 2 + n;
-    return image_get(im, pos + 2, n,
-                     le16(head) & META_PLAIN ? PACK_NONE : squashfs_of(im)->packing, META, ret);
+    return image_get(im, pos + 2, n, le16(head) & META_PLAIN ? PACK_NONE : squashfs_of(im)->packing,
+                     META, ret);
 }
 
 int sq_read(struct image *im, struct sq_place *at, void *buf, size_t n)

@@ -127,8 +127,7 @@ static int use_index(struct image *im, const struct image_node *n, const struct 
     return 0;
 }
 
-int sq_find(struct image *im, struct image_node *n, const char *name, size_t len,
-            uint64_t *ret_ref)
+int sq_find(struct image *im, struct image_node *n, const char *name, size_t len, uint64_t *ret_ref)
 {
     struct sq_place at = { n->start, n->tail_at };
     struct wanted w = { name, len, 0 };

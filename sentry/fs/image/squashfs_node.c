@@ -6,11 +6,11 @@
 
 enum { DIR = 1, REG, LINK, BLK, CHR, FIFO, SOCK, LDIR, LREG, LLINK, LBLK, LCHR, LFIFO, LSOCK };
 
-static const uint32_t modes[] = { [DIR] = S_IFDIR,   [REG] = S_IFREG,    [LINK] = S_IFLNK,
-                                  [BLK] = S_IFBLK,   [CHR] = S_IFCHR,    [FIFO] = S_IFIFO,
-                                  [SOCK] = S_IFSOCK, [LDIR] = S_IFDIR,   [LREG] = S_IFREG,
-                                  [LLINK] = S_IFLNK, [LBLK] = S_IFBLK,   [LCHR] = S_IFCHR,
-                                  [LFIFO] = S_IFIFO, [LSOCK] = S_IFSOCK };
+static const uint32_t modes[] = {
+    [DIR] = S_IFDIR,  [REG] = S_IFREG,   [LINK] = S_IFLNK,  [BLK] = S_IFBLK,   [CHR] = S_IFCHR,
+    [FIFO] = S_IFIFO, [SOCK] = S_IFSOCK, [LDIR] = S_IFDIR,  [LREG] = S_IFREG,  [LLINK] = S_IFLNK,
+    [LBLK] = S_IFBLK, [LCHR] = S_IFCHR,  [LFIFO] = S_IFIFO, [LSOCK] = S_IFSOCK
+};
 
 static int set_xattr(struct image *im, struct image_node *n, uint32_t i)
 {

@@ -120,7 +120,7 @@ static ssize_t microlzma_unpack(const uint8_t *from, size_t n, uint8_t *to, size
     r = lzma_code(&s, LZMA_FINISH);
     lzma_end(&s);
     return r == LZMA_STREAM_END || (r == LZMA_OK && s.avail_out == 0) ? (ssize_t)(cap - s.avail_out)
-                                                                       : -EIO;
+                                                                      : -EIO;
 }
 #endif
 

@@ -51,9 +51,9 @@ struct tty {
     bool host;        /* [I] the sandbox's own: a host's terminal edits, echoes and prints */
     struct lock lock; /* LOCK_TTY */
 
-    struct lx_termios2 tio; /* [L] */
+    struct lx_termios2 tio;        /* [L] */
     struct lx_termios2 tio_locked; /* [L] bits and characters of tio that stay as they are */
-    struct lx_winsize ws;   /* [L] */
+    struct lx_winsize ws;          /* [L] */
 
     /* typed, not yet read: [L]; positions are free-running */
     uint8_t in[TTY_IN_SIZE], in_kind[TTY_IN_SIZE];
