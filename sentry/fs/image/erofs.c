@@ -58,7 +58,7 @@ static int set_layout(struct image *im, struct image_attr *a, struct image_node 
 
 int er_read_node(struct image *im, uint64_t ref, struct image_attr *a, struct image_node *n)
 {
-    uint8_t b[64];
+    uint8_t b[64] = { 0 };
     uint64_t at, xattr_size;
     uint32_t u;
     bool wide;
@@ -127,7 +127,7 @@ static int chunk_piece(struct image *im, struct image_node *n, uint64_t pos,
     uint64_t table = (n->where + unit - 1) / unit * unit,
              in = pos & ((UINT64_C(1) << n->shift) - 1);
     uint64_t left = MIN((UINT64_C(1) << n->shift) - in, n->size - pos);
-    uint8_t e[8];
+    uint8_t e[8] = { 0 };
     int r = image_read(im, table + (pos >> n->shift) * unit, e, unit);
 
     if (r < 0)
@@ -165,7 +165,7 @@ static int piece(struct image *im, struct image_node *n, uint64_t pos, struct im
 static int mount_erofs(struct image *im)
 {
     struct erofs *er = kzalloc(sizeof *er);
-    uint8_t s[SUPER_SIZE];
+    uint8_t s[SUPER_SIZE] = { 0 };
     int r = er ? image_read(im, SUPER_AT, s, sizeof s) : -ENOMEM;
 
     im->priv = er;

@@ -56,7 +56,7 @@ struct index {
 
 static int full_entry(struct index *x, uint64_t i, struct entry *ret)
 {
-    uint8_t b[8];
+    uint8_t b[8] = { 0 };
     int r = image_read(x->im, x->base + i * 8, b, sizeof b);
 
     if (r < 0)
@@ -253,7 +253,7 @@ static int make_table(struct image *im, const struct image_node *n, struct table
     uint64_t at = (n->where + 7) & ~UINT64_C(7);
     struct index x = { .im = im, .full = n->layout == ER_PACKED_FULL, .size = n->size };
     struct extent *last;
-    uint8_t h[8];
+    uint8_t h[8] = { 0 };
     int r = image_read(im, at, h, sizeof h);
 
     if (r < 0)
@@ -270,8 +270,8 @@ static int make_table(struct image *im, const struct image_node *n, struct table
     x.first4 = MIN((32 - x.base % 32) / 4 & 7, x.count);
     x.short2 = x.advise & SHORT_2B ? (x.count - x.first4) / 16 * 16 : 0;
     r = read_index(&x, ret);
-    if (r < 0)
-        return r;
+    if (r < 0 || !*ret)
+        return r < 0 ? r : -EUCLEAN;
     last = &(*ret)->e[(*ret)->n - 1];
     if (x.advise & TAIL_HERE && er->features & ER_TAIL_HERE) {
         last->at = x.behind;

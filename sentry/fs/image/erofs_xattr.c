@@ -19,7 +19,7 @@ static int one(struct image *im, uint64_t pos, uint64_t end, image_xattr_fn fn, 
     static const char *const prefixes[] = { [1] = "user.", [4] = "trusted.", [6] = "security." };
     char name[16 + 256];
     _cleanup_kfree_ uint8_t *value = NULL;
-    uint8_t e[4];
+    uint8_t e[4] = { 0 };
     const char *prefix;
     size_t n;
     int r = end - pos >= sizeof e ? image_read(im, pos, e, sizeof e) : -EUCLEAN;
@@ -48,8 +48,8 @@ static int one(struct image *im, uint64_t pos, uint64_t end, image_xattr_fn fn, 
 
 int er_xattrs(struct image *im, const struct image_node *n, image_xattr_fn fn, void *arg)
 {
-    uint64_t pos = n->xattr_at, end = pos + n->xattr_count, size;
-    uint8_t h[HEAD], id[4];
+    uint64_t pos = n->xattr_at, end = pos + n->xattr_count, size = 0;
+    uint8_t h[HEAD] = { 0 }, id[4] = { 0 };
     int r = n->xattr_count >= HEAD ? image_read(im, pos, h, sizeof h) : -EUCLEAN;
 
     if (r == 0 && h[4] * 4u > n->xattr_count - HEAD)

@@ -18,7 +18,7 @@
 /* The block at pos; *ret_next: where the next one begins. */
 static int meta_block(struct image *im, uint64_t pos, struct image_block **ret, uint64_t *ret_next)
 {
-    uint8_t head[2];
+    uint8_t head[2] = { 0 };
     struct image_piece p = {};
     unsigned n;
     int r;
@@ -79,7 +79,7 @@ int sq_read(struct image *im, struct sq_place *at, void *buf, size_t n)
 int sq_entry(struct image *im, uint64_t table, uint32_t i, void *buf, uint32_t size)
 {
     struct sq_place at = { 0, i % (META / size) * size };
-    uint8_t pos[8];
+    uint8_t pos[8] = { 0 };
     int r = image_read(im, table + (uint64_t)(i / (META / size)) * 8, pos, sizeof pos);
 
     if (r < 0)
@@ -90,7 +90,7 @@ int sq_entry(struct image *im, uint64_t table, uint32_t i, void *buf, uint32_t s
 
 int sq_id(struct image *im, uint16_t i, uint32_t *ret)
 {
-    uint8_t b[4];
+    uint8_t b[4] = { 0 };
     int r = i < squashfs_of(im)->nids ? sq_entry(im, squashfs_of(im)->ids, i, b, sizeof b)
                                       : -EUCLEAN;
 
@@ -110,7 +110,7 @@ static int data_block(struct image *im, uint64_t pos, uint32_t size, struct imag
 /* The node's end, in a block that is others' as well. */
 static int fragment(struct image *im, const struct image_node *n, struct image_piece *ret)
 {
-    uint8_t e[16];
+    uint8_t e[16] = { 0 };
     uint32_t len = (uint32_t)(n->size & (im->block_size - 1));
     int r = n->tail < squashfs_of(im)->nfragments
                 ? sq_entry(im, squashfs_of(im)->fragments, n->tail, e, sizeof e)
@@ -167,7 +167,7 @@ static int blocks_of(struct image *im, struct image_node *n, const struct block 
     struct block *b = atomic_load(&n->table);
     void *none = NULL;
     uint64_t pos = n->start;
-    uint8_t e[4];
+    uint8_t e[4] = { 0 };
     int r = 0;
 
     *ret = b;
@@ -268,7 +268,7 @@ static int table_ok(const struct image *im, uint64_t at, uint64_t n, uint32_t si
 static int mount_xattrs(struct image *im, uint64_t at)
 {
     struct squashfs *sq = squashfs_of(im);
-    uint8_t e[16];
+    uint8_t e[16] = { 0 };
     int r;
 
     if (at == NO_TABLE)
@@ -284,7 +284,7 @@ static int mount_xattrs(struct image *im, uint64_t at)
 
 static int mount_squashfs(struct image *im)
 {
-    uint8_t s[SUPER_SIZE];
+    uint8_t s[SUPER_SIZE] = { 0 };
     struct squashfs *sq = kzalloc(sizeof *sq);
     int r = sq ? image_read(im, 0, s, sizeof s) : -ENOMEM;
 

@@ -28,7 +28,7 @@ static unsigned dtype_of(unsigned kind)
 static int walk(struct image *im, struct sq_place at, uint64_t left, image_name_fn fn, void *arg)
 {
     char name[IMAGE_NAME_MAX + 2];
-    uint8_t head[HEAD], e[ENTRY];
+    uint8_t head[HEAD] = { 0 }, e[ENTRY] = { 0 };
 
     while (left >= HEAD) {
         int r = sq_read(im, &at, head, HEAD);
@@ -104,7 +104,7 @@ static int use_index(struct image *im, const struct image_node *n, const struct 
 {
     struct sq_place in = { n->where, n->where_at };
     char name[IMAGE_NAME_MAX + 1];
-    uint8_t e[12];
+    uint8_t e[12] = { 0 };
 
     for (size_t i = 0; i < n->ntable; i++) {
         int r = sq_read(im, &in, e, sizeof e);
@@ -151,7 +151,7 @@ static int read_value(struct image *im, struct sq_place *at, bool elsewhere, uin
                       uint32_t *ret_len)
 {
     struct sq_place there;
-    uint8_t b[8];
+    uint8_t b[8] = { 0 };
     int r = sq_read(im, at, b, 4);
 
     if (r == 0 && elsewhere) { /* what stands here is the place of it */
@@ -176,7 +176,7 @@ static int one_xattr(struct image *im, struct sq_place *at, image_xattr_fn fn, v
     char name[16 + IMAGE_NAME_MAX + 1];
     _cleanup_kfree_ uint8_t *value = NULL;
     uint32_t len = 0;
-    uint8_t e[4];
+    uint8_t e[4] = { 0 };
     size_t prefix;
     unsigned kind;
     int r = sq_read(im, at, e, sizeof e);
@@ -199,7 +199,7 @@ static int one_xattr(struct image *im, struct sq_place *at, image_xattr_fn fn, v
 
 int sq_xattrs(struct image *im, const struct image_node *n, image_xattr_fn fn, void *arg)
 {
-    uint8_t e[16];
+    uint8_t e[16] = { 0 };
     struct sq_place at;
     int r = sq_entry(im, squashfs_of(im)->xattrs, n->xattr, e, sizeof e);
 

@@ -24,7 +24,7 @@ static int set_xattr(struct image *im, struct image_node *n, uint32_t i)
 static int read_dir(struct image *im, struct sq_place *at, bool is_long, struct image_attr *a,
                     struct image_node *n)
 {
-    uint8_t b[24];
+    uint8_t b[24] = { 0 };
     int r = sq_read(im, at, b, is_long ? 24 : 16);
     uint32_t block;
 
@@ -53,7 +53,7 @@ static int read_dir(struct image *im, struct sq_place *at, bool is_long, struct 
 static int read_file(struct image *im, struct sq_place *at, bool is_long, struct image_attr *a,
                      struct image_node *n)
 {
-    uint8_t b[40];
+    uint8_t b[40] = { 0 };
     int r = sq_read(im, at, b, is_long ? 40 : 16);
     uint64_t whole, holes = 0;
 
@@ -92,7 +92,7 @@ static int read_file(struct image *im, struct sq_place *at, bool is_long, struct
 static int read_link(struct image *im, struct sq_place *at, bool is_long, struct image_attr *a,
                      struct image_node *n)
 {
-    uint8_t b[8];
+    uint8_t b[8] = { 0 };
     int r = sq_read(im, at, b, sizeof b);
 
     if (r < 0)
@@ -115,7 +115,7 @@ static int read_link(struct image *im, struct sq_place *at, bool is_long, struct
 static int read_special(struct image *im, struct sq_place *at, bool is_long, bool device,
                         struct image_attr *a, struct image_node *n)
 {
-    uint8_t b[12];
+    uint8_t b[12] = { 0 };
     size_t len = 4 + (device ? 4 : 0);
     int r = sq_read(im, at, b, len + (is_long ? 4 : 0));
 
@@ -130,7 +130,7 @@ static int read_special(struct image *im, struct sq_place *at, bool is_long, boo
 int sq_read_node(struct image *im, uint64_t ref, struct image_attr *a, struct image_node *n)
 {
     struct sq_place at = { squashfs_of(im)->inodes + (ref >> 16), ref & 0xffff };
-    uint8_t b[16];
+    uint8_t b[16] = { 0 };
     unsigned kind;
     bool is_long;
     int r = ref >> 48 ? -EUCLEAN : sq_read(im, &at, b, sizeof b);

@@ -234,7 +234,7 @@ static const char *type_of(struct file *f)
 static int open_image(struct super *sb, struct image *im, struct file *f)
 {
     struct kstat st;
-    struct inode *root;
+    struct inode *root = NULL;
     int r = inode_getattr(NULL, f->inode, &st);
 
     if (r < 0)
@@ -243,8 +243,8 @@ static int open_image(struct super *sb, struct image *im, struct file *f)
     r = im->ops->mount(im);
     if (r == 0)
         r = get_inode(sb, im->root, &root);
-    if (r < 0)
-        return r;
+    if (r < 0 || !root)
+        return r < 0 ? r : -EUCLEAN;
     if (S_ISDIR(root->mode) && dentry_make_root(sb, root))
         return 0;
     r = S_ISDIR(root->mode) ? -ENOMEM : -EUCLEAN;
