@@ -30,7 +30,8 @@ static void stack_made_executable(void)
 static void all_from_the_start_of_a_growing_one(void)
 {
     int zero = open("/dev/zero", O_RDONLY);
-    char *p = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0);
+    char *p = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0);
 
     CHECK(p != MAP_FAILED);
     p[0] = p[3 * PAGE] = 1;
