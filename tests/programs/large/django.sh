@@ -41,5 +41,6 @@ for i in 1 2 3 4 5; do curl -s -d "text=n$i" http://127.0.0.1:18150/notes >out; 
 curl -s -o out -w '%{http_code}\n' http://127.0.0.1:18150/admin/login/; curl -s -o out -w '%{http_code}\n' http://127.0.0.1:18150/none
 sleep 1.2; sed -i 's/first/second/' site1/urls.py
 for _ in $(seq 200); do curl -s http://127.0.0.1:18150/word | grep second && break; sleep 0.1; done
-kill $P; wait $P; echo "end $?"
+C=$(cat /proc/$P/task/$P/children) # the server itself, which its watcher leaves
+kill $P; wait $P; echo "end $?"; kill $C
 for _ in $(seq 50); do curl -s -o out http://127.0.0.1:18150/word || { echo gone; break; }; sleep 0.1; done

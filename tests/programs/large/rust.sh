@@ -16,6 +16,6 @@ for _ in $(seq 50); do (: </dev/tcp/127.0.0.1/18180) 2>/dev/null && break; sleep
 cp -r "$FETCHED/crate" c && cd c && rm -f Cargo.lock
 cargo build 2>&1 || exit 1
 cargo tree --prefix none --no-dedupe 2>/dev/null | cut -d' ' -f1,2 | sort -u | wc -l; target/debug/many; echo "status $?"
-cargo test 2>&1 | grep -E "^test " | sed 's/; finished in.*//' | sort
+CARGO_TERM_QUIET=false cargo test 2>&1 | grep -E "^test " | sed 's/; finished in.*//' | sort; echo "tests ${PIPESTATUS[0]}"
 cargo build 2>&1; touch src/main.rs; cargo run; echo "status $?"; echo 'fn x( {' >>src/lib.rs; cargo build >/dev/null 2>&1; echo "broken $?"
 cd .. && cargo new --vcs none fresh 2>/dev/null && cd fresh && cargo add itoa 2>/dev/null; cargo run
