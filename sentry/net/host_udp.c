@@ -22,19 +22,21 @@
 #include "sentry/learn.h"
 #include "sentry/net/host.h"
 
-#define PEERS_MAX 64 /* a socket; the one that was used longest ago goes */
-#define EARLY_MAX 64 /* datagrams for a peer that is not there yet */
+#define PEERS_MAX 64       /* a socket; the one that was used longest ago goes */
+#define EARLY_MAX 64       /* datagrams for a peer that is not there yet */
+#define BURST_NS 100000000 /* what follows them so soon goes their way, not to come before them */
 
 struct hpeer {
     struct list link; /* [s] the last used first */
     struct isock *s;
     struct inet_addr addr;
     struct bcall call;
-    uint32_t tag;   /* [s] by which the broker has it, too */
-    int fd;         /* [s] */
-    int error;      /* [s] the broker's no */
-    int before;     /* [s] what it said before it was asked again; 0: it was not */
-    unsigned early; /* [s] datagrams that were sent without it */
+    uint32_t tag;       /* [s] by which the broker has it, too */
+    int fd;             /* [s] */
+    int error;          /* [s] the broker's no */
+    int before;         /* [s] what it said before it was asked again; 0: it was not */
+    unsigned early;     /* [s] datagrams that were sent without it, */
+    ktime_t last_early; /* [s] and when */
 };
 
 static void put(struct isock *s, const void *data, size_t n, const struct inet_addr *from)
@@ -109,6 +111,12 @@ static int push(struct hpeer *p, const struct msg *m)
     return n < 0 && errno != EAGAIN ? -errno : (int)m->len;
 }
 
+/* The broker may still have some to send. */
+static bool is_burst(const struct hpeer *p)
+{
+    return p->early > 0 && p->early < EARLY_MAX && ktime_now() - p->last_early < BURST_NS;
+}
+
 /* The same, as long as the broker alone has it. */
 static int push_early(struct hpeer *p, const struct msg *m)
 {
@@ -116,6 +124,7 @@ static int push_early(struct hpeer *p, const struct msg *m)
 
     if (p->early < EARLY_MAX) {
         p->early++;
+        p->last_early = ktime_now();
         (void)broker_send(&req, m->data, -1, NULL);
     }
     return (int)m->len;
@@ -298,7 +307,7 @@ static int send_to_peer(struct isock *s, const struct inet_addr *dst, const stru
         return (int)m->len;
     if (p->fd < 0 && p->before)
         return p->before;
-    return p->fd >= 0 ? push(p, m) : push_early(p, m);
+    return p->fd >= 0 && !is_burst(p) ? push(p, m) : push_early(p, m);
 }
 
 /* ---- the nameserver ---- */

@@ -202,7 +202,8 @@ def look(sbx, ring, user, net, live):
         expect_fenced("a stub", p, 0, None)
     none = {"core file size": 0, "msgqueue size": 0, "locked memory": 0, "nice priority": 0,
             "realtime priority": 0}
-    expect_limits("the sentry", sentry, none)
+    # SHM_LOCK and memfd_secret keep pages in memory (docs/SECURITY.md).
+    expect_limits("the sentry", sentry, {**none, "locked memory": 8 << 20})
     expect_limits("the gofer", gofer, {**none, "file size": 0, "open files": 65536 + 128})
     expect_limits("the gofer", gofer, {"data size": 64 << 20})
     expect_limits("the sentry", sentry, {"processes": 41000})
