@@ -243,7 +243,7 @@ int zygote_start(const struct platform_config *cfg);
 void zygote_request_locked(void);   /* one more blank; trap.lock held */
 void zygote_listener_arrived(void); /* zygote_sock is readable */
 void blank_lost(void);
-const char *zygote_lost(void); /* as platform.lost */
+const char *zygote_lost(int *ret_status); /* as platform.lost */
 int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as);
 void pool_put(struct ctx *c);
 /* The guest forks: an exec may follow. */
