@@ -12,6 +12,7 @@ enum control_type {
     CTL_JOB,        /* value: a number; with descriptors: the request (sentry/job.h), 0, 1 and 2 */
     CTL_JOB_SIGNAL, /* value: number << 32 | signal */
     CTL_CONT,       /* the front end was continued; value: enum term_place */
+    CTL_START,      /* a container's program may run */
     /* sentry to front end */
     CTL_EXIT = 64,  /* value: wait status of the program; everything is over */
     CTL_STOPPED,    /* value: signal: the program was stopped (job control); stop too */
@@ -24,9 +25,12 @@ enum control_type {
     CTL_CHANGED, /* value: files that the program changed beneath shown directories, discarded */
     CTL_REFUSED, /* text: what the network refused; one line each for the user */
     CTL_MISSING, /* text: a path that the program looked for and that is not there inside */
+    CTL_READY,   /* a container's program is held, everything else is done */
+    CTL_STARTED, /* value: number << 32 (of a job; 0: the container's own): the program runs */
 };
 
 #define CTL_SIGNAL_KEY 0x100u
+#define CTL_SIGNAL_ALL 0x200u /* to every process of the container */
 
 struct control_msg {
     uint32_t type;

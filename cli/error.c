@@ -9,11 +9,26 @@
 #include <string.h>
 #include <unistd.h>
 
+static struct {
+    char *text;
+    size_t cap;
+} kept;
+
+void fail_keep(char *text, size_t cap)
+{
+    kept.text = text;
+    kept.cap = cap;
+}
+
 static void line(const char *fmt, va_list ap)
 {
     int saved = errno;
     char *text = NULL;
 
+    if (kept.text) {
+        vsnprintf(kept.text, kept.cap, fmt, ap);
+        return;
+    }
     if (vasprintf(&text, fmt, ap) < 0)
         text = NULL;
     dprintf(STDERR_FILENO, "sbx: %s\n", text ? text : fmt);

@@ -21,6 +21,8 @@ enum {
 
 /* Prints "sbx: ..." and returns status. */
 int fail(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* From now on the last line is kept here instead of printed; NULL: as before. */
+void fail_keep(char *text, size_t cap);
 /* A line for the user that is no error. */
 void note(const char *fmt, ...) PRINTF_LIKE(1, 2);
 

@@ -36,6 +36,8 @@ struct launch {
     const struct shown *shown;
     const struct user *user;
     const struct program *program;
+    const struct process_spec *container; /* sentry/sentry.h; NULL: `sbx run` */
+    const char *domainname;
     char **envp;
     const struct platform *platform;
     const char *platform_why; /* why it is not a better one; NULL: it is the best */

@@ -163,6 +163,8 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
     c->groups = l->user->groups;
     c->ngroups = l->user->ngroups;
     c->hostname = l->options->hostname ? l->options->hostname : "sbx";
+    c->container = l->container;
+    c->domainname = l->domainname;
     c->stats = l->options->stats != STATS_OFF;
     for (int i = 0; i < 3; i++) {
         c->stdio_tty[i] = l->tty[i];

@@ -18,6 +18,8 @@ void first_limits(struct tgroup *g);
 void start_step(const char *name);
 void start_report_end(const struct sentry_config *cfg);
 
+/* sentry/main.c: a container's program cannot be started, told in these words. Does not return. */
+void sandbox_start_refused(const char *why) __attribute__((noreturn));
 /* sentry/main.c: one message to the front end; fmt NULL: no text. */
 void control_send(uint32_t type, uint64_t value, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
