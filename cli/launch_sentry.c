@@ -165,6 +165,8 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
     c->hostname = l->options->hostname ? l->options->hostname : "sbx";
     c->container = l->container;
     c->domainname = l->domainname;
+    c->mem_total = l->mem_total;
+    c->ncpus = l->ncpus;
     c->stats = l->options->stats != STATS_OFF;
     for (int i = 0; i < 3; i++) {
         c->stdio_tty[i] = l->tty[i];

@@ -14,6 +14,7 @@
 #include "oci/oci.h"
 
 static int log_fd = -1; /* -1: standard error */
+static bool silent;
 
 int oci_log_open(void)
 {
@@ -21,6 +22,11 @@ int oci_log_open(void)
         return 0;
     log_fd = open(oci.log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     return log_fd < 0 ? oci_fail("error opening the log %s: %s", oci.log, oci_strerror(errno)) : 0;
+}
+
+void oci_log_child(void)
+{
+    silent = true;
 }
 
 const char *oci_strerror(int err)
@@ -83,6 +89,8 @@ static void log_line(enum oci_level level, const char *msg)
     static const char *const names[] = { "debug", "info", "warning", "error" };
     char *text;
 
+    if (silent)
+        return;
     if (level < OCI_WARNING && !oci.debug)
         return;
     if (log_fd < 0 && level == OCI_ERROR) /* it is printed as it stands */

@@ -33,6 +33,8 @@ extern struct oci_globals oci;
 
 /* Where the log goes. 0 or the exit status after the error was printed. */
 int oci_log_open(void);
+/* In a process that stays: its records are dropped, since the files are other processes' now. */
+void oci_log_child(void);
 /* One record. Of level error it is also printed to standard error. */
 void oci_log(enum oci_level level, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /*

@@ -372,6 +372,10 @@ static void init_kernel(const struct sentry_config *cfg)
     else
         limits_init(kernel.mem_total, limits);
     kernel.mem_total = MIN(kernel.mem_total, limit_of(LIMIT_MEMORY));
+    if (cfg->mem_total)
+        kernel.mem_total = MIN(kernel.mem_total, cfg->mem_total);
+    if (cfg->ncpus)
+        kernel.ncpus = MIN(kernel.ncpus, cfg->ncpus);
     kcharge_limit(limit_of(LIMIT_KERNEL));
 }
 

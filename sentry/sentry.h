@@ -104,6 +104,8 @@ struct sentry_config {
      */
     const struct process_spec *container;
     const char *domainname; /* NULL: none */
+    uint64_t mem_total;     /* bytes of memory that are shown; 0: the host's */
+    unsigned ncpus;         /* processors that are shown; 0: the host's */
 
     const uint64_t *limits; /* kernel/limits.h; NULL: the defaults */
     bool stats;

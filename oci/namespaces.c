@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The proxy's own namespaces on the host. Of what runs inside they show nothing: others join them by
+ * /proc/PID/ns, and callers set up the network's. The guest's are the sentry's business.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "oci/oci.h"
+#include "oci/proxy.h"
+
+static void raise_loopback(void)
+{
+    struct ifreq r = { .ifr_name = "lo" };
+    int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (s < 0)
+        return;
+    if (ioctl(s, SIOCGIFFLAGS, &r) == 0) {
+        r.ifr_flags |= IFF_UP;
+        ioctl(s, SIOCSIFFLAGS, &r);
+    }
+    close(s);
+}
+
+static const char *type_name(unsigned type)
+{
+    switch (type) {
+    case CLONE_NEWNET:
+        return "network";
+    case CLONE_NEWIPC:
+        return "ipc";
+    case CLONE_NEWUTS:
+        return "uts";
+    case CLONE_NEWNS:
+        return "mount";
+    default:
+        return "cgroup";
+    }
+}
+
+static int join(const struct oci_namespace *ns, char why[OCI_WHY])
+{
+    int fd = open(ns->path, O_RDONLY | O_CLOEXEC), r = fd < 0 ? -errno : 0;
+
+    if (r == 0 && setns(fd, (int)ns->type) < 0)
+        r = -errno;
+    if (fd >= 0)
+        close(fd);
+    if (r < 0)
+        snprintf(why, OCI_WHY, "cannot join the %s namespace %.200s: %s", type_name(ns->type),
+                 ns->path, oci_strerror(r));
+    return r < 0 ? -1 : 0;
+}
+
+int namespaces_enter(const struct oci_config *c, char why[OCI_WHY])
+{
+    /* That of mounts last: paths of the others are the host's. */
+    static const unsigned order[] = { CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP,
+                                      CLONE_NEWNS };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
+        const struct oci_namespace *ns = oci_namespace_of(c, order[i]);
+
+        if (!ns || (ns->path && ns->type == CLONE_NEWNS))
+            continue;
+        if (ns->path) {
+            if (join(ns, why) < 0)
+                return -1;
+            continue;
+        }
+        if (unshare((int)ns->type) < 0) {
+            if (oci.rootless || geteuid() != 0) {
+                oci_log(OCI_WARNING, "no %s namespace of its own: %s", type_name(ns->type),
+                        oci_strerror(errno));
+                continue;
+            }
+            snprintf(why, OCI_WHY, "cannot make a %s namespace: %s", type_name(ns->type),
+                     oci_strerror(errno));
+            return -1;
+        }
+        if (ns->type == CLONE_NEWNET)
+            raise_loopback();
+        if (ns->type == CLONE_NEWUTS && c->hostname)
+            sethostname(c->hostname, strlen(c->hostname));
+        if (ns->type == CLONE_NEWNS) /* mounts of the host come, ours do not go */
+            mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL);
+    }
+    return 0;
+}
