@@ -30,7 +30,7 @@ function(sbx_link target)
   # musl's headers, and of the host's those of the kernel and of libraries that are but headers.
   set(_inc ${CMAKE_BINARY_DIR}/musl-include)
   file(MAKE_DIRECTORY ${_inc})
-  foreach(_name linux asm asm-generic liburing liburing.h xxhash.h)
+  foreach(_name linux asm asm-generic liburing liburing.h xxhash.h jansson.h jansson_config.h)
     foreach(_dir /usr/include /usr/include/${CMAKE_C_LIBRARY_ARCHITECTURE})
       if(EXISTS ${_dir}/${_name})
         file(CREATE_LINK ${_dir}/${_name} ${_inc}/${_name} SYMBOLIC)
@@ -43,6 +43,8 @@ function(sbx_link target)
     list(APPEND _srcs ${_of_layer})
   endforeach()
   get_filename_component(_lib ${SBX_MUSL_SPECS} DIRECTORY)
+  # Compiled for glibc: what it calls of that alone stands in abi/musl_chk.c.
+  find_library(SBX_JANSSON libjansson.a REQUIRED)
   foreach(_name crtbeginS.o crtendS.o libgcc.a libgcc_eh.a)
     execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=${_name} OUTPUT_VARIABLE _of_gcc
                     OUTPUT_STRIP_TRAILING_WHITESPACE)
@@ -57,6 +59,6 @@ function(sbx_link target)
                                                SBX_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   # Without the specs, which know no static PIE.
   target_link_options(${target} PRIVATE -nostdlib -nostartfiles -static-pie -L${_lib})
-  target_link_libraries(${target} PRIVATE ${_lib}/rcrt1.o ${_lib}/crti.o ${_crtbeginS.o} sbx_blob
+  target_link_libraries(${target} PRIVATE ${_lib}/rcrt1.o ${_lib}/crti.o ${_crtbeginS.o} sbx_blob ${SBX_JANSSON}
                         -lc ${_libgcc.a} ${_libgcc_eh.a} ${_crtendS.o} ${_lib}/crtn.o)
 endfunction()
