@@ -11,6 +11,7 @@ enum control_type {
     CTL_KILL,       /* end everything now (timeout) */
     CTL_JOB,        /* value: a number; with descriptors: the request (sentry/job.h), 0, 1 and 2 */
     CTL_JOB_SIGNAL, /* value: number << 32 | signal */
+    CTL_JOB_WINSIZE, /* value: number << 32 | rows << 16 | cols */
     CTL_CONT,       /* the front end was continued; value: enum term_place */
     CTL_START,      /* a container's program may run */
     /* sentry to front end */

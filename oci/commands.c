@@ -311,7 +311,7 @@ static int freeze(int argc, char **argv, bool on)
     if (!id || oci_state_get(id, /* lock= */ true, &s))
         return 1;
     now = oci_status_now(&s);
-    if (now != want && !(on && now == OCI_CREATED))
+    if (now != want)
         return oci_fail("container %s", on ? "not running" : "not paused");
     r = oci_cgroup_freeze(s.cgroups, on);
     if (r == -ENOENT)

@@ -23,6 +23,7 @@
 #include "cli/error.h"
 #include "oci/cgroup.h"
 #include "oci/create.h"
+#include "oci/exec_terminal.h"
 #include "oci/oci.h"
 #include "oci/proxy.h"
 #include "sentry/job.h"
@@ -152,6 +153,10 @@ static int write_request(const struct exec *e)
 
     if (!f)
         return -1;
+    if (p->terminal)
+        h.as.flags |= PROCESS_TTY;
+    h.as.rows = (uint16_t)p->rows;
+    h.as.cols = (uint16_t)p->cols;
     while (p->args[h.argc])
         h.argc++;
     while (p->env[h.envc])
@@ -180,19 +185,27 @@ static int hold_signals(void)
 }
 
 /* Sends it, and waits until it was loaded. A connection; -1 with one line in why. */
-static int begin(const struct exec *e, char why[OCI_WHY])
+static int begin(const struct exec *e, struct exec_terminal *tty, char why[OCI_WHY])
 {
     struct wire_msg m = { .type = WIRE_EXEC };
-    int fds[WIRE_FDS] = { write_request(e), 0, 1, 2 }, sock = wire_connect(e->state), r;
+    int fds[WIRE_FDS] = { -1, 0, 1, 2 }, sock, r;
 
+    if (exec_terminal_open(tty, e->what, e->console, why) < 0)
+        return -1;
     snprintf(why, OCI_WHY, "cannot exec in a stopped container");
+    fds[0] = write_request(e);
+    sock = wire_connect(e->state);
     if (fds[0] < 0 || sock < 0)
         return -1;
+    if (tty->theirs >= 0)
+        fds[1] = tty->theirs;
     for (int i = 1; i < WIRE_FDS; i++) /* a closed one becomes nothing */
         if (fcntl(fds[i], F_GETFD) < 0)
             fds[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
     r = wire_send(sock, &m, fds, WIRE_FDS);
     close(fds[0]);
+    if (tty->theirs >= 0)
+        close(tty->theirs);
     if (r == 0)
         r = wire_receive(sock, &m, NULL) == 1 ? 0 : -EPIPE;
     if (r == 0 && m.type == WIRE_DONE)
@@ -203,28 +216,47 @@ static int begin(const struct exec *e, char why[OCI_WHY])
     return -1;
 }
 
-/* Until it has ended; its status as shells have it. */
-static int attend(int sock, int signals)
+static void pass_on(int sock, int signals, const struct exec_terminal *tty)
 {
+    struct signalfd_siginfo si;
+    struct wire_msg m;
+
+    while (signals >= 0 && read(signals, &si, sizeof si) == (ssize_t)sizeof si) {
+        if (si.ssi_signo == SIGWINCH && tty->fd >= 0)
+            m = (struct wire_msg){ .type = WIRE_WINSIZE, .value = exec_terminal_size(tty) };
+        else
+            m = (struct wire_msg){ .type = WIRE_KILL, .value = (int)si.ssi_signo };
+        wire_send(sock, &m, NULL, 0);
+    }
+}
+
+/* Until it has ended; its status as shells have it. */
+static int attend(int sock, int signals, struct exec_terminal *tty)
+{
+    int status = 128 + SIGKILL; /* when the container ends, and all in it */
+
     for (;;) {
-        struct pollfd fds[] = { { .fd = sock, .events = POLLIN },
-                                { .fd = signals, .events = POLLIN } };
-        struct signalfd_siginfo si;
+        struct pollfd fds[4] = { { .fd = sock, .events = POLLIN },
+                                 { .fd = signals, .events = POLLIN } };
         struct wire_msg m;
 
-        if (poll(fds, 2, -1) < 0)
+        exec_terminal_poll(tty, fds + 2);
+        if (poll(fds, 4, -1) < 0)
             continue;
-        while (signals >= 0 && read(signals, &si, sizeof si) == (ssize_t)sizeof si) {
-            m = (struct wire_msg){ .type = WIRE_KILL, .value = (int)si.ssi_signo };
-            wire_send(sock, &m, NULL, 0);
-        }
+        exec_terminal_run(tty, fds + 2);
+        if (fds[1].revents)
+            pass_on(sock, signals, tty);
         if (!fds[0].revents)
             continue;
         if (wire_receive(sock, &m, NULL) != 1)
-            return 128 + SIGKILL; /* the container has ended, and all in it */
-        if (m.type == WIRE_EXITED)
-            return WIFEXITED(m.value) ? WEXITSTATUS(m.value) : 128 + WTERMSIG(m.value);
+            break;
+        if (m.type != WIRE_EXITED)
+            continue;
+        status = WIFEXITED(m.value) ? WEXITSTATUS(m.value) : 128 + WTERMSIG(m.value);
+        break;
     }
+    exec_terminal_close(tty);
+    return status;
 }
 
 /* ---- detached ---- */
@@ -245,6 +277,7 @@ static void join_container(const struct oci_state *s)
 static __attribute__((noreturn)) void exec_proxy(const struct exec *e, int to_parent)
 {
     const int keep[] = { 0, 1, 2, to_parent, e->state->dir_fd };
+    struct exec_terminal tty;
     char why[OCI_WHY];
     int sock, null, signals;
 
@@ -257,7 +290,7 @@ static __attribute__((noreturn)) void exec_proxy(const struct exec *e, int to_pa
         signal(sig, SIG_DFL);
     signals = hold_signals();
     join_container(e->state);
-    sock = begin(e, why);
+    sock = begin(e, &tty, why);
     if (sock < 0) {
         (void)!write(to_parent, why, strlen(why));
         _exit(1);
@@ -267,7 +300,7 @@ static __attribute__((noreturn)) void exec_proxy(const struct exec *e, int to_pa
         dup2(null, i);
     (void)!write(to_parent, "", 1); /* that it runs */
     close(to_parent);
-    _exit(attend(sock, signals));
+    _exit(attend(sock, signals, &tty));
 }
 
 static int detach(const struct exec *e)
@@ -302,16 +335,20 @@ static int detach(const struct exec *e)
 
 static int attached(const struct exec *e)
 {
+    struct exec_terminal tty;
     char why[OCI_WHY];
-    int signals = hold_signals(), sock = begin(e, why);
+    int signals = hold_signals(), sock = begin(e, &tty, why);
 
     if (sock < 0) {
+        exec_terminal_close(&tty);
         oci_fail("%s", why);
         return EXEC_FAILED;
     }
-    if (write_pid_file(e->pid_file, getpid()))
+    if (write_pid_file(e->pid_file, getpid())) {
+        exec_terminal_close(&tty);
         return EXEC_FAILED;
-    return attend(sock, signals);
+    }
+    return attend(sock, signals, &tty);
 }
 
 static int check_status(const struct exec *e)
@@ -326,6 +363,19 @@ static int check_status(const struct exec *e)
     default:
         return 0;
     }
+}
+
+static int check_terminal(const struct exec *e)
+{
+    bool socket = e->console && *e->console;
+
+    if (e->what->terminal && e->detach && !socket)
+        return oci_fail("cannot allocate tty if runc will detach without setting console socket");
+    if (!e->what->terminal && socket)
+        return oci_fail("cannot use console socket if runc will not detach or allocate tty");
+    if (e->what->terminal && !socket && !isatty(STDIN_FILENO))
+        return oci_fail("cannot allocate tty: standard input is none");
+    return 0;
 }
 
 int oci_exec(int argc, char **argv)
@@ -368,10 +418,8 @@ int oci_exec(int argc, char **argv)
     if (oci_state_get(argv[at], /* lock= */ false, &s) || check_status(&e) ||
         find_process(&e, argv + at + 1, &what))
         return EXEC_FAILED;
-    if (what.terminal || (e.console && *e.console)) {
-        oci_fail("a terminal for exec is not supported yet");
+    if (check_terminal(&e))
         return EXEC_FAILED;
-    }
     if (e.preserve && strcmp(e.preserve, "0") != 0) {
         oci_fail("--preserve-fds is not supported yet");
         return EXEC_FAILED;

@@ -34,11 +34,15 @@ static bool read_small(pid_t pid, const char *name, char *buf, size_t cap)
 /* Of our own processes those count that stand for one of the guest's. */
 static bool counts(pid_t pid)
 {
+    static const char *const others[] = { "sbx-sentry", "sbx-gofer", "sbx-net" };
     char comm[32];
 
-    return read_small(pid, "comm", comm, sizeof comm) &&
-           (strncmp(comm, "sbx-", 4) != 0 || strncmp(comm, "sbx-init", 8) == 0 ||
-            strncmp(comm, "sbx-exec", 8) == 0);
+    if (!read_small(pid, "comm", comm, sizeof comm))
+        return false;
+    for (unsigned i = 0; i < ARRAY_SIZE(others); i++)
+        if (strncmp(comm, others[i], strlen(others[i])) == 0)
+            return false;
+    return true;
 }
 
 static void print_row(pid_t pid)

@@ -155,6 +155,10 @@ static void on_request(struct client *c, const struct wire_msg *m, int fds[WIRE_
             tell_sentry(CTL_SIGNAL, (uint64_t)m->value | (m->all ? CTL_SIGNAL_ALL : 0), NULL, 0);
         answer(c, WIRE_DONE, 0, NULL, 0);
         break;
+    case WIRE_WINSIZE:
+        if (c->job)
+            tell_sentry(CTL_JOB_WINSIZE, (uint64_t)c->job << 32 | (uint32_t)m->value, NULL, 0);
+        break;
     case WIRE_EXEC:
         if (c->job || fds[WIRE_FDS - 1] < 0)
             break;

@@ -8,6 +8,8 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/kernel.h"
@@ -17,6 +19,7 @@
 #include "sentry/process.h"
 #include "sentry/start.h"
 #include "sentry/strace/strace.h"
+#include "sentry/vfs/build.h"
 #include "sentry/vfs/hostfile.h"
 #include "sentry/vfs/vfs.h"
 
@@ -104,6 +107,30 @@ static int become_user(struct task *t, const struct sentry_config *cfg)
     return 0;
 }
 
+/* A container's terminal is its console, too. */
+static int show_console(void)
+{
+    const struct sentry_mount node = {
+        .kind = SM_NODE, .path = "/dev/console", .mode = S_IFCHR | 0600, .rdev = makedev(5, 1)
+    };
+    struct path from, at;
+    int r = walk_path(NULL, AT_FDCWD, "/dev/pts/0", WALK_FOLLOW, &from);
+
+    if (r == -ENOENT)
+        return 0; /* no devpts was asked for */
+    if (r < 0)
+        return r;
+    r = vfs_build_one(&node);
+    if (r == 0)
+        r = walk_path(NULL, AT_FDCWD, "/dev/console", WALK_FOLLOW, &at);
+    if (r == 0) {
+        r = vfs_bind(&from, &at, 0);
+        path_put(&at);
+    }
+    path_put(&from);
+    return r;
+}
+
 static int fail_with(void (*say)(const char *, int, char[PROCESS_WHY]), const char *what, int r)
 {
     char why[PROCESS_WHY];
@@ -137,6 +164,8 @@ static int start_container(const struct sentry_config *cfg, struct task **ret)
         r = (int)MIN(do_setsid(t), 0);
     if (r == 0)
         r = stdio(t, cfg);
+    if (r == 0 && cfg->tty_sock >= 0)
+        r = show_console();
     *ret = t;
     return r;
 }

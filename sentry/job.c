@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/control.h"
+#include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/kernel.h"
@@ -86,6 +87,18 @@ static int parse(int fd, struct parsed *ret)
     return 0;
 }
 
+/* All three streams are a terminal; the first descriptor is its other side. */
+static int set_tty(struct task *t, const struct process_spec *s, uint32_t id, int fds[3],
+                   struct file **ret_tty)
+{
+    int r = fds[0] < 0 ? -EBADF : tty_stream_attach(fds[0], id, s->rows, s->cols, ret_tty);
+
+    fds[0] = -1;
+    for (int i = 0; r >= 0 && i < 3; i++)
+        r = fd_install_at(t, file_ref(*ret_tty), i, false);
+    return r < 0 ? r : 0;
+}
+
 static int set_stdio(struct task *t, int fds[3])
 {
     int r = 0;
@@ -105,6 +118,7 @@ static int set_stdio(struct task *t, int fds[3])
 static int start(uint32_t id, const struct parsed *p, int fds[3], char why[PROCESS_WHY])
 {
     char path[PATH_MAX];
+    struct file *tty = NULL;
     struct task *t;
     int r;
 
@@ -123,16 +137,23 @@ static int start(uint32_t id, const struct parsed *p, int fds[3], char why[PROCE
     if (r == 0)
         r = exec_first_path(t, path);
     if (r == 0)
-        r = set_stdio(t, fds);
+        r = p->head.as.flags & PROCESS_TTY ? set_tty(t, &p->head.as, id, fds, &tty)
+                                           : set_stdio(t, fds);
     if (r < 0) {
+        file_put(tty);
         call_end(t);
         task_abort(t);
         return r;
     }
     r = task_publish(t);
+    if (r == 0) {
+        (void)do_setsid(t);
+        if (tty)
+            r = tty_set_controlling(t, tty);
+    }
+    file_put(tty);
     if (r < 0)
         return r;
-    (void)do_setsid(t);
     task_make_ready(t);
     return 0;
 }

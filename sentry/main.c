@@ -309,6 +309,10 @@ static void on_control(void *arg, uint32_t events)
     case CTL_JOB_SIGNAL:
         job_signal((uint32_t)(m.value >> 32), (int)(m.value & 0xff));
         break;
+    case CTL_JOB_WINSIZE:
+        tty_stream_winsize((uint32_t)(m.value >> 32), (unsigned)(m.value >> 16 & 0xffff),
+                           (unsigned)(m.value & 0xffff));
+        break;
     case CTL_START:
         on_start();
         break;

@@ -16,7 +16,8 @@ enum { /* flags: what is told beside the ids */
        PROCESS_UMASK = 2,
        PROCESS_NO_NEW_PRIVS = 4,
        PROCESS_MAKE_CWD = 8, /* it is made where it is not there */
-       PROCESS_PATH = 16,    /* argv[0] is looked up in PATH, errors are told in text */
+       PROCESS_PATH = 16,    /* errors are told in text, as OCI runtimes word them */
+       PROCESS_TTY = 32,     /* of a job: its streams are a terminal of its own, by descriptor 0 */
 };
 
 struct process_spec {
@@ -24,6 +25,7 @@ struct process_spec {
     uint32_t uid, gid, ngroups;
     uint32_t groups[PROCESS_GROUPS];
     uint32_t umask;
+    uint16_t rows, cols; /* TTY */
     int32_t oom_score_adj;
     uint64_t cap_bounding, cap_effective, cap_inheritable, cap_permitted, cap_ambient;
     uint32_t nrlimits, pad;

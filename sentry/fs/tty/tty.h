@@ -35,6 +35,15 @@ void tty_hangup(struct task *t);
 /* t, the leader of its session, leaves: the terminal leaves the session. Without locks. */
 void tty_session_leader_exit(struct task *t);
 
+/* ---- terminals of programs that are started later (tty_stream.c); on the event thread ---- */
+
+/*
+ * A terminal whose other side is the stream fd (taken over; it does not block), of the job id. *ret_slave: an
+ * open slave, without controlling anything yet. 0 or -errno.
+ */
+int tty_stream_attach(int fd, uint32_t id, unsigned rows, unsigned cols, struct file **ret_slave);
+void tty_stream_winsize(uint32_t id, unsigned rows, unsigned cols);
+
 /* ---- the sandbox's own terminal ---- */
 
 /*
