@@ -14,6 +14,8 @@ enum control_type {
     CTL_JOB_WINSIZE, /* value: number << 32 | rows << 16 | cols */
     CTL_CONT,       /* the front end was continued; value: enum term_place */
     CTL_START,      /* a container's program may run */
+    CTL_FREEZE,     /* nothing of the guest is to run, by CTL_FROZEN; CTL_THAW ends it */
+    CTL_THAW,
     /* sentry to front end */
     CTL_EXIT = 64,  /* value: wait status of the program; everything is over */
     CTL_STOPPED,    /* value: signal: the program was stopped (job control); stop too */
@@ -27,6 +29,7 @@ enum control_type {
     CTL_REFUSED, /* text: what the network refused; one line each for the user */
     CTL_MISSING, /* text: a path that the program looked for and that is not there inside */
     CTL_READY,   /* a container's program is held, everything else is done */
+    CTL_FROZEN,  /* value: 0 or an errno */
     CTL_STARTED, /* value: number << 32 (of a job; 0: the container's own): the program runs */
 };
 

@@ -330,33 +330,6 @@ int oci_cgroup_remove(char **dirs)
     return r;
 }
 
-/* ---- frozen ---- */
-
-int oci_cgroup_freeze(char **dirs, bool freeze)
-{
-    char text[64];
-
-    for (; dirs && *dirs; dirs++) {
-        if (cg_has(*dirs, "cgroup.freeze"))
-            return cg_put(*dirs, "cgroup.freeze", freeze ? "1" : "0");
-        if (!cg_has(*dirs, "freezer.state"))
-            continue;
-        for (int i = 0; i < 1000; i++) {
-            int r = cg_put(*dirs, "freezer.state", freeze ? "FROZEN" : "THAWED");
-
-            if (r < 0)
-                return r;
-            if (cg_get(*dirs, "freezer.state", text, sizeof text) == 0 &&
-                strncmp(text, freeze ? "FROZEN" : "THAWED", 6) == 0)
-                return 0;
-            usleep(2000);
-        }
-        cg_put(*dirs, "freezer.state", "THAWED");
-        return -ETIMEDOUT;
-    }
-    return -ENOENT;
-}
-
 /* ---- figures ---- */
 
 int64_t oci_cgroup_number(char **dirs, const char *v1_file, const char *v2_file)

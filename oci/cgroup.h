@@ -26,8 +26,6 @@ int oci_cgroup_limit(char **dirs, const struct oci_resources *r);
 int oci_cgroup_remove(char **dirs);
 /* Ends what is in it. */
 void oci_cgroup_kill(char **dirs);
-/* 0, -errno; -ENOENT: there is no freezer. */
-int oci_cgroup_freeze(char **dirs, bool freeze);
 /* Its processes, as the host numbers them: a vector of n. */
 pid_t *oci_cgroup_pids(char **dirs, unsigned *ret_n);
 /* Did the host kill one of its processes for want of memory? */

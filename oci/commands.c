@@ -108,19 +108,17 @@ static int signal_number(const char *s)
     return -1;
 }
 
-/* A frozen one cannot answer. It gets the signal when it goes on; a SIGKILL makes it go on. */
+/* A signal waits until it goes on; a SIGKILL makes it go on. */
 static int kill_paused(struct oci_state *s, const struct wire_msg *m)
 {
-    int sock = wire_connect(s);
+    const struct wire_msg resume = { .type = WIRE_RESUME };
 
-    if (sock < 0)
-        return oci_fail("container not running");
-    wire_send(sock, m, NULL, 0);
-    close(sock);
+    if (wire_ask(s, m))
+        return 1;
     if (m->value != SIGKILL)
         return 0;
-    oci_cgroup_freeze(s->cgroups, false);
     s->status = OCI_RUNNING;
+    wire_ask(s, &resume);
     return oci_state_save(s) < 0 ? oci_fail("cannot write the state of %s", s->id) : 0;
 }
 
@@ -161,7 +159,6 @@ static void end_processes(struct oci_state *s)
 {
     unsigned n;
 
-    oci_cgroup_freeze(s->cgroups, false);
     if (s->pid > 1 && oci_start_time(s->pid) == s->start_time) {
         kill(s->pid, SIGKILL);
         await_end(s->pid, s->start_time, 10000);
@@ -305,19 +302,16 @@ static int freeze(int argc, char **argv, bool on)
 {
     const char *id = oci_id_only(argc, argv, oci_options(argc, argv, no_options));
     enum oci_status want = on ? OCI_RUNNING : OCI_PAUSED, now;
+    const struct wire_msg m = { .type = on ? WIRE_PAUSE : WIRE_RESUME };
     struct oci_state s;
-    int r;
 
     if (!id || oci_state_get(id, /* lock= */ true, &s))
         return 1;
     now = oci_status_now(&s);
     if (now != want)
         return oci_fail("container %s", on ? "not running" : "not paused");
-    r = oci_cgroup_freeze(s.cgroups, on);
-    if (r == -ENOENT)
-        return oci_fail("there is no freezer on this host, or the container has no cgroup");
-    if (r < 0)
-        return oci_fail("cannot %s container %s: %s", on ? "freeze" : "thaw", id, oci_strerror(r));
+    if (wire_ask(&s, &m))
+        return 1;
     s.status = on ? OCI_PAUSED : OCI_RUNNING;
     return oci_state_save(&s) < 0 ? oci_fail("cannot write the state of %s", id) : 0;
 }

@@ -41,6 +41,7 @@ static struct {
         int fd;
         uint32_t job; /* of an exec; 0: none */
         bool starter; /* waits for the program to be loaded */
+        bool pauser;  /* waits for the guest to be frozen */
     } clients[CLIENTS];
 } px = { .listener = -1, .signals = -1 };
 
@@ -155,6 +156,14 @@ static void on_request(struct client *c, const struct wire_msg *m, int fds[WIRE_
             tell_sentry(CTL_SIGNAL, (uint64_t)m->value | (m->all ? CTL_SIGNAL_ALL : 0), NULL, 0);
         answer(c, WIRE_DONE, 0, NULL, 0);
         break;
+    case WIRE_PAUSE:
+        c->pauser = true;
+        tell_sentry(CTL_FREEZE, 0, NULL, 0);
+        break;
+    case WIRE_RESUME:
+        tell_sentry(CTL_THAW, 0, NULL, 0);
+        answer(c, WIRE_DONE, 0, NULL, 0);
+        break;
     case WIRE_WINSIZE:
         if (c->job)
             tell_sentry(CTL_JOB_WINSIZE, (uint64_t)c->job << 32 | (uint32_t)m->value, NULL, 0);
@@ -219,6 +228,12 @@ static void keep_why(const char *text, size_t n)
     snprintf(px.why, sizeof px.why, "%.*s", (int)MIN(n, sizeof px.why - 1), text);
 }
 
+static const char *frozen_why(int err)
+{
+    return err == EBUSY ? "the container is frozen already"
+                        : "the container cannot be frozen: something of it does not come to rest";
+}
+
 static void on_message(const struct control_msg *m)
 {
     const uint32_t job = (uint32_t)(m->value >> 32);
@@ -235,6 +250,15 @@ static void on_message(const struct control_msg *m)
             answer(c, WIRE_DONE, 0, NULL, 0);
         if (c)
             c->starter = false;
+        break;
+    case CTL_FROZEN:
+        for (unsigned i = 0; i < CLIENTS; i++) {
+            c = &px.clients[i];
+            if (c->fd >= 0 && c->pauser)
+                answer(c, m->value ? WIRE_FAILED : WIRE_DONE, 1, frozen_why((int)m->value),
+                       m->value ? strlen(frozen_why((int)m->value)) : 0);
+            c->pauser = false;
+        }
         break;
     case CTL_JOB_EXIT:
     case CTL_JOB_FAILED:

@@ -313,6 +313,12 @@ static void on_control(void *arg, uint32_t events)
         tty_stream_winsize((uint32_t)(m.value >> 32), (unsigned)(m.value >> 16 & 0xffff),
                            (unsigned)(m.value & 0xffff));
         break;
+    case CTL_FREEZE:
+        pause_begin();
+        break;
+    case CTL_THAW:
+        pause_end();
+        break;
     case CTL_START:
         on_start();
         break;

@@ -91,7 +91,7 @@ class World:
         os.makedirs(path)
         if own:
             shutil.copytree(self.tree, os.path.join(path, "rootfs"), symlinks=True)
-        else:
+        elif isinstance(spec, dict):
             spec["root"]["path"] = self.tree
         with open(os.path.join(path, "config.json"), "w") as f:
             f.write(spec if isinstance(spec, str) else json.dumps(spec))

@@ -307,7 +307,8 @@ def programs():
         f.write("\x7fELF junk")
     os.chmod(b + "/rootfs/bin/junk", 0o755)
     ident = w.id()
-    r1 = w.oci("create", "--bundle", b, ident, stdin=subprocess.DEVNULL)
+    r1 = subprocess.run([w.runtime, "--root", w.states, "create", "--bundle", b, ident], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL)
     r2 = w.oci("start", ident)
     w.check("no program", r1.returncode == 0 and r2.returncode == 1 and "exec format error" in r2.stderr, (r1, r2))
 
@@ -340,7 +341,8 @@ def process():
 @group("config")
 def tree():
     """What is written in the rootfs is there on the host, with its owner; and the other way."""
-    b = w.bundle(w.spec("sh", "-c", "echo new >/root/file; mkdir /d; chown 5:6 /d; chmod 4755 /root/file; ln -s x /l; rm /etc/group; cat /etc/given"), own=True)
+    b = w.bundle(w.spec("sh", "-c", "echo new >/root/file; mkdir /d; chown 5:6 /d; chmod 4755 /root/file; ln -s x /l; rm /etc/group; cat /etc/given",
+                        process__capabilities={k: ["CAP_CHOWN"] for k in ("bounding", "permitted", "effective")}), own=True)
     with open(b + "/rootfs/etc/given", "w") as f:
         f.write("given\n")
     r = w.oci("run", "--bundle", b, w.id())
@@ -441,7 +443,7 @@ def limits():
     r = w.run("sh", "-c", "i=0; while [ $i -lt 40 ]; do sleep 5 & i=$((i+1)); done 2>&1 | head -1; kill $(jobs -p) 2>/dev/null; exit 0",
               linux__resources={"pids": {"limit": 20}})
     w.check("--pids-limit 20", "fork" in r.stdout, r)
-    r = w.run("nproc", linux__resources={"cpu": {"quota": 50000, "period": 100000}})
+    r = w.run("grep", "-c", "^processor", "/proc/cpuinfo", linux__resources={"cpu": {"quota": 50000, "period": 100000}})
     w.check("cpus as the quota has them", r.stdout == "1\n", r)
     r = w.run("echo", "small", linux__resources={"memory": {"limit": 16 << 20}})
     w.check("-m 16m", r.stdout == "small\n", r)
@@ -518,8 +520,6 @@ def paused():
     w.oci("start", ident)
     time.sleep(0.3)
     r = w.oci("pause", ident)
-    if r.returncode != 0 and "no freezer" in r.stderr:
-        return
     w.check("pause", r.returncode == 0 and w.state(ident)["status"] == "paused", r)
     n = os.stat(path + "/out").st_size
     time.sleep(0.3)
