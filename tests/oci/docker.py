@@ -70,16 +70,17 @@ def check(what, ok, more=""):
 def plain(text):
     """Without what differs from run to run."""
     text = re.sub(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{12}\b", "ID", text)
-    return re.sub(r"docker: Error response from daemon: .*: (exec:|error mounting)", r"docker: \1", text)
+    text = re.sub(r"(docker: Error response from daemon|OCI runtime exec failed): .*?(exec:|chdir to|error mounting)", r"\1: \2", text)
+    text = re.sub(r"error mounting .* (\S+ a directory: unknown)", r"error mounting \1", text)
+    return text.replace("is a directory: permission denied", "permission denied")
 
 
-def typed(docker, args, text):
-    """docker with a terminal: what it prints."""
+def typed(docker, args, when, text):
+    """docker with a terminal, text typed when that was printed: what it prints."""
     pid, fd = pty.fork()
     if pid == 0:
         os.execvpe("docker", ["docker", *args], docker.env)
-    out = b""
-    os.write(fd, text)
+    out, done = b"", False
     end = time.time() + 60
     while time.time() < end:
         if not select.select([fd], [], [], 1)[0]:
@@ -91,6 +92,9 @@ def typed(docker, args, text):
         if not got:
             break
         out += got
+        if not done and when in out:
+            os.write(fd, text)
+            done = True
     _, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status), out.decode().replace("\r", "")
 
@@ -106,7 +110,7 @@ def one_shot(docker, rt):
 
     def ask(name, *args, **more):
         r = docker(*args, **more)
-        out[name] = (r.returncode, r.stdout, plain(r.stderr))
+        out[name] = (r.returncode, plain(r.stdout), plain(r.stderr))
     ask("hi", *run, "box", "sh", "-c", "echo hi; echo err >&2; exit 3")
     ask("-i", *run, "-i", "box", "cat", input="piped\n")
     ask("missing", *run, "box", "nonsense")
@@ -124,6 +128,12 @@ def one_shot(docker, rt):
     ask("--ulimit", *run, "--ulimit", "nofile=100:200", "box", "sh", "-c", "ulimit -n; ulimit -Hn")
     ask("caps", *run, "box", "grep", "-E", "^Cap", "/proc/self/status")
     ask("--cap-drop", *run, "--cap-drop=ALL", "--cap-add=KILL", "box", "grep", "CapEff", "/proc/self/status")
+    ask("sysctl", *run, "--sysctl", "net.ipv4.ip_unprivileged_port_start=80", "box", "echo", "ok")
+    ask("--device", *run, "--device", "/dev/null:/dev/nothing", "box", "sh", "-c", "cat /dev/nothing; echo x >/dev/nothing && echo ok")
+    ask("--pids-limit", *run, "--pids-limit", "20", "box", "sh", "-c",
+        "i=0; while [ $i -lt 40 ]; do sleep 2 & i=$((i+1)); done 2>&1 | grep -c fork | head -c 1; echo")
+    ask("port of the host's", "run", "--rm", "--network=host", "--runtime=" + rt, "box", "sh", "-c",
+        "(echo served | nc -l -p 18231 >/dev/null) & sleep 0.5; nc 127.0.0.1 18231 </dev/null")
     ask("--privileged", *run, "--privileged", "box", "echo", "ok")
     ask("no-new-privileges", *run, "--security-opt", "no-new-privileges", "box", "grep", "NoNewPrivs", "/proc/self/status")
     ask("-m 16m", *run, "-m", "16m", "box", "echo", "small")
@@ -169,11 +179,30 @@ def one_shot(docker, rt):
     ask("wait again", "wait", ident)
     ask("logs again", "logs", ident)
     docker("rm", "-f", ident)
-    out["-t"] = typed(docker, [*run, "-it", "box", "sh", "-c", "tty; stty size; read a; echo got $a; exit 4"], b"hello\n")
+    out["-t"] = typed(docker, [*run, "-it", "box", "sh", "-c", "tty; stty size; echo size; read a; echo got $a; exit 4"], b"size", b"hello\n")
     r = docker("run", "-d", "--network=none", "--runtime=" + rt, "box", "sleep", "100")
     ident = r.stdout.strip()
-    out["exec -t"] = typed(docker, ["exec", "-it", ident, "sh", "-c", "test -t 0 && echo terminal; read a; echo got $a; exit 5"], b"hello\n")
+    out["exec -t"] = typed(docker, ["exec", "-it", ident, "sh", "-c", "test -t 0 && echo terminal; read a; echo got $a; exit 5"], b"terminal", b"hello\n")
     docker("rm", "-f", ident)
+    r = docker("run", "-d", "-m", "40m", "--memory-swap", "40m", "--network=none", "--runtime=" + rt, "box", "sh", "-c", "tail /dev/zero")
+    ident = r.stdout.strip()
+    ask("out of memory", "wait", ident)
+    out["OOMKilled"] = json.loads(docker("inspect", ident).stdout)[0]["State"]["OOMKilled"]
+    docker("rm", "-f", ident)
+    r = docker("run", "-d", "--network=none", "--runtime=" + rt, "--health-cmd", "test -e /ok", "--health-interval", "1s", "box", "sh", "-c", "touch /ok; sleep 100")
+    ident = r.stdout.strip()
+    end = time.time() + 15
+    while time.time() < end and json.loads(docker("inspect", ident).stdout)[0]["State"]["Health"]["Status"] != "healthy":
+        time.sleep(0.3)
+    out["health"] = json.loads(docker("inspect", ident).stdout)[0]["State"]["Health"]["Status"]
+    ask("restart", "restart", "-t", "1", ident)
+    ask("exec after restart", "exec", ident, "echo", "here")
+    stats = docker("stats", "--no-stream", "--format", "{{.MemUsage}}", ident)
+    out["stats"] = (stats.returncode, not stats.stdout.startswith("0B"))
+    out["commit"] = docker("commit", ident, "made").returncode
+    docker("rm", "-f", ident)
+    ask("the commit", *run, "made", "ls", "/ok")
+    docker("rmi", "made")
     out["left"] = docker("ps", "-aq").stdout
     return out
 
@@ -192,8 +221,13 @@ def main():
         if r.returncode != 0:
             skip("docker import: %s" % r.stderr)
         theirs, ours = one_shot(docker, "runc"), one_shot(docker, "sbx")
+        if "unable to apply caps" in theirs["--privileged"][2]:  # a host that has not all of them
+            del theirs["--privileged"]
+            check("--privileged", ours["--privileged"][:2] == (0, "ok\n"), ours["--privileged"])
         for name in theirs:
             check(name, theirs[name] == ours[name], "\n  runc: %r\n  sbx:  %r" % (theirs[name], ours[name]))
+        for name in theirs if "-v" in sys.argv else ():
+            print("%s: %r" % (name, ours[name]))
         print("%d of %d as with runc" % (sum(theirs[n] == ours[n] for n in theirs), len(theirs)))
     finally:
         docker.stop()
