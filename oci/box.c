@@ -21,19 +21,28 @@
 
 static int check_sysctls(const struct oci_config *c)
 {
-    static const char *const begins[] = { "net.", "kernel.shm", "kernel.msg", "fs.mqueue." };
-    static const char *const names[] = { "kernel.sem", "kernel.domainname", "kernel.hostname" };
+    static const struct {
+        const char *begins;
+        unsigned of; /* which namespace has to be the container's own */
+    } list[] = {
+        { "net.", CLONE_NEWNET },      { "kernel.shm", CLONE_NEWIPC }, { "kernel.msg", CLONE_NEWIPC },
+        { "kernel.sem", CLONE_NEWIPC }, { "fs.mqueue.", CLONE_NEWIPC },
+        { "kernel.domainname", CLONE_NEWUTS },
+    };
 
     for (unsigned i = 0; i < c->nsysctls; i++) {
         const char *name = c->sysctls[i].name;
         bool ok = false;
 
-        for (unsigned k = 0; k < ARRAY_SIZE(begins); k++)
-            ok |= strncmp(name, begins[k], strlen(begins[k])) == 0;
-        for (unsigned k = 0; k < ARRAY_SIZE(names); k++)
-            ok |= strcmp(name, names[k]) == 0;
+        for (unsigned k = 0; k < ARRAY_SIZE(list); k++)
+            ok |= strncmp(name, list[k].begins, strlen(list[k].begins)) == 0 &&
+                  oci_namespace_of(c, list[k].of);
         if (!ok)
             return oci_fail("sysctl \"%s\" is not in a separate kernel namespace", name);
+        if (strcmp(name, "kernel.domainname") == 0 && c->domainname &&
+            strcmp(c->domainname, c->sysctls[i].value) != 0)
+            return oci_fail("sysctl \"%s\" conflicts with the domainname \"%s\"", name,
+                            c->domainname);
         oci_log(OCI_DEBUG, "sysctl %s has no effect yet", name);
     }
     return 0;
@@ -107,18 +116,18 @@ static bool has(char *const *env, const char *name)
     return false;
 }
 
-static char **environment(const struct oci_config *c, const struct oci_state *s)
+char **box_environment(const struct oci_process *p, const char *rootfs)
 {
     unsigned n = 0;
     char **env;
 
-    if (has(c->process.env, "HOME"))
-        return c->process.env;
-    while (c->process.env[n])
+    if (has(p->env, "HOME"))
+        return p->env;
+    while (p->env[n])
         n++;
     env = xcalloc(n + 2, sizeof *env);
-    memcpy(env, c->process.env, n * sizeof *env);
-    env[n] = xasprintf("HOME=%s", find_home(s->rootfs, c->process.spec.uid));
+    memcpy(env, p->env, n * sizeof *env);
+    env[n] = xasprintf("HOME=%s", find_home(rootfs, p->spec.uid));
     return env;
 }
 
@@ -197,7 +206,7 @@ int box_build(const struct oci_config *c, const struct oci_state *s, struct box 
     l->network = &ret->net;
     l->container = &c->process.spec;
     l->domainname = c->domainname;
-    l->envp = environment(c, s);
+    l->envp = box_environment(&c->process, s->rootfs);
     l->log_fd = l->strace_fd = -1;
     return 0;
 }

@@ -2,6 +2,7 @@
 /* See cgroup.h. Which limit goes into which file stands in cgroup_limit.c. */
 #include "oci/cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -312,20 +313,38 @@ void oci_cgroup_kill(char **dirs)
             kill(pids[i], SIGKILL);
 }
 
+/* What the guest's managers made beneath goes first. */
+static int remove_tree(const char *dir, int *tries)
+{
+    DIR *d = opendir(dir);
+    struct dirent *e;
+
+    while (d && (e = readdir(d))) {
+        if (e->d_type == DT_DIR && strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) {
+            char *below = xjoin(dir, e->d_name);
+
+            remove_tree(below, tries);
+            free(below);
+        }
+    }
+    if (d)
+        closedir(d);
+    while (rmdir(dir) < 0 && errno != ENOENT) {
+        if (errno != EBUSY || --*tries <= 0)
+            return -errno;
+        usleep(5000);
+    }
+    return 0;
+}
+
 int oci_cgroup_remove(char **dirs)
 {
-    int r = 0;
+    int r = 0, tries = 400; /* for all of them */
 
     for (; dirs && *dirs; dirs++) {
-        int tries = 400;
+        int e = remove_tree(*dirs, &tries);
 
-        while (rmdir(*dirs) < 0 && errno != ENOENT) {
-            if (errno != EBUSY || --tries == 0) {
-                r = -errno;
-                break;
-            }
-            usleep(5000);
-        }
+        r = e < 0 ? e : r;
     }
     return r;
 }

@@ -221,7 +221,7 @@ int oci_delete(int argc, char **argv)
     status = oci_status_now(&s);
     if (!force && status != OCI_STOPPED && await_end(s.pid, s.start_time, 100))
         status = OCI_STOPPED; /* it was about to end */
-    if (!force && status != OCI_STOPPED)
+    if (!force && status != OCI_STOPPED && status != OCI_CREATED)
         return oci_fail("cannot delete container %s that is not stopped: %s", id,
                         oci_status_name(status));
     return container_remove(&s);

@@ -29,7 +29,6 @@ static void parse_hook(struct oci_parse *p, const json_t *o, struct oci_hook *re
     if (!ret->path || *ret->path != '/')
         oci_wrong(p, "path", "must be an absolute path");
     oci_strings(p, o, "args", &ret->args);
-    ret->env = no_strings;
     oci_strings(p, o, "env", &ret->env);
     oci_number(p, o, "timeout", INT64_MIN + 1, INT32_MAX, &timeout);
     if (json_object_get(o, "timeout") && !json_is_null(json_object_get(o, "timeout")) &&

@@ -26,7 +26,7 @@ enum oci_hook_kind {
 
 struct oci_hook {
     const char *path;
-    char **args, **env; /* NULL at the end; args may be NULL */
+    char **args, **env; /* NULL at the end; NULL: none were given */
     unsigned timeout;   /* seconds; 0: none */
 };
 

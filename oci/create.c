@@ -269,8 +269,8 @@ int container_start(struct oci_state *s, const struct oci_config *c)
         return oci_fail("cannot write the state of %s", s->id);
     if (oci_hooks_run(c, HOOK_POSTSTART, s, OCI_RUNNING, why) == 0)
         return 0;
-    oci_log(OCI_WARNING, "%s", why);
-    return 0;
+    kill(s->pid, SIGKILL); /* as runc does */
+    return oci_fail("%s", why);
 }
 
 /* ---- the commands ---- */

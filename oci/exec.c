@@ -153,19 +153,21 @@ static int write_request(const struct exec *e)
 
     if (!f)
         return -1;
+    char **env = box_environment(p, e->state->rootfs);
+
     if (p->terminal)
         h.as.flags |= PROCESS_TTY;
     h.as.rows = (uint16_t)p->rows;
     h.as.cols = (uint16_t)p->cols;
     while (p->args[h.argc])
         h.argc++;
-    while (p->env[h.envc])
+    while (env[h.envc])
         h.envc++;
     fwrite(&h, sizeof h, 1, f);
     put(f, p->cwd);
     for (char **a = p->args; *a; a++)
         put(f, *a);
-    for (char **v = p->env; *v; v++)
+    for (char **v = env; *v; v++)
         put(f, *v);
     return fclose(f) == 0 && lseek(fd, 0, SEEK_END) <= (off_t)JOB_REQUEST_MAX ? fd : -1;
 }

@@ -52,7 +52,9 @@ static void child(const struct oci_hook *h, const struct oci_state *s, int in, i
     syscall(SYS_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
     if (s->bundle && chdir(s->bundle) < 0)
         dprintf(2, "chdir %s: %s\n", s->bundle, oci_strerror(errno));
-    execve(h->path, h->args && h->args[0] ? h->args : alone, h->env);
+    unsetenv("_OCI_SYNCPIPE"); /* conmon's, whose descriptors are not there */
+    unsetenv("_OCI_STARTPIPE");
+    execve(h->path, h->args && h->args[0] ? h->args : alone, h->env ? h->env : environ);
     dprintf(2, "%s: %s\n", h->path, oci_strerror(errno));
     _exit(127);
 }

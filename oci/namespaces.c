@@ -89,8 +89,9 @@ int namespaces_enter(const struct oci_config *c, char why[OCI_WHY])
         }
         if (ns->type == CLONE_NEWNET)
             raise_loopback();
-        if (ns->type == CLONE_NEWUTS && c->hostname)
-            sethostname(c->hostname, strlen(c->hostname));
+        if (ns->type == CLONE_NEWUTS && c->hostname &&
+            sethostname(c->hostname, strlen(c->hostname)) < 0)
+            oci_log(OCI_DEBUG, "the host's uts namespace keeps its name: %s", oci_strerror(errno));
         if (ns->type == CLONE_NEWNS) /* mounts of the host come, ours do not go */
             mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL);
     }

@@ -47,7 +47,7 @@ const char *oci_id_only(int argc, char **argv, int at)
         return NULL;
     }
     if (!oci_id_ok(argv[at])) {
-        oci_fail("invalid container ID format: %s", argv[at]);
+        oci_fail("invalid container ID format: %s (an invalid character in the container ID)", argv[at]);
         return NULL;
     }
     return argv[at];
@@ -129,6 +129,15 @@ static int take(const char *cmd, const struct oci_option *o, const char *value, 
     return value ? 0 : 1;
 }
 
+/* Of one command; it ends there. */
+static int usage(const char *cmd, const struct oci_option *list)
+{
+    printf("Usage: sbx-oci [options] %s [options] ...\n\n", cmd);
+    for (; list->name; list++)
+        printf("  --%s%s\n", list->name, list->takes_value ? " VALUE" : "");
+    exit(fflush(stdout) == 0 ? 0 : 1);
+}
+
 int oci_options(int argc, char **argv, const struct oci_option *list)
 {
     int i = 1;
@@ -140,6 +149,8 @@ int oci_options(int argc, char **argv, const struct oci_option *list)
 
         if (strcmp(word, "-") == 0)
             return i + 1;
+        if (strcmp(word, "-help") == 0 || strcmp(word, "h") == 0)
+            return usage(argv[0], list);
         word += *word == '-';
         value = strchr(word, '=');
         o = find(list, word, value ? (size_t)(value - word) : strlen(word));
@@ -231,7 +242,7 @@ static const char *default_root(void)
 int oci_main(int argc, char **argv)
 {
     static const char *log_format, *manager, *none;
-    static bool show_help, show_version, systemd, seccomp, ignore_cgroups;
+    static bool show_version, systemd, seccomp, ignore_cgroups;
     const struct oci_option list[] = {
         { "root", 0, true, &oci.root, NULL },
         { "log", 0, true, &oci.log, NULL },
@@ -241,7 +252,6 @@ int oci_main(int argc, char **argv)
         { "cgroup-manager", 0, true, &manager, NULL },
         { "rootless", 0, false, &oci.rootless, NULL },
         { "criu", 0, true, &none, NULL },
-        { "help", 'h', false, &show_help, NULL },
         { "version", 'v', false, &show_version, NULL },
         /* of runsc */
         { "ignore-cgroups", 0, false, &ignore_cgroups, NULL },
@@ -268,6 +278,8 @@ int oci_main(int argc, char **argv)
     };
     int at;
 
+    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+        return help();
     at = oci_options(argc, argv, list);
     if (at < 0)
         return 1;
@@ -281,7 +293,7 @@ int oci_main(int argc, char **argv)
         oci.root = default_root();
     if (show_version)
         return version();
-    if (show_help || at >= argc)
+    if (at >= argc)
         return help();
     if (oci_log_open() != 0)
         return 1;

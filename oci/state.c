@@ -253,7 +253,8 @@ int oci_state_get(const char *id, bool lock, struct oci_state *ret)
     int r;
 
     if (!oci_id_ok(id))
-        return oci_fail("invalid container ID format: %s", id);
+        return oci_fail("invalid container ID format: %s (an invalid character in the container ID)",
+                        id);
     r = oci_state_load(id, lock, ret);
     if (r == -ENOENT)
         return oci_fail("container does not exist: error opening file `%s/%s/status`: "

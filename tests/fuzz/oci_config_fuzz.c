@@ -38,7 +38,7 @@ static void holds(const struct oci_config *c)
     }
     for (unsigned k = 0; k < HOOKS; k++)
         for (unsigned i = 0; i < c->nhooks[k]; i++)
-            need(c->hooks[k][i].path[0] == '/' && c->hooks[k][i].env);
+            need(c->hooks[k][i].path[0] == '/');
     for (unsigned i = 0; i < c->nnamespaces; i++)
         need(c->namespaces[i].type && oci_namespace_of(c, c->namespaces[i].type) == &c->namespaces[i]);
     for (unsigned i = 0; i < c->ndevices; i++)
