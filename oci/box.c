@@ -43,7 +43,8 @@ static int check_sysctls(const struct oci_config *c)
             strcmp(c->domainname, c->sysctls[i].value) != 0)
             return oci_fail("sysctl \"%s\" conflicts with the domainname \"%s\"", name,
                             c->domainname);
-        oci_log(OCI_DEBUG, "sysctl %s has no effect yet", name);
+        if (strncmp(name, "net.", 4) != 0)
+            oci_log(OCI_DEBUG, "sysctl %s has no effect yet", name);
     }
     return 0;
 }
