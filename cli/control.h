@@ -6,15 +6,15 @@
 
 enum control_type {
     /* front end to sentry */
-    CTL_SIGNAL = 1, /* value: the signal; CTL_SIGNAL_KEY: to the terminal's foreground group */
-    CTL_WINSIZE,    /* value: rows << 16 | cols */
-    CTL_KILL,       /* end everything now (timeout) */
-    CTL_JOB,        /* value: a number; with descriptors: the request (sentry/job.h), 0, 1 and 2 */
-    CTL_JOB_SIGNAL, /* value: number << 32 | signal */
+    CTL_SIGNAL = 1,  /* value: the signal; CTL_SIGNAL_KEY: to the terminal's foreground group */
+    CTL_WINSIZE,     /* value: rows << 16 | cols */
+    CTL_KILL,        /* end everything now (timeout) */
+    CTL_JOB,         /* value: a number; with descriptors: the request (sentry/job.h), 0, 1 and 2 */
+    CTL_JOB_SIGNAL,  /* value: number << 32 | signal */
     CTL_JOB_WINSIZE, /* value: number << 32 | rows << 16 | cols */
-    CTL_CONT,       /* the front end was continued; value: enum term_place */
-    CTL_START,      /* a container's program may run */
-    CTL_FREEZE,     /* nothing of the guest is to run, by CTL_FROZEN; CTL_THAW ends it */
+    CTL_CONT,        /* the front end was continued; value: enum term_place */
+    CTL_START,       /* a container's program may run */
+    CTL_FREEZE,      /* nothing of the guest is to run, by CTL_FROZEN; CTL_THAW ends it */
     CTL_THAW,
     /* sentry to front end */
     CTL_EXIT = 64,  /* value: wait status of the program; everything is over */

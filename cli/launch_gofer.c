@@ -119,7 +119,8 @@ void gofer_child(const struct launch *l, const struct launch_fds *f, struct spaw
         if (shared)
             r = open_shared(e, detached, &exports[n], &held[n]);
         else
-            r = exports[n].fd = open_export(e->src, detached, /* shared= */ false, /* ro= */ false, &held[n]);
+            r = exports[n].fd = open_export(e->src, detached, /* shared= */ false, /* ro= */ false,
+                                            &held[n]);
         if (r < 0)
             child_fail(f->gofer_status, EXIT_SBX, "cannot show %s: %s", e->src, strerror(errno));
         keep[nkeep++] = exports[n].fd;

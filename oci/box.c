@@ -25,9 +25,9 @@ static int check_sysctls(const struct oci_config *c)
         const char *begins;
         unsigned of; /* which namespace has to be the container's own */
     } list[] = {
-        { "net.", CLONE_NEWNET },      { "kernel.shm", CLONE_NEWIPC }, { "kernel.msg", CLONE_NEWIPC },
-        { "kernel.sem", CLONE_NEWIPC }, { "fs.mqueue.", CLONE_NEWIPC },
-        { "kernel.domainname", CLONE_NEWUTS },
+        { "net.", CLONE_NEWNET },       { "kernel.shm", CLONE_NEWIPC },
+        { "kernel.msg", CLONE_NEWIPC }, { "kernel.sem", CLONE_NEWIPC },
+        { "fs.mqueue.", CLONE_NEWIPC }, { "kernel.domainname", CLONE_NEWUTS },
     };
 
     for (unsigned i = 0; i < c->nsysctls; i++) {
@@ -122,13 +122,19 @@ char **box_environment(const struct oci_process *p, const char *rootfs)
     unsigned n = 0;
     char **env;
 
-    if (has(p->env, "HOME"))
-        return p->env;
     while (p->env[n])
         n++;
     env = xcalloc(n + 2, sizeof *env);
-    memcpy(env, p->env, n * sizeof *env);
-    env[n] = xasprintf("HOME=%s", find_home(rootfs, p->spec.uid));
+    n = 0;
+    for (char **e = p->env; *e; e++) { /* of a name that comes again the last one counts */
+        char *name = xstrndup(*e, strcspn(*e, "="));
+
+        if (!has(e + 1, name))
+            env[n++] = *e;
+        free(name);
+    }
+    if (!has(env, "HOME"))
+        env[n] = xasprintf("HOME=%s", find_home(rootfs, p->spec.uid));
     return env;
 }
 
@@ -191,15 +197,14 @@ int box_build(const struct oci_config *c, const struct oci_state *s, struct box 
     fail_keep(NULL, 0);
     if (r)
         return oci_fail("%s", kept);
-    if (check_namespaces(c) || check_sysctls(c) || limits_of(c, l) ||
-        box_mounts(c, s, &ret->shown))
+    if (check_namespaces(c) || check_sysctls(c) || limits_of(c, l) || box_mounts(c, s, &ret->shown))
         return 1;
     say_ignored(c);
     ret->options.hostname = c->hostname && *c->hostname ? c->hostname : own_hostname();
     ret->shown.cwd = c->process.cwd;
-    ret->program = (struct program){
-        .exec_path = c->process.args[0], .argv = c->process.args, .stdin_fd = -1
-    };
+    ret->program = (struct program){ .exec_path = c->process.args[0],
+                                     .argv = c->process.args,
+                                     .stdin_fd = -1 };
     l->options = &ret->options;
     l->shown = &ret->shown;
     l->user = &ret->user;

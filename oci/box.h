@@ -21,7 +21,7 @@ struct box {
  */
 int box_build(const struct oci_config *c, const struct oci_state *s, struct box *ret);
 
-/* The environment of p, with a HOME by the rootfs' passwd where it has none. */
+/* The environment of p, each name once, with a HOME by the rootfs' passwd where it has none. */
 char **box_environment(const struct oci_process *p, const char *rootfs);
 /* mounts.c: the same for the tree. */
 int box_mounts(const struct oci_config *c, const struct oci_state *s, struct shown *ret);

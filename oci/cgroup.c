@@ -223,33 +223,12 @@ static bool path_ok(const char *path)
     return !strstr(path, "/../") && (n < 3 || strcmp(path + n - 3, "/..") != 0);
 }
 
-static int make_in(const struct tree *t, const struct oci_config *c, const char *id, char ***list,
-                   unsigned *n)
+/* What was planned is made; in the order of the plan, so that dirs[i] is in trees[i]. */
+static struct tree *trees;
+static unsigned ntrees;
+
+int oci_cgroup_plan(const struct oci_config *c, const char *id, char ***ret_dirs)
 {
-    char *path = path_in(t, c, id);
-    int r;
-
-    if (!path_ok(path))
-        return oci_fail("linux.cgroupsPath: \"%s\" leads out of the cgroups", c->cgroups_path);
-    r = make_path(t, path);
-    if (r < 0 && (oci.rootless || geteuid() != 0 || r == -EROFS)) {
-        oci_log(OCI_WARNING, "no cgroup at %s%s: %s", t->mount, path, oci_strerror(r));
-        return 0;
-    }
-    if (r < 0)
-        return oci_fail("unable to apply cgroup configuration: mkdir %s%s: %s", t->mount, path,
-                        oci_strerror(r));
-    *(char **)xgrow(list, n, sizeof **list) = xasprintf("%s%s", t->mount, path);
-    return 0;
-}
-
-int oci_cgroup_make(const struct oci_config *c, const char *id, char ***ret_dirs)
-{
-    struct tree *trees = NULL;
-    char **list = NULL;
-    unsigned n = 0, ntrees;
-    int r = 0;
-
     *ret_dirs = xcalloc(1, sizeof **ret_dirs);
     if (oci.no_cgroup)
         return 0;
@@ -257,17 +236,37 @@ int oci_cgroup_make(const struct oci_config *c, const char *id, char ***ret_dirs
         return oci_fail("systemd cgroup flag passed, but systemd support for managing cgroups is "
                         "not available; use the cgroupfs driver");
     ntrees = find_trees(&trees);
-    for (unsigned i = 0; r == 0 && i < ntrees; i++)
-        r = make_in(&trees[i], c, id, &list, &n);
-    if (n) {
-        *ret_dirs = xcalloc(n + 1, sizeof **ret_dirs);
-        memcpy(*ret_dirs, list, n * sizeof *list);
+    *ret_dirs = xcalloc(ntrees + 1, sizeof **ret_dirs);
+    for (unsigned i = 0; i < ntrees; i++) {
+        char *path = path_in(&trees[i], c, id);
+
+        if (!path_ok(path))
+            return oci_fail("linux.cgroupsPath: \"%s\" leads out of the cgroups",
+                            c->cgroups_path);
+        (*ret_dirs)[i] = xasprintf("%s%s", trees[i].mount, path);
     }
-    if (r == 0)
-        r = oci_cgroup_limit(*ret_dirs, &c->resources);
-    if (r)
-        oci_cgroup_remove(*ret_dirs);
-    return r;
+    return 0;
+}
+
+/* Where it is not ours to make, and that is no error, it goes from the list. */
+int oci_cgroup_make(const struct oci_config *c, char **dirs)
+{
+    unsigned kept = 0;
+
+    for (unsigned i = 0; i < ntrees && dirs[i]; i++) {
+        int r = make_path(&trees[i], dirs[i] + strlen(trees[i].mount));
+
+        if (r == 0) {
+            dirs[kept++] = dirs[i];
+            continue;
+        }
+        if (!oci.rootless && geteuid() == 0 && r != -EROFS)
+            return oci_fail("unable to apply cgroup configuration: mkdir %s: %s", dirs[i],
+                            oci_strerror(r));
+        oci_log(OCI_WARNING, "no cgroup at %s: %s", dirs[i], oci_strerror(r));
+    }
+    dirs[kept] = NULL;
+    return oci_cgroup_limit(dirs, &c->resources);
 }
 
 int oci_cgroup_enter(char **dirs)
@@ -320,7 +319,7 @@ static int remove_tree(const char *dir, int *tries)
     struct dirent *e;
 
     while (d && (e = readdir(d))) {
-        if (e->d_type == DT_DIR && strcmp(e->d_name, ".") && strcmp(e->d_name, "..")) {
+        if (e->d_type == DT_DIR && strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
             char *below = xjoin(dir, e->d_name);
 
             remove_tree(below, tries);

@@ -13,11 +13,16 @@
 #include "oci/config.h"
 
 /*
- * Makes it where the configuration says, with its limits; *ret_dirs: directories, NULL at the end (none: this
- * host or caller has none for us, which the log says). 0, or 1 after the error was printed; then what
- * was made is gone.
+ * Where it is to be, as the configuration says: *ret_dirs are directories, NULL at the end (none: this host has no
+ * cgroups, or none are wanted). Nothing is made yet, so that who is ended on the way has written down what
+ * there may be. 0, or 1 after the error was printed.
  */
-int oci_cgroup_make(const struct oci_config *c, const char *id, char ***ret_dirs);
+int oci_cgroup_plan(const struct oci_config *c, const char *id, char ***ret_dirs);
+/*
+ * Makes what was planned, with its limits; what the caller may not make is taken off dirs, which the log says. 0,
+ * or 1 after the error was printed; then some may be there.
+ */
+int oci_cgroup_make(const struct oci_config *c, char **dirs);
 /* The calling process enters it. 0 or -errno. */
 int oci_cgroup_enter(char **dirs);
 /* Limits; what is unset stays. 0, or 1 after the error was printed. */

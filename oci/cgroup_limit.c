@@ -153,7 +153,8 @@ static int unified(char **dirs, const struct oci_resources *r)
         return 0;
     if (!oci_cgroup_is_v2(dirs))
         return oci_fail("linux.resources.unified needs cgroups of version 2");
-    json_object_foreach(all, key, value) {
+    json_object_foreach(all, key, value)
+    {
         if (e == 0)
             e = put(dirs, key, json_string_value(value));
     }

@@ -48,7 +48,11 @@ int oci_start(int argc, char **argv)
     }
     if (!kept_config(&s, &c))
         return oci_fail("container %s: its configuration cannot be read", id);
-    return container_start(&s, &c);
+    if (container_start(&s, &c) == 0)
+        return 0;
+    if (s.status == OCI_RUNNING) /* a hook has failed, and its program was ended */
+        container_remove(&s);
+    return 1;
 }
 
 static int print(json_t *o)
@@ -81,15 +85,15 @@ static int signal_number(const char *s)
         const char *name;
         int nr;
     } list[] = {
-        { "HUP", SIGHUP },     { "INT", SIGINT },       { "QUIT", SIGQUIT }, { "ILL", SIGILL },
-        { "TRAP", SIGTRAP },   { "ABRT", SIGABRT },     { "IOT", SIGABRT },  { "BUS", SIGBUS },
-        { "FPE", SIGFPE },     { "KILL", SIGKILL },     { "USR1", SIGUSR1 }, { "SEGV", SIGSEGV },
-        { "USR2", SIGUSR2 },   { "PIPE", SIGPIPE },     { "ALRM", SIGALRM }, { "TERM", SIGTERM },
-        { "STKFLT", SIGSTKFLT }, { "CHLD", SIGCHLD },   { "CONT", SIGCONT }, { "STOP", SIGSTOP },
-        { "TSTP", SIGTSTP },   { "TTIN", SIGTTIN },     { "TTOU", SIGTTOU }, { "URG", SIGURG },
-        { "XCPU", SIGXCPU },   { "XFSZ", SIGXFSZ },     { "VTALRM", SIGVTALRM },
-        { "PROF", SIGPROF },   { "WINCH", SIGWINCH },   { "IO", SIGIO },     { "POLL", SIGIO },
-        { "PWR", SIGPWR },     { "SYS", SIGSYS },       { "RTMIN", 34 },     { "RTMAX", 64 },
+        { "HUP", SIGHUP },       { "INT", SIGINT },   { "QUIT", SIGQUIT },     { "ILL", SIGILL },
+        { "TRAP", SIGTRAP },     { "ABRT", SIGABRT }, { "IOT", SIGABRT },      { "BUS", SIGBUS },
+        { "FPE", SIGFPE },       { "KILL", SIGKILL }, { "USR1", SIGUSR1 },     { "SEGV", SIGSEGV },
+        { "USR2", SIGUSR2 },     { "PIPE", SIGPIPE }, { "ALRM", SIGALRM },     { "TERM", SIGTERM },
+        { "STKFLT", SIGSTKFLT }, { "CHLD", SIGCHLD }, { "CONT", SIGCONT },     { "STOP", SIGSTOP },
+        { "TSTP", SIGTSTP },     { "TTIN", SIGTTIN }, { "TTOU", SIGTTOU },     { "URG", SIGURG },
+        { "XCPU", SIGXCPU },     { "XFSZ", SIGXFSZ }, { "VTALRM", SIGVTALRM }, { "PROF", SIGPROF },
+        { "WINCH", SIGWINCH },   { "IO", SIGIO },     { "POLL", SIGIO },       { "PWR", SIGPWR },
+        { "SYS", SIGSYS },       { "RTMIN", 34 },     { "RTMAX", 64 },
     };
     char *end;
     long n = strtol(s, &end, 10);

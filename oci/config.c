@@ -64,7 +64,8 @@ static void parse_annotations(struct oci_parse *p, const json_t *doc, struct oci
     json_t *all = oci_member(p, doc, "annotations", JSON_OBJECT), *value;
     const char *key;
 
-    json_object_foreach(all, key, value) {
+    json_object_foreach(all, key, value)
+    {
         if (!*key || !json_is_string(value))
             oci_wrong(p, "annotations", "expected names and strings in it");
     }
@@ -232,8 +233,8 @@ int oci_config_read(const char *path, bool process_only, struct oci_config *ret,
         return 0;
     }
     free(file);
-    snprintf(why, OCI_WHY, "invalid %.120s: %.250s", strrchr(path, '/') ? strrchr(path, '/') + 1 : path,
-             text);
+    snprintf(why, OCI_WHY, "invalid %.120s: %.250s",
+             strrchr(path, '/') ? strrchr(path, '/') + 1 : path, text);
     return -1;
 }
 

@@ -16,8 +16,8 @@ static unsigned namespace_type(const char *name)
         const char *name;
         unsigned type;
     } list[] = {
-        { "pid", CLONE_NEWPID },   { "network", CLONE_NEWNET }, { "mount", CLONE_NEWNS },
-        { "ipc", CLONE_NEWIPC },   { "uts", CLONE_NEWUTS },     { "user", CLONE_NEWUSER },
+        { "pid", CLONE_NEWPID },       { "network", CLONE_NEWNET }, { "mount", CLONE_NEWNS },
+        { "ipc", CLONE_NEWIPC },       { "uts", CLONE_NEWUTS },     { "user", CLONE_NEWUSER },
         { "cgroup", CLONE_NEWCGROUP }, { "time", NEWTIME },
     };
 
@@ -122,7 +122,8 @@ void oci_parse_resources(struct oci_parse *p, const json_t *o, struct oci_resour
     oci_out(p, mark);
     json_t *unified = oci_member(p, o, "unified", JSON_OBJECT);
 
-    json_object_foreach(unified, key, value) {
+    json_object_foreach(unified, key, value)
+    {
         if (!json_is_string(value) || strchr(key, '/') || !*key)
             oci_wrong(p, "unified", "expected names of files and strings in it");
     }
@@ -135,7 +136,8 @@ static void parse_sysctls(struct oci_parse *p, const json_t *lx, struct oci_conf
     const char *key;
 
     ret->sysctls = xcalloc(json_object_size(all) + 1, sizeof *ret->sysctls);
-    json_object_foreach(all, key, value) {
+    json_object_foreach(all, key, value)
+    {
         if (!json_is_string(value)) {
             oci_wrong(p, "sysctl", "expected strings in it");
             return;

@@ -9,14 +9,46 @@
 #include "oci/config.h"
 
 static const char *const capabilities[] = {
-    "CHOWN",          "DAC_OVERRIDE",  "DAC_READ_SEARCH",  "FOWNER",           "FSETID",
-    "KILL",           "SETGID",        "SETUID",           "SETPCAP",          "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE", "NET_BROADCAST", "NET_ADMIN",      "NET_RAW",          "IPC_LOCK",
-    "IPC_OWNER",      "SYS_MODULE",    "SYS_RAWIO",        "SYS_CHROOT",       "SYS_PTRACE",
-    "SYS_PACCT",      "SYS_ADMIN",     "SYS_BOOT",         "SYS_NICE",         "SYS_RESOURCE",
-    "SYS_TIME",       "SYS_TTY_CONFIG", "MKNOD",           "LEASE",            "AUDIT_WRITE",
-    "AUDIT_CONTROL",  "SETFCAP",       "MAC_OVERRIDE",     "MAC_ADMIN",        "SYSLOG",
-    "WAKE_ALARM",     "BLOCK_SUSPEND", "AUDIT_READ",       "PERFMON",          "BPF",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "LINUX_IMMUTABLE",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_ADMIN",
+    "NET_RAW",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "SYS_MODULE",
+    "SYS_RAWIO",
+    "SYS_CHROOT",
+    "SYS_PTRACE",
+    "SYS_PACCT",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_NICE",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "MKNOD",
+    "LEASE",
+    "AUDIT_WRITE",
+    "AUDIT_CONTROL",
+    "SETFCAP",
+    "MAC_OVERRIDE",
+    "MAC_ADMIN",
+    "SYSLOG",
+    "WAKE_ALARM",
+    "BLOCK_SUSPEND",
+    "AUDIT_READ",
+    "PERFMON",
+    "BPF",
     "CHECKPOINT_RESTORE",
 };
 
@@ -46,12 +78,22 @@ int oci_rlimit(const char *name)
         const char *name;
         int nr;
     } list[] = {
-        { "AS", RLIMIT_AS },           { "CORE", RLIMIT_CORE },         { "CPU", RLIMIT_CPU },
-        { "DATA", RLIMIT_DATA },       { "FSIZE", RLIMIT_FSIZE },       { "LOCKS", RLIMIT_LOCKS },
-        { "MEMLOCK", RLIMIT_MEMLOCK }, { "MSGQUEUE", RLIMIT_MSGQUEUE }, { "NICE", RLIMIT_NICE },
-        { "NOFILE", RLIMIT_NOFILE },   { "NPROC", RLIMIT_NPROC },       { "RSS", RLIMIT_RSS },
-        { "RTPRIO", RLIMIT_RTPRIO },   { "RTTIME", RLIMIT_RTTIME },
-        { "SIGPENDING", RLIMIT_SIGPENDING }, { "STACK", RLIMIT_STACK },
+        { "AS", RLIMIT_AS },
+        { "CORE", RLIMIT_CORE },
+        { "CPU", RLIMIT_CPU },
+        { "DATA", RLIMIT_DATA },
+        { "FSIZE", RLIMIT_FSIZE },
+        { "LOCKS", RLIMIT_LOCKS },
+        { "MEMLOCK", RLIMIT_MEMLOCK },
+        { "MSGQUEUE", RLIMIT_MSGQUEUE },
+        { "NICE", RLIMIT_NICE },
+        { "NOFILE", RLIMIT_NOFILE },
+        { "NPROC", RLIMIT_NPROC },
+        { "RSS", RLIMIT_RSS },
+        { "RTPRIO", RLIMIT_RTPRIO },
+        { "RTTIME", RLIMIT_RTTIME },
+        { "SIGPENDING", RLIMIT_SIGPENDING },
+        { "STACK", RLIMIT_STACK },
     };
 
     if (strncmp(name, "RLIMIT_", 7) != 0)
@@ -112,8 +154,7 @@ static void parse_user(struct oci_parse *p, const json_t *process, struct proces
     for (size_t i = 0; oci_well(p) && i < json_array_size(groups); i++) {
         const json_t *g = json_array_get(groups, i);
 
-        if (!json_is_integer(g) || json_integer_value(g) < 0 ||
-            json_integer_value(g) > UINT32_MAX)
+        if (!json_is_integer(g) || json_integer_value(g) < 0 || json_integer_value(g) > UINT32_MAX)
             oci_wrong(p, "additionalGids", "expected ids in it");
         else
             s->groups[s->ngroups++] = (uint32_t)json_integer_value(g);
@@ -154,9 +195,9 @@ static void parse_rlimit(struct oci_parse *p, const json_t *o, struct process_sp
         oci_wrong(p, type, "the soft limit is above the hard one");
         return;
     }
-    s->rlimits[s->nrlimits++] = (struct process_rlimit){
-        .resource = (uint32_t)nr, .cur = unlimited(soft), .max = unlimited(hard)
-    };
+    s->rlimits[s->nrlimits++] = (struct process_rlimit){ .resource = (uint32_t)nr,
+                                                         .cur = unlimited(soft),
+                                                         .max = unlimited(hard) };
 }
 
 static void parse_rlimits(struct oci_parse *p, const json_t *process, struct process_spec *s)

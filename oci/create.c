@@ -202,8 +202,11 @@ static int make(struct making *m)
 {
     struct oci_state *s = m->state;
 
-    if (keep_config(m->options, s) || oci_cgroup_make(m->config, s->id, &s->cgroups) ||
-        fork_proxy(m))
+    if (keep_config(m->options, s) || oci_cgroup_plan(m->config, s->id, &s->cgroups))
+        return 1;
+    if (oci_state_save(s) < 0)
+        return oci_fail("cannot write the state of %s", s->id);
+    if (oci_cgroup_make(m->config, s->cgroups) || fork_proxy(m))
         return 1;
     if (oci_state_save(s) < 0)
         return oci_fail("cannot write the state of %s", s->id);
@@ -332,18 +335,12 @@ int oci_run(int argc, char **argv)
     bool detach = false, keep = false;
     struct oci_state s;
     const struct oci_option list[] = {
-        { "bundle", 'b', true, &o.bundle, NULL },
-        { "config", 'f', true, &o.config, NULL },
-        { "detach", 'd', false, &detach, NULL },
-        { "keep", 0, false, &keep, NULL },
-        { "pid-file", 0, true, &o.pid_file, NULL },
-        { "console-socket", 0, true, &o.console, NULL },
-        { "pidfd-socket", 0, true, &none, NULL },
-        { "preserve-fds", 0, true, &o.preserve, NULL },
-        { "no-pivot", 0, false, NULL, NULL },
-        { "no-new-keyring", 0, false, NULL, NULL },
-        { "no-subreaper", 0, false, NULL, NULL },
-        { NULL, 0, false, NULL, NULL },
+        { "bundle", 'b', true, &o.bundle, NULL },   { "config", 'f', true, &o.config, NULL },
+        { "detach", 'd', false, &detach, NULL },    { "keep", 0, false, &keep, NULL },
+        { "pid-file", 0, true, &o.pid_file, NULL }, { "console-socket", 0, true, &o.console, NULL },
+        { "pidfd-socket", 0, true, &none, NULL },   { "preserve-fds", 0, true, &o.preserve, NULL },
+        { "no-pivot", 0, false, NULL, NULL },       { "no-new-keyring", 0, false, NULL, NULL },
+        { "no-subreaper", 0, false, NULL, NULL },   { NULL, 0, false, NULL, NULL },
     };
     const char *id = oci_id_only(argc, argv, oci_options(argc, argv, list));
     sigset_t all, old;

@@ -32,10 +32,10 @@ static int print(json_t *o, FILE *f)
 
 int oci_features(int argc, char **argv)
 {
-    static const char *const hooks[] = { "prestart", "createRuntime", "createContainer", "poststart",
-                                         "poststop", NULL };
-    static const char *const namespaces[] = { "cgroup", "ipc", "mount", "network", "pid", "uts",
-                                              NULL };
+    static const char *const hooks[] = { "prestart",  "createRuntime", "createContainer",
+                                         "poststart", "poststop",      NULL };
+    static const char *const namespaces[] = { "cgroup", "ipc", "mount", "network",
+                                              "pid",    "uts", NULL };
     json_t *caps = json_array(), *o;
 
     (void)argc, (void)argv;
@@ -66,10 +66,11 @@ static json_t *example_mounts(void)
 {
     static const char *const none[] = { NULL };
     static const char *const dev[] = { "nosuid", "strictatime", "mode=755", "size=65536k", NULL };
-    static const char *const pts[] = { "nosuid",   "noexec",        "newinstance",
-                                       "ptmxmode=0666", "mode=0620", "gid=5", NULL };
-    static const char *const shm[] = { "nosuid", "noexec", "nodev", "mode=1777", "size=65536k",
-                                       NULL };
+    static const char *const pts[] = { "nosuid",    "noexec", "newinstance", "ptmxmode=0666",
+                                       "mode=0620", "gid=5",  NULL };
+    static const char *const shm[] = {
+        "nosuid", "noexec", "nodev", "mode=1777", "size=65536k", NULL
+    };
     static const char *const mq[] = { "nosuid", "noexec", "nodev", NULL };
     static const char *const sys[] = { "nosuid", "noexec", "nodev", "ro", NULL };
     json_t *a = json_array();
@@ -90,11 +91,19 @@ static json_t *example(void)
                                        "TERM=xterm", NULL };
     static const char *const caps[] = { "CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE",
                                         NULL };
-    static const char *const masked[] = { "/proc/acpi",    "/proc/asound",      "/proc/kcore",
-                                          "/proc/keys",    "/proc/latency_stats", "/proc/timer_list",
-                                          "/proc/timer_stats", "/proc/sched_debug",
-                                          "/sys/firmware", "/proc/scsi",        NULL };
-    static const char *const fixed[] = { "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
+    static const char *const masked[] = { "/proc/acpi",
+                                          "/proc/asound",
+                                          "/proc/kcore",
+                                          "/proc/keys",
+                                          "/proc/latency_stats",
+                                          "/proc/timer_list",
+                                          "/proc/timer_stats",
+                                          "/proc/sched_debug",
+                                          "/sys/firmware",
+                                          "/proc/scsi",
+                                          NULL };
+    static const char *const fixed[] = { "/proc/bus",           "/proc/fs",
+                                         "/proc/irq",           "/proc/sys",
                                          "/proc/sysrq-trigger", NULL };
 
     return json_pack(

@@ -115,7 +115,8 @@ static int from_options(const struct exec *e, const struct oci_config *c, char *
         p->cwd = e->cwd;
     if (e->no_new_privs)
         p->spec.flags |= PROCESS_NO_NEW_PRIVS;
-    if ((e->user && take_user(e->user, &p->spec)) || (e->groups && take_groups(e->groups, &p->spec)))
+    if ((e->user && take_user(e->user, &p->spec)) ||
+        (e->groups && take_groups(e->groups, &p->spec)))
         return 1;
     return take_caps(e->caps, &p->spec);
 }

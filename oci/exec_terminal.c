@@ -70,9 +70,9 @@ void exec_terminal_poll(const struct exec_terminal *t, struct pollfd fds[2])
     fds[0] = (struct pollfd){ .fd = open ? t->fd : -1,
                               .events = (short)((t->in.n ? 0 : POLLIN) |
                                                 (t->out.n ? POLLOUT : 0)) };
-    fds[1] = (struct pollfd){ .fd = t->ours,
-                              .events = (short)((t->out.n ? 0 : POLLIN) |
-                                                (t->in.n ? POLLOUT : 0)) };
+    fds[1] = (struct pollfd){
+        .fd = t->ours, .events = (short)((t->out.n ? 0 : POLLIN) | (t->in.n ? POLLOUT : 0))
+    };
 }
 
 /* false: the other end is gone. */

@@ -63,8 +63,8 @@ static void print_row(pid_t pid)
             *c = ' ';
     const unsigned long long s = (user + sys) / (unsigned long long)sysconf(_SC_CLK_TCK);
 
-    printf("%-8d %7d %7d  0 ?     ?        %02llu:%02llu:%02llu %s\n", uid, (int)pid, ppid, s / 3600,
-           s / 60 % 60, s % 60, cmd);
+    printf("%-8d %7d %7d  0 ?     ?        %02llu:%02llu:%02llu %s\n", uid, (int)pid, ppid,
+           s / 3600, s / 60 % 60, s % 60, cmd);
 }
 
 int oci_ps(int argc, char **argv)
@@ -221,7 +221,8 @@ int oci_events(int argc, char **argv)
 int oci_update(int argc, char **argv)
 {
     const char *file = NULL, *memory = NULL, *swap = NULL, *reservation = NULL, *shares = NULL,
-               *quota = NULL, *period = NULL, *cpus = NULL, *mems = NULL, *pids = NULL, *none = NULL;
+               *quota = NULL, *period = NULL, *cpus = NULL, *mems = NULL, *pids = NULL,
+               *none = NULL;
     const struct oci_option list[] = {
         { "resources", 'r', true, &file, NULL },
         { "memory", 0, true, &memory, NULL },

@@ -75,8 +75,8 @@ static char *source_path(const struct oci_mount *m, const struct oci_state *s)
 
 static int refused(const struct oci_mount *m, const char *why)
 {
-    return oci_fail("error mounting \"%s\" to rootfs at \"%s\": %s", m->source ? m->source : m->type,
-                    m->destination, why);
+    return oci_fail("error mounting \"%s\" to rootfs at \"%s\": %s",
+                    m->source ? m->source : m->type, m->destination, why);
 }
 
 static bool known_device(dev_t dev)

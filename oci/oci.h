@@ -71,11 +71,11 @@ int oci_main(int argc, char **argv);
 bool oci_called(const char *argv0);
 
 struct oci_option {
-    const char *name;  /* without dashes */
-    char letter;       /* 0: none */
+    const char *name; /* without dashes */
+    char letter;      /* 0: none */
     bool takes_value;
-    void *to;          /* bool *, const char **; NULL: it is taken and has no effect */
-    char ***list;      /* takes a value, may come often: a vector, NULL at the end */
+    void *to;     /* bool *, const char **; NULL: it is taken and has no effect */
+    char ***list; /* takes a value, may come often: a vector, NULL at the end */
 };
 
 /*

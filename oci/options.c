@@ -47,7 +47,8 @@ const char *oci_id_only(int argc, char **argv, int at)
         return NULL;
     }
     if (!oci_id_ok(argv[at])) {
-        oci_fail("invalid container ID format: %s (an invalid character in the container ID)", argv[at]);
+        oci_fail("invalid container ID format: %s (an invalid character in the container ID)",
+                 argv[at]);
         return NULL;
     }
     return argv[at];
@@ -237,7 +238,6 @@ static const char *default_root(void)
     return base && *base == '/' ? xjoin(base, "sbx-oci")
                                 : xasprintf("/tmp/sbx-oci-%u", (unsigned)geteuid());
 }
-
 
 int oci_main(int argc, char **argv)
 {

@@ -128,8 +128,7 @@ static void drop(struct client *c)
 static struct client *client_of(uint32_t job)
 {
     for (unsigned i = 0; i < CLIENTS; i++)
-        if (px.clients[i].fd >= 0 &&
-            (job ? px.clients[i].job == job : px.clients[i].starter))
+        if (px.clients[i].fd >= 0 && (job ? px.clients[i].job == job : px.clients[i].starter))
             return &px.clients[i];
     return NULL;
 }
@@ -329,8 +328,8 @@ static void on_signals(void)
         if (si.ssi_signo == SIGWINCH && px.tty.fd >= 0)
             tell_winsize();
         else
-            tell_sentry(CTL_SIGNAL,
-                        si.ssi_signo | (si.ssi_code == SI_KERNEL ? CTL_SIGNAL_KEY : 0), NULL, 0);
+            tell_sentry(CTL_SIGNAL, si.ssi_signo | (si.ssi_code == SI_KERNEL ? CTL_SIGNAL_KEY : 0),
+                        NULL, 0);
     }
 }
 

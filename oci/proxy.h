@@ -27,9 +27,9 @@ struct proxy_setup {
     const struct oci_config *config;
     const struct oci_state *state;
     struct box *box;
-    int sync;           /* its end of the socket to create */
+    int sync;            /* its end of the socket to create */
     const char *console; /* path of the socket that the terminal's other side goes to; NULL: none */
-    bool foreground;    /* `run` without --detach: the caller's own terminal and session */
+    bool foreground;     /* `run` without --detach: the caller's own terminal and session */
 };
 
 /* In the child of a fork. Never returns. */

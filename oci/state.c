@@ -147,8 +147,8 @@ int oci_state_remove(struct oci_state *s)
     struct dirent *e;
 
     while (d && (e = readdir(d))) {
-        if (strcmp(e->d_name, ".") && strcmp(e->d_name, "..") && strcmp(e->d_name, "lock") &&
-            unlinkat(s->dir_fd, e->d_name, 0) < 0)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+            strcmp(e->d_name, "lock") != 0 && unlinkat(s->dir_fd, e->d_name, 0) < 0)
             r = -errno;
     }
     if (d)
@@ -253,8 +253,8 @@ int oci_state_get(const char *id, bool lock, struct oci_state *ret)
     int r;
 
     if (!oci_id_ok(id))
-        return oci_fail("invalid container ID format: %s (an invalid character in the container ID)",
-                        id);
+        return oci_fail(
+            "invalid container ID format: %s (an invalid character in the container ID)", id);
     r = oci_state_load(id, lock, ret);
     if (r == -ENOENT)
         return oci_fail("container does not exist: error opening file `%s/%s/status`: "

@@ -13,11 +13,11 @@ enum wire_type {
     /* to the proxy */
     WIRE_START = 1, /* by WIRE_DONE, when the program was loaded, or WIRE_FAILED */
     WIRE_KILL,      /* value: a signal; all: to every process. By WIRE_DONE */
-    WIRE_EXEC,      /* descriptors: request (sentry/job.h), 0, 1, 2; by WIRE_DONE when it was loaded or
+    WIRE_EXEC,   /* descriptors: request (sentry/job.h), 0, 1, 2; by WIRE_DONE when it was loaded or
                        WIRE_FAILED; then WIRE_EXITED */
-    WIRE_PAUSE,     /* by WIRE_DONE, when nothing runs any more, or WIRE_FAILED */
-    WIRE_RESUME,    /* by WIRE_DONE */
-    WIRE_WINSIZE,   /* of an exec; value: rows << 16 | cols */
+    WIRE_PAUSE,  /* by WIRE_DONE, when nothing runs any more, or WIRE_FAILED */
+    WIRE_RESUME, /* by WIRE_DONE */
+    WIRE_WINSIZE, /* of an exec; value: rows << 16 | cols */
     /* from it */
     WIRE_DONE = 64,
     WIRE_FAILED, /* text; value: exit status, as shells have it */

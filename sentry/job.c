@@ -231,6 +231,6 @@ void job_failed(uint32_t id, const char *name, int err)
         control_send(CTL_JOB_FAILED, (uint64_t)id << 32 | (uint32_t)status_of(err), "%s", why);
         return;
     }
-    control_send(CTL_JOB_FAILED, (uint64_t)id << 32 | (uint32_t)status_of(err), "%s%s", strerror(err),
-                 err == ENOEXEC ? " (wrong architecture, or no program)" : "");
+    control_send(CTL_JOB_FAILED, (uint64_t)id << 32 | (uint32_t)status_of(err), "%s%s",
+                 strerror(err), err == ENOEXEC ? " (wrong architecture, or no program)" : "");
 }

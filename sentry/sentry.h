@@ -27,10 +27,10 @@ enum sentry_mount_kind {
     SM_DIR,
     SM_TEXT,
     /* of a container (docs/OCI.md) */
-    SM_FS,       /* a file system of that type, with options */
-    SM_DEVICES,  /* what every container has in /dev; what is there stays */
-    SM_NODE,     /* a device: mode with its kind, rdev, uid, gid */
-    SM_MASK,     /* nothing is to be read there: a file is /dev/null, a directory empty; none: none */
+    SM_FS,      /* a file system of that type, with options */
+    SM_DEVICES, /* what every container has in /dev; what is there stays */
+    SM_NODE,    /* a device: mode with its kind, rdev, uid, gid */
+    SM_MASK, /* nothing is to be read there: a file is /dev/null, a directory empty; none: none */
     SM_READONLY, /* the same tree, not to be written to; the root itself too; none: none */
     SM_PROPAGATE /* flags: MS_SHARED, MS_SLAVE, ..., with MS_REC */
 };
@@ -43,12 +43,12 @@ struct sentry_mount {
                       SHARED: the second gofer's */
     const char *
         target; /* SYMLINK; TEXT: what is in the file; SHARED: a single file's name in the export, or NULL */
-    uint32_t mode, uid, gid; /* TMPFS, DIR, NODE */
-    uint64_t rdev;           /* NODE */
-    bool exact;              /* the mount's flags are these, and no others are added */
-    unsigned flags;          /* MS_* of the mount */
+    uint32_t mode, uid, gid;    /* TMPFS, DIR, NODE */
+    uint64_t rdev;              /* NODE */
+    bool exact;                 /* the mount's flags are these, and no others are added */
+    unsigned flags;             /* MS_* of the mount */
     const char *type, *options; /* FS */
-    const char *source;      /* as it is shown; NULL: the type */
+    const char *source;         /* as it is shown; NULL: the type */
 };
 
 struct sentry_port {

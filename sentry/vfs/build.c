@@ -287,8 +287,8 @@ int vfs_build_one(const struct sentry_mount *m)
 
 int vfs_build_dir(const char *path, uint32_t uid, uint32_t gid)
 {
-    return build_one(
-        &(struct sentry_mount){ .kind = SM_DIR, .path = path, .mode = 0755, .uid = uid, .gid = gid });
+    return build_one(&(struct sentry_mount){
+        .kind = SM_DIR, .path = path, .mode = 0755, .uid = uid, .gid = gid });
 }
 
 int vfs_build(const struct sentry_config *cfg, const char **ret_failed)

@@ -88,7 +88,10 @@ static int mask_file(const struct path *at, const char *path)
     if (r == 0)
         path_put(&null);
     return vfs_build_one(
-        &(struct sentry_mount){ .kind = SM_TEXT, .path = path, .target = "", .exact = true,
+        &(struct sentry_mount){ .kind = SM_TEXT,
+                                .path = path,
+                                .target = "",
+                                .exact = true,
                                 .flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC });
 }
 

@@ -40,7 +40,8 @@ static void holds(const struct oci_config *c)
         for (unsigned i = 0; i < c->nhooks[k]; i++)
             need(c->hooks[k][i].path[0] == '/');
     for (unsigned i = 0; i < c->nnamespaces; i++)
-        need(c->namespaces[i].type && oci_namespace_of(c, c->namespaces[i].type) == &c->namespaces[i]);
+        need(c->namespaces[i].type &&
+             oci_namespace_of(c, c->namespaces[i].type) == &c->namespaces[i]);
     for (unsigned i = 0; i < c->ndevices; i++)
         need(c->devices[i].path[0] == '/');
     need(c->masked && c->readonly);

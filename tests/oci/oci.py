@@ -463,6 +463,8 @@ def execs():
     w.check("exec", (r.returncode, r.stdout, r.stderr) == (5, "out\n", "err\n"), r)
     r = w.oci("exec", "-u", "1000:1000", "-e", "A=1", "--env", "B=2", "--cwd", "/tmp", ident, "sh", "-c", "id -u; echo $A$B; pwd; cat /proc/1/comm")
     w.check("exec -u -e --cwd", r.stdout == "1000\n12\n/tmp\nsleep\n", r)
+    r = w.oci("exec", "-e", "PATH=/nowhere:/bin", ident, "sh", "-c", "echo $PATH")
+    w.check("exec -e of a name that is set", r.stdout == "/nowhere:/bin\n", r)
     w.check("exec -i", w.oci("exec", ident, "cat", input="piped").stdout == "piped")
     for args, words in ((["nonsense"], "executable file not found in $PATH"), (["/no/such"], "no such file or directory"), (["/etc/passwd"], "permission denied")):
         r = w.oci("exec", ident, *args)
