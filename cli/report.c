@@ -173,10 +173,10 @@ static const struct {
     {                                                                                              \
 #member, offsetof(struct stats_totals, member)                                             \
     }
-    COUNT(tasks),  COUNT(gofer_trips), COUNT(bells),     COUNT(light),
-    COUNT(posts),  COUNT(local),       COUNT(patches),   COUNT(faults),
-    COUNT(kicks),  COUNT(parks),       COUNT(forks),     COUNT(splits),
-    COUNT(blanks), COUNT(ops),         COUNT(mem_reads), COUNT(mem_writes),
+    COUNT(tasks),     COUNT(gofer_trips), COUNT(bells),  COUNT(light),  COUNT(posts),
+    COUNT(local),     COUNT(patches),     COUNT(faults), COUNT(kicks),  COUNT(parks),
+    COUNT(forks),     COUNT(splits),      COUNT(moves),  COUNT(blanks), COUNT(ops),
+    COUNT(mem_reads), COUNT(mem_writes),
 };
 
 static uint64_t count(const struct report *r, unsigned i)

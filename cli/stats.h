@@ -24,7 +24,7 @@ struct stats_totals {
     /* hand-overs: by the bell, of them without a signal frame; by memory alone; sites patched for it;
        calls that the stub answered alone (of processes that have ended) */
     uint64_t bells, light, posts, patches, local;
-    uint64_t faults, kicks, parks, forks, splits, blanks, ops, mem_reads, mem_writes;
+    uint64_t faults, kicks, parks, forks, splits, moves, blanks, ops, mem_reads, mem_writes;
 };
 
 struct stats_step {

@@ -98,6 +98,11 @@ void gofer_file_close(struct gofer_file *f); /* no round trip */
 /* pread, through the ring or the descriptor. -EBADF when the file has neither (whole). */
 ssize_t gofer_file_read(struct gofer_file *f, void *buf, size_t n, off_t off);
 /*
+ * The same without waiting for a disk: what the host has in memory, which may be less, or -EAGAIN;
+ * -EOPNOTSUPP where its file system does not know how, or there is no descriptor.
+ */
+ssize_t gofer_file_read_now(const struct gofer_file *f, void *buf, size_t n, off_t off);
+/*
  * Small regular files, whole: the one at path, and siblings of it by the names behind path's NUL,
  * each with a NUL of its own; len is of all, the last NUL left out. fn gets them in this order, with
  * error set (and no bytes) where it is none or is not small, and not all: as many as one answer

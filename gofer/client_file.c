@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "gofer/channel.h"
@@ -164,6 +165,21 @@ ssize_t gofer_file_read(struct gofer_file *f, void *buf, size_t n, off_t off)
         if (r >= 0 || errno != EINTR)
             return r >= 0 ? r : -errno;
     }
+}
+
+ssize_t gofer_file_read_now(const struct gofer_file *f, void *buf, size_t n, off_t off)
+{
+    const struct iovec iov = { buf, n };
+    ssize_t r;
+
+    if (off < 0)
+        return -EINVAL; /* the position of the descriptor, which others may have too */
+    if (f->slot >= 0 || f->fd < 0)
+        return -EOPNOTSUPP;
+    do
+        r = preadv2(f->fd, &iov, 1, off, RWF_NOWAIT);
+    while (r < 0 && errno == EINTR);
+    return r >= 0 ? r : -errno;
 }
 
 /* An answer that is nothing but bytes, with the rules of xattr calls for too small a buffer. */

@@ -155,7 +155,8 @@ struct as_mapping {
 struct platform_stats {
     uint64_t bells, light, posts; /* hand-overs; of the bells without a frame; by memory alone */
     uint64_t patches, local;      /* call sites; calls that stubs answered alone */
-    uint64_t faults, kicks, parks, forks, threads, splits, blanks, ops, mem_reads, mem_writes;
+    uint64_t faults, kicks, parks, forks, threads, splits, moves, blanks, ops, mem_reads,
+        mem_writes;
 };
 
 struct platform_config {

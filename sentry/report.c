@@ -81,7 +81,8 @@ void start_report_end(const struct sentry_config *cfg)
     t.gofer_trips = kernel.gofer ? gofer_trips(kernel.gofer) : 0;
     t.bells = ps.bells, t.light = ps.light, t.posts = ps.posts, t.patches = ps.patches;
     t.local = ps.local, t.faults = ps.faults, t.kicks = ps.kicks, t.parks = ps.parks;
-    t.forks = ps.forks, t.splits = ps.splits, t.blanks = ps.blanks, t.ops = ps.ops;
+    t.forks = ps.forks, t.splits = ps.splits, t.moves = ps.moves, t.blanks = ps.blanks,
+    t.ops = ps.ops;
     t.mem_reads = ps.mem_reads, t.mem_writes = ps.mem_writes;
     send_records(cfg, STATS_STEPS, steps, nsteps * sizeof steps[0]);
     send_records(cfg, STATS_TOTALS, &t, sizeof t);

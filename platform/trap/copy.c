@@ -146,13 +146,20 @@ static int new_stub_listener(struct job *j, struct ctx *c, bool all_threads)
     return r;
 }
 
-/*
- * The originals that had the listener that was closed: all at once, or, where threads with listeners
- * of their own, or the nurse, would not agree, one by one.
- */
+/* Have they the same filters? Those with listeners of their own, and the nurse, have not. */
+static bool are_alike(struct ctx *const *all, unsigned n, unsigned first)
+{
+    for (unsigned i = 0; i < n; i++) {
+        if (all[i]->own || all[i]->nsplits)
+            return false;
+    }
+    return !all[first]->stub->nurse;
+}
+
+/* The originals that had the listener that was closed: all at once, or one by one. */
 static int relisten(struct job *j, struct ctx *const *all, unsigned n, unsigned first)
 {
-    bool together = !all[first]->stub->nurse;
+    bool together = are_alike(all, n, first);
     int r = new_stub_listener(j, all[first], together);
 
     for (unsigned i = 0; i < n && r == 0; i++) {

@@ -149,12 +149,25 @@ static bool answer_bell(struct worker *w, struct listener *l, struct ctx *c)
     return same;
 }
 
-/* Calls taken until the bet was over. However fast c posts, the others are looked after too. */
-static unsigned look(struct worker *w, struct listener *l, struct ctx *c)
+/* c shares its cpu with another busy one: it had better come to ours. */
+static bool is_crowded(struct listener *l, struct ctx *c, uint64_t now, unsigned n)
+{
+    int cpu = (int)__atomic_load_n(&c->block->cpu, __ATOMIC_RELAXED), here = (int)hostio_cpu();
+    int to = spread_called(l, cpu, now, n, 0);
+
+    spread_take(l, here, now);
+    return to >= 0 && to == here;
+}
+
+/*
+ * Calls taken until the bet was over. However fast c posts, the others are looked after too. stays: c is
+ * to follow.
+ */
+static unsigned look(struct worker *w, struct listener *l, struct ctx *c, bool *stays)
 {
     const uint64_t us = atomic_load(&spin.per_us);
     uint64_t heard = cycles(), checked = heard, begun = heard;
-    unsigned n = 0, bells = 0;
+    unsigned n = 0, bells = 0, told = 0;
 
     while (w->l == l && !atomic_load(&l->dead) && !atomic_load(&c->gone) &&
            !atomic_load_explicit(&trap.stopping, memory_order_relaxed)) {
@@ -177,8 +190,10 @@ static unsigned look(struct worker *w, struct listener *l, struct ctx *c)
                 break;
             sched_yield();
             back = cycles();
-            if (back - now > AWAY_US * us || cpu_is_taken((int)hostio_cpu(), l, begun))
+            *stays = is_crowded(l, c, back, n - told);
+            if (*stays || back - now > AWAY_US * us || cpu_is_taken((int)hostio_cpu(), l, begun))
                 break;
+            told = n;
             checked = back;
         }
         if (!taken)
@@ -205,7 +220,7 @@ void worker_follow(struct worker *w, struct ctx *c)
         w->cpu = cpu;
 }
 
-static unsigned spin_there(struct worker *w, struct listener *l, struct ctx *c)
+static unsigned spin_there(struct worker *w, struct listener *l, struct ctx *c, bool *stays)
 {
     unsigned n;
 
@@ -215,7 +230,7 @@ static unsigned spin_there(struct worker *w, struct listener *l, struct ctx *c)
                      __ATOMIC_RELAXED);
     if (!c->stub->as->no_tsc) /* which the stub looks at while it waits */
         __atomic_store_n(&c->block->spin_cpu, hostio_cpu() + 1, __ATOMIC_RELEASE);
-    n = look(w, l, c);
+    n = look(w, l, c, stays);
     __atomic_store_n(&c->block->spin_cpu, 0, __ATOMIC_RELEASE);
     (void)listener_sync(l, true);
     atomic_store(&l->spun_on, false);
@@ -249,17 +264,20 @@ static void go_back(int cpu)
 void spin_on(struct worker *w, struct listener *l, struct ctx *c)
 {
     cpu_set_t others;
-    bool idle = false;
-    int cpu = (int)hostio_cpu();
+    bool idle = false, stays = false;
+    int cpu = (int)hostio_cpu(), here;
     unsigned n = 0;
 
     if (!atomic_compare_exchange_strong(&spin.busy, &idle, true))
         return;
     if (find_others(l, cpu, &others) && sched_setaffinity(0, sizeof others, &others) == 0) {
-        n = spin_there(w, l, c);
-        if (n < PAID)
+        n = spin_there(w, l, c, &stays);
+        if (!stays && n < PAID)
             go_back(cpu);
+        here = (int)hostio_cpu();
         sched_setaffinity(0, sizeof spin.cpus, &spin.cpus);
+        if (stays)
+            spread_begin(here);
         w->cpu = CPU_NONE;
     }
     l->quick = 0;

@@ -196,6 +196,7 @@ static void stats(struct platform_stats *ret)
                                     .forks = trap.st.forks,
                                     .threads = trap.st.threads,
                                     .splits = trap.st.splits,
+                                    .moves = trap.st.moves,
                                     .blanks = trap.st.blanks,
                                     .ops = trap.st.ops,
                                     .mem_reads = trap.st.reads,

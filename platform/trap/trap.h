@@ -62,6 +62,20 @@ struct job {
     unsigned events;
 };
 
+/* How often a listener is called, and its bet on another cpu (spread.c). The leader's. */
+struct pace {
+    uint64_t window;          /* when it began */
+    unsigned calls, waits;    /* in it */
+    unsigned last_calls;      /* in the one before */
+    unsigned busy_calls;      /* in the last two that are over, when it was busy in both */
+    bool was_busy;            /* in the last one, */
+    bool met;                 /* where another busy one was called */
+    unsigned bet;             /* 0: none; else the windows since, and one */
+    unsigned bet_calls;       /* busy_calls, before it moved */
+    unsigned skip, next_skip; /* windows until it may bet again */
+    int from;                 /* the cpu where it was */
+};
+
 struct listener {
     _Atomic int fd;     /* changes once (threads.c) while who has answered may still look at it */
     _Atomic int refs;   /* stubs, and the leader */
@@ -81,6 +95,7 @@ struct listener {
     uint64_t window;      /* when the window began, */
     uint64_t last_window; /* and the one before, 0: long ago; */
     unsigned nbusy;       /* who is busy in it and was in the last */
+    struct pace pace;
 };
 
 struct stub {
@@ -218,8 +233,8 @@ extern struct trap {
     _Atomic bool stopping;
     pthread_t reaper;
     struct {
-        _Atomic uint64_t splits, light, posts, patches, local, faults, bells, kicks, parks, forks,
-            threads, blanks, ops, reads, writes;
+        _Atomic uint64_t splits, moves, light, posts, patches, local, faults, bells, kicks, parks,
+            forks, threads, blanks, ops, reads, writes;
     } st;
 } trap;
 
@@ -381,9 +396,11 @@ int fetch_listener(const struct stub *s, int theirs);
 
 /* spread.c: the calling thread leads l */
 bool cpu_is_taken(int cpu, const struct listener *l, uint64_t since); /* by another one than l */
-void spread_called(struct listener *l);
-void spread_begin(int cpu); /* the next call is answered there, */
-void spread_begun(void);    /* those behind it anywhere */
+/* Called n times, until now (tsc), by who runs on cpu; nwaits of them wait. A cpu to go to, or -1. */
+int spread_called(struct listener *l, int cpu, uint64_t now, unsigned n, unsigned nwaits);
+void spread_take(struct listener *l, int cpu, uint64_t now); /* cpu is in use by it */
+void spread_begin(int cpu);                                  /* the next call is answered there, */
+void spread_begun(void);                                     /* those behind it anywhere */
 
 /* split.c */
 #define SPLIT_NEVER 1000000000

@@ -326,6 +326,7 @@ static void lead(struct worker *w)
 
     while (!over && w->l == l && !atomic_load(&l->dead) && !atomic_load(&trap.stopping)) {
         struct ctx *caller;
+        int to = -1;
 
         if (l->awaits && !listener_await(l))
             break;
@@ -334,9 +335,12 @@ static void lead(struct worker *w)
         if (!caller)
             continue;
         if (w->l == l)
-            spread_called(l);
+            to = spread_called(l, (int)hostio_cpu(), __builtin_ia32_rdtsc(), 1,
+                               atomic_load(&caller->state) != CTX_RUNNING);
         if (w->l == l && split_pays(l, caller))
             split(l);
+        else if (to >= 0)
+            spread_begin(to);
         else if (w->l == l && atomic_load(&caller->state) == CTX_RUNNING && spin_pays(l))
             spin_on(w, l, caller);
         ctx_drop(caller);

@@ -139,12 +139,36 @@ def look_at_broker(broker, front, user):
     return uid
 
 
-def look(sbx, ring, user, net):
+def look_at_second_gofer(gofer, front, user):
+    """Only where something is shared live: its exports, an empty root, the channel; it writes by what it opens."""
+    expect_fds("the second gofer", gofer, {"path of a directory": (2, 2), "socket": (1, 1)},
+               but=(0, 1, 2))
+    for fd in (0, 1, 2):
+        if os.path.lexists(f"/proc/{gofer}/fd/{fd}") and os.readlink(f"/proc/{gofer}/fd/{fd}") != "/dev/null":
+            fail(f"the second gofer holds a stream of the caller's: {fd}")
+    # CAP_CHOWN, DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER, FSETID: what root may do to files
+    rights = 0 if user else 0b11111
+    expect_fenced("the second gofer", gofer, rights, rights)
+    expect_limits("the second gofer", gofer, {"core file size": 0, "msgqueue size": 0, "locked memory": 0,
+                                              "nice priority": 0, "realtime priority": 0,
+                                              "open files": 65536 + 128, "data size": 64 << 20})
+    expect_apart("the second gofer", gofer, front, ("user", "mnt", "pid", "ipc"))
+    expect_empty_root("the second gofer", gofer)
+    uid = int(status(gofer)["Uid"].split()[0])
+    if user and uid != USER:
+        fail(f"the second gofer is user {uid}, not the caller")
+
+
+def look(sbx, ring, user, net, live):
     front = sbx.pid
-    sentry, gofer, *brokers = children(front)  # in the order in which they are made
-    if [read(f"/proc/{p}/comm").strip() for p in brokers] != ["sbx-net"] * net:
-        fail(f"other processes than expected: {brokers}")
+    sentry, gofer, *others = children(front)
+    by_name = {read(f"/proc/{p}/comm").strip(): p for p in others}
+    if len(by_name) != len(others) or set(by_name) != set(["sbx-net"] * net + ["sbx-gofer-rw"] * live):
+        fail(f"other processes than expected: {by_name}")
+    brokers = [by_name["sbx-net"]] if net else []
     broker_uids = {look_at_broker(p, front, user) for p in brokers}
+    if live:
+        look_at_second_gofer(by_name["sbx-gofer-rw"], front, user)
     zygote = children(sentry)[0]
     stubs = children(zygote)
     if [read(f"/proc/{p}/comm").strip() for p in (sentry, gofer, zygote)] != \
@@ -152,7 +176,7 @@ def look(sbx, ring, user, net):
         fail(f"other processes than expected: {sentry} {gofer} {zygote}")
     many = len(stubs) + 4  # a listener, a channel and a pidfd each; those being born
     # The front end: whom it watches, and its ends of two channels. 0 to 2 are the caller's.
-    expect_fds("the front end", front, {"signalfd": (1, 1), "pidfd": (2 + net, 2 + net), "socket": (2, 2)},
+    expect_fds("the front end", front, {"signalfd": (1, 1), "pidfd": (2 + net + live, 2 + net + live), "socket": (2, 2)},
                but=(0, 1, 2))
     # The gofer: its exports, an empty root, the channel; nothing to write to, no stream.
     expect_fds("the gofer", gofer, {"path of a directory": (1, 200), "path of a file": (1, 1),
@@ -207,10 +231,12 @@ def free_port():
         return s.getsockname()[1]
 
 
-def run(top, ring, user, net):
+def run(top, ring, user, net, live):
     single = os.path.join(top, "single")
     with open(single, "w", encoding="utf-8") as f:
         f.write("inside")
+    shared = os.path.join(top, "shared")
+    os.makedirs(shared, exist_ok=True)
     env = {"PATH": "/usr/bin:/bin", "HOME": "/root"}
     if ring:
         env["SBX_RING"] = "1"
@@ -218,6 +244,7 @@ def run(top, ring, user, net):
     ids = {"user": USER, "group": USER, "extra_groups": []} if user else {}
     with open(up, "w", encoding="utf-8") as out:
         options = ["-p", f"127.0.0.1:{free_port()}:80"] if net else []
+        options += [f"--bind={shared}:/live:rw"] if live else []
         sbx = subprocess.Popen([os.path.join(top, "sbx"), "run", f"--bind={single}:/single", *options, "/bin/sh", "-c",
                                 "exec 5</single; echo up; sleep 30 & sleep 30"],
                                stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env,
@@ -228,7 +255,7 @@ def run(top, ring, user, net):
                 break
             time.sleep(0.05)
         time.sleep(0.2)  # what is being opened or closed is done
-        look(sbx, ring, user, net)
+        look(sbx, ring, user, net, live)
     finally:
         sbx.kill()
         sbx.wait()
@@ -247,6 +274,6 @@ with tempfile.TemporaryDirectory() as d:
     os.chmod(d, 0o755)
     shutil.copy(SBX, os.path.join(d, "sbx"))
     for as_user in (False, True):
-        for with_ring, with_net in ((0, 0), (1, 0), (0, 1)):
-            run(d, with_ring, as_user, with_net)
+        for with_ring, with_net, with_live in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1)):
+            run(d, with_ring, as_user, with_net, with_live)
 sys.exit(1 if failures else 0)

@@ -9,6 +9,7 @@ struct ghandle {
     struct gofer_file file;
     void *first;            /* file.nfirst bytes */
     _Atomic int map_fd;     /* for mappings where file.fd is none; -1: not asked for yet */
+    _Atomic bool must_wait; /* the host cannot say whether a read would wait */
     _Atomic unsigned large; /* reads of GHANDLE_MAP_WORTH and more */
     char *_Atomic map;      /* for these, see ghandle_map; NULL: none */
     unsigned users;         /* open files */

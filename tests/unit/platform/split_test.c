@@ -91,6 +91,44 @@ START_TEST(lies_about_it)
 }
 END_TEST
 
+/* Their filters differ then: no listener can be installed for all at once. */
+START_TEST(copied_after_it)
+{
+    static struct guest g[2], copy[2];
+    struct script s = only_calls;
+    struct ctx *both[2], *ret[2];
+    uint64_t before = splits();
+    unsigned heard[2];
+
+    begin();
+    start_two(g, &s);
+    AWAIT(splits() > before);
+    for (unsigned i = 0; i < 2; i++)
+        heard[i] = atomic_load(&g[i].lights);
+    for (unsigned i = 0; i < 2; i++) {
+        AWAIT(atomic_load(&g[i].lights) > heard[i] + 1000);
+        hold(&g[i]);
+        both[i] = g[i].c;
+    }
+    ck_assert_int_eq(P->as_copy(both, 2, ret), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        copy[i].c = ret[i];
+        copy[i].as = P->ctx_aspace(ret[i]);
+        P->ctx_set_owner(ret[i], &copy[i]);
+        atomic_store(&g[i].hold, false);
+        atomic_store(&g[i].lights, 0);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        P->ctx_resume(ret[i]);
+        P->ctx_resume(both[i]);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        AWAIT(atomic_load(&g[i].lights) > 100 && atomic_load(&copy[i].lights) > 100);
+    end_two(copy);
+    end_two(g);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tc = tcase_create("split");
@@ -98,5 +136,6 @@ int main(void)
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, each_gets_its_own);
     tcase_add_test(tc, lies_about_it);
+    tcase_add_test(tc, copied_after_it);
     return run_tests("split", tc, /* light= */ true);
 }
