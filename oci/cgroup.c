@@ -241,8 +241,7 @@ int oci_cgroup_plan(const struct oci_config *c, const char *id, char ***ret_dirs
         char *path = path_in(&trees[i], c, id);
 
         if (!path_ok(path))
-            return oci_fail("linux.cgroupsPath: \"%s\" leads out of the cgroups",
-                            c->cgroups_path);
+            return oci_fail("linux.cgroupsPath: \"%s\" leads out of the cgroups", c->cgroups_path);
         (*ret_dirs)[i] = xasprintf("%s%s", trees[i].mount, path);
     }
     return 0;

@@ -125,7 +125,7 @@ int namespaces_enter(const struct oci_config *c, char why[OCI_WHY])
     for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
         const struct oci_namespace *ns = oci_namespace_of(c, order[i]);
 
-        if (!ns || (ns->path && ns->type == CLONE_NEWNS))
+        if (!ns)
             continue;
         if (ns->path) {
             if (join(ns, why) < 0)

@@ -11,7 +11,7 @@ _sbx()
         --platform --log --log-level -v -w -e -u -m '
 
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'run ps exec kill inspect doctor syscalls version help' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'run ps exec kill inspect oci doctor syscalls version help' -- "$cur")
         return
     fi
     case ${COMP_WORDS[1]} in
