@@ -451,6 +451,43 @@ def limits():
     w.check("-m 16m", r.stdout == "small\n", r)
 
 
+@group("config")
+def network():
+    """A namespace of networks that somebody else made: the container is reached there, and reaches out, by its address."""
+    name = "oci%d" % os.getpid()
+
+    def ip(*args):
+        return subprocess.run(["ip", *args], capture_output=True).returncode == 0
+    if not (ip("netns", "add", name) and ip("link", "add", "v" + name, "type", "veth", "peer", "name", "eth0", "netns", name)):
+        ip("netns", "del", name)
+        print("a namespace with a link cannot be made here: it is not tried")
+        return
+    try:
+        ip("addr", "add", "10.77.0.1/24", "dev", "v" + name)
+        ip("link", "set", "v" + name, "up")
+        for args in (("addr", "add", "10.77.0.2/24", "dev", "eth0"), ("link", "set", "eth0", "up"), ("link", "set", "lo", "up")):
+            ip("netns", "exec", name, "ip", *args)
+        spec = w.spec("sh", "-c", "(echo from-inside | nc -l -p 80) & sleep 0.3; nc 10.77.0.1 9090; wait")
+        for n in spec["linux"]["namespaces"]:
+            if n["type"] == "network":
+                n["path"] = "/var/run/netns/" + name
+        server = socket.create_server(("10.77.0.1", 9090))
+        p = subprocess.Popen([w.runtime, "--root", w.states, "run", "--bundle", w.bundle(spec), w.id()], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, text=True)
+        server.settimeout(20)
+        c, who = server.accept()
+        c.sendall(b"from-host\n")
+        c.close()
+        w.check("out by its address", who[0] == "10.77.0.2", who)
+        c = socket.create_connection(("10.77.0.2", 80), 20)
+        w.check("reached at a low port", c.recv(100) == b"from-inside\n")
+        c.close()
+        w.check("network: the end", p.communicate(timeout=20)[0] == "from-host\n")
+    finally:
+        ip("link", "del", "v" + name)
+        ip("netns", "del", name)
+
+
 # ---- exec, pause ----
 
 @group("exec")
