@@ -131,10 +131,10 @@ static int run_one(const struct oci_hook *h, const struct oci_state *s, enum oci
         snprintf(why, OCI_WHY, "error running hook %.100s: it did not end in %u seconds", h->path,
                  h->timeout);
     else if (WIFSIGNALED(wait_status))
-        snprintf(why, OCI_WHY, "error running hook %.100s: signal: %d, stderr: %s", h->path,
+        snprintf(why, OCI_WHY, "error running hook %.100s: signal: %d, stderr: %.200s", h->path,
                  WTERMSIG(wait_status), text);
     else
-        snprintf(why, OCI_WHY, "error running hook %.100s: exit status %d, stderr: %s", h->path,
+        snprintf(why, OCI_WHY, "error running hook %.100s: exit status %d, stderr: %.200s", h->path,
                  WEXITSTATUS(wait_status), text);
     return -1;
 }
