@@ -21,6 +21,7 @@ static const struct {
     { "seccomp", SBX_WITHOUT_SECCOMP },
     { "notify", SBX_WITHOUT_NOTIFY },
     { "stubfilter", SBX_WITHOUT_STUBFILTER },
+    { "bpf", SBX_WITHOUT_BPF },
 };
 
 uint64_t without_parse(const char *list, const char **ret_bad)

@@ -17,6 +17,7 @@ enum {
     SBX_WITHOUT_SECCOMP = 1 << 9, /* no filter around any process */
     SBX_WITHOUT_NOTIFY = 1 << 10,
     SBX_WITHOUT_STUBFILTER = 1 << 11, /* of the platform ptrace */
+    SBX_WITHOUT_BPF = 1 << 12,        /* around the net broker */
 };
 
 /* A comma-separated list (NULL or empty: nothing). *ret_bad: the first unknown word, or NULL. */

@@ -15,12 +15,14 @@
 #define BROKER_SERVERS_MAX 3
 
 struct broker_config {
-    int sock;    /* SEQPACKET to the sentry */
-    int root_fd; /* the empty root, kept open; 0: none */
-    const struct net_policy *policy;
+    int sock;       /* SEQPACKET to the sentry */
+    int root_fd;    /* the empty root, kept open; 0: none */
+    int rules_sock; /* to the front end, which changes the rules (broker/rules.h); 0: nobody does */
+    struct net_policy *policy;
     struct sockaddr_in6 servers[BROKER_SERVERS_MAX]; /* nameservers, v4-mapped for IPv4 */
     unsigned nservers;
     uint64_t without; /* SBX_WITHOUT_* */
+    bool tell_names;  /* with each connection, the name that its address was resolved for */
 };
 
 /*

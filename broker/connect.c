@@ -5,6 +5,7 @@
  * nonblocking socket without options that would let it go elsewhere.
  */
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -59,30 +60,62 @@ bool may_reach(const struct nb_addr *a)
     return net_allows(broker->policy, &ip, a->port, names_fit, NULL);
 }
 
-static void hand_over(uint32_t tag, int fd, const struct nb_addr *peer)
+bool may_stay(const struct nb_addr *a)
+{
+    struct net_ip ip;
+
+    memcpy(ip.b, a->ip, sizeof ip.b);
+    return net_allows(broker->policy, &ip, a->port, names_were, NULL);
+}
+
+/* True: fd stays open. It is kept first: rules may change while it is sent. */
+static bool hand_over(uint32_t tag, uint32_t proto, int fd, const struct nb_addr *peer)
 {
     struct nb_rep r = { .op = NB_ANSWER, .tag = tag, .peer = *peer };
     struct sockaddr_storage ss = { 0 };
     socklen_t n = sizeof ss;
+    const char *name = NULL;
+    struct net_ip ip;
 
+    if (kept_wanted(proto) && !kept_add(fd, tag, proto == IPPROTO_TCP, peer)) {
+        answer_error(tag, -ENOBUFS); /* what could not be cut is not handed over */
+        return false;
+    }
+    memcpy(ip.b, peer->ip, sizeof ip.b);
+    if (broker->tell_names && !net_special(&ip)) /* which no name may lead to */
+        name = names_of(&ip);
+    r.len = name ? (uint32_t)strlen(name) : 0;
+    r.arg = kept_wanted(proto);
     if (getsockname(fd, (struct sockaddr *)&ss, &n) == 0)
         from_sockaddr(&ss, &r.local);
-    if (!reply(&r, NULL, fd))
-        answer_error(tag, -ENFILE);
+    if (reply(&r, name, fd))
+        return r.arg;
+    answer_error(tag, -ENFILE);
+    if (proto != IPPROTO_TCP)
+        return true; /* what it was asked for with may be followed by more, though the sentry is gone */
+    if (r.arg)
+        kept_take(tag);
+    return false;
 }
 
 static void on_connect(struct watch *w, uint32_t events)
 {
     int err = ETIMEDOUT;
     socklen_t n = sizeof err;
+    bool keep = false;
 
+    if (w->refused) {
+        answer_refused(w->tag, &w->peer);
+        watch_free(w, /* keep= */ false);
+        return;
+    }
     if (events && getsockopt(w->fd, SOL_SOCKET, SO_ERROR, &err, &n) < 0)
         err = errno;
     if (err)
         answer_error(w->tag, -err);
     else
-        hand_over(w->tag, w->fd, &w->peer);
-    watch_free(w, /* keep= */ false);
+        keep = hand_over(w->tag, w->proto, w->fd, &w->peer);
+    watch_free(w, keep);
 }
 
 static int make_socket(const struct nb_req *m, int family)
@@ -135,6 +168,25 @@ static void connect_nameserver(const struct nb_req *m)
     close(fd);
 }
 
+/* Often it is done when connect(2) says that it has begun: on the host itself. Else errno says why. */
+static bool connect_now(int fd, const struct sockaddr_storage *to, socklen_t n)
+{
+    struct pollfd p = { .fd = fd, .events = POLLOUT };
+    socklen_t len = sizeof(int);
+    int err = 0;
+
+    if (connect(fd, (const struct sockaddr *)to, n) == 0)
+        return true;
+    if (errno != EINPROGRESS)
+        return false;
+    if (poll(&p, 1, 0) == 1 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len) == 0) {
+        errno = err;
+        return err == 0;
+    }
+    errno = EINPROGRESS;
+    return false;
+}
+
 void serve_connect(const struct nb_req *m, const uint8_t *data)
 {
     struct sockaddr_storage ss;
@@ -166,11 +218,11 @@ void serve_connect(const struct nb_req *m, const uint8_t *data)
     const bool first = m->proto != IPPROTO_TCP && (m->arg & NB_FIRST);
     const uint32_t options = first ? MIN(m->arg & ~NB_FIRST, m->len) : m->len;
     apply_options(fd, data, options);
-    if (connect(fd, (struct sockaddr *)&ss, n) == 0) {
+    if (connect_now(fd, &ss, n)) {
         if (first)
             sendto(fd, data + options, m->len - options, MSG_DONTWAIT | MSG_NOSIGNAL, NULL, 0);
-        hand_over(m->tag, fd, &a);
-        close(fd);
+        if (!hand_over(m->tag, m->proto, fd, &a))
+            close(fd);
         return;
     }
     struct watch *w = errno == EINPROGRESS ? watch_new(fd, EPOLLOUT, on_connect) : NULL;
@@ -180,6 +232,7 @@ void serve_connect(const struct nb_req *m, const uint8_t *data)
         return;
     }
     w->tag = m->tag;
+    w->proto = m->proto;
     w->peer = a;
     w->deadline = now_ms() + CONNECT_MS;
 }
@@ -190,4 +243,26 @@ void serve_cancel(const struct nb_req *m)
 
     if (w)
         watch_free(w, /* keep= */ false);
+    else
+        kept_end(m->tag);
+}
+
+static unsigned ncut;
+
+/* The answer is sent from the loop, where its time is up. */
+static void cut_one(struct watch *w)
+{
+    if (w->refused || may_stay(&w->peer))
+        return;
+    w->refused = true;
+    w->deadline = now_ms();
+    disconnect(w->fd, /* tcp= */ true);
+    ncut++;
+}
+
+unsigned connects_cut(void)
+{
+    ncut = 0;
+    watch_each(on_connect, cut_one);
+    return ncut;
 }

@@ -91,7 +91,10 @@ static void finish(struct query *q, const uint8_t *msg, size_t len)
 {
     size_t cap = q->stream ? DNS_MAX : DNS_UDP_MAX;
 
-    respond(q, dns_answer(broker->policy, &q->q, msg, len, out + 2, cap));
+    if (!net_allows_name(broker->policy, q->q.name)) /* any more */
+        respond(q, dns_error(&q->q, DNS_REFUSED, out + 2));
+    else
+        respond(q, dns_answer(broker->policy, &q->q, msg, len, out + 2, cap));
     query_free(q);
 }
 
@@ -215,6 +218,7 @@ static void take_query(const uint8_t *msg, size_t len, uint32_t tag, struct stre
                             .tag = 0, /* no answer: a note for the user */
                             .error = -EACCES,
                             .len = (uint32_t)strlen(now.q.name) };
+        note_refused(now.q.name, NULL);
         reply(&r, now.q.name, -1);
         code = DNS_REFUSED;
     }

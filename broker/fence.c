@@ -48,7 +48,8 @@ static unsigned ports_of(const struct net_policy *p, uint16_t *ret)
 static int put_up_landlock(const struct broker_config *cfg)
 {
     uint16_t ports[PORTS_MAX + 1];
-    unsigned n = ports_of(cfg->policy, ports);
+    /* Rules that may change cannot be held so: Landlock's never get wider. */
+    unsigned n = cfg->rules_sock > 0 ? 0 : ports_of(cfg->policy, ports);
     /* One that is bound already does not ask; --net=host binds, and is not held here. */
     int ruleset = landlock_new_net(n > 0), r = 0;
 

@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -55,7 +56,9 @@ static const struct fence_rule fence_rules[] = {
     ALLOW(bind, "listening on the host's ports, --net=host"),
     ALLOW(listen, "published ports"),
     ALLOW(accept4, "who comes to them"),
-    ALLOW(shutdown, "listening ends"),
+    ALLOW(shutdown, "listening ends; a connection is closed"),
+    ALLOW_IF(ioctl, "is there something unread when it is closed",
+             FENCE_ARG(1, 0xffffffffull, FIONREAD)),
     ALLOW(getsockname, "what a program is told of its socket"),
     ALLOW(recvfrom, "answers of nameservers; published UDP"),
     ALLOW(sendto, "queries; urgent data; published UDP"),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The loop: requests of the sentry, and what is waited for. When the sentry does not read its answers
- * the broker waits for it: that is nobody's harm but the sentry's own.
+ * the broker waits for it: that is nobody's harm but the sentry's own. Rules are changed meanwhile.
  */
 #include <errno.h>
 #include <limits.h>
@@ -20,6 +20,7 @@ const struct broker_config *broker;
 static int epoll = -1;
 static struct watch *all, *unused;
 static unsigned nwatches;
+static bool untold; /* the sentry has not heard of new rules */
 static uint8_t data[NB_DATA_MAX];
 
 int64_t now_ms(void)
@@ -80,6 +81,13 @@ void watch_free(struct watch *w, bool keep)
     unused = w;
 }
 
+void watch_each(void (*fn)(struct watch *, uint32_t), void (*visit)(struct watch *w))
+{
+    for (struct watch *w = all; w; w = w->next)
+        if (w->fn == fn)
+            visit(w);
+}
+
 struct watch *watch_find(uint32_t tag, void (*fn)(struct watch *, uint32_t))
 {
     for (struct watch *w = all; w; w = w->next)
@@ -107,6 +115,17 @@ static int run_deadlines(void)
 
 /* ---- answers ---- */
 
+/* Until the sentry reads; what the front end wants is not kept waiting. */
+static void wait_for_sentry(void)
+{
+    struct pollfd p[] = { { .fd = broker->sock, .events = POLLOUT },
+                          { .fd = broker->rules_sock > 0 ? broker->rules_sock : -1,
+                            .events = POLLIN } };
+
+    if (poll(p, 2, -1) > 0 && p[1].revents && !rules_serve())
+        poll(p, 1, 100); /* the front end is gone: we are next */
+}
+
 bool reply(const struct nb_rep *r, const void *bytes, int fd)
 {
     union {
@@ -125,8 +144,12 @@ bool reply(const struct nb_rep *r, const void *bytes, int fd)
         msg.msg_controllen = sizeof ctl.space;
     }
     for (;;) {
-        if (sendmsg(broker->sock, &msg, MSG_NOSIGNAL) >= 0)
+        if (sendmsg(broker->sock, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
             return true;
+        if (errno == EAGAIN) {
+            wait_for_sentry();
+            continue;
+        }
         if (errno == EINTR)
             continue;
         if (errno != ENOBUFS && errno != ENOMEM) /* ETOOMANYREFS; EPIPE: it is gone */
@@ -150,6 +173,7 @@ void answer_refused(uint32_t tag, const struct nb_addr *a)
 
     memcpy(ip.b, a->ip, sizeof ip.b);
     name = names_of(&ip);
+    note_refused(name, a);
     const struct nb_rep r = {
         .op = NB_ANSWER, .tag = tag, .error = -EACCES, .len = name ? (uint32_t)strlen(name) : 0
     };
@@ -190,6 +214,9 @@ static void serve(const struct nb_req *m, int fd)
         break;
     case NB_SENDTO:
         serve_sendto(m, data);
+        break;
+    case NB_SEND:
+        serve_send(m, data);
         break;
     default:
         answer_error(m->tag, -EPROTO);
@@ -253,6 +280,19 @@ int broker_epoll(void)
     return epoll < 0 ? -errno : 0;
 }
 
+void rules_changed(void)
+{
+    untold = true;
+}
+
+static void tell_rules(void)
+{
+    const struct nb_rep r = { .op = NB_POLICY, .arg = net_reaches_loopback(broker->policy) };
+
+    untold = false;
+    reply(&r, NULL, -1);
+}
+
 void broker_serve(const struct broker_config *cfg)
 {
     struct epoll_event ev[64] = { { .events = EPOLLIN } };
@@ -261,7 +301,10 @@ void broker_serve(const struct broker_config *cfg)
     if (broker_epoll() < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, cfg->sock, ev) < 0)
         return;
     publish_init();
+    rules_init();
     for (;;) {
+        if (untold)
+            tell_rules();
         int wait = run_deadlines();
         int n = epoll_wait(epoll, ev, ARRAY_SIZE(ev), wait);
 

@@ -45,15 +45,24 @@ void names_add(const char *name, const struct net_ip *given, uint32_t ttl)
     at->name[sizeof at->name - 1] = 0;
 }
 
-bool names_fit(void *arg, const struct net_ip *ip, const struct net_rule *r)
+static bool fits_since(int64_t when, const struct net_ip *ip, const struct net_rule *r)
 {
-    int64_t now = now_ms();
-
-    (void)arg;
     for (unsigned i = 0; i < NAMES_MAX; i++)
-        if (known[i].until > now && same(&known[i].ip, ip) && net_rule_name(r, known[i].name))
+        if (known[i].until > when && same(&known[i].ip, ip) && net_rule_name(r, known[i].name))
             return true;
     return false;
+}
+
+bool names_fit(void *arg, const struct net_ip *ip, const struct net_rule *r)
+{
+    (void)arg;
+    return fits_since(now_ms(), ip, r);
+}
+
+bool names_were(void *arg, const struct net_ip *ip, const struct net_rule *r)
+{
+    (void)arg;
+    return fits_since(0, ip, r);
 }
 
 const char *names_of(const struct net_ip *given)

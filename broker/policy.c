@@ -42,7 +42,7 @@ static const struct range {
     { { { 0xff } }, 8 },                       /* multicast */
 };
 
-static bool within(const struct net_ip *ip, const struct net_ip *net, unsigned bits)
+bool net_within(const struct net_ip *ip, const struct net_ip *net, unsigned bits)
 {
     unsigned whole = bits / 8, rest = bits % 8;
 
@@ -55,7 +55,7 @@ bool net_is_v4(const struct net_ip *ip)
 {
     static const struct net_ip mapped = { { [10] = 0xff, [11] = 0xff } };
 
-    return within(ip, &mapped, 96);
+    return net_within(ip, &mapped, 96);
 }
 
 struct net_ip net_normal(const struct net_ip *ip)
@@ -63,7 +63,7 @@ struct net_ip net_normal(const struct net_ip *ip)
     static const struct net_ip nat64 = { { 0, 0x64, 0xff, 0x9b } };
     struct net_ip n = *ip;
 
-    if (within(ip, &nat64, 96)) {
+    if (net_within(ip, &nat64, 96)) {
         memset(n.b, 0, 10);
         n.b[10] = n.b[11] = 0xff;
     }
@@ -76,10 +76,19 @@ struct net_ip net_normal(const struct net_ip *ip)
     return n;
 }
 
+bool net_special_range(unsigned i, struct net_ip *ret, unsigned *ret_bits)
+{
+    if (i >= ARRAY_SIZE(special))
+        return false;
+    *ret = special[i].ip;
+    *ret_bits = special[i].bits;
+    return true;
+}
+
 bool net_special(const struct net_ip *ip)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(special); i++)
-        if (within(ip, &special[i].ip, special[i].bits))
+        if (net_within(ip, &special[i].ip, special[i].bits))
             return true;
     return false;
 }
@@ -116,7 +125,7 @@ static bool fits(const struct net_rule *r, const struct net_ip *ip, uint16_t por
         return false;
     switch (r->kind) {
     case NET_CIDR:
-        return within(ip, &r->ip, r->bits);
+        return net_within(ip, &r->ip, r->bits);
     case NET_ANY:
         return r->deny || !net_special(ip);
     default:
@@ -166,8 +175,8 @@ bool net_reaches_loopback(const struct net_policy *p)
         const struct net_rule *r = &p->rules[i];
 
         if (!r->deny && r->kind == NET_CIDR)
-            yes = within(&lo6, &r->ip, r->bits) || within(&lo4, &r->ip, MIN(r->bits, 104u)) ||
-                  within(&r->ip, &lo4, 104);
+            yes = net_within(&lo6, &r->ip, r->bits) ||
+                  net_within(&lo4, &r->ip, MIN(r->bits, 104u)) || net_within(&r->ip, &lo4, 104);
     }
     return p->on && yes;
 }

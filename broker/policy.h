@@ -58,10 +58,13 @@ int net_rule_parse(const char *text, bool deny, struct net_rule *ret, const char
 int net_publish_parse(const char *text, struct net_publish *ret, const char **ret_why);
 
 bool net_is_v4(const struct net_ip *ip);
+bool net_within(const struct net_ip *ip, const struct net_ip *net, unsigned bits);
 /* As the host takes it: NAT64 is the address inside, the unspecified address is the host itself. */
 struct net_ip net_normal(const struct net_ip *ip);
 /* Of a range that no name may lead to. */
 bool net_special(const struct net_ip *ip);
+/* The i-th of those ranges; false: there are no more. */
+bool net_special_range(unsigned i, struct net_ip *ret, unsigned *ret_bits);
 /* Does the rule speak of that port? */
 bool net_rule_port(const struct net_rule *r, uint16_t port);
 /* name: lower case, without a dot at the end. Of rules of names alone. */
@@ -78,3 +81,23 @@ bool net_allows(const struct net_policy *p, const struct net_ip *ip, uint16_t po
 bool net_allows_name(const struct net_policy *p, const char *name);
 /* Does a rule by number reach the host's own loopback? */
 bool net_reaches_loopback(const struct net_policy *p);
+
+/* ---- policy_flat.c ---- */
+
+/*
+ * What the longest of these prefixes that an address lies in says of its ports: sorted ranges; the rest from
+ * 65535 to 0, which is none. Port 0: what has no ports. Never less than the policy allows; more by a name's
+ * rule (any public address), by a deny of a name (nothing), and where there are too many ranges.
+ */
+#define NET_FLAT_RANGES 32
+struct net_flat {
+    struct net_ip ip;
+    uint8_t bits;
+    bool nameserver; /* port 53 in any case */
+    struct {
+        uint16_t from, to;
+    } ports[NET_FLAT_RANGES];
+};
+/* free() it; NULL: no memory. servers: nameservers. */
+struct net_flat *net_flatten(const struct net_policy *p, const struct net_ip *servers,
+                             unsigned nservers, unsigned *ret_n);

@@ -4,9 +4,11 @@
  * sentry chooses tags; an answer bears that of its request. Sockets travel by SCM_RIGHTS: connected
  * ones to the sentry; back with NB_SETOPT, NB_GETOPT and NB_URGENT, for what the sentry may not do.
  *
- *   NB_CONNECT  proto, addr; data: struct nb_opt[]        answer: socket, local, peer
+ *   NB_CONNECT  proto, addr; data: struct nb_opt[]        answer: socket, local, peer; arg 1: its close
+ *                                                         is to be told, by NB_CANCEL
  *               UDP, ICMP; arg: bytes of these, with NB_FIRST: the rest is a datagram
- *   NB_CANCEL   tag of a NB_CONNECT                       none
+ *   NB_CANCEL   tag of a NB_CONNECT: it is given up, or what came of it is closed     none
+ *   NB_SEND     tag of a NB_CONNECT of UDP or ICMP; data: another datagram            none
  *   NB_LISTEN   addr; arg: how many may be handed over; data: struct nb_opt[]
  *                                                         answer: local; then NB_ACCEPTED for each
  *   NB_MORE     tag of a NB_LISTEN, arg: so many more     none
@@ -16,7 +18,8 @@
  *   NB_URGENT   socket; one byte                          answer
  *   NB_DNS      data: a query                             answer: data
  *   NB_SENDTO   arg: the published port inside, addr; data: a datagram        none
- * and of itself the broker sends NB_DATAGRAM (arg: port inside, peer, data) for published UDP.
+ * and of itself the broker sends NB_DATAGRAM (arg: port inside, peer, data) for published UDP, and
+ * NB_POLICY (arg 1: the host's loopback can be reached) when the rules have changed.
  *
  * What is wrong in form gets -EPROTO and harms nobody but its sender.
  */
@@ -35,10 +38,12 @@ enum nb_op {
     NB_URGENT,
     NB_DNS,
     NB_SENDTO,
+    NB_SEND,
     /* to the sentry */
     NB_ANSWER = 64,
     NB_ACCEPTED,
     NB_DATAGRAM,
+    NB_POLICY,
 };
 
 #define NB_FIRST 0x80000000u

@@ -19,10 +19,12 @@ struct watch {
     int fd;
     uint32_t tag;
     int64_t deadline; /* ms of CLOCK_MONOTONIC; 0: none */
+    bool refused;     /* a connect: the rules have changed under it */
     struct nb_addr peer;
     union {
-        unsigned more; /* listener: how many may still be handed over */
-        unsigned port; /* published UDP: inside */
+        unsigned more;  /* listener: how many may still be handed over */
+        unsigned port;  /* published UDP: inside */
+        unsigned proto; /* connect */
         struct query *query;
         struct stream *stream;
     };
@@ -38,6 +40,8 @@ struct watch *watch_new(int fd, uint32_t events, void (*fn)(struct watch *, uint
 void watch_set(struct watch *w, uint32_t events);
 /* Ends it; closes fd unless keep. */
 void watch_free(struct watch *w, bool keep);
+/* Each one of that fn. */
+void watch_each(void (*fn)(struct watch *, uint32_t), void (*visit)(struct watch *w));
 /* The one of that tag and fn; NULL. */
 struct watch *watch_find(uint32_t tag, void (*fn)(struct watch *, uint32_t));
 
@@ -49,6 +53,8 @@ void answer_refused(uint32_t tag, const struct nb_addr *a);
 
 /* The policy's word on an address; port 0: any. */
 bool may_reach(const struct nb_addr *a);
+/* The same of one that is connected, when the rules change: names are known for longer than for connects. */
+bool may_stay(const struct nb_addr *a);
 /* ret gets what the host is to be called with: the form that was checked. Its length. */
 socklen_t to_sockaddr(const struct nb_addr *a, struct sockaddr_storage *ret);
 void from_sockaddr(const struct sockaddr_storage *ss, struct nb_addr *ret);
@@ -64,6 +70,30 @@ void serve_getopt(const struct nb_req *m, const uint8_t *data, int fd);
 void serve_urgent(const struct nb_req *m, const uint8_t *data, int fd);
 void serve_dns(const struct nb_req *m, const uint8_t *data);
 void serve_sendto(const struct nb_req *m, const uint8_t *data);
+void serve_send(const struct nb_req *m, const uint8_t *data);
+
+/* kept.c: what was handed over and can still be cut. */
+bool kept_wanted(uint32_t proto);
+/* Takes over fd; false: no memory, and it is the caller's. */
+bool kept_add(int fd, uint32_t tag, bool tcp, const struct nb_addr *peer);
+/* Closes it, for whoever still has it, too. No-op where there is none. */
+void kept_end(uint32_t tag);
+/* It is the caller's again; -1. */
+int kept_take(uint32_t tag);
+/* Cuts those that the rules no longer allow, and the connects under way: how many. */
+unsigned kept_cut(void);
+unsigned connects_cut(void);
+/* Ends a connection for whoever holds it; the descriptor stays. */
+void disconnect(int fd, bool tcp);
+
+/* rules.c: the front end's questions. */
+void rules_init(void);
+/* One of them; false: the front end is gone. */
+bool rules_serve(void);
+/* For the user: a name, or NULL, and an address, or NULL. */
+void note_refused(const char *name, const struct nb_addr *a);
+/* loop.c: the sentry is to hear of it, when there is time. */
+void rules_changed(void);
 /* A TCP connection to the nameserver inside: one end of a pair, or -errno. */
 int dns_stream(void);
 
@@ -76,5 +106,7 @@ void publish_init(void);
 /* names.c: which names an address was resolved for. */
 void names_add(const char *name, const struct net_ip *ip, uint32_t ttl);
 net_names_fn names_fit;
+/* The same for as long as it is remembered. */
+net_names_fn names_were;
 /* The name that ip is known by, for the user; NULL. */
 const char *names_of(const struct net_ip *ip);

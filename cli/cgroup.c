@@ -119,6 +119,11 @@ static char *own_dir(const char *controller)
     return dir;
 }
 
+char *cgroup_own(void)
+{
+    return own_dir(NULL);
+}
+
 static int make_box(const char *parent, const char *back)
 {
     char *dir = xasprintf("%s/sbx-%d", parent, (int)getpid());
@@ -211,6 +216,22 @@ static int enter_v1(const struct cgroup_want *want)
 }
 
 /* ---- both ---- */
+
+int cgroup_version(void)
+{
+    char *dir = own_dir(NULL), list[512];
+    int v = 0;
+
+    if (dir && get(dir, "cgroup.controllers", list, sizeof list) && has_word(list, "memory") &&
+        access(dir, W_OK) == 0)
+        v = 2;
+    free(dir);
+    dir = v ? NULL : own_dir("memory");
+    if (dir && access(dir, W_OK) == 0)
+        v = 1;
+    free(dir);
+    return v;
+}
 
 static void remove_boxes(void)
 {

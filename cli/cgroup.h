@@ -17,11 +17,15 @@ struct cgroup_want {
     double cpus;     /* 0: no limit */
 };
 
+/* Of which version one can be made here that holds memory; 0: none. */
+int cgroup_version(void);
 /*
  * Makes it and enters it. False: this host has none for us, *ret_why is a text; what can be done without is
  * done without. No-op, and true, where nothing is wanted.
  */
 bool cgroup_enter(const struct cgroup_want *want, const char **ret_why);
+/* Our own directory in version 2, the caller's to free; NULL: there is none. */
+char *cgroup_own(void);
 /* Back to where we came from; the sandbox stays. */
 void cgroup_leave(void);
 /* At the end: removes it, when its processes have ended soon; else that is left to the process of above. */

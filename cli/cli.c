@@ -38,10 +38,17 @@ static const struct {
     const char *help; /* NULL: another name of the one above */
 } commands[] = {
     { "run", cmd_run, "run a script or program in a sandbox" },
-    { "ps", cmd_ps, "the named sandboxes of this user (run --name)" },
+    { "learn", cmd_learn, "run a program with all there is, and propose a profile for it" },
+    { "ps", cmd_ps, "the named sandboxes of this user (run --name, run -d)" },
+    { "logs", cmd_logs, "what a detached sandbox (run -d) has printed" },
+    { "stats", cmd_stats, "what named sandboxes use: cpu, memory, processes, network" },
     { "exec", cmd_exec, "run another program in a named sandbox" },
     { "kill", cmd_kill, "send a signal to the program of a named sandbox" },
+    { "stop", cmd_stop, "end a named sandbox: SIGTERM, and later SIGKILL" },
+    { "wait", cmd_wait, "wait until a named sandbox has ended, and print its exit status" },
+    { "rm", cmd_rm, "remove what a detached sandbox that has ended left" },
     { "inspect", cmd_inspect, "the policy of a named sandbox: what is shown, its limits" },
+    { "net", cmd_net, "what a named sandbox may reach, and what it was refused; changes it" },
     { "doctor", cmd_doctor,
       "what this host offers, and what would improve it (--self-test: attack it)" },
     { "syscalls", cmd_syscalls,

@@ -12,9 +12,11 @@
 
 #include "abi/landlock.h"
 #include "abi/without.h"
+#include "cli/cgroup.h"
 #include "cli/cli.h"
 #include "cli/error.h"
 #include "cli/host.h"
+#include "cli/netfence.h"
 #include "cli/selftest.h"
 #include "platform/platform.h"
 
@@ -53,21 +55,13 @@ static void find_landlock(struct finding *f)
 
 static void find_cgroup(struct finding *f)
 {
-    int err = host_cgroup();
+    int v = cgroup_version();
 
-    result(f, err);
-    if (err)
-        snprintf(f->detail, sizeof f->detail, "%s",
-                 err == ENODEV ? "no cgroup v2" : "not ours to divide");
-}
-
-static void find_kvm(struct finding *f)
-{
-    int err = host_kvm();
-
-    result(f, err);
-    if (!err)
-        snprintf(f->detail, sizeof f->detail, "not used by this version");
+    f->ok = v > 0;
+    if (v > 0)
+        snprintf(f->detail, sizeof f->detail, "version %d holds memory and cpus", v);
+    else
+        snprintf(f->detail, sizeof f->detail, "none is ours to divide");
 }
 
 static const struct check {
@@ -101,14 +95,14 @@ static const struct check {
       "one fence less around all processes" },
     { "  TCP ports", SBX_WITHOUT_LANDLOCK, NULL, host_ports,
       "a net broker that was taken over is not held to the ports of the rules (Linux 6.7)" },
+    { "eBPF", SBX_WITHOUT_BPF, NULL, host_netfence,
+      "a net broker that was taken over is held to no address of the rules (root, cgroup v2)" },
     { "nameserver", 0, NULL, host_names, "no name is resolved by --allow-net, only numbers work" },
     { "ping sockets", 0, NULL, host_ping,
       "no ICMP echo by --allow-net (net.ipv4.ping_group_range)" },
     { "io_uring", SBX_WITHOUT_IOURING, NULL, host_iouring,
       "files and streams take the socket path" },
-    { "cgroup v2", SBX_WITHOUT_CGROUP, find_cgroup, NULL,
-      "memory limits are sampled, not enforced" },
-    { "KVM", 0, find_kvm, NULL, "nothing yet" },
+    { "cgroup", SBX_WITHOUT_CGROUP, find_cgroup, NULL, "memory limits are sampled, not enforced" },
 };
 
 /* The one command that would help most, or NULL. */

@@ -9,10 +9,16 @@
 #include <string.h>
 #include <unistd.h>
 
+static const char *context;
 static struct {
     char *text;
     size_t cap;
 } kept;
+
+void fail_where(const char *where)
+{
+    context = where;
+}
 
 void fail_keep(char *text, size_t cap)
 {
@@ -31,7 +37,8 @@ static void line(const char *fmt, va_list ap)
     }
     if (vasprintf(&text, fmt, ap) < 0)
         text = NULL;
-    dprintf(STDERR_FILENO, "sbx: %s\n", text ? text : fmt);
+    dprintf(STDERR_FILENO, "sbx: %s%s%s\n", context ? context : "", context ? ": " : "",
+            text ? text : fmt);
     free(text);
     errno = saved;
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "abi/landlock.h"
+#include "cli/cgroup.h"
 #include "cli/launch.h"
 #include "cli/network.h"
 
@@ -181,23 +182,7 @@ int host_names(void)
 
 int host_cgroup(void)
 {
-    char line[512] = "", path[600];
-    FILE *file = fopen("/proc/self/cgroup", "re");
-    int err = ENODEV;
-
-    if (file && fgets(line, sizeof line, file) && strncmp(line, "0::", 3) == 0) {
-        line[strcspn(line, "\n")] = 0;
-        snprintf(path, sizeof path, "/sys/fs/cgroup%s", line + 3);
-        err = access(path, W_OK) == 0 ? 0 : errno;
-    }
-    if (file)
-        fclose(file);
-    return err;
-}
-
-int host_kvm(void)
-{
-    return access("/dev/kvm", R_OK | W_OK) == 0 ? 0 : errno;
+    return cgroup_version() > 0 ? 0 : ENODEV;
 }
 
 const char *host_help_userns(void)

@@ -22,8 +22,7 @@ int host_landlock(void);
 int host_ports(void); /* Landlock that knows of TCP ports (Linux 6.7) */
 int host_ping(void); /* sockets for ICMP echo, for the broker's id; EACCES: the sysctl has it not */
 int host_names(void);  /* a nameserver in /etc/resolv.conf; ENOENT: none */
-int host_cgroup(void); /* a cgroup v2 of ours to divide; ENODEV: there is none */
-int host_kvm(void);
+int host_cgroup(void); /* a cgroup of ours to divide, of either version; ENODEV: there is none */
 
 /* A command that would bring this user namespaces, io_uring, or a cgroup of its own. */
 const char *host_help_userns(void);

@@ -3,6 +3,7 @@
 #include "cli/launch.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -71,12 +72,13 @@ static int broker_pair(struct launch_fds *f)
 /* Our ends go to l, the children's to f. */
 static int make_channels(struct launch *l, struct launch_fds *f)
 {
-    int control[2], status[2], term[2] = { -1, -1 }, results[2] = { -1, -1 };
+    int control[2], status[2], term[2] = { -1, -1 }, results[2] = { -1, -1 }, rules[2] = { -1, -1 };
 
     if (pair(SOCK_SEQPACKET, control) || pair(SOCK_SEQPACKET, status) ||
         pair(SOCK_SEQPACKET, f->gofer_sock) || (l->terminal && pair(SOCK_SEQPACKET, term)) ||
         (l->results_path && pair(SOCK_STREAM, results)) ||
-        (l->network->policy.on && broker_pair(f)))
+        (l->network->policy.on && broker_pair(f)) ||
+        (l->network->policy.on && l->options->name && pair(SOCK_SEQPACKET, rules)))
         return EXIT_SBX;
     f->shared_sock[0] = f->shared_sock[1] = -1;
     if (l->shown->nshared && pair(SOCK_SEQPACKET, f->shared_sock))
@@ -89,6 +91,8 @@ static int make_channels(struct launch *l, struct launch_fds *f)
     f->tty_sock = term[1];
     l->results = results[0];
     f->results = results[1];
+    l->rules = rules[0];
+    f->rules = rules[1];
     /* Descriptors are cheaper: docs/decisions/files-as-descriptors.md. */
     bool required = l->options->require & REQUIRE_IOURING;
     bool ring = (getenv("SBX_RING") || required) && !(l->without & SBX_WITHOUT_IOURING);
@@ -143,23 +147,70 @@ static int start_shared(struct launch *l, struct launch_fds *f, unsigned must)
     return 0;
 }
 
+/* The second fence of the network, where this host lets us; else doctor says what that costs. */
+static int begin_fence(struct launch *l, struct launch_fds *f)
+{
+    const bool required = l->options->require & REQUIRE_BPF;
+    int r = -EPERM;
+
+    l->netfence = (struct netfence){ .dir = -1, .prog = -1 };
+    f->fenced[0] = f->fenced[1] = -1;
+    if (!(l->without & SBX_WITHOUT_BPF))
+        r = netfence_open(&l->netfence, l->network);
+    if (r == 0 && pipe2(f->fenced, O_CLOEXEC) < 0) {
+        r = -errno;
+        netfence_close(&l->netfence);
+    }
+    return r < 0 && required ? r : 0;
+}
+
+static int end_fence(struct launch *l, struct launch_fds *f)
+{
+    int r = 0;
+
+    if (f->fenced[0] < 0)
+        return 0;
+    close(f->fenced[0]);
+    if (l->broker > 0)
+        r = netfence_enter(&l->netfence, l->broker);
+    if (r < 0 && !(l->options->require & REQUIRE_BPF)) {
+        netfence_close(&l->netfence);
+        r = 0;
+    }
+    if (r == 0 && l->broker > 0 && write(f->fenced[1], "g", 1) != 1)
+        r = -EPIPE;
+    close(f->fenced[1]);
+    return r;
+}
+
 /* The one that stays in the host's network; there is none where nothing may be reached. */
-static int start_broker(struct launch *l, const struct launch_fds *f, uid_t id, bool userns)
+static int start_broker(struct launch *l, struct launch_fds *f, uid_t id, bool userns)
 {
     struct spawn sp;
+    int r;
 
     l->broker_pidfd = -1;
+    l->netfence.dir = l->netfence.prog = -1;
     if (f->broker_sock[0] < 0)
         return 0;
+    r = begin_fence(l, f);
+    if (r < 0)
+        return undo(l, "net broker", -r);
     l->broker = spawn(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS,
                       userns ? CLONE_NEWUSER : 0, l->without, id, /* whole= */ false, &sp,
                       &l->broker_pidfd);
     if (l->broker == 0)
         broker_child(l, f, &sp);
-    if (l->broker < 0)
-        return undo(l, "net broker", -l->broker);
+    r = end_fence(l, f);
+    if (l->broker < 0 || r < 0) {
+        end_child(l->broker);
+        netfence_close(&l->netfence);
+        return undo(l, "net broker", l->broker < 0 ? -l->broker : -r);
+    }
     close(f->broker_sock[0]);
     close(f->broker_sock[1]);
+    if (f->rules >= 0)
+        close(f->rules);
     network_started(l->network);
     launch_step(l, "broker");
     return 0;

@@ -20,6 +20,7 @@
 #include "abi/tty.h"
 #include "abi/types.h"
 #include "cli/control.h"
+#include "cli/netfence.h"
 #include "cli/network.h"
 #include "cli/options.h"
 #include "cli/shown.h"
@@ -47,7 +48,7 @@ struct launch {
     uint64_t limits[LIMITS];
     uint64_t t_start_ns;
     int log_fd, strace_fd;
-    const struct network *network;
+    struct network *network;
     const char *results_path; /* inside; NULL: nobody asks what was changed */
     bool tty[3];              /* standard stream that is a terminal */
     bool terminal;            /* there is one, a standard stream or not */
@@ -57,6 +58,8 @@ struct launch {
 
     /* out: the front end's ends */
     int control, gofer_status, tty_sock, results;
+    int rules; /* to the broker, where rules may change; -1 */
+    struct netfence netfence;
     /* shared: the gofer of what is shared live; it and broker 0: there is none */
     pid_t gofer, shared, sentry, broker;
     int gofer_pidfd, shared_pidfd, sentry_pidfd, broker_pidfd;
@@ -91,6 +94,8 @@ uint64_t now_ns(void);
 struct launch_fds {
     int control, gofer_status, gofer_sock[2], shared_sock[2], ring, tty_sock, results;
     int broker_sock[2]; /* the broker's, the sentry's; -1: no network */
+    int rules;          /* the broker's to us; -1 */
+    int fenced[2];      /* the broker waits for a byte; -1: for nothing */
 };
 
 /* How a child is made and what it may count on. */

@@ -24,19 +24,34 @@ static void raise_files(void)
     setrlimit(RLIMIT_NOFILE, &rl);
 }
 
+/* Sockets belong to the cgroup that they were made in: none is before we are in ours. */
+static void wait_for_fence(const struct launch_fds *f)
+{
+    char c;
+
+    if (f->fenced[0] < 0)
+        return;
+    close(f->fenced[1]);
+    if (read(f->fenced[0], &c, 1) != 1)
+        _exit(1);
+}
+
 void broker_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
 {
     const struct network *n = l->network;
     struct broker_config cfg = { .sock = f->broker_sock[0],
-                                 .policy = &n->policy,
+                                 .policy = &l->network->policy,
+                                 .rules_sock = MAX(f->rules, 0),
                                  .nservers = n->nservers,
-                                 .without = l->without };
-    int *keep = xcalloc(n->policy.npub + 3, sizeof *keep), null_fd, root_fd = -1, r;
+                                 .without = l->without,
+                                 .tell_names = l->options->learn };
+    int *keep = xcalloc(n->policy.npub + 4, sizeof *keep), null_fd, root_fd = -1, r;
     unsigned nkeep = 0;
 
     memcpy(cfg.servers, n->servers, sizeof cfg.servers);
     child_begin(sp);
     prctl(PR_SET_NAME, "sbx-net");
+    wait_for_fence(f);
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     raise_files();
     if ((sp->flags & CLONE_NEWNS) && !unfenced("emptyroot"))
@@ -47,6 +62,8 @@ void broker_child(const struct launch *l, const struct launch_fds *f, struct spa
                    strerror(-r));
     child_capabilities(~0ull); /* its fence drops them for good */
     keep[nkeep++] = f->broker_sock[0];
+    if (f->rules >= 0)
+        keep[nkeep++] = f->rules;
     for (unsigned i = 0; i < n->policy.npub; i++)
         keep[nkeep++] = n->policy.pub[i].fd;
     if (root_fd >= 0)

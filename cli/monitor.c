@@ -30,6 +30,7 @@
 
 #include "cli/cgroup.h"
 #include "cli/control.h"
+#include "cli/detach.h"
 #include "cli/error.h"
 #include "cli/serve.h"
 
@@ -161,7 +162,11 @@ static void on_message(struct monitor *m, const struct control_msg *msg, size_t 
         break;
     case CTL_JOB_EXIT:
     case CTL_JOB_FAILED:
+    case CTL_USAGE:
         named_control(msg);
+        break;
+    case CTL_STARTED:
+        detach_started();
         break;
     case CTL_ERROR:
         if (!m->ended && gofer_killed(m))
@@ -341,7 +346,8 @@ static void loop_once(struct monitor *m)
         SHARED,
         PROXY,
         SERVE = PROXY + 2,
-        COUNT = SERVE + SERVE_FDS
+        DETACH = SERVE + SERVE_FDS,
+        COUNT = DETACH + DETACH_FDS
     };
     struct pollfd fds[COUNT] = {
         [CONTROL] = { .fd = m->launch->control, .events = POLLIN },
@@ -356,8 +362,10 @@ static void loop_once(struct monitor *m)
     proxy_poll(&m->proxy, fds + PROXY);
     const bool named = m->launch->options->name;
 
-    if (named)
+    if (named) {
         named_poll(fds + SERVE);
+        detach_poll(fds + DETACH);
+    }
     if (poll(fds, named ? COUNT : SERVE, timeout_ms(m)) < 0) {
         if (errno != EINTR) /* would go on for ever */
             end(m, fail(EXIT_SBX, "cannot wait for the sandbox: %s", strerror(errno)));
@@ -372,8 +380,10 @@ static void loop_once(struct monitor *m)
         ask_gofer(m);
     if (!m->ended && fds[CONTROL].revents)
         on_control(m, m->launch->control);
-    if (named)
+    if (named) {
         named_serve(m->launch, fds + SERVE);
+        detach_run(fds + DETACH);
+    }
     if (!m->ended && fds[SENTRY].revents)
         sentry_gone(m);
     if (!m->ended && (fds[GOFER].revents || fds[SHARED].revents))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Commands about named sandboxes: ps, exec, kill, inspect. Each asks a front end (cli/serve.h). */
+/* Commands about named sandboxes: exec, kill, inspect; more stand in named_more.c. Each asks a front end
+ * (cli/serve.h). */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 
 #include "cli/cli.h"
 #include "cli/error.h"
+#include "cli/exec_tty.h"
 #include "cli/results.h"
 #include "cli/serve.h"
 #include "cli/signals.h"
@@ -57,7 +59,7 @@ const char *named_dir(void)
     return dir;
 }
 
-static int try_connect(const char *name)
+int named_try(const char *name)
 {
     struct sockaddr_un at = { .sun_family = AF_UNIX };
     const char *dir = named_dir();
@@ -78,14 +80,23 @@ static int try_connect(const char *name)
 
 int named_connect(const char *name)
 {
-    int fd = named_ok(name) ? try_connect(name) : -1;
+    int fd = named_ok(name) ? named_try(name) : -1;
 
     if (fd < 0)
         fail(EXIT_SBX, "there is no sandbox named %s; see sbx ps", name);
     return fd;
 }
 
-static bool ask(int fd, enum serve_type type, int value, struct serve_msg *ret)
+bool named_alive(const char *name)
+{
+    int fd = named_try(name);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+bool named_ask(int fd, enum serve_type type, int value, struct serve_msg *ret)
 {
     *ret = (struct serve_msg){ .type = type, .value = value };
     if (send(fd, ret, sizeof *ret, MSG_NOSIGNAL) != sizeof *ret)
@@ -93,53 +104,50 @@ static bool ask(int fd, enum serve_type type, int value, struct serve_msg *ret)
     return recv(fd, ret, sizeof *ret, 0) == sizeof *ret && ret->len <= sizeof ret->text;
 }
 
+#define TEXT_MAX (16u << 20) /* more nobody says */
+
+char *named_text(int fd, enum serve_type type, int value)
+{
+    static struct serve_msg m;
+    char *text = xstrdup("");
+    size_t n = 0;
+    bool ok = named_ask(fd, type, value, &m);
+
+    while (ok && m.type == SERVE_TEXT && m.len <= sizeof m.text && n < TEXT_MAX) {
+        text = xreallocarray(text, n + m.len + 1, 1);
+        memcpy(text + n, m.text, m.len);
+        n += m.len;
+        text[n] = 0;
+        ok = recv(fd, &m, sizeof m, 0) == sizeof m;
+    }
+    if (ok && m.type == SERVE_DONE && n > 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-int cmd_ps(int argc, char **argv)
+char **named_list(unsigned *ret_n)
 {
     const char *path = named_dir();
     DIR *d = path ? opendir(path) : NULL;
     char **names = NULL;
-    unsigned n = 0;
     struct dirent *e;
 
-    (void)argv;
-    if (argc > 1)
-        return fail(EXIT_SBX, "ps takes no arguments");
-    if (!path)
-        return EXIT_SBX;
+    *ret_n = 0;
     while (d && (e = readdir(d))) {
         if (named_ok(e->d_name))
-            *(char **)xgrow(&names, &n, sizeof *names) = xstrdup(e->d_name);
+            *(char **)xgrow(&names, ret_n, sizeof *names) = xstrdup(e->d_name);
     }
     if (d)
         closedir(d);
-    if (n)
-        qsort(names, n, sizeof *names, by_name);
-    printf("%-20s %-8s %-20s %s\n", "NAME", "PID", "SINCE", "COMMAND");
-    for (unsigned i = 0; i < n; i++) {
-        static struct serve_msg m;
-        int fd = try_connect(names[i]);
-        char *at = m.text, *field[4] = { NULL };
-
-        if (fd < 0)
-            continue; /* left by one that was killed */
-        if (ask(fd, SERVE_INFO, 0, &m)) {
-            m.text[MIN(m.len, (uint32_t)sizeof m.text - 1)] = 0;
-            for (unsigned k = 0; k < 4; k++)
-                field[k] = strsep(&at, "\t");
-        }
-        close(fd);
-        if (!field[3])
-            continue;
-        printf("%-20s %-8s %-20s ", field[0], field[1], field[2]);
-        results_escape(stdout, field[3]);
-        printf("\n");
-    }
-    return fflush(stdout) == 0 ? 0 : EXIT_SBX;
+    if (*ret_n)
+        qsort(names, *ret_n, sizeof *names, by_name);
+    return names;
 }
 
 int cmd_kill(int argc, char **argv)
@@ -159,7 +167,7 @@ int cmd_kill(int argc, char **argv)
         fd = named_connect(argv[at]);
         if (fd < 0)
             return EXIT_SBX;
-        if (!ask(fd, SERVE_KILL, sig, &m))
+        if (!named_ask(fd, SERVE_KILL, sig, &m))
             return fail(EXIT_SBX, "%s has ended", argv[at]);
         close(fd);
     }
@@ -168,8 +176,8 @@ int cmd_kill(int argc, char **argv)
 
 int cmd_inspect(int argc, char **argv)
 {
-    static struct serve_msg m;
     bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
+    char *text;
     int fd;
 
     if (argc != 2 + json)
@@ -177,13 +185,10 @@ int cmd_inspect(int argc, char **argv)
     fd = named_connect(argv[1 + json]);
     if (fd < 0)
         return EXIT_SBX;
-    if (!ask(fd, SERVE_INSPECT, json, &m))
+    text = named_text(fd, SERVE_INSPECT, json);
+    if (!text)
         return fail(EXIT_SBX, "%s has ended", argv[1 + json]);
-    while (m.type == SERVE_TEXT && m.len <= sizeof m.text) {
-        fwrite(m.text, 1, m.len, stdout);
-        if (recv(fd, &m, sizeof m, 0) != sizeof m)
-            break;
-    }
+    fputs(text, stdout);
     return fflush(stdout) == 0 ? 0 : EXIT_SBX;
 }
 
@@ -193,11 +198,15 @@ struct exec_options {
     const char *cwd;
     char **env;
     unsigned nenv;
+    bool tty, input;
 };
 
-static int write_request(const struct exec_options *o, char **args)
+static int write_request(const struct exec_options *o, char **args, uint32_t winsize)
 {
-    struct job_request h = { .envc = o->nenv };
+    struct job_request h = { .envc = o->nenv,
+                             .as = { .flags = o->tty ? PROCESS_TTY : 0,
+                                     .rows = (uint16_t)(winsize >> 16),
+                                     .cols = (uint16_t)winsize } };
     int fd = memfd_create("job", MFD_CLOEXEC);
     FILE *f = fd >= 0 ? fdopen(dup(fd), "w") : NULL;
 
@@ -214,7 +223,8 @@ static int write_request(const struct exec_options *o, char **args)
     return fclose(f) == 0 ? fd : -1;
 }
 
-static bool send_request(int sock, int request)
+/* far: the other end of a terminal; -1: none. */
+static bool send_request(int sock, int request, int far)
 {
     static struct serve_msg m = { .type = SERVE_EXEC };
     int fds[4] = { request, 0, 1, 2 };
@@ -228,6 +238,8 @@ static bool send_request(int sock, int request)
     };
     struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
+    for (int i = 1; i < 4 && far >= 0; i++)
+        fds[i] = far;             /* the first one counts */
     for (int i = 1; i < 4; i++) { /* a closed one becomes nothing */
         if (fcntl(fds[i], F_GETFD) < 0)
             fds[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -242,7 +254,8 @@ static bool send_request(int sock, int request)
 /* What is passed on to the command: from before it can begin, as it may be answered at once. */
 static int hold_signals(void)
 {
-    static const int forwarded[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2 };
+    static const int forwarded[] = { SIGHUP,  SIGINT,  SIGQUIT,  SIGTERM,
+                                     SIGUSR1, SIGUSR2, SIGWINCH, SIGCONT };
     sigset_t set;
 
     sigemptyset(&set);
@@ -252,51 +265,110 @@ static int hold_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static int await_end(int sock, int signals, const char *name, const char *command)
+/* False: the terminal has hung up, and the command's has with it. */
+static bool on_signal(int sock, int sig, struct exec_tty *t)
+{
+    struct serve_msg m = { .type = SERVE_KILL, .value = sig };
+
+    if (sig == SIGCONT && t)
+        exec_tty_raw(t); /* who stopped us has changed it */
+    if (sig == SIGWINCH || sig == SIGCONT) {
+        m.type = SERVE_WINSIZE;
+        m.value = t ? (int32_t)exec_tty_size(t) : 0;
+    }
+    if (sig == SIGHUP && t)
+        return false;
+    if (t || m.type == SERVE_KILL)
+        send(sock, &m, sizeof m, MSG_NOSIGNAL);
+    return true;
+}
+
+/* The end of the command, or the exit status of an error that was printed; -1: neither. */
+static int on_answer(int sock, const char *name, const char *command, struct exec_tty *t)
 {
     static struct serve_msg m;
 
-    for (;;) {
-        struct pollfd fds[] = { { .fd = sock, .events = POLLIN },
-                                { .fd = signals, .events = POLLIN } };
-        struct signalfd_siginfo si;
-
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            return fail(EXIT_SBX, "cannot wait: %s", strerror(errno));
-        while (signals >= 0 && read(signals, &si, sizeof si) == sizeof si) {
-            struct serve_msg kill = { .type = SERVE_KILL, .value = (int)si.ssi_signo };
-
-            send(sock, &kill, sizeof kill, MSG_NOSIGNAL);
-        }
-        if (!(fds[0].revents & (POLLIN | POLLHUP)))
-            continue;
-        if (recv(sock, &m, sizeof m, 0) != sizeof m)
-            return fail(EXIT_SBX, "the sandbox %s has ended", name);
+    if (recv(sock, &m, sizeof m, 0) == sizeof m) {
         if (m.type == SERVE_EXITED)
             return WIFEXITED(m.value) ? WEXITSTATUS(m.value) : 128 + WTERMSIG(m.value);
-        if (m.type == SERVE_FAILED)
-            return fail(m.value, "%s: %.*s", command, (int)MIN(m.len, (uint32_t)sizeof m.text),
-                        m.text);
+        if (m.type != SERVE_FAILED)
+            return -1;
+    } else {
+        m = (struct serve_msg){ .type = SERVE_DONE };
     }
+    if (t)
+        exec_tty_leave(t);
+    if (m.type == SERVE_DONE)
+        return fail(EXIT_SBX, "the sandbox %s has ended", name);
+    return fail(m.value, "%s: %.*s", command, (int)MIN(m.len, (uint32_t)sizeof m.text), m.text);
+}
+
+/* t: the terminal, or NULL; what was printed there is shown to its end. */
+static int await_end(int sock, int signals, const char *name, const char *command,
+                     struct exec_tty *t)
+{
+    int status = -1;
+
+    while (status < 0 || (t && !exec_tty_done(t))) {
+        enum { SOCK, SIGNALS, TTY, COUNT = TTY + EXEC_TTY_FDS };
+        struct pollfd fds[COUNT] = { { .fd = status < 0 ? sock : -1, .events = POLLIN },
+                                     { .fd = signals, .events = POLLIN } };
+        struct signalfd_siginfo si;
+
+        if (t)
+            exec_tty_poll(t, fds + TTY);
+        if (poll(fds, t ? COUNT : TTY, -1) < 0 && errno != EINTR)
+            return fail(EXIT_SBX, "cannot wait: %s", strerror(errno));
+        while (signals >= 0 && read(signals, &si, sizeof si) == sizeof si) {
+            if (!on_signal(sock, (int)si.ssi_signo, t))
+                return 128 + (int)si.ssi_signo;
+            if (status >= 0 && si.ssi_signo != SIGWINCH && si.ssi_signo != SIGCONT)
+                return status; /* nobody waits for the rest of it */
+        }
+        if (t)
+            exec_tty_run(t, fds + TTY);
+        if (fds[SOCK].revents & (POLLIN | POLLHUP))
+            status = on_answer(sock, name, command, t);
+    }
+    return status;
+}
+
+/* The kind of terminal is ours, where -e says no other. */
+static void pass_term(struct exec_options *o)
+{
+    const char *term = getenv("TERM");
+
+    for (unsigned i = 0; i < o->nenv; i++)
+        if (strncmp(o->env[i], "TERM=", 5) == 0)
+            return;
+    *(char **)xgrow(&o->env, &o->nenv, sizeof *o->env) = xasprintf("TERM=%s",
+                                                                   term && *term ? term : "xterm");
 }
 
 int cmd_exec(int argc, char **argv)
 {
     static const struct option longs[] = { { "cwd", 1, NULL, 'w' },
                                            { "env", 1, NULL, 'e' },
+                                           { "tty", 0, NULL, 't' },
+                                           { "interactive", 0, NULL, 'i' },
                                            { 0 } };
     struct exec_options o = { 0 };
-    int c, sock, request, signals;
+    static struct exec_tty tty;
+    int c, sock, request, signals, far = -1;
 
     optind = 0;
     opterr = 0;
-    while ((c = getopt_long(argc, argv, "+w:e:", longs, NULL)) >= 0) {
+    while ((c = getopt_long(argc, argv, "+w:e:it", longs, NULL)) >= 0) {
         if (c == 'w')
             o.cwd = optarg;
         else if (c == 'e' && strchr(optarg, '=') && optarg[0] != '=')
             *(char **)xgrow(&o.env, &o.nenv, sizeof *o.env) = optarg;
+        else if (c == 't')
+            o.tty = true;
+        else if (c == 'i')
+            o.input = true;
         else
-            return fail(EXIT_SBX, "exec: %s; give sbx exec [-w DIR] [-e K=V] NAME CMD [args]",
+            return fail(EXIT_SBX, "exec: %s; give sbx exec [-it] [-w DIR] [-e K=V] NAME CMD [args]",
                         c == 'e' ? "-e needs NAME=VALUE"
                                  : "unknown option, or one without its value");
     }
@@ -305,9 +377,17 @@ int cmd_exec(int argc, char **argv)
     sock = named_connect(argv[optind]);
     if (sock < 0)
         return EXIT_SBX;
-    request = write_request(&o, argv + optind + 1);
+    if (o.tty && (c = exec_tty_open(&tty, o.input, &far)) != 0)
+        return c;
+    if (o.tty)
+        pass_term(&o);
+    request = write_request(&o, argv + optind + 1, o.tty ? exec_tty_size(&tty) : 0);
     signals = hold_signals();
-    if (request < 0 || !send_request(sock, request))
+    if (o.tty)
+        exec_tty_raw(&tty);
+    if (request < 0 || !send_request(sock, request, far))
         return fail(EXIT_SBX, "the sandbox %s cannot be asked: %s", argv[optind], strerror(errno));
-    return await_end(sock, signals, argv[optind], argv[optind + 1]);
+    if (far >= 0)
+        close(far);
+    return await_end(sock, signals, argv[optind], argv[optind + 1], o.tty ? &tty : NULL);
 }

@@ -23,6 +23,7 @@ static int add_rules(struct network *n, const char *option, const char *const *t
 
         if (net_rule_parse(texts[i], deny, r, &why) < 0)
             return fail(EXIT_SBX, "--%s %s: %s", option, texts[i], why);
+        *(char **)xgrow(&n->texts, &n->ntexts, sizeof *n->texts) = xstrdup(texts[i]);
     }
     return 0;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One table: the word, its letter, what its value is and where it goes. The help text, the parser
- * and (by `sbx run --help`) the manual page's test read the same rows.
+ * One table: the word, its letter, what its value is and where it goes. The help text, the parser,
+ * profiles (options_profile.c) and (by `sbx run --help`) the manual page's test read the same rows.
  */
-#include "cli/options.h"
+#include "cli/options_table.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -15,40 +15,23 @@
 #include "cli/error.h"
 #include "cli/require.h"
 
-enum take {
-    T_STRING,
-    T_FLAG,
-    T_LIST,
-    T_BIND,
-    T_DURATION,
-    T_LEVEL,
-    T_STRACE,
-    T_STATS,
-    T_LIMIT,
-    T_CPUS,
-    T_REQUIRE,
-    T_CHANGES,
-    T_APPLY,
-    T_HELP
-};
-
 #define AT(member) offsetof(struct run_options, member)
 
-static const struct row {
-    const char *word;
-    int letter; /* 0: none */
-    int has_arg;
-    enum take take;
-    size_t where, count; /* count: of a T_LIST */
-    const char *value, *help;
-} rows[] = {
-    { "rootfs", 0, 1, T_STRING, AT(rootfs), 0, "DIR", "run in this tree instead of the host's" },
+const struct option_row option_rows[] = {
+    { "rootfs", 0, 1, T_STRING, AT(rootfs), 0, "DIR", "run in this tree, not the host's" },
     { "bind", 'v', 1, T_BIND, 0, 0, "SRC[:DST][:ro|:rw]", "show a file or directory of the host" },
+    { "ro-bind", 0, 1, T_RO_BIND, 0, 0, "SRC DST", "the same as bwrap has it: read-only" },
+    { "image", 0, 1, T_LIST, AT(images), AT(nimages), "FILE:DIR[:ro]",
+      "show what a squashfs or EROFS image holds" },
     { "tmpfs", 0, 1, T_LIST, AT(tmpfs), AT(ntmpfs), "DIR", "an empty directory in memory" },
     { "cwd", 'w', 1, T_STRING, AT(cwd), 0, "DIR", "start in this directory" },
     { "env", 'e', 1, T_LIST, AT(env), AT(nenv), "K=V", "set a variable (K alone: pass it on)" },
     { "user", 'u', 1, T_STRING, AT(user), 0, "USER[:GROUP]", "user inside, by name or number" },
-    { "name", 0, 1, T_STRING, AT(name), 0, "NAME", "for sbx ps, exec, kill, inspect" },
+    { "name", 0, 1, T_STRING, AT(name), 0, "NAME", "for sbx ps, exec, logs, ..." },
+    { "detach", 'd', 0, T_FLAG, AT(detach), 0, NULL, "run it behind; print its name" },
+    { "profile", 0, 1, T_STRING, AT(profile), 0, "NAME", "options of a file; none" },
+    { "trust-profile", 0, 0, T_FLAG, AT(trust), 0, NULL, "take the script's profile" },
+    { "print-profile", 0, 0, T_FLAG, AT(print_profile), 0, NULL, "print all as TOML" },
     { "hostname", 0, 1, T_STRING, AT(hostname), 0, "NAME", "host name inside (sbx)" },
     { "timeout", 0, 1, T_DURATION, 0, 0, "TIME", "end it after 5, 1.5s, 2m, 1h: status 124" },
     { "memory", 'm', 1, T_LIMIT, LIMIT_MEMORY, 0, "SIZE", "at most so much memory: 300M, 2G" },
@@ -66,8 +49,7 @@ static const struct row {
       "let the host's PORT reach one inside" },
     { "changes", 0, 2, T_CHANGES, 0, 0, "DIR", "list what was changed there (where it starts)" },
     { "diff", 0, 0, T_FLAG, AT(diff), 0, NULL, "show changed text" },
-    { "save-changes", 0, 1, T_STRING, AT(save_changes), 0, "DIR",
-      "copy what was changed into DIR" },
+    { "save-changes", 0, 1, T_STRING, AT(save_changes), 0, "DIR", "copy what was changed" },
     { "apply", 0, 2, T_APPLY, 0, 0, "WHEN", "write changes to the host: ask or always" },
     { "json", 0, 0, T_FLAG, AT(json), 0, NULL, "list changes as JSON" },
     { "require", 0, 1, T_REQUIRE, 0, 0, "LIST", "refuse to run without these: see sbx(1)" },
@@ -76,8 +58,12 @@ static const struct row {
     { "stats", 0, 2, T_STATS, 0, 0, "json", "print times and counts at the end" },
     { "log", 0, 1, T_STRING, AT(log_file), 0, "FILE", "what sbx itself has to say" },
     { "log-level", 0, 1, T_LEVEL, 0, 0, "LEVEL", "error, warning, info or debug" },
+    { "interactive", 'i', 0, T_NOTHING, 0, 0, NULL, "as always: it reads your input" },
+    { "tty", 't', 0, T_NOTHING, 0, 0, NULL, "as always: it has your terminal" },
+    { "rm", 0, 0, T_FLAG, AT(rm), 0, NULL, "as always; with -d: keep no log of it" },
     { "help", 'h', 0, T_HELP, 0, 0, NULL, "this text" },
 };
+const unsigned option_rows_count = ARRAY_SIZE(option_rows);
 
 #define LONG_BASE 1000
 
@@ -149,7 +135,21 @@ static int take_bind(struct run_options *o, const char *v)
     return 0;
 }
 
-static int take_limit(struct run_options *o, const struct row *r, const char *v)
+/* The second value is the next word. */
+static int take_ro_bind(struct run_options *o, const char *src, const char *dst)
+{
+    struct bind_option *slot;
+
+    if (!*src || !dst || *dst != '/')
+        return fail(EXIT_SBX, "--ro-bind %s: give both: --ro-bind SRC DST, DST an absolute path",
+                    src);
+    slot = xgrow(&o->binds, &o->nbinds, sizeof *slot);
+    *slot = (struct bind_option){ .src = xstrdup(src), .dst = xstrdup(dst), .ro = true };
+    o->given_rows |= options_bit("bind");
+    return 0;
+}
+
+static int take_limit(struct run_options *o, const struct option_row *r, const char *v)
 {
     uint64_t *at = &o->limit[r->where];
     bool time = r->where == LIMIT_CPU_TIME;
@@ -176,10 +176,11 @@ static int take_cpus(struct run_options *o, const char *v)
     return 0;
 }
 
-static int take(struct run_options *o, const struct row *r, const char *v)
+int option_take(struct run_options *o, const struct option_row *r, const char *v)
 {
     char *base = (char *)o;
 
+    o->given_rows |= 1ull << (r - option_rows);
     switch (r->take) {
     case T_STRING:
         *(const char **)(base + r->where) = v;
@@ -229,6 +230,9 @@ static int take(struct run_options *o, const struct row *r, const char *v)
     case T_HELP:
         o->help = true;
         return 0;
+    case T_NOTHING:
+    case T_RO_BIND: /* options_parse */
+        return 0;
     }
     return fail(EXIT_SBX, "--%s is not handled", r->word);
 }
@@ -237,29 +241,30 @@ static void make_tables(struct option *longs, char *shorts)
 {
     *shorts++ = '+'; /* what stands behind FILE is the program's */
     *shorts++ = ':';
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        longs[i] = (struct option){ rows[i].word, rows[i].has_arg, NULL, LONG_BASE + (int)i };
-        if (rows[i].letter) {
-            *shorts++ = (char)rows[i].letter;
-            if (rows[i].has_arg)
+    for (unsigned i = 0; i < ARRAY_SIZE(option_rows); i++) {
+        longs[i] = (struct option){ option_rows[i].word, option_rows[i].has_arg, NULL,
+                                    LONG_BASE + (int)i };
+        if (option_rows[i].letter) {
+            *shorts++ = (char)option_rows[i].letter;
+            if (option_rows[i].has_arg)
                 *shorts++ = ':';
         }
     }
     *shorts = 0;
 }
 
-static const struct row *find_row(int c)
+static const struct option_row *find_row(int c)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        if (c == LONG_BASE + (int)i || (c == rows[i].letter && c))
-            return &rows[i];
+    for (unsigned i = 0; i < ARRAY_SIZE(option_rows); i++) {
+        if (c == LONG_BASE + (int)i || (c == option_rows[i].letter && c))
+            return &option_rows[i];
     }
     return NULL;
 }
 
 static int refuse(int c, char **argv, int index)
 {
-    const struct row *r = find_row(optopt);
+    const struct option_row *r = find_row(optopt);
 
     if (c == ':')
         return r && r->word ? fail(EXIT_SBX, "--%s needs a value: --%s %s", r->word, r->word,
@@ -274,9 +279,9 @@ static int refuse(int c, char **argv, int index)
 
 int options_parse(int argc, char **argv, struct run_options *ret)
 {
-    struct run_options o = { .platform = "auto", .log_level = 1 };
-    struct option longs[ARRAY_SIZE(rows) + 1] = { 0 };
-    char shorts[3 * ARRAY_SIZE(rows) + 3];
+    struct run_options o = OPTIONS_INIT;
+    struct option longs[ARRAY_SIZE(option_rows) + 1] = { 0 };
+    char shorts[3 * ARRAY_SIZE(option_rows) + 3];
     int c, r;
 
     make_tables(longs, shorts);
@@ -288,20 +293,36 @@ int options_parse(int argc, char **argv, struct run_options *ret)
         c = getopt_long(argc, argv, shorts, longs, NULL);
         if (c < 0)
             break;
-        const struct row *row = c == '?' || c == ':' ? NULL : find_row(c);
+        const struct option_row *row = c == '?' || c == ':' ? NULL : find_row(c);
 
-        r = row ? take(&o, row, optarg) : refuse(c, argv, index);
+        r = row ? option_take(&o, row, optarg) : refuse(c, argv, index);
+        if (row && row->take == T_RO_BIND) {
+            r = take_ro_bind(&o, optarg, optind < argc ? argv[optind] : NULL);
+            optind++;
+        }
         if (r)
             return r;
     }
     o.command = optind > 1 && strcmp(argv[optind - 1], "--") == 0;
     o.args = argv + optind;
     o.nargs = (unsigned)(argc - optind);
-    if (!o.help && o.nargs == 0)
+    if (!o.help && !o.print_profile && o.nargs == 0)
         return fail(EXIT_SBX, "nothing to run; give a FILE: sbx run script.py");
-    if (o.json && !o.changes && !o.apply && !o.save_changes && !o.diff)
-        return fail(EXIT_SBX, "--json lists changes; give --changes with it");
     *ret = o;
+    return 0;
+}
+
+int options_check(const struct run_options *o)
+{
+    if (o->json && !o->changes && !o->apply && !o->save_changes && !o->diff)
+        return fail(EXIT_SBX, "--json lists changes; give --changes with it");
+    if (o->detach && o->apply == APPLY_ASK)
+        return fail(EXIT_SBX, "--apply=ask asks at a terminal, and -d leaves it; give "
+                              "--apply=always, or no -d");
+    if (o->learn && (o->rootfs || o->detach))
+        return fail(EXIT_SBX,
+                    "learn watches a program on this host's files, and stays with it; leave "
+                    "--rootfs and -d out");
     return 0;
 }
 
@@ -312,8 +333,8 @@ void options_usage(FILE *out)
           "Runs a script or program under a kernel of its own. FILE `-` is a script on standard\n"
           "input; a FILE without a slash that is not here is looked up in PATH.\n\n",
           out);
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        const struct row *r = &rows[i];
+    for (unsigned i = 0; i < ARRAY_SIZE(option_rows); i++) {
+        const struct option_row *r = &option_rows[i];
         char left[64], shortopt[8] = "    ";
 
         if (r->letter)

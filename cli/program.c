@@ -235,6 +235,23 @@ static int from_stdin(const struct view *v, struct program *p, unsigned *n)
     return 0;
 }
 
+/* As docker run has it: a name with a tag, or one that everybody pulls. */
+static bool is_image(const char *arg)
+{
+    static const char *const known[] = { "alpine",   "archlinux", "busybox", "centos", "debian",
+                                         "fedora",   "golang",    "mysql",   "nginx",  "node",
+                                         "postgres", "python",    "redis",   "rust",   "ubuntu" };
+    size_t n = strcspn(arg, ":@");
+
+    if (arg[n] && n > 0 && strspn(arg, "abcdefghijklmnopqrstuvwxyz0123456789._-/") == n)
+        return true;
+    for (unsigned i = 0; i < ARRAY_SIZE(known); i++) {
+        if (strcmp(arg, known[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
 static int locate(const struct view *v, const char *arg, bool command, struct program *p)
 {
     struct stat st;
@@ -243,6 +260,12 @@ static int locate(const struct view *v, const char *arg, bool command, struct pr
     if (strchr(arg, '/') || (!command && view_stat(v, arg, &st) == 0 && !S_ISDIR(st.st_mode))) {
         p->file = view_absolute(v, arg);
         err = view_stat(v, arg, &st);
+        if (err == -ENOENT && arg[0] != '.' && arg[0] != '/' && is_image(arg))
+            return fail(
+                EXIT_NOTFOUND,
+                "%s: no such file; an image is not run by its name: unpack it, then sbx run "
+                "--rootfs DIR CMD",
+                arg);
         if (err < 0)
             return fail(err == -ENOENT || err == -ENOTDIR ? EXIT_NOTFOUND : EXIT_NOEXEC, "%s: %s",
                         arg, err == -ENOENT ? "no such file; check the path" : strerror(-err));
@@ -256,6 +279,12 @@ static int locate(const struct view *v, const char *arg, bool command, struct pr
         return fail(EXIT_NOEXEC, "%s: found in PATH, but not executable", arg);
     if (!command && view_stat(v, arg, &st) == 0)
         return fail(EXIT_NOEXEC, "%s is a directory; give a script or program in it", arg);
+    if (is_image(arg))
+        return fail(
+            EXIT_NOTFOUND,
+            "%s: neither a file here nor a command in PATH; an image is not run by its name: "
+            "unpack it, then sbx run --rootfs DIR CMD",
+            arg);
     return fail(EXIT_NOTFOUND, "%s: neither a file here nor a command in PATH", arg);
 }
 
@@ -270,6 +299,10 @@ int program_find(const struct view *v, char *const *args, unsigned nargs, bool c
         r = from_stdin(v, &p, &n);
     } else if (!*args[0]) {
         r = fail(EXIT_NOTFOUND, "the name of the program is empty");
+    } else if (strchr(args[0], '/') && view_in_image(v, view_absolute(v, args[0]))) {
+        p.exec_path = view_absolute(v, args[0]);
+        push(&p, &n, args[0]);
+        r = 0;
     } else {
         r = locate(v, args[0], command, &p);
         if (r == 0)

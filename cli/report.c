@@ -6,6 +6,7 @@
 #include "cli/report.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,8 @@
 #include <unistd.h>
 
 #include "cli/error.h"
+#include "cli/json.h"
+#include "cli/learn.h"
 #include "cli/view.h"
 #include "platform/platform.h"
 
@@ -94,7 +97,9 @@ void report_message(struct report *r, const struct control_msg *m, size_t len)
     else if (m->type == CTL_LIMIT && !r->limit) {
         r->limit = clean(m->text, m->len);
         r->limit_status = m->value < 256 ? (int)m->value : EXIT_SBX;
-    } else if (m->type == CTL_MISSING)
+    } else if (m->type == CTL_LEARNED)
+        learn_message(m);
+    else if (m->type == CTL_MISSING)
         add_missing(r, m->text, m->len);
     else if (m->type == CTL_CHANGED)
         r->changed = m->value;
@@ -251,30 +256,42 @@ static void print_text(struct report *r, const struct launch *l, double wall, do
                 r->calls[i].count, r->calls[i].errors, (double)r->calls[i].ns / 1e6);
 }
 
+static json_t *ms(double v)
+{
+    return json_real(round(v * 1000) / 1000);
+}
+
 static void print_json(struct report *r, const struct launch *l, double wall, double user,
                        double sys, const struct step *steps, unsigned nsteps)
 {
-    FILE *f = stderr;
+    json_t *o = json_object(), *startup = json_object(), *calls = json_array();
 
-    fprintf(f,
-            "{\"platform\":\"%s\",\"wall_ms\":%.3f,\"cpu_user_ms\":%.3f,\"cpu_system_ms\":%.3f,"
-            "\"sentry_cpu_ms\":%.3f,\"guest_cpu_ms\":%.3f,\"guest_peak_bytes\":%" PRIu64
-            ",\"sentry_peak_bytes\":%" PRIu64 ",\"startup_ms\":{",
-            l->platform->name, wall, user, sys,
-            (double)(r->totals.sentry_user_ns + r->totals.sentry_sys_ns) / 1e6,
-            (double)(r->totals.guest_user_ns + r->totals.guest_sys_ns) / 1e6,
-            r->totals.guest_peak_rss, r->totals.sentry_peak_rss);
+    json_put(o, "platform", json_string(l->platform->name));
+    json_put(o, "wall_ms", ms(wall));
+    json_put(o, "cpu_user_ms", ms(user));
+    json_put(o, "cpu_system_ms", ms(sys));
+    json_put(o, "sentry_cpu_ms",
+             ms((double)(r->totals.sentry_user_ns + r->totals.sentry_sys_ns) / 1e6));
+    json_put(o, "guest_cpu_ms",
+             ms((double)(r->totals.guest_user_ns + r->totals.guest_sys_ns) / 1e6));
+    json_put(o, "guest_peak_bytes", json_integer((json_int_t)r->totals.guest_peak_rss));
+    json_put(o, "sentry_peak_bytes", json_integer((json_int_t)r->totals.sentry_peak_rss));
     for (unsigned i = 0; i < nsteps; i++)
-        fprintf(f, "%s\"%s\":%.3f", i ? "," : "", steps[i].name, steps[i].ms);
-    fprintf(f, "}");
+        json_put(startup, steps[i].name, ms(steps[i].ms));
+    json_put(o, "startup_ms", startup);
     for (unsigned i = 0; i < ARRAY_SIZE(counts); i++)
-        fprintf(f, ",\"%s\":%" PRIu64, counts[i].name, count(r, i));
-    fprintf(f, ",\"calls\":[");
-    for (unsigned i = 0; i < r->ncalls; i++)
-        fprintf(f, "%s{\"name\":\"%s\",\"count\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"ms\":%.3f}",
-                i ? "," : "", call_name(r->calls[i].nr), r->calls[i].count, r->calls[i].errors,
-                (double)r->calls[i].ns / 1e6);
-    fprintf(f, "]}\n");
+        json_put(o, counts[i].name, json_integer((json_int_t)count(r, i)));
+    for (unsigned i = 0; i < r->ncalls; i++) {
+        json_t *c = json_object();
+
+        json_put(c, "name", json_string(call_name(r->calls[i].nr)));
+        json_put(c, "count", json_integer((json_int_t)r->calls[i].count));
+        json_put(c, "errors", json_integer((json_int_t)r->calls[i].errors));
+        json_put(c, "ms", ms((double)r->calls[i].ns / 1e6));
+        json_append(calls, c);
+    }
+    json_put(o, "calls", calls);
+    json_print(o, stderr);
 }
 
 static uint64_t timeval_ns(struct timeval tv)

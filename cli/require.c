@@ -10,6 +10,7 @@
 #include "abi/without.h"
 #include "cli/error.h"
 #include "cli/host.h"
+#include "cli/netfence.h"
 
 static const char *help_seccomp(void)
 {
@@ -19,6 +20,11 @@ static const char *help_seccomp(void)
 static const char *help_landlock(void)
 {
     return "Linux 5.13 or later, started with landlock in its lsm= list";
+}
+
+static const char *help_bpf(void)
+{
+    return "Linux 5.13 or later, a writable cgroup v2, and root outside of user namespaces";
 }
 
 static const struct feature {
@@ -33,6 +39,7 @@ static const struct feature {
     { "cgroup", REQUIRE_CGROUP, SBX_WITHOUT_CGROUP, host_cgroup, host_help_cgroup },
     { "landlock", REQUIRE_LANDLOCK, SBX_WITHOUT_LANDLOCK, host_landlock, help_landlock },
     { "iouring", REQUIRE_IOURING, SBX_WITHOUT_IOURING, host_iouring, host_help_iouring },
+    { "bpf", REQUIRE_BPF, SBX_WITHOUT_BPF, host_netfence, help_bpf },
 };
 
 int require_parse(const char *list, unsigned *bits)
@@ -50,12 +57,23 @@ int require_parse(const char *list, unsigned *bits)
         if (!found)
             return fail(EXIT_SBX,
                         "--require: unknown feature '%.*s'; give userns, seccomp, cgroup, "
-                        "landlock or iouring",
+                        "landlock, iouring or bpf",
                         (int)n, at);
         *bits |= found;
         at += n;
     } while (*at++ == ',');
     return 0;
+}
+
+const char *require_words(unsigned bits)
+{
+    char *list = xstrdup("");
+
+    for (unsigned i = 0; i < ARRAY_SIZE(features); i++) {
+        if (bits & features[i].bit)
+            list = xasprintf("%s%s%s", list, *list ? "," : "", features[i].word);
+    }
+    return list;
 }
 
 int require_check(unsigned bits, uint64_t without)

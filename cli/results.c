@@ -219,10 +219,10 @@ int results_finish(struct results *r, int status)
     if (r->partial)
         note("not everything that the program changed in %s could be told", r->host);
     if (o->json)
-        results_json(r, stderr);
+        e = results_json(r, stderr);
     else if (o->changes || o->apply)
         results_list(r, stderr);
-    if (o->diff)
+    if (e == 0 && o->diff)
         e = results_diff(r);
     if (e == 0 && o->save_changes)
         e = write_save(r);

@@ -36,10 +36,9 @@ int results_finish(struct results *r, int status);
 
 /* A path or a text of a program's, so that a terminal shows it and does nothing else. */
 void results_escape(FILE *f, const char *text);
-/* A string as JSON; a byte that is no UTF-8 becomes a lone low surrogate, as Python writes names. */
-void results_json_string(FILE *f, const char *text);
+char *results_escaped(const char *text); /* the same, as a string */
 void results_list(const struct results *r, FILE *f);
-void results_json(const struct results *r, FILE *f);
+int results_json(const struct results *r, FILE *f); /* 0 or an exit status */
 /* Text changes, as diff -u. 0 or an exit status. */
 int results_diff(struct results *r);
 /* Content of a change into a file of our own; -1: said already. */

@@ -11,27 +11,11 @@
 #include <unistd.h>
 
 #include "cli/error.h"
+#include "cli/json.h"
 #include "cli/results.h"
+#include "cli/utf8.h"
 
 #define DEPTH_MAX 200
-
-/* One character of UTF-8: its length and value; 0: it is none. */
-static unsigned decode(const unsigned char *s, uint32_t *ret)
-{
-    unsigned n = *s < 0x80 ? 1 : *s >> 5 == 6 ? 2 : *s >> 4 == 14 ? 3 : *s >> 3 == 30 ? 4 : 0;
-    static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-    uint32_t c = n == 1 ? *s : *s & (0xffu >> (n + 1));
-
-    for (unsigned i = 1; i < n; i++) {
-        if (s[i] >> 6 != 2)
-            return 0;
-        c = c << 6 | (s[i] & 0x3f);
-    }
-    if (n == 0 || c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-        return 0;
-    *ret = c;
-    return n;
-}
 
 /* Controls, and what turns the direction of writing, or shows nothing. */
 static bool harmless(uint32_t c)
@@ -47,7 +31,7 @@ static void escape(FILE *f, const char *text, bool backslash)
 
     while (*s) {
         uint32_t c = 0;
-        unsigned n = decode(s, &c);
+        unsigned n = utf8_decode(s, &c);
 
         if (n && (harmless(c) || (c == '\t' && !backslash)) && !(c == '\\' && backslash))
             fwrite(s, 1, n, f);
@@ -61,6 +45,18 @@ static void escape(FILE *f, const char *text, bool backslash)
 void results_escape(FILE *f, const char *text)
 {
     escape(f, text, true);
+}
+
+char *results_escaped(const char *text)
+{
+    char *s = NULL;
+    size_t n;
+    FILE *f = open_memstream(&s, &n);
+
+    if (!f)
+        return xstrdup("?");
+    results_escape(f, text);
+    return fclose(f) == 0 ? s : xstrdup("?");
 }
 
 static const char *type_name(uint32_t mode)
@@ -133,53 +129,38 @@ void results_list(const struct results *r, FILE *f)
     }
 }
 
-void results_json_string(FILE *f, const char *text)
+static json_t *change_json(const struct apply_change *c)
 {
-    const unsigned char *s = (const unsigned char *)text;
+    const bool removed = c->head.kind == CHANGE_REMOVED;
+    json_t *o = json_object();
+    char mode[8];
 
-    fputc('"', f);
-    while (*s) {
-        uint32_t c = 0;
-        unsigned n = decode(s, &c);
-
-        if (n == 0)
-            fprintf(f, "\\udc%02x", *s);
-        else if (c == '"' || c == '\\')
-            fprintf(f, "\\%c", (char)c);
-        else if (c < ' ' || (c >= 0x7f && c < 0xa0))
-            fprintf(f, "\\u%04x", c);
-        else
-            fwrite(s, 1, n, f);
-        s += n ? n : 1;
-    }
-    fputc('"', f);
+    json_put(o, "change",
+             json_string(c->head.kind == CHANGE_ADDED      ? "added"
+                         : c->head.kind == CHANGE_MODIFIED ? "modified"
+                                                           : "removed"));
+    json_put_bytes(o, "path", c->path);
+    json_put(o, "type", json_string(type_name(c->head.mode)));
+    snprintf(mode, sizeof mode, "%04o", c->head.mode & 07777);
+    if (!removed)
+        json_put(o, "mode", json_string(mode));
+    if (!removed && S_ISREG(c->head.mode))
+        json_put(o, "size", json_integer((json_int_t)c->head.size));
+    if (c->link)
+        json_put_bytes(o, "target", c->link);
+    return o;
 }
 
-void results_json(const struct results *r, FILE *f)
+int results_json(const struct results *r, FILE *f)
 {
-    fprintf(f, "{\"directory\":");
-    results_json_string(f, r->host);
-    fprintf(f, ",\"complete\":%s,\"changes\":[", r->partial ? "false" : "true");
-    for (unsigned i = 0; i < r->n; i++) {
-        const struct apply_change *c = &r->changes[i];
+    json_t *top = json_object(), *list = json_array();
 
-        fprintf(f, "%s{\"change\":\"%s\",\"path\":", i ? "," : "",
-                c->head.kind == CHANGE_ADDED      ? "added"
-                : c->head.kind == CHANGE_MODIFIED ? "modified"
-                                                  : "removed");
-        results_json_string(f, c->path);
-        fprintf(f, ",\"type\":\"%s\"", type_name(c->head.mode));
-        if (c->head.kind != CHANGE_REMOVED)
-            fprintf(f, ",\"mode\":\"%04o\"", c->head.mode & 07777);
-        if (c->head.kind != CHANGE_REMOVED && S_ISREG(c->head.mode))
-            fprintf(f, ",\"size\":%" PRIu64, c->head.size);
-        if (c->link) {
-            fprintf(f, ",\"target\":");
-            results_json_string(f, c->link);
-        }
-        fprintf(f, "}");
-    }
-    fprintf(f, "]}\n");
+    json_put_bytes(top, "directory", r->host);
+    json_put(top, "complete", json_boolean(!r->partial));
+    for (unsigned i = 0; i < r->n; i++)
+        json_append(list, change_json(&r->changes[i]));
+    json_put(top, "changes", list);
+    return json_print(top, f);
 }
 
 /* ---- differences ---- */

@@ -18,12 +18,15 @@
 #include "abi/without.h"
 #include "cli/cgroup.h"
 #include "cli/cli.h"
+#include "cli/detach.h"
 #include "cli/environ.h"
 #include "cli/error.h"
 #include "cli/host.h"
 #include "cli/launch.h"
+#include "cli/learn.h"
 #include "cli/monitor.h"
 #include "cli/network.h"
+#include "cli/profile.h"
 #include "cli/require.h"
 #include "cli/results.h"
 #include "cli/serve.h"
@@ -32,7 +35,9 @@
 
 static int open_view(const struct run_options *o, struct view *ret)
 {
-    struct view v = { .root = AT_FDCWD, .rootfs = o->rootfs };
+    struct view v = {
+        .root = AT_FDCWD, .rootfs = o->rootfs, .images = o->images, .nimages = o->nimages
+    };
     char cwd[PATH_MAX];
 
     if (o->rootfs) {
@@ -218,6 +223,8 @@ static int supervise(struct monitor *m, struct launch *l, struct results *res)
     if (l->program->stdin_fd >= 0) {
         dup2(l->program->stdin_fd, STDIN_FILENO);
         close(l->program->stdin_fd);
+    } else if (o->detach) {
+        detach_no_input();
     }
     find_terminal(l, &m->proxy);
     m->signals = monitor_signals();
@@ -235,16 +242,19 @@ static int supervise(struct monitor *m, struct launch *l, struct results *res)
         named_close();
     if (r)
         return r;
+    detach_launched();
     if (pipe_end >= 0)
         close(pipe_end);
     proxy_begin(&m->proxy, l->tty_sock);
     if (o->timeout_ns)
         m->deadline = l->t_start_ns + o->timeout_ns;
     r = monitor_run(m);
-    named_close();
+    if (!o->detach) /* else when its end is written down: who finds no name looks there */
+        named_close();
     res->sock = l->results;
     r = results_finish(res, r);
     launch_end_broker(l);
+    netfence_close(&l->netfence);
     if (o->stats && m->report.have_totals)
         report_stats(&m->report, l, o->stats);
     if (!m->report.limit && cgroup_oom())
@@ -257,49 +267,90 @@ static int supervise(struct monitor *m, struct launch *l, struct results *res)
     return r;
 }
 
-int cmd_run(int argc, char **argv)
+/* What the profile and the command line come to. */
+static int take_options(int argc, char **argv, FILE *learned, struct run_options *o)
 {
-    static struct monitor m = { .side = -1 };
-    static struct launch l = { .log_fd = -1, .strace_fd = -1 };
-    struct run_options o;
+    int r = options_parse(argc, argv, o);
+
+    if (r || o->help)
+        return r;
+    o->learn = learned != NULL;
+    r = profile_apply(o);
+    if (r == 0)
+        r = options_check(o);
+    if (r == 0 && o->learn && !o->net && !o->nallow_net && !o->npublish) {
+        o->net = "host";
+        o->net_learned = true;
+    }
+    if (o->detach && !o->name)
+        o->name = detach_name();
+    return r;
+}
+
+static int run(struct run_options *o, struct monitor *m, struct launch *l, FILE *learned)
+{
+    static struct network net;
     struct program p;
     struct shown s;
-    static struct network net;
     struct results res;
     struct view v;
     struct user u;
     int r;
 
-    l.t_start_ns = now_ns();
-    r = options_parse(argc, argv, &o);
+    if ((r = check_words(o, &l->without, l->limits)) ||
+        (r = require_check(o->require, l->without)) || (r = launch_platform(l, o->platform)) ||
+        (r = open_view(o, &v)) || (r = user_find(&v, o->user, &u)) ||
+        (r = program_find(&v, o->args, o->nargs, o->command, &p)) ||
+        (r = shown_build(o, &v, &u, &p, &s)))
+        return r;
+    if (o->cwd)
+        s.cwd = view_absolute(&v, o->cwd);
+    r = results_prepare(&res, o, &v, &s, l->without);
     if (r)
         return r;
-    if (o.help) {
-        options_usage(stdout);
-        return 0;
-    }
-    if ((r = check_words(&o, &l.without, l.limits)) || (r = require_check(o.require, l.without)) ||
-        (r = launch_platform(&l, o.platform)) || (r = open_view(&o, &v)) ||
-        (r = user_find(&v, o.user, &u)) || (r = program_find(&v, o.args, o.nargs, o.command, &p)) ||
-        (r = shown_build(&o, &v, &u, &p, &s)))
-        return r;
-    if (o.cwd)
-        s.cwd = view_absolute(&v, o.cwd);
-    r = results_prepare(&res, &o, &v, &s, l.without);
-    if (r)
-        return r;
-    r = network_prepare(&o, &net);
+    r = network_prepare(o, &net);
     if (r)
         return r;
     network_show(&net, &s);
-    l.network = &net;
-    l.results_path = res.path;
-    l.options = &o;
-    l.shown = &s;
-    l.user = &u;
-    l.program = &p;
-    l.envp = environ_build(&o, &s, &u);
-    m.launch = &l;
-    launch_step(&l, "look-up");
-    return supervise(&m, &l, &res);
+    l->network = &net;
+    l->results_path = res.path;
+    l->options = o;
+    l->shown = &s;
+    l->user = &u;
+    l->program = &p;
+    l->envp = environ_build(o, &s, &u);
+    m->launch = l;
+    launch_step(l, "look-up");
+    r = supervise(m, l, &res);
+    return learned && learn_print(learned, o, &u, &s) ? EXIT_SBX : r;
+}
+
+int run_sandbox(int argc, char **argv, FILE *learned)
+{
+    static struct monitor m = { .side = -1 };
+    static struct launch l = { .log_fd = -1, .strace_fd = -1 };
+    struct run_options o;
+    int r;
+
+    l.t_start_ns = now_ns();
+    r = take_options(argc, argv, learned, &o);
+    if (r)
+        return r;
+    if (o.help)
+        options_usage(stdout);
+    else if (o.print_profile)
+        options_print_profile(stdout, &o);
+    if (o.help || o.print_profile)
+        return fflush(stdout) == 0 ? 0 : EXIT_SBX;
+    if (o.detach && (r = detach_begin(o.name, !o.rm)) >= 0)
+        return r;
+    r = detach_end(run(&o, &m, &l, learned), o.args);
+    named_close();
+    named_end(r);
+    return r;
+}
+
+int cmd_run(int argc, char **argv)
+{
+    return run_sandbox(argc, argv, NULL);
 }

@@ -15,6 +15,9 @@
 #include <unistd.h>
 
 #include "cli/error.h"
+#include "cli/json.h"
+#include "cli/logs.h"
+#include "cli/stats.h"
 #include "sentry/job.h"
 
 static struct {
@@ -24,7 +27,8 @@ static struct {
     uint32_t jobs; /* numbers given out */
     struct client {
         int fd;
-        uint32_t job; /* 0: none */
+        uint32_t job;      /* 0: none */
+        bool usage, waits; /* has asked, and was not answered yet */
     } clients[SERVE_CLIENTS];
 } serve = { .listener = -1 };
 
@@ -58,6 +62,7 @@ int named_open(const char *name)
                    : fail(EXIT_SBX, "--name %s: %s: %s", name, serve.path, strerror(errno));
     if (chmod(serve.path, 0600) < 0 || listen(serve.listener, 16) < 0)
         return fail(EXIT_SBX, "--name %s: %s", name, strerror(errno));
+    logs_forget(name);
     serve.name = xstrdup(name);
     serve.since = time(NULL);
     for (unsigned i = 0; i < SERVE_CLIENTS; i++)
@@ -67,7 +72,7 @@ int named_open(const char *name)
 
 void named_close(void)
 {
-    if (serve.listener < 0)
+    if (serve.listener < 0 || !serve.name) /* another's, who has the name */
         return;
     unlink(serve.path);
     close(serve.listener);
@@ -91,6 +96,14 @@ static void answer(struct client *c, enum serve_type type, int value, const char
     if (n)
         memcpy(m.text, text, m.len);
     send(c->fd, &m, sizeof m, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+void named_end(int status)
+{
+    for (unsigned i = 0; serve.name && i < SERVE_CLIENTS; i++) {
+        if (serve.clients[i].fd >= 0 && serve.clients[i].waits)
+            answer(&serve.clients[i], SERVE_EXITED, status, NULL, 0);
+    }
 }
 
 static void drop(struct client *c)
@@ -182,7 +195,10 @@ static int complete(const struct launch *l, int from)
 
     for (char **e = l->envp; *e; e++)
         h.envc += !value_of(env, given, *e, strcspn(*e, "="));
-    h.as = (struct process_spec){ .uid = l->user->uid,
+    h.as = (struct process_spec){ .flags = h.as.flags & PROCESS_TTY,
+                                  .rows = h.as.rows,
+                                  .cols = h.as.cols,
+                                  .uid = l->user->uid,
                                   .gid = l->user->gid,
                                   .ngroups = MIN(l->user->ngroups, PROCESS_GROUPS) };
     for (uint32_t i = 0; i < h.as.ngroups; i++)
@@ -221,25 +237,33 @@ static void start_job(const struct launch *l, struct client *c, int fds[4])
     tell_sentry(l, CTL_JOB, c->job, fds, 4);
 }
 
-static void tell_info(const struct launch *l, struct client *c)
+/* In as many pieces as it takes; text is freed. */
+static void tell_text(struct client *c, char *text)
 {
-    char *text = NULL, when[32];
-    size_t n = 0;
-    FILE *f = open_memstream(&text, &n);
-    struct tm tm;
+    const size_t n = strlen(text);
 
-    if (!f)
-        return;
-    strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", localtime_r(&serve.since, &tm));
-    fprintf(f, "%s\t%d\t%s\t", serve.name, (int)getpid(), when);
-    for (unsigned i = 0; i < l->options->nargs; i++)
-        fprintf(f, "%s%s", i ? " " : "", l->options->args[i]);
-    fclose(f);
-    answer(c, SERVE_TEXT, 0, text, n);
+    for (size_t at = 0; at < n; at += sizeof(((struct serve_msg *)0)->text))
+        answer(c, SERVE_TEXT, 0, text + at, n - at);
+    answer(c, SERVE_DONE, 0, NULL, 0);
     free(text);
 }
 
-static void tell_policy(const struct launch *l, struct client *c, bool json)
+static void tell_info(const struct launch *l, struct client *c)
+{
+    json_t *o = json_object(), *words = json_array();
+
+    for (unsigned i = 0; i < l->options->nargs; i++)
+        json_append(words, json_bytes(l->options->args[i]));
+    json_put(o, "name", json_string(serve.name));
+    json_put(o, "pid", json_integer(getpid()));
+    json_put(o, "since", json_integer((json_int_t)serve.since));
+    json_put(o, "detached", json_boolean(l->options->detach));
+    json_put(o, "command", words);
+    tell_text(c, json_line(o));
+}
+
+static void tell_policy(const struct launch *l, struct client *c, bool json,
+                        void (*print)(const struct launch *l, FILE *f, bool json))
 {
     char *text = NULL;
     size_t n = 0;
@@ -247,23 +271,103 @@ static void tell_policy(const struct launch *l, struct client *c, bool json)
 
     if (!f)
         return;
-    inspect_print(l, f, json);
+    print(l, f, json);
     fclose(f);
-    for (size_t at = 0; at < n; at += sizeof(((struct serve_msg *)0)->text))
-        answer(c, SERVE_TEXT, 0, text + at, n - at);
-    answer(c, SERVE_DONE, 0, NULL, 0);
-    free(text);
+    tell_text(c, text);
 }
 
-static void on_request(const struct launch *l, struct client *c, const struct serve_msg *m,
-                       int fds[4], unsigned nfds)
+static void put_limit(json_t *o, const char *key, uint64_t v)
+{
+    json_put(o, key, v == UINT64_MAX ? json_null() : json_integer((json_int_t)v));
+}
+
+/* Numbers of a sentry, which may lie: they are shown, and nothing else. */
+static void tell_usage(const struct control_msg *m)
+{
+    struct stats_usage u;
+
+    if (m->len != sizeof u)
+        return;
+    memcpy(&u, m->text, sizeof u);
+    for (unsigned i = 0; i < SERVE_CLIENTS; i++) {
+        json_t *o;
+
+        if (serve.clients[i].fd < 0 || !serve.clients[i].usage)
+            continue;
+        serve.clients[i].usage = false;
+        o = json_object();
+        json_put(o, "name", json_string(serve.name));
+        json_put(o, "pid", json_integer(getpid()));
+        put_limit(o, "at_ns", u.at_ns);
+        put_limit(o, "cpu_ns", u.cpu_ns);
+        put_limit(o, "memory", u.memory);
+        put_limit(o, "memory_limit", u.memory_max);
+        put_limit(o, "memory_kernel", u.kernel);
+        put_limit(o, "processes", u.processes);
+        put_limit(o, "pids", u.tasks);
+        put_limit(o, "pids_limit", u.tasks_max);
+        put_limit(o, "output", u.output);
+        json_put(o, "net_received", u.network ? json_integer((json_int_t)u.received) : json_null());
+        json_put(o, "net_sent", u.network ? json_integer((json_int_t)u.sent) : json_null());
+        tell_text(&serve.clients[i], json_line(o));
+    }
+}
+
+#define RULES_ONCE 64
+
+static void change_rules(struct launch *l, struct client *c, const struct serve_msg *m)
+{
+    static const enum rules_verb verbs[] = { [SERVE_NET_ALLOW] = RULES_ALLOW,
+                                             [SERVE_NET_DENY] = RULES_DENY,
+                                             [SERVE_NET_REMOVE] = RULES_REMOVE };
+    char *texts[RULES_ONCE], *at, *end, why[256] = "a request that cannot be read";
+    unsigned n = 0, cut = 0;
+    int r = -EINVAL, e;
+
+    at = xcalloc(1, sizeof m->text + 1);
+    memcpy(at, m->text, sizeof m->text);
+    end = at + MIN(m->len, (uint32_t)sizeof m->text);
+    for (char *p = at; p < end && n < RULES_ONCE; p += strlen(p) + 1)
+        texts[n++] = p;
+    if (n && (unsigned)m->value < ARRAY_SIZE(verbs))
+        r = rules_change(l->network, l->rules, verbs[m->value], texts, n, &cut, why);
+    free(at);
+    /* After the broker, whose resets are to get out. */
+    e = r == 0 || r == -EIO ? netfence_update(&l->netfence, l->network) : 0;
+    if (e < 0 && r == 0) {
+        snprintf(why, sizeof why, "the rules hold, but not in the second fence (eBPF): %s",
+                 strerror(-e));
+        r = e;
+    }
+    if (r < 0) {
+        answer(c, SERVE_FAILED, EXIT_SBX, why, strlen(why));
+        return;
+    }
+    snprintf(why, sizeof why, "%u connection%s closed\n", cut, cut == 1 ? " was" : "s were");
+    if (cut)
+        answer(c, SERVE_TEXT, 0, why, strlen(why));
+    answer(c, SERVE_DONE, 0, NULL, 0);
+}
+
+static void on_request(struct launch *l, struct client *c, const struct serve_msg *m, int fds[4],
+                       unsigned nfds)
 {
     switch (m->type) {
     case SERVE_INFO:
         tell_info(l, c);
         break;
     case SERVE_INSPECT:
-        tell_policy(l, c, m->value == 1);
+        tell_policy(l, c, m->value == 1, inspect_print);
+        break;
+    case SERVE_NET:
+        if (m->value <= SERVE_NET_JSON)
+            tell_policy(l, c, m->value == SERVE_NET_JSON, inspect_network);
+        else
+            change_rules(l, c, m);
+        break;
+    case SERVE_WINSIZE:
+        if (c->job)
+            tell_sentry(l, CTL_JOB_WINSIZE, (uint64_t)c->job << 32 | (uint32_t)m->value, NULL, 0);
         break;
     case SERVE_KILL:
         if (m->value < 1 || m->value > 64)
@@ -275,6 +379,13 @@ static void on_request(const struct launch *l, struct client *c, const struct se
         tell_sentry(l, CTL_SIGNAL, (uint64_t)m->value, NULL, 0);
         answer(c, SERVE_DONE, 0, NULL, 0);
         break;
+    case SERVE_USAGE:
+        c->usage = true;
+        tell_sentry(l, CTL_ASK_USAGE, 0, NULL, 0);
+        break;
+    case SERVE_WAIT:
+        c->waits = true;
+        break;
     case SERVE_EXEC:
         if (nfds == 4 && !c->job)
             start_job(l, c, fds);
@@ -284,7 +395,7 @@ static void on_request(const struct launch *l, struct client *c, const struct se
     }
 }
 
-static void serve_client(const struct launch *l, struct client *c)
+static void serve_client(struct launch *l, struct client *c)
 {
     static struct serve_msg m;
     struct iovec iov = { &m, sizeof m };
@@ -334,7 +445,7 @@ static void take_client(void)
     close(fd);
 }
 
-void named_serve(const struct launch *l, const struct pollfd *fds)
+void named_serve(struct launch *l, const struct pollfd *fds)
 {
     if (!serve.name)
         return;
@@ -351,7 +462,9 @@ void named_control(const struct control_msg *m)
     uint32_t job = (uint32_t)(m->value >> 32);
     int value = (int)(uint32_t)m->value;
 
-    for (unsigned i = 0; job && i < SERVE_CLIENTS; i++) {
+    if (m->type == CTL_USAGE)
+        tell_usage(m);
+    for (unsigned i = 0; job && m->type != CTL_USAGE && i < SERVE_CLIENTS; i++) {
         struct client *c = &serve.clients[i];
 
         if (c->fd < 0 || c->job != job)

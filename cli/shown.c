@@ -100,7 +100,7 @@ bool shown_covers(const struct shown *s, const char *path)
     const struct sentry_mount *best = NULL;
 
     for (unsigned i = 0; i < s->nmounts; i++) { /* the last that holds it is on top */
-        if (path_within(path, s->mounts[i].path))
+        if (!s->mounts[i].learn && path_within(path, s->mounts[i].path))
             best = &s->mounts[i];
     }
     return best && best->kind != SM_TMPFS && best->kind != SM_DIR;
@@ -238,6 +238,39 @@ static char *expand_home(const char *path)
                                                     : xstrdup(path);
 }
 
+/* FILE:DIR, with :ro behind it where nothing there can be written to. */
+static int add_image(struct shown *s, const struct view *host, const char *what)
+{
+    char *copy = expand_home(what), *colon = strrchr(copy, ':'), *src;
+    enum sentry_mount_kind kind = SM_IMAGE;
+    char magic[8] = "";
+    struct stat st;
+    unsigned id;
+    int fd;
+
+    if (colon && !strcmp(colon, ":ro")) {
+        kind = SM_IMAGE_RO;
+        *colon = 0;
+        colon = strrchr(copy, ':');
+    }
+    if (!colon || colon == copy || colon[1] != '/')
+        return fail(EXIT_SBX, "--image %s: give FILE:DIR[:ro], DIR an absolute path", what);
+    *colon = 0;
+    src = view_absolute(host, copy);
+    fd = open(src, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return fail(EXIT_SBX, "--image %s: %s; give an image that you can read", copy,
+                    strerror(errno));
+    if (S_ISREG(st.st_mode))
+        (void)!(pread(fd, magic, 4, 0) + pread(fd, magic + 4, 4, 1024));
+    close(fd);
+    if (memcmp(magic, "hsqs", 4) != 0 && memcmp(magic + 4, "\xe2\xe1\xf5\xe0", 4) != 0)
+        return fail(EXIT_SBX, "--image %s: neither a squashfs nor an EROFS image", copy);
+    add_export(s, src, &id);
+    add_mount(s, kind, view_absolute(host, colon + 1))->export_id = id;
+    return 0;
+}
+
 static int add_options(struct shown *s, const struct run_options *o, const struct user *u)
 {
     struct view host = { .root = AT_FDCWD };
@@ -264,6 +297,12 @@ static int add_options(struct shown *s, const struct run_options *o, const struc
         else
             shown_mount(s, src, dst, b->ro);
     }
+    for (unsigned i = 0; i < o->nimages; i++) {
+        int r = add_image(s, &host, o->images[i]);
+
+        if (r)
+            return r;
+    }
     for (unsigned i = 0; i < o->ntmpfs; i++) {
         if (o->tmpfs[i][0] != '/')
             return fail(EXIT_SBX, "--tmpfs %s: give an absolute path", o->tmpfs[i]);
@@ -282,13 +321,41 @@ static bool is_of_table(const char *home)
     return false;
 }
 
-static void add_host(struct shown *s, const struct view *v, const struct user *u,
-                     const struct program *p)
+/*
+ * `sbx learn`: what is not shown is, beneath all, but for credentials; what is opened of it is told
+ * (sentry/learn.h). So is what a home, /etc and /tmp hold, which would lie above it.
+ */
+static void add_learned(struct shown *s, const struct user *u)
 {
-    add_empty(s, "/", 0755, NULL);
-    for (unsigned i = 0; i < visible_count; i++)
-        add_row(s, &visible_table[i]);
-    if (!is_of_table(u->home))
+    for (unsigned i = 0; i < ARRAY_SIZE(u->homes); i++) {
+        for (unsigned k = 0; u->homes[i] && k < visible_credentials_count; k++) {
+            char *path = xjoin(u->homes[i], visible_credentials[k]);
+            struct stat st;
+
+            if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+                add_empty(s, path, 0700, u);
+            else if (stat(path, &st) == 0)
+                shown_text(s, path, "");
+        }
+    }
+}
+
+static void add_host(struct shown *s, const struct view *v, const struct user *u,
+                     const struct program *p, bool learn)
+{
+    if (learn) {
+        shown_mount(s, "/", "/", false);
+        s->mounts[0].learn = true;
+    } else {
+        add_empty(s, "/", 0755, NULL);
+    }
+    for (unsigned i = 0; i < visible_count; i++) {
+        if (!learn || (visible_table[i].kind != V_NAMES && visible_table[i].kind != V_EMPTY))
+            add_row(s, &visible_table[i]);
+    }
+    if (learn)
+        add_learned(s, u);
+    else if (!is_of_table(u->home))
         add_empty(s, u->home, 0700, u);
     shown_trees(s, u, v->path);
     if (p->interp_by_path) /* never what a #! line names */
@@ -335,7 +402,7 @@ int shown_build(const struct run_options *o, const struct view *v, const struct 
     int r;
 
     if (v->root == AT_FDCWD)
-        add_host(&s, v, u, p);
+        add_host(&s, v, u, p, o->learn);
     else
         add_rootfs(&s, v);
     r = add_options(&s, o, u);

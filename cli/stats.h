@@ -27,6 +27,18 @@ struct stats_totals {
     uint64_t faults, kicks, parks, forks, splits, moves, blanks, ops, mem_reads, mem_writes;
 };
 
+/* CTL_USAGE: what is in use now (`sbx stats`). */
+struct stats_usage {
+    uint64_t at_ns;              /* CLOCK_MONOTONIC of the sentry's */
+    uint64_t cpu_ns;             /* of all that ran, and the sentry's */
+    uint64_t memory, memory_max; /* bytes, as --memory counts them; UINT64_MAX: no limit */
+    uint64_t kernel;             /* of these, what the kernel inside keeps */
+    uint64_t processes, tasks, tasks_max;
+    uint64_t output; /* bytes to standard output and error */
+    uint64_t received, sent,
+        network; /* bytes over TCP with the outside; network 0: there is none */
+};
+
 struct stats_step {
     char name[24];
     uint64_t end_ns; /* CLOCK_MONOTONIC as the sentry sees it, when the step was over */

@@ -11,6 +11,21 @@
 
 #include "cli/error.h"
 
+bool view_in_image(const struct view *v, const char *path)
+{
+    for (unsigned i = 0; i < v->nimages; i++) {
+        char *copy = xstrdup(v->images[i]), *colon = strrchr(copy, ':');
+
+        if (colon && !strcmp(colon, ":ro")) {
+            *colon = 0;
+            colon = strrchr(copy, ':');
+        }
+        if (colon && colon[1] == '/' && path_within(path, view_absolute(v, colon + 1)))
+            return true;
+    }
+    return false;
+}
+
 bool path_within(const char *path, const char *dir)
 {
     size_t n = strlen(dir);

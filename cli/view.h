@@ -13,9 +13,11 @@
 struct view {
     int root; /* O_PATH of --rootfs; AT_FDCWD: the host */
     const char *rootfs;
-    const char *path; /* PATH, as the program will see it or as the caller has it */
-    const char *cwd;  /* absolute: what relative names are looked up from */
-    bool moved;       /* the program starts elsewhere: it gets absolute names */
+    const char *path;    /* PATH, as the program will see it or as the caller has it */
+    const char *cwd;     /* absolute: what relative names are looked up from */
+    bool moved;          /* the program starts elsewhere: it gets absolute names */
+    const char **images; /* FILE:DIR[:ro]: what lies there is not looked at before the start */
+    unsigned nimages;
 };
 
 #define VIEW_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -30,5 +32,7 @@ ssize_t view_head(const struct view *v, const char *path, void *buf, size_t n);
 /* Looks a name without slash up in PATH: the path found, or NULL (*ret_err: EACCES or ENOENT). */
 char *view_which(const struct view *v, const char *name, int *ret_err);
 
+/* Does path, which is absolute, lie where an image will be? */
+bool view_in_image(const struct view *v, const char *path);
 /* Is path equal to or beneath dir? Both absolute and without "." or "//". */
 bool path_within(const char *path, const char *dir);

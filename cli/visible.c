@@ -24,6 +24,7 @@ const struct visible visible_table[] = {
     { "/dev", V_DEV, 0, "null, zero, full, random, tty, pts, shm" },
     { "/tmp", V_EMPTY, 01777, "scratch" },
     { "/var/tmp", V_EMPTY, 01777, "scratch" },
+    { "/var/lib/ghc", V_TREE, 0, "the register of Haskell's libraries" },
     { "/run", V_EMPTY, 0755, "scratch" },
 };
 const unsigned visible_count = ARRAY_SIZE(visible_table);
@@ -93,6 +94,7 @@ const char *const visible_etc[] = {
     "java-11-openjdk",
     "java-17-openjdk",
     "java-21-openjdk",
+    "maven",
     "fonts",
     "ImageMagick-6",
     "R",
@@ -108,6 +110,7 @@ const char *const visible_etc[] = {
     "mke2fs.conf",
     "matplotlibrc",
     "OpenCL",
+    "libreoffice",
 };
 const unsigned visible_etc_count = ARRAY_SIZE(visible_etc);
 

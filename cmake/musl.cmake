@@ -30,7 +30,7 @@ function(sbx_link target)
   # musl's headers, and of the host's those of the kernel and of libraries that are but headers.
   set(_inc ${CMAKE_BINARY_DIR}/musl-include)
   file(MAKE_DIRECTORY ${_inc})
-  foreach(_name linux asm asm-generic liburing liburing.h xxhash.h jansson.h jansson_config.h)
+  foreach(_name linux asm asm-generic liburing liburing.h xxhash.h jansson.h jansson_config.h ${SBX_UNPACK_HEADERS})
     foreach(_dir /usr/include /usr/include/${CMAKE_C_LIBRARY_ARCHITECTURE})
       if(EXISTS ${_dir}/${_name})
         file(CREATE_LINK ${_dir}/${_name} ${_inc}/${_name} SYMBOLIC)
@@ -60,5 +60,6 @@ function(sbx_link target)
   # Without the specs, which know no static PIE.
   target_link_options(${target} PRIVATE -nostdlib -nostartfiles -static-pie -L${_lib})
   target_link_libraries(${target} PRIVATE ${_lib}/rcrt1.o ${_lib}/crti.o ${_crtbeginS.o} sbx_blob ${SBX_JANSSON}
+                        ${SBX_UNPACK_LIBS}
                         -lc ${_libgcc.a} ${_libgcc_eh.a} ${_crtendS.o} ${_lib}/crtn.o)
 endfunction()

@@ -15,7 +15,8 @@
 #include "platform/platform.h"
 #include "fence_sentry.h"
 
-#define NPROC 41000 /* its stubs count too, which have 40000 (platform/shared/zygote.c) */
+#define MEMLOCK (8ul << 20) /* as a guest has it: SHM_LOCK keeps pages by it */
+#define NPROC 41000         /* its stubs count too, which have 40000 (platform/shared/zygote.c) */
 
 int fence_landlock(const struct sentry_config *cfg)
 {
@@ -36,9 +37,11 @@ int fence_landlock(const struct sentry_config *cfg)
 
 int fence_put_up(const struct sentry_config *cfg)
 {
-    static const int none[] = { RLIMIT_CORE, RLIMIT_MSGQUEUE, RLIMIT_MEMLOCK };
+    static const int none[] = { RLIMIT_CORE, RLIMIT_MSGQUEUE };
     int r = fence_limits(none, ARRAY_SIZE(none));
 
+    if (r == 0)
+        r = fence_limit(RLIMIT_MEMLOCK, MEMLOCK);
     if (r == 0)
         r = fence_limit(RLIMIT_NPROC, NPROC);
     if (r == 0)

@@ -90,6 +90,7 @@ static const struct fence_rule fence_rules[] = {
     ALLOW(preadv2, "host streams, without waiting"),
     ALLOW(pwritev2, "host streams, without waiting; the trace and the log"),
     ALLOW_IF(ioctl, "bytes waiting in a host stream", IOCTL_IS(FIONREAD)),
+    ALLOW_IF(ioctl, "bytes that its other end has not got yet", IOCTL_IS(TIOCOUTQ)),
     ALLOW(lseek, "standard streams that are files; holes of memory files"),
     ALLOW(fstat, "standard streams, memory files"),
     ALLOW(fsync, "standard streams that are files"),

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "abi/tty.h"
 #include "cli/control.h"
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/alloc.h"
@@ -87,18 +88,6 @@ static int parse(int fd, struct parsed *ret)
     return 0;
 }
 
-/* All three streams are a terminal; the first descriptor is its other side. */
-static int set_tty(struct task *t, const struct process_spec *s, uint32_t id, int fds[3],
-                   struct file **ret_tty)
-{
-    int r = fds[0] < 0 ? -EBADF : tty_stream_attach(fds[0], id, s->rows, s->cols, ret_tty);
-
-    fds[0] = -1;
-    for (int i = 0; r >= 0 && i < 3; i++)
-        r = fd_install_at(t, file_ref(*ret_tty), i, false);
-    return r < 0 ? r : 0;
-}
-
 static int set_stdio(struct task *t, int fds[3])
 {
     int r = 0;
@@ -112,6 +101,21 @@ static int set_stdio(struct task *t, int fds[3])
         fds[i] = -1; /* the file's, or closed */
         r = IS_ERR(f) ? PTR_ERR(f) : fd_install_at(t, f, i, false);
     }
+    return r < 0 ? r : 0;
+}
+
+/* All three are the terminal behind the first. */
+static int set_tty(struct task *t, const struct process_spec *s, uint32_t id, int fds[3],
+                   struct file **ret_slave)
+{
+    const struct lx_winsize ws = { .ws_row = s->rows, .ws_col = s->cols };
+    int r = fds[0] < 0 ? -EBADF : tty_relay_start(t, id, fds[0], &ws, ret_slave);
+
+    if (r < 0)
+        return r;
+    fds[0] = -1;
+    for (int i = 0; r >= 0 && i < 3; i++)
+        r = fd_install_at(t, file_ref(*ret_slave), i, false);
     return r < 0 ? r : 0;
 }
 
@@ -143,19 +147,17 @@ static int start(uint32_t id, const struct parsed *p, int fds[3], char why[PROCE
         file_put(tty);
         call_end(t);
         task_abort(t);
-        return r;
+    } else {
+        r = task_publish(t);
     }
-    r = task_publish(t);
     if (r == 0) {
         (void)do_setsid(t);
         if (tty)
-            r = tty_set_controlling(t, tty);
+            (void)tty_set_controlling(t, tty);
+        task_make_ready(t);
     }
     file_put(tty);
-    if (r < 0)
-        return r;
-    task_make_ready(t);
-    return 0;
+    return r;
 }
 
 static int status_of(int err)
@@ -179,6 +181,8 @@ void job_start(uint32_t id, int request, const int stdio[3])
         if (fds[i] >= 0)
             close(fds[i]);
     }
+    if (r < 0)
+        tty_relay_over(id);
     if (r < 0 && *why)
         control_send(CTL_JOB_FAILED, (uint64_t)id << 32 | (uint32_t)status_of(-r), "%s", why);
     else if (r < 0)
@@ -213,13 +217,8 @@ void job_signal(uint32_t id, int sig)
 
 void job_ended(uint32_t id, int wait_status)
 {
+    tty_relay_over(id);
     control_send(CTL_JOB_EXIT, (uint64_t)id << 32 | (uint32_t)wait_status, NULL);
-}
-
-void job_started(uint32_t id)
-{
-    if (kernel.first == 1)
-        control_send(CTL_STARTED, (uint64_t)id << 32, NULL);
 }
 
 void job_failed(uint32_t id, const char *name, int err)

@@ -23,8 +23,6 @@ struct job_request {
 void job_start(uint32_t id, int request, const int stdio[3]);
 /* To the whole process. No-op when it has ended. */
 void job_signal(uint32_t id, int sig);
-/* The program of that number (0: the sandbox's own) has been loaded. Any worker. */
-void job_started(uint32_t id);
 /* tgroup.job has ended with that wait status; or its program could not be started. Any worker. */
 void job_ended(uint32_t id, int wait_status);
 void job_failed(uint32_t id, const char *name, int err);

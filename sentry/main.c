@@ -45,6 +45,7 @@
 #include "sentry/kernel/spent.h"
 #include "sentry/net/broker.h"
 #include "sentry/net/net.h"
+#include "sentry/learn.h"
 #include "sentry/notes.h"
 #include "sentry/process.h"
 #include "sentry/results.h"
@@ -131,6 +132,7 @@ void sandbox_end(int wait_status)
     tty_host_drain();
     notes_send();
     broker_notes_send();
+    learn_send();
     start_report_end(config);
     control_send(CTL_EXIT, (uint64_t)(unsigned)wait_status, NULL);
     results_serve(config);
@@ -164,6 +166,12 @@ void sandbox_start_refused(const char *why)
     tell_lost();
     control_send(CTL_ERROR, 125, "%s", why);
     leave();
+}
+
+void sandbox_started(uint32_t job)
+{
+    if (config->tell_started && (job == 0 || config->container))
+        control_send(CTL_STARTED, (uint64_t)job << 32, NULL);
 }
 
 void sandbox_start_failed(int err)
@@ -310,7 +318,7 @@ static void on_control(void *arg, uint32_t events)
         job_signal((uint32_t)(m.value >> 32), (int)(m.value & 0xff));
         break;
     case CTL_JOB_WINSIZE:
-        tty_stream_winsize((uint32_t)(m.value >> 32), (unsigned)(m.value >> 16 & 0xffff),
+        tty_relay_winsize((uint32_t)(m.value >> 32), (unsigned)(m.value >> 16 & 0xffff),
                            (unsigned)(m.value & 0xffff));
         break;
     case CTL_FREEZE:
@@ -330,6 +338,9 @@ static void on_control(void *arg, uint32_t events)
         break;
     case CTL_WINSIZE:
         tty_host_winsize((unsigned)(m.value >> 16), (unsigned)(m.value & 0xffff));
+        break;
+    case CTL_ASK_USAGE:
+        usage_send(config);
         break;
     case CTL_CONT:
         on_continued((unsigned)m.value);
@@ -373,6 +384,7 @@ static void init_kernel(const struct sentry_config *cfg)
     kernel.mem_total = sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit : 1ull << 30;
     kernel.proc_fd = cfg->proc_fd;
     kernel.stats = cfg->stats;
+    kernel.learn = cfg->learn;
     snprintf(kernel.hostname, sizeof kernel.hostname, "%s", cfg->hostname ? cfg->hostname : "sbx");
     snprintf(kernel.domainname, sizeof kernel.domainname, "%s",
              cfg->domainname ? cfg->domainname : "(none)");

@@ -26,6 +26,8 @@ enum sentry_mount_kind {
     SM_SYMLINK,
     SM_DIR,
     SM_TEXT,
+    SM_IMAGE, /* what an image holds, and in memory what is changed of it */
+    SM_IMAGE_RO,
     /* of a container (docs/OCI.md) */
     SM_FS,      /* a file system of that type, with options */
     SM_DEVICES, /* what every container has in /dev; what is there stays */
@@ -40,6 +42,7 @@ struct sentry_mount {
     enum sentry_mount_kind kind;
     const char *path;   /* inside */
     unsigned export_id; /* OVERLAY, RO: the gofer's export (its root may be a file or a directory);
+                      IMAGE: the file's;
                       SHARED: the second gofer's */
     const char *
         target; /* SYMLINK; TEXT: what is in the file; SHARED: a single file's name in the export, or NULL */
@@ -49,6 +52,7 @@ struct sentry_mount {
     unsigned flags;             /* MS_* of the mount */
     const char *type, *options; /* FS */
     const char *source;         /* as it is shown; NULL: the type */
+    bool learn; /* what is opened in it is recorded (sentry/learn.h), where that is asked for */
 };
 
 struct sentry_port {
@@ -58,7 +62,7 @@ struct sentry_port {
 
 struct sentry_net {
     int sock;      /* SEQPACKET to the broker; -1: no network but lo */
-    bool loopback; /* the host's loopback can be reached */
+    bool loopback; /* the host's loopback can be reached, to begin with */
     bool host;     /* every port may be listened on */
     struct sentry_port *pub;
     unsigned npub;
@@ -109,6 +113,8 @@ struct sentry_config {
 
     const uint64_t *limits; /* kernel/limits.h; NULL: the defaults */
     bool stats;
+    bool tell_started;   /* CTL_STARTED is wanted */
+    bool learn;          /* sentry/learn.h */
     uint64_t t_start_ns; /* CLOCK_MONOTONIC when the front end began, for the start-up budget */
 };
 

@@ -24,6 +24,9 @@ void pause_end(void);
 
 /* sentry/main.c: a container's program cannot be started, told in these words. Does not return. */
 void sandbox_start_refused(const char *why) __attribute__((noreturn));
+/* sentry/usage.c: answers CTL_ASK_USAGE. */
+void usage_send(const struct sentry_config *cfg);
+
 /* sentry/main.c: one message to the front end; fmt NULL: no text. */
 void control_send(uint32_t type, uint64_t value, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

@@ -36,7 +36,7 @@ dev
     wrong "an ordinary user is told the line to type"
 ! grep -q 'was run' "$top/err" || wrong "an ordinary user's apt-get is not run"
 # shellcheck disable=SC2046
-for sign in $(sed -n "/^needs=/,/^lint_needs/s/^\([a-z][a-z0-9]*\) [a-z0-9-]*'*\$/\1/p" dev) gcc; do
+for sign in $(sed -n "/^needs=/,/^lint_needs/s/^\([a-z][a-z0-9.]*\) [a-z0-9-]*'*\$/\1/p" dev) gcc; do
     ln -sf /bin/true "$top/bin/$sign"
 done
 dev

@@ -63,6 +63,11 @@ expect 125 'needs a value' "$sbx" run --bind
 expect 125 'takes no value' "$sbx" run --help=x ok.py
 expect 127 'neither a file here nor a command' "$sbx" run nosuch.py
 expect 127 'no such file' "$sbx" run ./nosuch.py
+expect 127 'sbx run --rootfs DIR CMD' "$sbx" run alpine
+expect 127 'sbx run --rootfs DIR CMD' "$sbx" run python:3.12 script.py
+expect 127 'sbx run --rootfs DIR CMD' "$sbx" run registry.example/team/app:1
+expect 125 'give both' "$sbx" run --ro-bind /usr
+expect 125 'give both' "$sbx" run --ro-bind /usr usr true
 expect 127 'nor a command' "$sbx" run -- nosuchcmd
 expect 126 'is a directory' "$sbx" run folder
 expect 126 'is a directory' "$sbx" run ./folder

@@ -83,12 +83,14 @@ for who in gofer sentry; do
     is "$who: filtered" has '^Seccomp:.2' "/proc/$pid/status"
     is "$who: no new privileges" has '^NoNewPrivs:.1' "/proc/$pid/status"
     is "$who: dumps no core" has '^Max core file size *0 *0 ' "/proc/$pid/limits"
-    is "$who: locks no memory" has '^Max locked memory *0 *0 ' "/proc/$pid/limits"
     is "$who: no message queues" has '^Max msgqueue size *0 *0 ' "/proc/$pid/limits"
     [ "$(id -u)" -eq 0 ] || continue
     is "$who: not dumpable, so its files are root's" [ "$(stat -c %u "/proc/$pid/maps")" -eq 0 ]
     is "$who: no mapping is writable and executable" lacks ' rwx' "/proc/$pid/maps"
 done
+is "gofer: locks no memory" has '^Max locked memory *0 *0 ' "/proc/$gofer/limits"
+is "sentry: locks no more memory than a guest may" sh -c \
+    "[ \$(awk '/^Max locked memory/ { print \$5 }' /proc/$sentry/limits) -le 8388608 ]"
 is "gofer: writes no file" has '^Max file size *0 *0 ' "/proc/$gofer/limits"
 [ "$(id -u)" -ne 0 ] || is "gofer: few threads" has '^Max processes *16 *16 ' "/proc/$gofer/limits"
 is "sentry: threads and stubs are bounded" [ "$(awk '/^Max processes/ { print $4 }' "/proc/$sentry/limits")" -le 41000 ]

@@ -92,7 +92,7 @@ def main():
     check("its name is free", Named("last", "exit 0").end()[0] == 0)
     for args, says in ((("exec", "box", "true"), "no sandbox named box"), (("exec", "box"), "give a name and a command"),
                        (("kill",), "give a name"), (("kill", "-FOO", "box"), "no signal"), (("inspect",), "give a name"),
-                       (("ps", "x"), "no arguments"), (("run", "--name", "a/b", "true"), "give letters"),
+                       (("ps", "x"), "unknown argument"), (("run", "--name", "a/b", "true"), "give letters"),
                        (("exec", "../x", "true"), "no sandbox named"), (("exec", "-e", "A", "box", "true"), "NAME=VALUE")):
         r = sbx(*args)
         check(str(args), r.returncode == 125 and says in r.stderr and r.stderr.count("\n") == 1, r)

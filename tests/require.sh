@@ -27,8 +27,8 @@ gives() {
 # What doctor finds, --require accepts; each of them switched off, it does not.
 "$sbx" doctor >"$out"
 all=
-for row in 'userns:user namespaces' 'seccomp:seccomp filters' 'cgroup:cgroup v2' \
-    'landlock:Landlock' 'iouring:io_uring'; do
+for row in 'userns:user namespaces' 'seccomp:seccomp filters' 'cgroup:cgroup' \
+    'landlock:Landlock' 'iouring:io_uring' 'bpf:eBPF'; do
     word=${row%%:*}
     "$sbx" doctor >"$out"
     if grep -q "^  ${row#*:} *yes" "$out"; then
@@ -52,7 +52,7 @@ export SBX_WITHOUT=seccomp,userns,landlock
 [ "$(id -u)" -eq 0 ] || gives 125 'cannot run programs'
 unset SBX_WITHOUT
 
-gives 125 "unknown feature 'nosuch'; give userns, seccomp, cgroup, landlock or iouring" --require=userns,nosuch
+gives 125 "unknown feature 'nosuch'; give userns, seccomp, cgroup, landlock, iouring or bpf" --require=userns,nosuch
 gives 125 "unknown feature ''" --require=
 gives 125 "unknown feature ''" --require=userns,
 gives 125 "unknown feature ''" --require=,userns

@@ -135,6 +135,8 @@ def lists():
         ("modified", "a", "file"), ("removed", "dir/x", "file"), ("added", "e\033[1m\\", "file"),
         ("added", "n", "directory"), ("added", "n/l", "symlink"), ("added", "n/p", "special"),
         ("removed", "old", "directory"), ("added", "x2", "file")], r.stderr)
+    got = json.loads(run(d, ["--changes", "--json"], "touch \"$(printf 'b\\377')\" \"$(printf 'q\"\\\\\\303\\251')\"").stderr)["changes"]
+    check("--json: names that are no UTF-8", [(c["path"], c.get("path_hex")) for c in got] == [("b\ufffd", "62ff"), ('q"\\\u00e9', None)], got)
     r = run(d, ["--changes"], "cat a >t; cat t >a; rm t; touch b; chmod 644 b; echo >>dir/x; chmod 700 dir; mv b c; mv c b")
     check("--changes: no more than what differs", r.stderr.splitlines() == ["M dir/", "M dir/x"], r.stderr)
     r = run(d, ["--changes=dir"], script)

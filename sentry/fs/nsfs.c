@@ -19,6 +19,8 @@
 #define CLONE_NEWTIME 0x80
 #endif
 
+#define LX_NS_GET_MNTNS_ID _IOR(NSIO, 5, uint64_t) /* 6.11 */
+
 static long ns_ioctl(struct task *t, struct file *f, unsigned cmd, uint64_t arg);
 
 static const struct kind {
@@ -105,6 +107,7 @@ static long ns_ioctl(struct task *t, struct file *f, unsigned cmd, uint64_t arg)
 {
     const struct kind *k = kind_of(f);
     bool user = k->flag == CLONE_NEWUSER;
+    uint64_t mounts = NSFS_MNT_ID;
     uint32_t root = 0;
 
     switch (cmd) {
@@ -116,6 +119,8 @@ static long ns_ioctl(struct task *t, struct file *f, unsigned cmd, uint64_t arg)
         return k->flag;
     case NS_GET_OWNER_UID:
         return user ? put_guest(t, arg, &root) : -EINVAL;
+    case LX_NS_GET_MNTNS_ID:
+        return k->flag == CLONE_NEWNS ? put_guest(t, arg, &mounts) : -EINVAL;
     default:
         return -ENOTTY;
     }

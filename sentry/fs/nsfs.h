@@ -4,6 +4,8 @@
 
 #include "sentry/vfs/vfs.h"
 
+#define NSFS_MNT_ID 1 /* of the mount namespace, for statmount and its kin */
+
 enum ns_kind { NS_CGROUP, NS_IPC, NS_MNT, NS_NET, NS_PID, NS_TIME, NS_USER, NS_UTS, NAMESPACES };
 
 /* Its inode number, as links show it. */

@@ -272,7 +272,7 @@ static void read_piece(struct task *t, const struct core_map *m, gaddr_t from, u
                 break;
         }
         end = MIN(end, n);
-        if (in_use && mm_read(t->mm, from + at, buf + at, end - at) < 0)
+        if (in_use && mm_peek(t->mm, from + at, buf + at, end - at) < 0)
             memset(buf + at, 0, end - at);
     }
 }

@@ -253,7 +253,7 @@ static long finish(struct task *t, struct exec_state *s)
     vfork_release(t);
     file_put(old_exe);
     if (s->first)
-        job_started(t->group->job);
+        sandbox_started(t->group->job);
     if (old_ctx) {
         note_time(t->group, old_ctx);
         group_note_rss(t->group, old_mm);

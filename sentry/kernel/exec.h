@@ -65,4 +65,6 @@ int exec_new_cred(struct task *t, struct exec_state *s);
 int exec_parse_script(const char *head, size_t n, char *interp, char *arg, size_t cap);
 
 /* sentry/main.c: the first program could not be started. Does not return. */
+/* The program of that job (0: the first one) is loaded. Any worker. */
+void sandbox_started(uint32_t job);
 void sandbox_start_failed(int err) __attribute__((noreturn));

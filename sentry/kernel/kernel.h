@@ -60,6 +60,7 @@ struct kernel {
     uint64_t guest_peak_rss;                 /* tasks_lock: largest process seen */
     bool stats;                              /* time each call */
     bool strace;                             /* trace calls (sentry/strace.h) */
+    bool learn;                              /* [I] record what is used (sentry/learn.h) */
 };
 
 extern struct kernel kernel;

@@ -216,6 +216,17 @@ static uint64_t look(struct members *m)
     return next;
 }
 
+uint64_t oom_measure(void)
+{
+    static struct members m; /* the event thread's */
+    uint64_t used;
+
+    gather(&m);
+    used = measure(&m, /* exact= */ false);
+    let_go(&m);
+    return used;
+}
+
 static void *oom_main(void *arg)
 {
     struct members m = { 0 };

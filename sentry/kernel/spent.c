@@ -34,8 +34,7 @@ static int add_group(struct tgroup *g, void *arg)
     return 0;
 }
 
-/* Of all that ran, and what the sentry spent for it. */
-static uint64_t cpu_spent(void)
+uint64_t spent_cpu(void)
 {
     struct timespec own = { 0, 0 };
     uint64_t sum;
@@ -50,7 +49,7 @@ static uint64_t cpu_spent(void)
 
 static void look_now(struct ktimer *tm)
 {
-    uint64_t max = limit_of(LIMIT_CPU_TIME), spent = cpu_spent();
+    uint64_t max = limit_of(LIMIT_CPU_TIME), spent = spent_cpu();
 
     if (spent >= max) {
         sandbox_limited(STATUS_TIME, SIGKILL,
@@ -101,4 +100,9 @@ bool spent_ends(void)
 void spent_output(size_t n)
 {
     atomic_fetch_add_explicit(&printed, n, memory_order_relaxed);
+}
+
+uint64_t spent_printed(void)
+{
+    return atomic_load_explicit(&printed, memory_order_relaxed);
 }

@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Arms the look at processor time; after limits and timers are there. */
 void spent_start(void);
@@ -18,5 +19,9 @@ void spent_start(void);
 size_t spent_room(size_t n);
 /* Is the sandbox about to end by the limit of output? Then its first program's own end is no news. */
 bool spent_ends(void);
+/* Nanoseconds of processor time so far: of all that ran, and of the sentry. Takes tasks_lock. */
+uint64_t spent_cpu(void);
+/* Bytes printed so far. */
+uint64_t spent_printed(void);
 /* So much was printed. */
 void spent_output(size_t n);

@@ -85,6 +85,7 @@ static int copy_locked(struct mm *n, const struct mm *mm)
     n->nauxv = mm->nauxv;
     n->dumpable = mm->dumpable;
     n->thp_disable = mm->thp_disable;
+    atomic_store(&n->secrets, atomic_load(&mm->secrets));
     return mm_policy_copy_locked(n, mm);
 }
 
@@ -196,6 +197,8 @@ int vma_add(struct mm *mm, gaddr_t start, gaddr_t len, int prot, int flags, stru
                        .file = file,
                        .offset = offset };
     lock(&mm->lock);
+    if (file && file->mode & FMODE_SECRET)
+        atomic_store(&mm->secrets, true);
     remove_locked(mm, start, start + len, &dead);
     at = &mm->vmas;
     list_for_each(v, &mm->vmas, link) {
@@ -287,6 +290,38 @@ ssize_t mm_read(struct mm *mm, gaddr_t from, void *to, size_t n)
 ssize_t mm_write(struct mm *mm, gaddr_t to, const void *from, size_t n)
 {
     return kernel.platform->as_write(mm->as, to, from, n, false);
+}
+
+/* How many of n bytes at from lie before what is secret. */
+static size_t before_secret(struct mm *mm, gaddr_t from, size_t n)
+{
+    struct vma *v;
+
+    if (!atomic_load(&mm->secrets))
+        return n;
+    LOCK_SCOPE(&mm->lock);
+    list_for_each(v, &mm->vmas, link) {
+        if (v->end <= from || !v->file || !(v->file->mode & FMODE_SECRET))
+            continue;
+        if (v->start <= from)
+            return 0;
+        return MIN(n, v->start - from);
+    }
+    return n;
+}
+
+ssize_t mm_peek(struct mm *mm, gaddr_t from, void *to, size_t n)
+{
+    size_t some = before_secret(mm, from, n);
+
+    return n && !some ? -EFAULT : mm_read(mm, from, to, some);
+}
+
+ssize_t mm_poke(struct mm *mm, gaddr_t to, const void *from, size_t n)
+{
+    size_t some = before_secret(mm, to, n);
+
+    return n && !some ? -EFAULT : mm_write(mm, to, from, some);
 }
 
 uint64_t mm_locked(struct mm *mm)

@@ -42,6 +42,7 @@ struct mm {
     struct file *exe; /* [I] reference; nobody writes to it meanwhile: mm_set_exe */
     bool dumpable;
     bool thp_disable;      /* as PR_SET_THP_DISABLE said */
+    _Atomic bool secrets;  /* files of FMODE_SECRET have been mapped */
     struct aio_table *aio; /* ipc/aio.h; NULL: none yet */
 };
 
@@ -68,8 +69,11 @@ void mm_reconcile(struct mm *mm);
 /* The recorded mapping that holds addr; mm->lock held; NULL. */
 struct vma *vma_find_locked(struct mm *mm, gaddr_t addr);
 
-/* Another process's memory (process_vm_readv, /proc/PID/mem, cmdline). Bytes or -EFAULT. */
+/* Memory of a process that need not be the caller. Bytes or -EFAULT. */
 ssize_t mm_read(struct mm *mm, gaddr_t from, void *to, size_t n);
 ssize_t mm_write(struct mm *mm, gaddr_t to, const void *from, size_t n);
+/* The same for who asks from outside (process_vm_readv, /proc/PID/mem, core files): not what is secret. */
+ssize_t mm_peek(struct mm *mm, gaddr_t from, void *to, size_t n);
+ssize_t mm_poke(struct mm *mm, gaddr_t to, const void *from, size_t n);
 /* Bytes that the host keeps resident; 0: none, or it does not say. */
 uint64_t mm_locked(struct mm *mm);

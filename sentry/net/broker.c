@@ -26,6 +26,7 @@
 #define NOTES_MAX 10
 
 static const struct sentry_net *net;
+static _Atomic bool loopback; /* the host's can be reached */
 
 static struct {
     struct lock lock;
@@ -164,6 +165,14 @@ int broker_send(const struct nb_req *m, const void *data, int fd, struct sock *k
     return 0;
 }
 
+void broker_closed(uint32_t tag)
+{
+    const struct nb_req m = { .op = NB_CANCEL, .tag = tag };
+
+    if (tag)
+        (void)broker_send(&m, NULL, -1, NULL);
+}
+
 static void flush(void)
 {
     for (;;) {
@@ -206,6 +215,8 @@ static void dispatch(const struct nb_rep *r, const uint8_t *data, int fd)
 
     if (r->op == NB_DATAGRAM) {
         host_udp_published(r, data, &peer);
+    } else if (r->op == NB_POLICY) {
+        atomic_store(&loopback, r->arg & 1);
     } else if (r->tag == 0) {
         if (r->error == -EACCES)
             broker_note((const char *)data, r->len, NULL);
@@ -257,6 +268,7 @@ int broker_init(const struct sentry_net *n)
     for (unsigned i = 0; i < BUCKETS; i++)
         list_init(&calls.waiting[i]);
     net = n;
+    atomic_store(&loopback, n->loopback);
     return event_watch(n->sock, EPOLLIN, on_broker, NULL);
 }
 
@@ -338,7 +350,7 @@ bool broker_wants(const struct isock *s, const struct inet_addr *dst)
         return false; /* from lo nothing leads out */
     if (!inet_is_local(dst))
         return true;
-    if (!net->loopback)
+    if (!atomic_load(&loopback))
         return false;
     LOCK_SCOPE(port_lock(s)); /* who listens inside comes first, then the host's */
     nobody = s->sk.type == SOCK_STREAM ? !port_find_listener(dst, &s->local)

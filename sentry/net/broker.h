@@ -30,6 +30,9 @@ uint32_t broker_forget(struct bcall *c);
  */
 int broker_send(const struct nb_req *m, const void *data, int fd, struct sock *keep);
 
+/* What a NB_CONNECT of that tag has brought, or may still bring, is closed here; 0: nothing. */
+void broker_closed(uint32_t tag);
+
 struct nb_addr broker_addr(const struct inet_addr *a);
 struct inet_addr broker_addr_in(const struct nb_addr *a);
 

@@ -25,6 +25,8 @@ ssize_t host_recv(struct task *t, struct sock *sk, struct recv_req *r);
 int host_shutdown(struct sock *sk, int how);
 uint32_t host_poll(struct sock *sk); /* own_lock */
 size_t host_inq(struct sock *sk);
+/* Bytes of all TCP connections with the outside, so far. */
+void host_traffic(uint64_t *ret_received, uint64_t *ret_sent);
 
 /* ---- listening; host_listen.c ---- */
 /* After s listens inside. 0, -EWAITING, or what the host says; then it does not listen outside. */

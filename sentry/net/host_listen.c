@@ -8,6 +8,7 @@
 
 #include "abi/hostfd.h"
 #include "sentry/kernel/task.h"
+#include "sentry/learn.h"
 #include "sentry/net/host.h"
 
 static bool hold(struct bcall *c)
@@ -109,8 +110,10 @@ int host_listen(struct task *t, struct isock *s)
     if (t->call.phase == 0 &&
         (!outside || !broker_publishes(true, s->local.port) || s->host.listen.tag))
         return 0;
-    if (t->call.phase == 0)
+    if (t->call.phase == 0) {
+        learn_listen(s->local.port);
         r = ask(s);
+    }
     t->call.phase = 1;
     if (r == 0) {
         LOCK_SCOPE(&s->sk.own_lock);

@@ -18,6 +18,8 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/scratch.h"
 #include "sentry/kernel/task.h"
+#include "sentry/kernel/timer.h"
+#include "sentry/learn.h"
 #include "sentry/vfs/hostfile.h"
 
 #define buffer (scratch()->host) /* between guest and host; nothing stays in it over a wait */
@@ -42,6 +44,7 @@ static void failed(struct isock *s, int error)
 static void connected(struct isock *s, const struct nb_rep *r, int fd)
 {
     s->host.fd = fd;
+    s->host.kept = r->arg & 1 ? r->tag : 0;
     s->local = broker_addr_in(&r->local);
     s->remote = broker_addr_in(&r->peer);
     s->sk.state = SOCK_HOST;
@@ -52,6 +55,7 @@ static void answer(struct bcall *c, const struct nb_rep *r, const uint8_t *data,
 {
     struct isock *s = container_of(c, struct isock, host.call);
     int error = r->error;
+    bool taken = false;
 
     if (error == -EACCES)
         broker_note((const char *)data, r->len, &s->remote);
@@ -64,12 +68,16 @@ static void answer(struct bcall *c, const struct nb_rep *r, const uint8_t *data,
             failed(s, error);
         } else {
             connected(s, r, fd);
+            learn_peer((const char *)data, r->len, &s->remote);
             fd = -1;
+            taken = true;
         }
     }
     unlock(&s->sk.own_lock);
     if (fd >= 0)
         close(fd);
+    if (!taken && r->error == 0)
+        broker_closed(r->tag);
     sock_put(&s->sk);
 }
 
@@ -115,11 +123,11 @@ int host_connect(struct isock *s, const struct inet_addr *dst)
 
 int host_leave(struct isock *s)
 {
-    struct nb_req m = { .op = NB_CANCEL };
+    uint32_t tag, kept = 0;
     int r = 0;
 
     lock(&s->sk.own_lock);
-    m.tag = broker_forget(&s->host.call);
+    tag = broker_forget(&s->host.call);
     s->host.tag = 0;
     if (s->host.fd >= 0 && s->host.nold == ARRAY_SIZE(s->host.old_fds)) {
         r = -ENOBUFS;
@@ -129,34 +137,55 @@ int host_leave(struct isock *s)
         s->host.old_watched |= s->host.watched ? 1u << (s->host.nold - 1) : 0;
         s->host.fd = -1;
         s->host.watched = false;
+        kept = s->host.kept;
+        s->host.kept = 0;
     }
     unlock(&s->sk.own_lock);
-    if (m.tag)
-        (void)broker_send(&m, NULL, -1, NULL);
+    broker_closed(tag);
+    broker_closed(kept);
     return r;
 }
 
-static void put_fd(int fd, bool watched)
+/*
+ * What close(2) waits for with SO_LINGER: that all is with the other end. Where the broker has the
+ * socket, too, ours is not its last and would not wait.
+ */
+static void linger(int fd, int seconds)
 {
+    const ktime_t end = ktime_now() + (ktime_t)MIN(MAX(seconds, 0), 1 << 20) * 1000000000;
+    int left = 0;
+
+    shutdown(fd, SHUT_RDWR);
+    for (uint64_t ns = 100000; ktime_now() < end; ns = MIN(2 * ns, 10000000ull)) {
+        if (ioctl(fd, TIOCOUTQ, &left) < 0 || left == 0)
+            return;
+        hostio_nap(ns);
+    }
+}
+
+static void put_fd(struct isock *s, int fd, bool watched, uint32_t kept)
+{
+    const struct sock *sk = &s->sk;
+
     if (fd < 0)
         return;
     if (watched)
         event_unwatch(fd);
     kernel.platform->worker_block_begin(); /* SO_LINGER */
+    if (kept && sk->linger && sk->linger_time)
+        linger(fd, sk->linger_time);
+    broker_closed(kept);
     close(fd);
     kernel.platform->worker_block_end();
 }
 
 void host_release(struct isock *s)
 {
-    struct nb_req m = { .op = NB_CANCEL, .tag = broker_forget(&s->host.call) };
-
-    if (m.tag)
-        (void)broker_send(&m, NULL, -1, NULL);
+    broker_closed(broker_forget(&s->host.call));
     host_urgent_end(s);
-    put_fd(s->host.fd, s->host.watched);
+    put_fd(s, s->host.fd, s->host.watched, s->host.kept);
     for (unsigned i = 0; i < s->host.nold; i++)
-        put_fd(s->host.old_fds[i], s->host.old_watched >> i & 1);
+        put_fd(s, s->host.old_fds[i], s->host.old_watched >> i & 1, 0);
 }
 
 /* ---- waiting ---- */
@@ -223,6 +252,14 @@ static ssize_t result(const uint64_t *done, ssize_t r)
 
 /* ---- data ---- */
 
+static _Atomic uint64_t received, sent;
+
+void host_traffic(uint64_t *ret_received, uint64_t *ret_sent)
+{
+    *ret_received = atomic_load_explicit(&received, memory_order_relaxed);
+    *ret_sent = atomic_load_explicit(&sent, memory_order_relaxed);
+}
+
 /* A piece to the host: bytes moved, 0 by EAGAIN, or an error. */
 static ssize_t send_piece(struct isock *s, struct iter *it, size_t most)
 {
@@ -237,6 +274,8 @@ static ssize_t send_piece(struct isock *s, struct iter *it, size_t most)
     r = r < 0 ? -errno : r;
     if (r < n)
         iter_revert(it, (size_t)(n - MAX(r, 0)));
+    if (r > 0)
+        atomic_fetch_add_explicit(&sent, (uint64_t)r, memory_order_relaxed);
     return r == -EAGAIN ? 0 : r;
 }
 
@@ -288,8 +327,10 @@ static ssize_t recv_piece(struct isock *s, struct recv_req *r)
     do {
         n = recvmsg(s->host.fd, &msg, MSG_DONTWAIT | (r->flags & pass));
     } while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return -errno;
+    if (n < 0) /* ENOTCONN: it was cut, and that was told; nothing comes any more */
+        return errno == ENOTCONN ? 0 : -errno;
+    if (!(r->flags & MSG_PEEK))
+        atomic_fetch_add_explicit(&received, (uint64_t)n, memory_order_relaxed);
     r->msg_flags |= msg.msg_flags & (MSG_OOB | MSG_TRUNC);
     if ((r->flags & MSG_TRUNC) && !(r->flags & MSG_OOB)) {
         iter_skip(r->it, (size_t)n);

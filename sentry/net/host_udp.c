@@ -2,7 +2,7 @@
 /*
  * UDP with the outside, and ICMP echo. For each peer the broker makes a connected socket, when the
  * policy has it, and sends the datagram that it was asked for with: its sender may be gone by then. More
- * of them wait for the socket (few). What comes is put into the socket's own
+ * of them (few) follow the same way until the socket is here. What comes is put into the socket's own
  * queue, as if it had come over the loopback, and dropped when that is full. The nameserver is the
  * broker itself. On a published port the broker passes datagrams both ways.
  */
@@ -19,20 +19,24 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/timer.h"
+#include "sentry/learn.h"
 #include "sentry/net/host.h"
 
-#define PEERS_MAX 64  /* a socket; the one that was used longest ago goes */
-#define WAITING_MAX 8 /* datagrams for a peer that is not there yet */
+#define PEERS_MAX 64       /* a socket; the one that was used longest ago goes */
+#define EARLY_MAX 64       /* datagrams for a peer that is not there yet */
+#define BURST_NS 100000000 /* what follows them so soon goes their way, not to come before them */
 
 struct hpeer {
     struct list link; /* [s] the last used first */
     struct isock *s;
     struct inet_addr addr;
     struct bcall call;
-    int fd;    /* [s] */
-    int error; /* [s] the broker's no */
-    struct list msgs;
-    unsigned nmsgs; /* [s] that wait */
+    uint32_t tag;       /* [s] by which the broker has it, too */
+    int fd;             /* [s] */
+    int error;          /* [s] the broker's no */
+    int before;         /* [s] what it said before it was asked again; 0: it was not */
+    unsigned early;     /* [s] datagrams that were sent without it, */
+    ktime_t last_early; /* [s] and when */
 };
 
 static void put(struct isock *s, const void *data, size_t n, const struct inet_addr *from)
@@ -66,7 +70,12 @@ static void on_datagram(void *arg, uint32_t events)
     struct hpeer *p = arg;
     bool ping = p->s->sk.protocol != IPPROTO_UDP;
 
-    (void)events;
+    if (events & EPOLLHUP) { /* the rules have changed, and it was cut */
+        event_unwatch(p->fd);
+        LOCK_SCOPE(&p->s->sk.own_lock);
+        p->error = -EACCES;
+        return;
+    }
     for (int i = 0; i < 16; i++) {
         ssize_t n = hostio_recv(p->fd, buf, sizeof buf, MSG_DONTWAIT);
 
@@ -97,7 +106,28 @@ static int push(struct hpeer *p, const struct msg *m)
     do {
         n = pwritev2(p->fd, &iov, 1, -1, 0);
     } while (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == EPIPE || errno == EDESTADDRREQ)) /* it was cut */
+        return p->error = -EACCES;
     return n < 0 && errno != EAGAIN ? -errno : (int)m->len;
+}
+
+/* The broker may still have some to send. */
+static bool is_burst(const struct hpeer *p)
+{
+    return p->early > 0 && p->early < EARLY_MAX && ktime_now() - p->last_early < BURST_NS;
+}
+
+/* The same, as long as the broker alone has it. */
+static int push_early(struct hpeer *p, const struct msg *m)
+{
+    const struct nb_req req = { .op = NB_SEND, .tag = p->tag, .len = (uint32_t)m->len };
+
+    if (p->early < EARLY_MAX) {
+        p->early++;
+        p->last_early = ktime_now();
+        (void)broker_send(&req, m->data, -1, NULL);
+    }
+    return (int)m->len;
 }
 
 static bool hold(struct bcall *c)
@@ -105,29 +135,12 @@ static bool hold(struct bcall *c)
     return sock_tryref(&container_of(c, struct hpeer, call)->s->sk);
 }
 
-static void drop_waiting(struct hpeer *p, struct list *to)
-{
-    list_splice_tail(to, &p->msgs);
-    p->nmsgs = 0;
-}
-
-static void free_msgs(struct list *l)
-{
-    struct msg *m, *n;
-
-    list_for_each_safe(m, n, l, link)
-        msg_free(m);
-}
-
 static void answer(struct bcall *c, const struct nb_rep *r, const uint8_t *data, int fd)
 {
     struct hpeer *p = container_of(c, struct hpeer, call);
     struct isock *s = p->s;
-    struct list done;
-    struct msg *m;
     int error = r->error;
 
-    list_init(&done);
     if (error == -EACCES)
         broker_note((const char *)data, r->len, &p->addr);
     if (error == 0 &&
@@ -136,17 +149,14 @@ static void answer(struct bcall *c, const struct nb_rep *r, const uint8_t *data,
     lock(&s->sk.own_lock);
     p->error = error;
     if (error == 0) {
+        learn_peer((const char *)data, r->len, &p->addr);
         p->fd = fd;
         fd = -1;
-        list_for_each(m, &p->msgs, link)
-            (void)push(p, m);
     } else if (s->recverr || s->recverr6) {
         s->sk.err = -error;
     }
-    drop_waiting(p, &done);
     sock_wake_all(&s->sk, POLLOUT | POLLWRNORM | (s->sk.err ? POLLERR : 0));
     unlock(&s->sk.own_lock);
-    free_msgs(&done);
     if (fd >= 0)
         close(fd);
     sock_put(&s->sk);
@@ -158,7 +168,7 @@ static void peer_free(struct hpeer *p)
         event_unwatch(p->fd);
         close(p->fd);
     }
-    free_msgs(&p->msgs);
+    broker_closed(p->tag);
     kfree(p);
 }
 
@@ -201,14 +211,13 @@ static struct hpeer *new_peer(struct isock *s, const struct inet_addr *a)
     p->addr = *a;
     p->fd = -1;
     list_init(&p->link);
-    list_init(&p->msgs);
     bcall_init(&p->call);
     p->call.hold = hold;
     p->call.answer = answer;
     return p;
 }
 
-/* first goes along, unless it is NULL. */
+/* first goes along, unless it is NULL. own_lock held: nobody sends before it. */
 static int request(struct isock *s, struct hpeer *p, const struct msg *first)
 {
     struct nb_opt opts[NB_OPTS_MAX];
@@ -229,15 +238,17 @@ static int request(struct isock *s, struct hpeer *p, const struct msg *first)
         m.arg |= NB_FIRST;
     }
     (void)broker_expect(&p->call);
-    m.tag = p->call.tag;
+    m.tag = p->tag = p->call.tag;
     r = broker_send(&m, both ? (void *)both : opts, -1, NULL);
     kfree(both);
+    if (r < 0)
+        broker_forget(&p->call);
     return r;
 }
 
 /*
  * The peer of that address, asked for where it is new, with first if that is not NULL: then *ret_sent.
- * Called with own_lock, which is let go meanwhile. NULL: no memory, or every one of them is waiting.
+ * Called with own_lock, which is let go to free another. NULL: no memory, or every one of them is waiting.
  */
 static struct hpeer *get_peer(struct isock *s, const struct inet_addr *a, const struct msg *first,
                               bool *ret_sent)
@@ -262,44 +273,41 @@ static struct hpeer *get_peer(struct isock *s, const struct inet_addr *a, const 
     if (fresh) {
         list_add_head(&s->host.peers, &fresh->link);
         s->host.npeers++;
+        fresh->error = request(s, fresh, first);
+        if (fresh->error == 0 && first)
+            *ret_sent = true;
     }
+    if (!old)
+        return fresh;
     unlock(&s->sk.own_lock);
-    if (old)
-        peer_free(old);
-    int r = fresh ? request(s, fresh, first) : 0;
-    if (r == 0 && fresh && first)
-        *ret_sent = true;
+    peer_free(old);
     lock(&s->sk.own_lock);
-    fresh = fresh ? find_peer(s, a) : NULL;
-    if (fresh && r < 0)
-        fresh->error = r;
-    return fresh;
+    return fresh ? find_peer(s, a) : NULL;
 }
 
 static int send_to_peer(struct isock *s, const struct inet_addr *dst, const struct msg *m)
 {
     struct hpeer *p;
-    struct msg *copy;
-    struct iter it;
     bool sent = false;
 
     LOCK_SCOPE(&s->sk.own_lock);
+    p = find_peer(s, dst);
+    if (p && p->error) { /* by now it may be another answer: for the next one */
+        int error = p->error;
+
+        p = get_peer(s, dst, NULL, NULL);
+        if (p)
+            p->before = error;
+        return error;
+    }
     p = get_peer(s, dst, m, &sent);
     if (!p)
         return -ENOBUFS;
     if (sent)
         return (int)m->len;
-    if (p->fd >= 0)
-        return push(p, m);
-    if (p->error)
-        return p->error;
-    iter_kernel(&it, (void *)(uintptr_t)m->data, m->len);
-    copy = p->nmsgs < WAITING_MAX ? msg_new(&it, m->len) : NULL;
-    if (copy && !IS_ERR(copy)) {
-        list_add_tail(&p->msgs, &copy->link);
-        p->nmsgs++;
-    }
-    return (int)m->len;
+    if (p->fd < 0 && p->before)
+        return p->before;
+    return p->fd >= 0 && !is_burst(p) ? push(p, m) : push_early(p, m);
 }
 
 /* ---- the nameserver ---- */

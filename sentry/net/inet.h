@@ -65,6 +65,7 @@ struct isock {
         uint32_t tag;        /* [s] of that, as long as it is wanted */
         struct bcall listen; /* for as long as the broker listens */
         int fd;              /* set under [s], before SOCK_HOST */
+        uint32_t kept;       /* [s] the broker has it, too, by that tag; 0 */
         bool watched;        /* [s] */
         int old_fds[4];      /* [s] that were left; closed with it */
         unsigned nold, old_watched;

@@ -6,7 +6,7 @@
 #include "abi/stat.h"
 #include "sentry/mm/copy.h"
 #include "sentry/syscalls/table.h"
-#include "sentry/vfs/filesystems.h"
+#include "sentry/vfs/fscontext.h"
 #include "sentry/vfs/vfs.h"
 
 struct search {
@@ -49,25 +49,26 @@ static long index_of(struct task *t, gaddr_t uname)
 
     if (n < 0)
         return n == -ENAMETOOLONG ? -EINVAL : n;
-    for (int i = 0; i < FILESYSTEMS; i++) {
-        if (strcmp(name, filesystems[i]) == 0)
-            return i;
-    }
-    return -EINVAL;
+    n = fs_type_index(name);
+    return n < 0 ? -EINVAL : n;
 }
 
 long sys_sysfs(struct task *t, int option, unsigned long arg1, unsigned long arg2)
 {
-    unsigned i = (unsigned)arg1;
+    const char *name;
+    bool nodev;
+    long count = 0;
 
     switch (option) {
     case 1:
         return index_of(t, arg1);
     case 2:
-        return i < FILESYSTEMS ? copy_out(t, arg2, filesystems[i], strlen(filesystems[i]) + 1)
-                               : -EINVAL;
+        name = fs_type_name((unsigned)arg1, &nodev);
+        return name ? copy_out(t, arg2, name, strlen(name) + 1) : -EINVAL;
     case 3:
-        return FILESYSTEMS;
+        while (fs_type_name((unsigned)count, &nodev))
+            count++;
+        return count;
     default:
         return -EINVAL;
     }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The compatibility list, from the one table: `sbx syscalls`, `sbx syscalls --native`, and
- * docs/compat.md (a test keeps that one up to date).
+ * the first part of docs/COMPATIBILITY.md (a test keeps that one up to date).
  */
 #include <errno.h>
 #include <string.h>
@@ -79,7 +79,9 @@ int syscalls_print(FILE *f, bool native_only)
 int syscalls_print_markdown(FILE *f)
 {
     fprintf(f,
-            "# System calls\n\n"
+            "# Compatibility\n\n"
+            "The system calls, and what became of [real programs](#programs).\n\n"
+            "## System calls\n\n"
             "All calls of Linux 6.12 on x86-64, and what sbx does with them. Made from\n"
             "`abi/syscalls.def` by `sbx syscalls --markdown`; do not edit.\n\n"
             "- **full**: as Linux does it\n"

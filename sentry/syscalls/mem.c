@@ -36,6 +36,7 @@ struct map_state { /* in the record's scratch */
     struct file *file; /* a reference for the vma */
     int type, prot, flags;
     uint64_t len, offset;
+    gaddr_t at; /* where it was mapped, while something more is done with it */
 };
 
 static void map_state_free(void *p)
@@ -129,6 +130,8 @@ static void put_op(struct map_state *s, gaddr_t addr)
     s->op.a[2] = (uint64_t)(unsigned)s->prot;
     s->op.a[3] = (uint64_t)(unsigned)(s->flags & ~(MAP_DENYWRITE | MAP_EXECUTABLE));
     s->op.a[4] = s->req.ret_offset;
+    if (s->req.ret_secret)
+        s->op.a[3] |= MAP_LOCKED;
     if (s->req.ret_anon) {
         s->op.fd = -1;
         s->op.a[3] |= MAP_ANONYMOUS;
@@ -214,10 +217,17 @@ long sys_mmap(struct task *t, gaddr_t addr, size_t len, unsigned long prot, unsi
         t->call.phase = 1;
         return call_ops(t, &s->op, 1);
     }
+    if (t->call.phase == 2)
+        return (long)s->at;
     if (s->op.ret < 0)
         return s->op.ret;
     note_map(t, s);
-    return s->op.ret;
+    if (!s->req.ret_secret)
+        return s->op.ret;
+    s->at = (gaddr_t)s->op.ret;
+    s->op = (struct as_op){ .kind = AS_MADVISE, .fd = -1, .a = { s->at, s->len, MADV_DONTDUMP } };
+    t->call.phase = 2;
+    return call_ops(t, &s->op, 1);
 }
 
 /* From before shared files could be mapped in pieces: another part of the file at the same place. */
@@ -309,9 +319,34 @@ long sys_munmap(struct task *t, gaddr_t addr, size_t len)
     return r;
 }
 
+/*
+ * PROT_GROWSDOWN changes all from the start of the mapping on, of one that grows. The host knows those of
+ * MAP_GROWSDOWN; the first program's stack grows as well, for who looks at it from inside, but is mapped
+ * whole. The C library asks so where a library wants an executable stack.
+ */
+static long protect(struct task *t, gaddr_t addr, uint64_t len, unsigned long prot)
+{
+    struct as_mapping m;
+    gaddr_t sp;
+
+    if (t->call.phase == 0 && (prot & (PROT_GROWSDOWN | PROT_GROWSUP)) == PROT_GROWSDOWN && len &&
+        !(addr & (PAGE_SIZE_4K - 1)) && mem_range_check(addr, len) == 0 &&
+        kernel.platform->as_query(t->mm->as, addr, &m) == 0 && m.start <= addr) {
+        lock(&t->mm->lock);
+        sp = t->mm->start_stack;
+        unlock(&t->mm->lock);
+        if (m.start <= sp && sp < m.end) {
+            len += addr - m.start;
+            addr = m.start;
+            prot &= ~(unsigned long)PROT_GROWSDOWN;
+        }
+    }
+    return mem_op(t, AS_MPROTECT, addr, len, prot);
+}
+
 long sys_mprotect(struct task *t, gaddr_t addr, size_t len, unsigned long prot)
 {
-    return mem_op(t, AS_MPROTECT, addr, len, prot);
+    return protect(t, addr, len, prot);
 }
 
 /* Taken away from a range for good, by the host, which is asked by native calls, too. */
@@ -340,7 +375,7 @@ long sys_pkey_free(struct task *t, int pkey)
 
 long sys_pkey_mprotect(struct task *t, gaddr_t addr, size_t len, unsigned long prot, int pkey)
 {
-    return pkey == -1 ? mem_op(t, AS_MPROTECT, addr, len, prot) : -EINVAL;
+    return pkey == -1 ? protect(t, addr, len, prot) : -EINVAL;
 }
 
 long sys_madvise(struct task *t, gaddr_t addr, size_t len, int advice)

@@ -11,5 +11,7 @@ struct task;
  * for the result. -EINVAL: addr is not aligned; -ENOMEM (AS_MUNMAP: -EINVAL): beyond what a guest may map.
  */
 long mem_op(struct task *t, enum as_op_kind kind, gaddr_t addr, uint64_t len, uint64_t arg);
+/* May so much more be kept resident that was not mapped before? 0 or -EAGAIN. */
+int mlock_future(struct task *t, uint64_t len);
 /* May [addr, addr+len) be the guest's? 0 or -ENOMEM. */
 int mem_range_check(gaddr_t addr, uint64_t len);

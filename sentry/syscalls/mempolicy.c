@@ -327,7 +327,7 @@ long sys_move_pages(struct task *t, pid_t pid, unsigned long nr, gaddr_t pages, 
     kernel.platform->worker_block_begin();
     for (unsigned long i = 0; i < nr && r == 0; i++) {
         if (i % MOVE_AT_ONCE == MOVE_AT_ONCE - 1 && task_signal_pending(t))
-            r = -ERESTARTNOHAND; /* nothing has moved that would not be the same again */
+            r = -ERESTARTNOINTR; /* nothing has moved that would not be the same again */
         else
             r = move_one(t, mm, pages + i * 8, nodes ? nodes + i * 4 : 0, status + i * 4);
     }

@@ -63,6 +63,11 @@ static int check_limit(struct task *t, gaddr_t start, uint64_t len)
     return locked + len - o.locked <= max ? 0 : -ENOMEM;
 }
 
+int mlock_future(struct task *t, uint64_t len)
+{
+    return check_limit(t, UINT64_MAX - len, len) == 0 ? 0 : -EAGAIN; /* nothing lies there yet */
+}
+
 static long lock_range(struct task *t, gaddr_t addr, uint64_t len, unsigned flags)
 {
     uint64_t start = PAGE_ALIGN_DOWN(addr), size = PAGE_ALIGN_UP(len + (addr - start));

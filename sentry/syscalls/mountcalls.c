@@ -161,7 +161,9 @@ static int new_mount(struct task *t, const struct path *at, const char *source, 
         return r;
     fc.sb_mask = MS_RDONLY;
     fc.sb_flags = flags & MS_RDONLY;
-    r = fscontext_options(&fc, opts);
+    r = *source ? fscontext_option(&fc, "source", source) : 0;
+    if (r == 0)
+        r = fscontext_options(&fc, opts);
     if (r == 0) {
         sb = fscontext_create(t, &fc);
         r = IS_ERR(sb) ? PTR_ERR(sb) : 0;

@@ -38,9 +38,9 @@ static uint64_t move(struct mm *mm, const struct seg *remote, struct iter *local
         if (write) {
             n = iter_get(local, buf, want);
             if (n > 0)
-                n = mm_write(mm, remote->base + done, buf, (size_t)n);
+                n = mm_poke(mm, remote->base + done, buf, (size_t)n);
         } else {
-            n = mm_read(mm, remote->base + done, buf, want);
+            n = mm_peek(mm, remote->base + done, buf, want);
             if (n > 0)
                 n = iter_put(local, buf, (size_t)n);
         }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * statmount and listmount. There is one mount namespace, whose id is NS_ID. Names are made without
+ * statmount and listmount. There is one mount namespace, whose id is NSFS_MNT_ID. Names are made without
  * mounts_lock, which making them takes.
  */
 #include <errno.h>
@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
+#include "sentry/fs/nsfs.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/cred.h"
@@ -18,7 +19,6 @@
 #include "sentry/syscalls/mountcalls.h"
 #include "sentry/syscalls/table.h"
 
-#define NS_ID 1
 #define FIRST_ID (1ull << 32)
 #define LIST_MAX 1000000
 
@@ -44,7 +44,7 @@ static int req_in(struct task *t, gaddr_t at, struct lx_mnt_id_req *ret)
             return -E2BIG;
     if (ret->spare || ret->mnt_id <= FIRST_ID)
         return -EINVAL;
-    return ret->mnt_ns_id && ret->mnt_ns_id != NS_ID ? -ENOENT : 0;
+    return ret->mnt_ns_id && ret->mnt_ns_id != NSFS_MNT_ID ? -ENOENT : 0;
 }
 
 static struct mount *find_locked(uint64_t id)
@@ -110,7 +110,7 @@ static void fill_locked(struct answer *a, const struct mount *m, uint64_t want,
     }
     if (want & LX_STATMOUNT_MNT_NS_ID) {
         s->mask |= LX_STATMOUNT_MNT_NS_ID;
-        s->mnt_ns_id = NS_ID;
+        s->mnt_ns_id = NSFS_MNT_ID;
     }
 }
 

@@ -48,7 +48,7 @@ uint64_t syscall_errors(uint64_t nr);
 
 /* `sbx syscalls`: the list of calls and their states, or of those that run natively. 0 or -errno. */
 int syscalls_print(FILE *f, bool native_only);
-/* docs/compat.md as it should be. */
+/* The first part of docs/COMPATIBILITY.md as it should be. */
 int syscalls_print_markdown(FILE *f);
 
 /* A prototype where there is a handler, else nothing. Kinds and names are pasted at once, so that no

@@ -116,6 +116,25 @@ static int find_place(const char *path, struct place *ret)
     return r < 0 ? r : -ENAMETOOLONG;
 }
 
+/* An export that is a file, as an image. NULL: it is none, which is said. */
+static struct super *make_image(const struct sentry_mount *m)
+{
+    struct super *low = gofer_fs_new(m->export_id), *sb;
+    struct path p = {};
+    struct file *f;
+
+    if (!low)
+        return NULL;
+    p.dentry = low->root;
+    f = vfs_open_inode(NULL, &p, O_RDONLY);
+    sb = IS_ERR(f) ? (struct super *)f : image_of_file(f, low);
+    if (!IS_ERR(sb))
+        return sb;
+    klog(0, "the image for %s: %s", m->path,
+         PTR_ERR(sb) == -ENODEV ? "neither squashfs nor EROFS" : strerror((int)-PTR_ERR(sb)));
+    return NULL;
+}
+
 /* What is to be mounted; NULL with *ret set on failure. */
 static struct super *make_super(const struct sentry_mount *m, unsigned *ret_flags)
 {
@@ -132,6 +151,13 @@ static struct super *make_super(const struct sentry_mount *m, unsigned *ret_flag
     case SM_RO:
         *ret_flags = MS_RDONLY | MS_NODEV;
         return gofer_fs_new(m->export_id);
+    case SM_IMAGE:
+        low = make_image(m);
+        *ret_flags = MS_NODEV;
+        return low ? overlay_new(low) : NULL;
+    case SM_IMAGE_RO:
+        *ret_flags = MS_RDONLY | MS_NODEV;
+        return make_image(m);
     case SM_SHARED:
         *ret_flags = MS_NODEV | MS_NOSUID;
         return live_fs_new(m->export_id, m->target);
@@ -254,6 +280,8 @@ static int build_one(const struct sentry_mount *m)
         return -EIO;
     if (m->exact)
         flags = m->flags;
+    if (sb)
+        sb->learn = m->learn;
     if (!vfs.root || (mounts && !strcmp(m->path, "/")))
         return sb ? vfs_mount(sb, NULL, flags & ~MS_NOSUID, m->source ? m->source : sb->type, NULL)
                   : -EINVAL;

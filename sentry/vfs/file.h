@@ -54,6 +54,7 @@ struct mmap_request {
     bool ret_fd_owned;   /* close it after the map */
     bool ret_no_file;    /* the record of the mapping holds no reference on the file */
     bool ret_anon;       /* map anonymous memory instead (/dev/zero) */
+    bool ret_secret;     /* kept resident, and in no core file */
     uint64_t ret_offset; /* offset in ret_fd */
     /* What keeps ret_fd until it is mapped, and who lets it go; NULL: f does. */
     void *ret_keep;
@@ -160,6 +161,7 @@ enum {
     FMODE_NOT_SENT = 256, /* no socket carries it: it could hold that socket (io_uring) */
     FMODE_WRITER = 64,    /* counted in inode->writers by who opened it; file_put counts it off */
     FMODE_READER = 512,   /* the same in inode->readers: opened for reading alone */
+    FMODE_SECRET = 1024,  /* mapped, it is its owner's alone (memfd_secret): mm_peek, mm_poke */
 };
 
 /*

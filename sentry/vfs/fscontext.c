@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include "sentry/fs/mem/mem.h"
 #include "sentry/fs/union/union.h"
@@ -37,6 +38,7 @@ struct fs_type {
     struct super *(*create)(struct task *t, struct fs_context *fc);
     const struct option *options;
     bool lenient; /* what it does not know is no error */
+    bool of_file; /* its source is a file that it is read from */
 };
 
 static struct super *create_tmpfs(struct task *t, struct fs_context *fc)
@@ -164,6 +166,25 @@ static struct super *create_overlay(struct task *t, struct fs_context *fc)
     return r < 0 ? ERR_PTR(r) : sb;
 }
 
+/* The source is a file of the sandbox's, and the rights on it are the caller's. */
+static struct super *create_image(struct task *t, struct fs_context *fc)
+{
+    struct path at;
+    struct file *f;
+    int r;
+
+    if (!fc->source || !*fc->source)
+        return ERR_PTR(-EINVAL);
+    r = walk_path(t, AT_FDCWD, fc->source, WALK_FOLLOW, &at);
+    if (r < 0)
+        return ERR_PTR(r);
+    r = S_ISREG(dentry_inode(at.dentry)->mode) ? inode_permission(t, dentry_inode(at.dentry), R_OK)
+                                               : -ENOTBLK;
+    f = r < 0 ? ERR_PTR(r) : vfs_open_inode(NULL, &at, O_RDONLY);
+    path_put(&at);
+    return IS_ERR(f) ? (struct super *)f : image_new(fc->type->name, f);
+}
+
 static const struct option no_options[] = { { NULL, OPT_NONE, 0 } };
 static const struct option tmpfs_options[] = {
     { "mode", OPT_OCTAL, FSOPT_MODE },
@@ -206,6 +227,15 @@ static const struct option overlay_options[] = {
     { "volatile", OPT_NONE, 0 },
     { NULL, OPT_NONE, 0 },
 };
+static const struct option squashfs_options[] = {
+    { "errors", OPT_ANY, 0 },
+    { "threads", OPT_ANY, 0 },
+    { NULL, OPT_NONE, 0 },
+};
+static const struct option erofs_options[] = {
+    { "user_xattr", OPT_NONE, 0 }, { "nouser_xattr", OPT_NONE, 0 },  { "acl", OPT_NONE, 0 },
+    { "noacl", OPT_NONE, 0 },      { "cache_strategy", OPT_ANY, 0 }, { NULL, OPT_NONE, 0 },
+};
 
 /* In the order of /proc/filesystems. */
 static const struct fs_type types[] = {
@@ -219,7 +249,17 @@ static const struct fs_type types[] = {
     { .name = "sockfs", .options = no_options },
     { .name = "pipefs", .options = no_options },
     { .name = "mqueue", .create = create_mqueue, .options = no_options },
+    { .name = "squashfs", .create = create_image, .options = squashfs_options, .of_file = true },
+    { .name = "erofs", .create = create_image, .options = erofs_options, .of_file = true },
 };
+
+const char *fs_type_name(unsigned n, bool *ret_nodev)
+{
+    if (n >= ARRAY_SIZE(types))
+        return NULL;
+    *ret_nodev = !types[n].of_file;
+    return types[n].name;
+}
 
 int fs_type_index(const char *name)
 {
@@ -437,7 +477,7 @@ int fscontext_reconfigure(struct fs_context *fc, struct super *sb)
         if (fc->given & FSOPT_INODES)
             ms->max_inodes = fc->inodes;
     }
-    if (fc->sb_mask & MS_RDONLY)
+    if (fc->sb_mask & MS_RDONLY && !fc->type->of_file) /* an image stays what it is */
         sb->readonly = fc->sb_flags & MS_RDONLY;
     return 0;
 }

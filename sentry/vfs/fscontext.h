@@ -42,5 +42,7 @@ struct super *fscontext_create(struct task *t, struct fs_context *fc);
 /* The options for a file system that is there. */
 int fscontext_reconfigure(struct fs_context *fc, struct super *sb);
 
+/* The n-th type there is; NULL: there are no more. nodev: none of a file's. */
+const char *fs_type_name(unsigned n, bool *ret_nodev);
 /* The number of a type; -1: there is none of that name. */
 int fs_type_index(const char *name);

@@ -20,7 +20,9 @@
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
+#include "sentry/learn.h"
 #include "sentry/mm/copy.h"
 #include "sentry/notes.h"
 #include "sentry/vfs/dcache.h"
@@ -238,6 +240,8 @@ static int walk_component(struct walk *w, bool follow, char **ret_body)
         set_cur(w, p);
         return 0;
     }
+    if (kernel.learn)
+        learn_link(w->t, &p);
     r = walk_link(w, &p, ret_body);
     path_put(&p);
     return r;

@@ -17,7 +17,9 @@
 #include "sentry/fs/dev.h"
 #include "sentry/ipc/pipe.h"
 #include "sentry/kernel/cred.h"
+#include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
+#include "sentry/learn.h"
 #include "sentry/vfs/acl.h"
 #include "sentry/vfs/callpath.h"
 #include "sentry/vfs/dcache.h"
@@ -138,6 +140,8 @@ static struct file *open_finish(struct task *t, struct file *f)
         return ERR_PTR(r);
     }
     atomic_fetch_and(&f->flags, ~(unsigned)O_NOCTTY); /* only opening asks for it */
+    if (kernel.learn)
+        learn_file(t, f);
     fsnotify_file(f, f->mode & FMODE_EXEC ? LX_IN_OPEN | LX_FS_OPEN_EXEC : LX_IN_OPEN);
     return f;
 }

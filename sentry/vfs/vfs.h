@@ -151,8 +151,10 @@ struct super {
     struct dentry *root;
     _Atomic uint64_t next_ino;
     bool readonly;
-    bool exports; /* [I] handles of its files can be opened (vfs/handle.h) */
-    bool stable;  /* [I] nobody changes it behind us: revalidate says yes to all */
+    bool exports;   /* [I] handles of its files can be opened (vfs/handle.h) */
+    bool learn;     /* [I] sentry/learn.h */
+    bool stable;    /* [I] nobody changes it behind us: revalidate says yes to all */
+    unsigned depth; /* [I] how many images it stands on, in one another (fs/image/) */
     void *priv;
 };
 
@@ -461,6 +463,10 @@ struct super *gofer_fs_new(unsigned export_id);
 struct super *live_fs_new(unsigned export_id, const char *file);
 /* Writes go to memory; lower (reference taken over) is never changed. */
 struct super *overlay_new(struct super *lower);
+/* The tree in f, an image of type "squashfs" or "erofs" (reference taken over). ERR_PTR. */
+struct super *image_new(const char *type, struct file *f);
+/* The same of whichever type it is, in a file of under (both references taken over). -ENODEV: of none. */
+struct super *image_of_file(struct file *f, struct super *under);
 /* The overlay that a guest mounts: directories over one another; upper NULL: none can be changed. */
 struct super *union_new(const struct path *upper, const struct path *lower, unsigned nlower);
 /* An inode of its own for anonymous files. */

@@ -232,6 +232,42 @@ A program can lower these, and raise what has a higher hard limit (setrlimit).
 END
 }
 
+# docs/COMPATIBILITY.md: what a build prints of the system calls (unit/syscalls/list compares it; without a
+# build it stays as it is), and the rows of tests/programs/list.tsv.
+COMPATIBILITY() {
+    if [ -x build/release/sbx ]; then
+        build/release/sbx syscalls --markdown
+    else
+        sed '/^## Programs/,$d' docs/COMPATIBILITY.md | sed '$d'
+    fi
+    cat <<'END'
+
+## Programs
+
+Each is run natively and inside, and does the same, by the test program/NAME of the last column (tests/programs/,
+tests/programs/large/; from tests/programs/list.tsv by tests/checks/docs.sh --write).
+
+| program | state | remarks | test |
+|---|---|---|---|
+END
+    grep -v '^#' tests/programs/list.tsv | awk -F'\t' '{ print "| " $1 " | " $2 " | " $3 " | " $4 " |" }'
+}
+
+# A row says works, works but (what), or does not (why), and names its test; each large test has a row.
+rows() {
+    grep -v '^#' tests/programs/list.tsv | awk -F'\t' '
+        NF != 4 { print "list.tsv: " $1 ": four columns, please" }
+        $2 != "works" && !(($2 == "works but" || $2 == "does not") && $3) { print "list.tsv: " $1 ": " $2 " without what" }'
+    grep -v '^#' tests/programs/list.tsv | cut -f4 | tr -d ',' | tr ' ' '\n' | sort -u | while read -r name; do
+        set -- "tests/programs/$name".* "tests/programs/large/$name".*
+        [ "$name" = - ] || [ -e "$1" ] || [ -e "$2" ] || echo "list.tsv: there is no test $name"
+    done
+    for f in tests/programs/large/*.sh tests/programs/large/*.py; do
+        name=${f##*/}
+        cut -f4 tests/programs/list.tsv | grep -qw -e "${name%.*}" || echo "list.tsv has no row for $f"
+    done
+}
+
 # names ARRAY: its strings, as one paragraph of code words
 names() {
     sed -n "/^const char \*const $1\[\]/,/^};/p" cli/visible.c | grep -v '^ */\*' | grep -o '"[^"]*"' |
@@ -256,6 +292,11 @@ check locking
 check visible
 check limits
 check host_calls security/host-calls
+check COMPATIBILITY
+if [ -n "$(rows)" ]; then
+    rows >&2
+    failed=1
+fi
 
 calls=$(allowed sentry | wc -l)
 if [ "$calls" -ge 45 ] || [ "$calls" -lt 20 ]; then

@@ -17,7 +17,7 @@
 #include "tests/fuzz/fuzz.h"
 
 static struct net_rule rules[] = { { .kind = NET_SUFFIX, .name = "example" } };
-static const struct net_policy policy = { .on = true, .rules = rules, .nrules = 1 };
+static struct net_policy policy = { .on = true, .rules = rules, .nrules = 1 };
 
 static void requests(const uint8_t *data, size_t n)
 {

@@ -15,9 +15,11 @@ mkdir -p "$keep" "tests/fuzz/corpus/$name"
 mask=0 rss=3072 # of these two not the errors that they print by the thousand, and no second thread:
 # they change the environment, which the sanitizer of a thread that starts just then reads
 case $name in options | program) mask=2 rss=0 ;; esac
+longest=2048
+case $name in image) longest=12288 ;; esac # of blocks of 4 KiB
 fixed=          # shadow memory and addresses of much entropy do not always go together
 setarch -R true 2>/dev/null && fixed='setarch -R'
-$fixed build/fuzz/tests/fuzz-"$name" -max_total_time="$seconds" -max_len=2048 -timeout=30 \
+$fixed build/fuzz/tests/fuzz-"$name" -max_total_time="$seconds" -max_len=$longest -timeout=30 \
     -rss_limit_mb=$rss -close_fd_mask=$mask -artifact_prefix="build/fuzz/$name-" \
     "$keep" "tests/fuzz/corpus/$name" >build/fuzz/"$name".log 2>&1
 status=$?

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Processes that do nothing but call get about as much each, whichever of them was there first. */
+/*
+ * Processes that do nothing but call get about as much each, whichever of them was there first. Natively
+ * the host shares out its cpus, which may be at other work: there none of it is held to anything.
+ */
 #include <fcntl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -55,7 +58,7 @@ static void shares(void)
         int status;
 
         CHECK(wait(&status) > 0 && status == 0);
-        CHECK(n[i] >= sum / CHILDREN / SHARE);
+        CHECK(!guest_inside() || n[i] >= sum / CHILDREN / SHARE);
         printf("%d: %ld\n", i, n[i]);
     }
 }

@@ -13,6 +13,9 @@
 
 #include "guest.h"
 
+#undef NS_GET_MNTNS_ID
+#define NS_GET_MNTNS_ID _IOR(0xb7, 5, unsigned long)
+
 struct procmap {
     uint64_t size, flags, addr, start, end, vma_flags, page_size, offset, inode;
     uint32_t major, minor, name_size, id_size;
@@ -119,6 +122,16 @@ static void namespaces(void)
     CHECK_EQ(uid, 0);
     CHECK_ERR(ioctl(fd, 0x5401), ENOTTY);
     close(owner);
+    unsigned long id = 0;
+    if (ioctl(fd, NS_GET_MNTNS_ID, &id) < 0 && errno != ENOTTY) { /* 6.11 */
+        CHECK_EQ(errno, EINVAL);
+        close(fd);
+        fd = open("/proc/self/ns/mnt", O_RDONLY);
+        CHECK_EQ(ioctl(fd, NS_GET_MNTNS_ID, &id), 0);
+        CHECK(id != 0);
+    } else if (guest_inside()) {
+        CHECK(!"NS_GET_MNTNS_ID is known");
+    }
     close(fd);
     fd = open("/proc/self/ns/pid", O_RDONLY);
     CHECK_ERR(ioctl(fd, 0xb702), EPERM);

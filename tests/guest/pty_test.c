@@ -267,6 +267,40 @@ static void flow(void)
     fcntl(s, F_SETFL, O_RDWR);
 }
 
+/* TIOCSLCKTRMIOS: what is locked stays, whatever is set. */
+static void locked_settings(void)
+{
+    struct termios set, got, lock = { 0 };
+    int master, slave;
+
+    CHECK(pty_open(&master, &slave) >= 0);
+    CHECK_EQ(ioctl(slave, TIOCGLCKTRMIOS, &got), 0);
+    CHECK_EQ(got.c_lflag, 0);
+    if (geteuid() != 0) {
+        CHECK_ERR(ioctl(slave, TIOCSLCKTRMIOS, &lock), EPERM);
+        close(slave);
+        close(master);
+        return;
+    }
+    CHECK_EQ(ioctl(slave, TCGETS, &set), 0);
+    lock.c_lflag = ECHO;
+    lock.c_cc[VINTR] = 1;
+    CHECK_EQ(ioctl(master, TIOCSLCKTRMIOS, &lock), 0);
+    CHECK_EQ(ioctl(slave, TIOCGLCKTRMIOS, &got), 0);
+    CHECK_EQ(got.c_lflag, ECHO);
+    CHECK_EQ(got.c_cc[VINTR], 1);
+    set.c_lflag &= ~(unsigned)(ECHO | ISIG);
+    set.c_cc[VINTR] = 7;
+    set.c_cc[VQUIT] = 8;
+    CHECK_EQ(ioctl(slave, TCSETS, &set), 0);
+    CHECK_EQ(ioctl(slave, TCGETS, &got), 0);
+    CHECK_EQ(got.c_lflag & (ECHO | ISIG), ECHO);
+    CHECK_EQ(got.c_cc[VINTR], 3);
+    CHECK_EQ(got.c_cc[VQUIT], 8);
+    close(slave);
+    close(master);
+}
+
 static void *write_much(void *arg)
 {
     static char big[100000];
@@ -378,6 +412,7 @@ int main(void)
     RUN(kept_over_change);
     RUN(mapping);
     RUN(flow);
+    RUN(locked_settings);
     RUN(much);
     RUN(packet_mode);
     RUN(peer_and_lock);

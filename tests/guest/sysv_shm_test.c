@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -221,6 +222,39 @@ static void rights(void)
     CHECK(shmctl(id, IPC_RMID, NULL) == 0);
 }
 
+/* SHM_LOCK: marked and kept, for an owner only as far as RLIMIT_MEMLOCK goes. */
+static void locked(void)
+{
+    int id = new_segment(4 * PAGE);
+    struct rlimit few = { 2 * PAGE, 2 * PAGE };
+    struct shmid_ds ds;
+    pid_t pid;
+
+    CHECK(shmctl(id, SHM_LOCK, NULL) == 0);
+    CHECK(shmctl(id, IPC_STAT, &ds) == 0);
+    CHECK(ds.shm_perm.mode & SHM_LOCKED);
+    CHECK(shmctl(id, SHM_LOCK, NULL) == 0);
+    CHECK(shmctl(id, SHM_UNLOCK, NULL) == 0);
+    CHECK(shmctl(id, IPC_STAT, &ds) == 0);
+    CHECK(!(ds.shm_perm.mode & SHM_LOCKED));
+    CHECK(shmctl(id, SHM_LOCK, NULL) == 0);
+    CHECK(shmctl(id, IPC_RMID, NULL) == 0);
+    if (geteuid() != 0)
+        return;
+    pid = fork();
+    if (pid == 0) {
+        int bad = setrlimit(RLIMIT_MEMLOCK, &few) || setgid(4711) || setuid(4711);
+        int small = shmget(IPC_PRIVATE, PAGE, 0600), large = shmget(IPC_PRIVATE, 4 * PAGE, 0600);
+
+        bad |= shmctl(small, SHM_LOCK, NULL) != 0;
+        bad |= (shmctl(large, SHM_LOCK, NULL) != -1 || errno != ENOMEM) << 1;
+        bad |= shmctl(small, IPC_RMID, NULL) != 0;
+        bad |= shmctl(large, IPC_RMID, NULL) != 0;
+        _exit(bad);
+    }
+    wait_ok(pid);
+}
+
 /* Gone with exec, as all that is mapped. */
 static void by_exec(void)
 {
@@ -285,6 +319,7 @@ int main(int argc, char **argv)
     RUN(places);
     RUN(read_only);
     RUN(rights);
+    RUN(locked);
     RUN(by_exec);
     RUN(listed);
     RUN(huge);

@@ -24,6 +24,8 @@ static void search(const char *where, const char *text, size_t n)
         if (memmem(text, n, secrets[i], strlen(secrets[i])))
             leak("text", "%s holds %s", where, secrets[i]);
     }
+    if (strncmp(where, "/etc/", 5) == 0)
+        return; /* the host's packages wrote it, byte masks like an address included */
     for (size_t i = 0; i + 16 <= n; i++) { /* ffff and twelve more hexadecimal digits, not all f */
         size_t k = 4;
 

@@ -176,7 +176,8 @@ def look(sbx, ring, user, net, live):
         fail(f"other processes than expected: {sentry} {gofer} {zygote}")
     many = len(stubs) + 4  # a listener, a channel and a pidfd each; those being born
     # The front end: whom it watches, and its ends of two channels. 0 to 2 are the caller's.
-    expect_fds("the front end", front, {"signalfd": (1, 1), "pidfd": (2 + net + live, 2 + net + live), "socket": (2, 2)},
+    expect_fds("the front end", front, {"signalfd": (1, 1), "pidfd": (2 + net + live, 2 + net + live), "socket": (2, 2),
+                                        "directory": (0, net), "bpf-prog": (0, net)},  # the second fence of the network
                but=(0, 1, 2))
     # The gofer: its exports, an empty root, the channel; nothing to write to, no stream.
     expect_fds("the gofer", gofer, {"path of a directory": (1, 200), "path of a file": (1, 1),
@@ -201,7 +202,8 @@ def look(sbx, ring, user, net, live):
         expect_fenced("a stub", p, 0, None)
     none = {"core file size": 0, "msgqueue size": 0, "locked memory": 0, "nice priority": 0,
             "realtime priority": 0}
-    expect_limits("the sentry", sentry, none)
+    # SHM_LOCK and memfd_secret keep pages in memory (docs/SECURITY.md).
+    expect_limits("the sentry", sentry, {**none, "locked memory": 8 << 20})
     expect_limits("the gofer", gofer, {**none, "file size": 0, "open files": 65536 + 128})
     expect_limits("the gofer", gofer, {"data size": 64 << 20})
     expect_limits("the sentry", sentry, {"processes": 41000})

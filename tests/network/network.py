@@ -399,6 +399,22 @@ def test_dns_denied():
 
 # ---- TCP ----
 
+def test_learn():
+    """By the name that was asked for; by number what no name may lead to, or what was asked for so."""
+    dns.zone["good.example"] = [(1, PUBLIC)]
+    dns.zone["inner.example"] = [(1, PRIVATE)]
+    code = ("import socket,sys\ndef reach(h,p): return socket.create_connection((h,p),5).recv(6).decode().strip()\n"
+            f"print(reach('good.example',80), reach('good.example',81), reach('inner.example',80), reach('{PUBLIC2}',81))")
+    p = subprocess.run([SBX, "learn", "-o", "/tmp/sbx-network/p.toml", "--", PY, "-c", code], capture_output=True, text=True, timeout=60,
+                       cwd="/tmp/sbx-network", check=False)
+    same((p.stdout, p.returncode), ("hello hello hello hello\n", 0))
+    with open("/tmp/sbx-network/p.toml", encoding="ascii") as f:
+        got = [line for line in f if line.startswith("allow-net")]
+    rules = sorted([f"{PRIVATE}:80", f"{PUBLIC2}:81"]) + ["good.example:80,81"]
+    same(got, ["allow-net = [%s]\n" % ", ".join('"%s"' % r for r in rules)])
+    same(sbx(["--profile", "/tmp/sbx-network/p.toml", "--allow-net", "inner.example"], code)[0], "hello hello hello hello\n")
+
+
 def test_tcp():
     out, _ = inside(["--allow-net", PUBLIC], f"""
 s=socket.create_connection(('{PUBLIC}',80))
@@ -690,6 +706,21 @@ def test_udp_last():
         s.close()
 
 
+def test_udp_burst():
+    """So are those that followed it, in their order and from one port, though none waited for anything."""
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((PUBLIC, 5002))
+    s.settimeout(5)
+    for n in (2, 8, 64):
+        inside(["--allow-net", f"{PUBLIC}:5002"],
+               f"s=socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+               f"for i in range({n}): s.sendto(b'%d' % i, ('{PUBLIC}',5002))\nos._exit(0)")
+        got = [s.recvfrom(100) for _ in range(n)]
+        same([b for b, _ in got], [b"%d" % i for i in range(n)])
+        same(len({a for _, a in got}), 1)
+    s.close()
+
+
 def test_ping():
     with open("/proc/sys/net/ipv4/ping_group_range", "w") as f:
         f.write("0 2147483647")
@@ -804,7 +835,8 @@ def test_installers():
         srv.kill()
 
 
-def main():
+def main(tests):
+    """tests: the functions named test_*, of a module."""
     global dns
     enter()
     furnish()
@@ -818,7 +850,7 @@ def main():
         UdpEcho((a, 5000))
     UdpEcho((PUBLIC6, 5000), socket.AF_INET6)
     bad = 0
-    for name, fn in list(globals().items()):
+    for name, fn in list(tests.items()):
         if not name.startswith("test_") or not (not sys.argv[2:] or any(name[5:].startswith(w) for w in sys.argv[2:])):
             continue
         try:
@@ -831,4 +863,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(globals())

@@ -7,7 +7,7 @@
 #include "sentry/fs/proc/proc.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/keys/key.h"
-#include "sentry/vfs/filesystems.h"
+#include "sentry/vfs/fscontext.h"
 #include "sentry/vfs/locks.h"
 
 static ssize_t put(char *buf, size_t cap, const char *text)
@@ -109,9 +109,12 @@ static uint64_t pid_salt(const struct pobj *o, int64_t num)
 
 static PROC_SHOW(show_filesystems)
 {
+    const char *name;
+    bool nodev;
+
     (void)t, (void)n, (void)o;
-    for (int i = 0; i < FILESYSTEMS; i++)
-        pt_printf(out, "nodev\t%s\n", filesystems[i]);
+    for (unsigned k = 0; (name = fs_type_name(k, &nodev)); k++)
+        pt_printf(out, "%s\t%s\n", nodev ? "nodev" : "", name);
     return 0;
 }
 

@@ -9,6 +9,7 @@
 
 struct inode;
 struct lx_termios2;
+struct lx_winsize;
 struct session;
 struct tty;
 
@@ -35,15 +36,6 @@ void tty_hangup(struct task *t);
 /* t, the leader of its session, leaves: the terminal leaves the session. Without locks. */
 void tty_session_leader_exit(struct task *t);
 
-/* ---- terminals of programs that are started later (tty_stream.c); on the event thread ---- */
-
-/*
- * A terminal whose other side is the stream fd (taken over; it does not block), of the job id. *ret_slave: an
- * open slave, without controlling anything yet. 0 or -errno.
- */
-int tty_stream_attach(int fd, uint32_t id, unsigned rows, unsigned cols, struct file **ret_slave);
-void tty_stream_winsize(uint32_t id, unsigned rows, unsigned cols);
-
 /* ---- the sandbox's own terminal ---- */
 
 /*
@@ -64,3 +56,15 @@ void tty_host_drain(void);
 /* Nothing is printed any more: who shows it need not wait for our end. */
 void tty_host_close(void);
 void tty_host_hurry(void);
+
+/* ---- terminals of further programs (sbx exec -t, exec of a container); on the event thread ---- */
+
+/*
+ * A terminal whose other side is behind the stream socket sock, which is taken over on success. *ret_slave: an
+ * open slave. id: the job's, not 0. -ENOSPC: there are too many.
+ */
+int tty_relay_start(struct task *t, uint32_t id, int sock, const struct lx_winsize *ws,
+                    struct file **ret_slave);
+void tty_relay_winsize(uint32_t id, unsigned rows, unsigned cols);
+/* The job has ended: what was printed is passed on, then the socket is closed. Any thread. No-op for others. */
+void tty_relay_over(uint32_t id);

@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 
 #include "sentry/fs/tty/tty_priv.h"
+#include "sentry/kernel/cred.h"
 #include "sentry/kernel/task.h"
 
 #define LX_CBAUD 0010017u
@@ -75,6 +76,48 @@ static int take_settings(struct task *t, gaddr_t arg, enum form form, struct lx_
     return 0;
 }
 
+static uint32_t but_locked(uint32_t new, uint32_t old, uint32_t locked)
+{
+    return (new & ~locked) | (old & locked);
+}
+
+/* What TIOCSLCKTRMIOS has locked stays as it is. */
+static void keep_locked(const struct tty *tty, struct lx_termios2 *new)
+{
+    const struct lx_termios2 *old = &tty->tio, *l = &tty->tio_locked;
+
+    new->c_iflag = but_locked(new->c_iflag, old->c_iflag, l->c_iflag);
+    new->c_oflag = but_locked(new->c_oflag, old->c_oflag, l->c_oflag);
+    new->c_cflag = but_locked(new->c_cflag, old->c_cflag, l->c_cflag);
+    new->c_lflag = but_locked(new->c_lflag, old->c_lflag, l->c_lflag);
+    for (size_t i = 0; i < sizeof new->c_cc; i++)
+        if (l->c_cc[i])
+            new->c_cc[i] = old->c_cc[i];
+}
+
+static long get_locked(struct task *t, struct tty *tty, gaddr_t arg)
+{
+    struct lx_termios2 l;
+
+    lock(&tty->lock);
+    l = tty->tio_locked;
+    unlock(&tty->lock);
+    return copy_out(t, arg, &l, sizeof(struct lx_termios));
+}
+
+static long set_locked(struct task *t, struct tty *tty, gaddr_t arg)
+{
+    struct lx_termios2 l = { 0 };
+
+    if (!task_capable(t, CAP_SYS_ADMIN))
+        return -EPERM;
+    if (copy_in(t, &l, arg, sizeof(struct lx_termios)) < 0)
+        return -EFAULT;
+    LOCK_SCOPE(&tty->lock);
+    tty->tio_locked = l;
+    return 0;
+}
+
 static long set_termios(struct task *t, struct tty *tty, gaddr_t arg, enum form form, bool flush)
 {
     struct lx_termios2 new, old;
@@ -94,6 +137,7 @@ static long set_termios(struct task *t, struct tty *tty, gaddr_t arg, enum form 
     if (flush)
         tty_flush_input_locked(tty);
     old = tty->tio;
+    keep_locked(tty, &new);
     new.c_line = old.c_line;
     tty->tio = new;
     tty_settings_changed_locked(tty, &old);
@@ -273,6 +317,10 @@ static long common_ioctl(struct task *t, struct file *f, struct tty *tty, unsign
         return get_termios(t, tty, arg, false);
     case LX_TCGETS2:
         return get_termios(t, tty, arg, true);
+    case TIOCGLCKTRMIOS:
+        return get_locked(t, tty, arg);
+    case TIOCSLCKTRMIOS:
+        return set_locked(t, tty, arg);
     case TIOCGWINSZ:
         lock(&tty->lock);
         ws = tty->ws;

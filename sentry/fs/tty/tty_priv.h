@@ -8,6 +8,7 @@
  *   ldisc_read.c  reading a line, or by VMIN and VTIME
  *   pty_file.c    master and slave as files
  *   tty_ioctl.c   settings; tty_job.c job control; devpts.c names; tty_host.c the sandbox's own
+ *   tty_relay.c   the master side of further programs' terminals
  *
  * Letters: [L] tty->lock   [T] kernel.tasks_lock   [I] immutable   [a] atomic
  * tty->lock is taken before kernel.tasks_lock.
@@ -51,8 +52,9 @@ struct tty {
     bool host;        /* [I] the sandbox's own: a host's terminal edits, echoes and prints */
     struct lock lock; /* LOCK_TTY */
 
-    struct lx_termios2 tio; /* [L] */
-    struct lx_winsize ws;   /* [L] */
+    struct lx_termios2 tio;        /* [L] */
+    struct lx_termios2 tio_locked; /* [L] bits and characters of tio that stay as they are */
+    struct lx_winsize ws;          /* [L] */
 
     /* typed, not yet read: [L]; positions are free-running */
     uint8_t in[TTY_IN_SIZE], in_kind[TTY_IN_SIZE];

@@ -295,8 +295,11 @@ struct super *union_new(const struct path *upper, const struct path *lower, unsi
     sb->priv = us;
     sb->readonly = !upper;
     us->upper = upper ? layer_ref(upper) : NULL;
-    for (unsigned k = 0; k < nlower; k++)
+    sb->depth = upper ? upper->dentry->sb->depth : 0;
+    for (unsigned k = 0; k < nlower; k++) {
         us->lower[us->nlower++] = layer_ref(&lower[k]);
+        sb->depth = MAX(sb->depth, lower[k].dentry->sb->depth);
+    }
     f.upper = upper ? dentry_ref(us->upper) : NULL;
     for (unsigned k = 0; k < nlower; k++)
         f.lower[f.nlower++] = dentry_ref(us->lower[k]);

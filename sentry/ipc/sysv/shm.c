@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <sys/ipc.h>
+#include <sys/mman.h>
 #include <sys/shm.h>
 
 #include "abi/types.h"
@@ -53,9 +54,36 @@ void shm_reap(void)
         struct shm *s = list;
 
         list = s->next_dead;
+        shm_unkeep(s);
         file_put(s->file);
         kfree(s);
     }
+}
+
+int shm_keep_locked(struct shm *s)
+{
+    struct inode *i = s->file->inode;
+    struct data *d = &mem_node(i)->data;
+    void *p;
+
+    assert_locked(&shm_ids.lock);
+    if (s->kept)
+        return 0;
+    LOCK_SCOPE(&i->lock);
+    if (data_to_fd(d, i->size) < 0 || data_alloc(d, 0, i->size, i->size) < 0)
+        return -ENOMEM;
+    p = mmap(NULL, s->size, PROT_READ, MAP_SHARED | MAP_LOCKED, d->fd, 0);
+    if (p == MAP_FAILED)
+        return -ENOMEM;
+    s->kept = p;
+    return 0;
+}
+
+void shm_unkeep(struct shm *s)
+{
+    if (s->kept)
+        munmap(s->kept, s->size);
+    s->kept = NULL;
 }
 
 int shm_make(struct task *t, struct ipc_get *g, struct ipc_obj **ret)

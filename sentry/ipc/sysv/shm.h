@@ -20,6 +20,7 @@ struct shm {
     int64_t atime, dtime, ctime;
     int cpid, lpid;
     _Atomic uint64_t attached;
+    void *kept; /* SHM_LOCK: our mapping, which keeps its pages in memory; NULL */
     struct shm *next_dead;
 };
 
@@ -38,6 +39,12 @@ bool shm_is_attachment(const struct file *f);
 void shm_note_detach(struct task *t, struct file *f);
 /* IPC_RMID: gone at once, or when nobody has it attached any more. */
 void shm_remove_locked(struct shm *s);
+/*
+ * SHM_LOCK: all of it is made, and stays in memory until shm_unkeep or its end. -ENOMEM: more than the
+ * host lets a process lock, or than there is. shm_ids.lock held.
+ */
+int shm_keep_locked(struct shm *s);
+void shm_unkeep(struct shm *s);
 /* What IPC_STAT says of s. */
 void shm_fill_locked(struct shm *s, struct lx_shmid64_ds *ret);
 /* Bytes that are there of the segment at index, or of the next one: *index. false: no more. */

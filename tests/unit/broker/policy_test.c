@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -204,6 +205,102 @@ START_TEST(asking)
 }
 END_TEST
 
+static const struct net_flat *longest(const struct net_flat *all, unsigned n,
+                                      const struct net_ip *a)
+{
+    const struct net_flat *best = NULL;
+
+    for (unsigned i = 0; i < n; i++)
+        if (net_within(a, &all[i].ip, all[i].bits) && (!best || all[i].bits > best->bits))
+            best = &all[i];
+    return best;
+}
+
+/* As the program on the cgroup reads it. */
+static bool flat_allows(const struct net_flat *f, unsigned port)
+{
+    for (unsigned i = 0; i < NET_FLAT_RANGES; i++) {
+        if (f->ports[i].from > port)
+            return false;
+        if (f->ports[i].to >= port)
+            return true;
+    }
+    return false;
+}
+
+static unsigned seed = 1;
+static unsigned some(unsigned n)
+{
+    seed = seed * 1103515245 + 12345;
+    return seed >> 8 & 0xffff ? (seed >> 8) % n : 0;
+}
+
+/* Rules without names, flattened, say the same as the rules, of any address and port near them. */
+START_TEST(flattened)
+{
+    static const char *const nets[] = { "1.2.3.4",        "1.2.3.0/24",     "1.2.0.0/16",
+                                        "0.0.0.0/0",      "10.0.0.0/8",     "10.9.9.9",
+                                        "127.0.0.0/8",    "2606:2800::/32", "2606:2800::1",
+                                        "fd00::/8",       "::/0",           "*",
+                                        "169.254.0.0/16", "fe80::/10" };
+    static const char *const ports[] = {
+        "", ":80", ":80,443", ":1-1024", ":81-65535,22", ":65535"
+    };
+    static const char *const addrs[] = { "1.2.3.4",   "1.2.3.5",          "1.2.4.1",
+                                         "1.3.1.1",   "10.9.9.9",         "10.1.1.1",
+                                         "127.0.0.1", "2606:2800::1",     "2606::1",
+                                         "fd00::1",   "fe80::1",          "169.254.169.254",
+                                         "::1",       "64:ff9b::1.2.3.4", "64:ff9b::10.9.9.9",
+                                         "8.8.8.8" };
+    static const unsigned at[] = { 0, 1, 22, 79, 80, 81, 443, 1024, 1025, 65534, 65535 };
+    const struct net_ip server = ip("127.0.0.53");
+
+    for (int round = 0; round < 400; round++) {
+        char rules[256] = "";
+        unsigned n;
+
+        for (unsigned i = some(5); i < 5; i++) {
+            const char *net = nets[some(14)], *port = ports[some(6)];
+            bool v6 = strchr(net, ':');
+
+            snprintf(rules + strlen(rules), sizeof rules - strlen(rules), "%s%s%s%s%s ",
+                     some(3) ? "" : "!", v6 ? "[" : "", net, v6 ? "]" : "", port);
+        }
+        struct net_policy p = policy(rules);
+        p.host = some(4) == 0;
+        struct net_flat *all = net_flatten(&p, &server, 1, &n);
+        for (unsigned i = 0; i < 16; i++)
+            for (unsigned k = 0; k < 11; k++) {
+                struct net_ip a = ip(addrs[i]);
+                bool flat = flat_allows(longest(all, n, &a), at[k]);
+
+                ck_assert_msg(flat == net_allows(&p, &a, (uint16_t)at[k], NULL, NULL),
+                              "%s, host %d: %s:%u is %d", rules, p.host, addrs[i], at[k], flat);
+            }
+        ck_assert(flat_allows(longest(all, n, &server), 53));
+        free(all);
+        free(p.rules);
+    }
+}
+END_TEST
+
+/* A name is any public address, with its ports. */
+START_TEST(flattened_names)
+{
+    struct net_policy p = policy("a.example:443 *.b.example:22 !c.example 10.0.0.0/8:1");
+    struct net_ip pub = ip("8.8.8.8"), priv = ip("10.1.1.1"), link = ip("169.254.169.254");
+    unsigned n;
+    struct net_flat *all = net_flatten(&p, NULL, 0, &n);
+
+    ck_assert(flat_allows(longest(all, n, &pub), 443) && flat_allows(longest(all, n, &pub), 22));
+    ck_assert(!flat_allows(longest(all, n, &pub), 80) && !flat_allows(longest(all, n, &pub), 0));
+    ck_assert(flat_allows(longest(all, n, &priv), 1) && !flat_allows(longest(all, n, &priv), 443));
+    ck_assert(!flat_allows(longest(all, n, &link), 443));
+    free(all);
+    free(p.rules);
+}
+END_TEST
+
 int main(void)
 {
     Suite *s = suite_create("policy");
@@ -213,6 +310,8 @@ int main(void)
     tcase_add_loop_test(t, refused, 0, sizeof bad / sizeof *bad);
     tcase_add_test(t, publishing);
     tcase_add_test(t, asking);
+    tcase_add_test(t, flattened);
+    tcase_add_test(t, flattened_names);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);
