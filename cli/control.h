@@ -17,7 +17,7 @@ enum control_type {
     CTL_START,       /* a container's program may run */
     CTL_FREEZE,      /* nothing of the guest is to run, by CTL_FROZEN; CTL_THAW ends it */
     CTL_THAW,
-    CTL_ASK_USAGE,   /* answered by CTL_USAGE */
+    CTL_ASK_USAGE, /* answered by CTL_USAGE */
     /* sentry to front end */
     CTL_EXIT = 64,  /* value: wait status of the program; everything is over */
     CTL_STOPPED,    /* value: signal: the program was stopped (job control); stop too */
@@ -32,7 +32,7 @@ enum control_type {
     CTL_MISSING, /* text: a path that the program looked for and that is not there inside */
     CTL_READY,   /* a container's program is held, everything else is done */
     CTL_FROZEN,  /* value: 0 or an errno */
-    CTL_STARTED, /* value: number << 32 (of a job; 0: the first program): it runs; told where asked for */
+    CTL_STARTED, /* value: number << 32 (of a job; 0: the first): the program runs; where that is asked for */
     CTL_USAGE,   /* struct stats_usage of cli/stats.h, as bytes in text */
     CTL_LEARNED, /* text: enum learned, then what; value 1, without text: there was more */
 };

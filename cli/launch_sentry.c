@@ -168,7 +168,7 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
     c->mem_total = l->mem_total;
     c->ncpus = l->ncpus;
     c->stats = l->options->stats != STATS_OFF;
-    c->tell_started = l->options->detach || l->container;
+    c->tell_started = l->options->detach;
     c->learn = l->options->learn;
     for (int i = 0; i < 3; i++) {
         c->stdio_tty[i] = l->tty[i];

@@ -88,6 +88,23 @@ static int parse(int fd, struct parsed *ret)
     return 0;
 }
 
+/* All three streams are the terminal behind the first descriptor. */
+static int set_terminal(struct task *t, uint32_t id, const struct process_spec *s, int fds[3],
+                        struct file **ret_slave)
+{
+    const struct lx_winsize ws = { .ws_row = s->rows, .ws_col = s->cols };
+    struct file *slave;
+    int r = fds[0] < 0 ? -EBADF : tty_relay_start(t, id, fds[0], &ws, &slave);
+
+    if (r < 0)
+        return r;
+    fds[0] = -1;
+    for (int i = 0; r >= 0 && i < 3; i++)
+        r = fd_install_at(t, file_ref(slave), i, false);
+    *ret_slave = slave;
+    return r < 0 ? r : 0;
+}
+
 static int set_stdio(struct task *t, int fds[3])
 {
     int r = 0;
@@ -101,21 +118,6 @@ static int set_stdio(struct task *t, int fds[3])
         fds[i] = -1; /* the file's, or closed */
         r = IS_ERR(f) ? PTR_ERR(f) : fd_install_at(t, f, i, false);
     }
-    return r < 0 ? r : 0;
-}
-
-/* All three are the terminal behind the first. */
-static int set_tty(struct task *t, const struct process_spec *s, uint32_t id, int fds[3],
-                   struct file **ret_slave)
-{
-    const struct lx_winsize ws = { .ws_row = s->rows, .ws_col = s->cols };
-    int r = fds[0] < 0 ? -EBADF : tty_relay_start(t, id, fds[0], &ws, ret_slave);
-
-    if (r < 0)
-        return r;
-    fds[0] = -1;
-    for (int i = 0; r >= 0 && i < 3; i++)
-        r = fd_install_at(t, file_ref(*ret_slave), i, false);
     return r < 0 ? r : 0;
 }
 
@@ -141,7 +143,7 @@ static int start(uint32_t id, const struct parsed *p, int fds[3], char why[PROCE
     if (r == 0)
         r = exec_first_path(t, path);
     if (r == 0)
-        r = p->head.as.flags & PROCESS_TTY ? set_tty(t, &p->head.as, id, fds, &tty)
+        r = p->head.as.flags & PROCESS_TTY ? set_terminal(t, id, &p->head.as, fds, &tty)
                                            : set_stdio(t, fds);
     if (r < 0) {
         file_put(tty);

@@ -171,7 +171,7 @@ void sandbox_start_refused(const char *why)
 
 void sandbox_started(uint32_t job)
 {
-    if (config->tell_started && (job == 0 || config->container))
+    if (config->container || (config->tell_started && job == 0))
         control_send(CTL_STARTED, (uint64_t)job << 32, NULL);
 }
 
@@ -304,7 +304,7 @@ static void on_control(void *arg, uint32_t events)
         break;
     case CTL_JOB_WINSIZE:
         tty_relay_winsize((uint32_t)(m.value >> 32), (unsigned)(m.value >> 16 & 0xffff),
-                           (unsigned)(m.value & 0xffff));
+                          (unsigned)(m.value & 0xffff));
         break;
     case CTL_FREEZE:
         pause_begin();

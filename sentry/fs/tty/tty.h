@@ -57,7 +57,7 @@ void tty_host_drain(void);
 void tty_host_close(void);
 void tty_host_hurry(void);
 
-/* ---- terminals of further programs (sbx exec -t, exec of a container); on the event thread ---- */
+/* ---- terminals of further programs (sbx exec -t); on the event thread ---- */
 
 /*
  * A terminal whose other side is behind the stream socket sock, which is taken over on success. *ret_slave: an

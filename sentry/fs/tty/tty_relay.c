@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Terminals of programs that `sbx exec -t` or a container's exec starts: ordinary pairs, whose master side
- * is this relay. It carries bytes between the pair and a stream socket; at its other end sits sbx exec with
- * the user's terminal in raw mode, or the exec's proxy (oci/exec_terminal.c). Editing, echo and the keys' signals are the pair's own, so several of them have
+ * Terminals of programs that `sbx exec -t` starts: ordinary pairs, whose master side is this relay. It
+ * carries bytes between the pair and a stream socket; at its other end sits sbx exec with the user's
+ * terminal in raw mode. Editing, echo and the keys' signals are the pair's own, so several of them have
  * nothing to do with each other, or with the sandbox's first terminal (tty_host.c).
  *
  *   typed     socket -> pair    as much as the pair has room for; the rest waits in the socket
