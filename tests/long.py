@@ -3,7 +3,7 @@
 """long.py SBX MODE [--count N] [--seconds S]: what only shows after a while.
 
 row       N sandboxes one after the other leave no process, file, mount, control group or descriptor
-together  N at once, all of which answer each other's turn: each runs when all others do
+together  N at once: none is told to go on before all are up, and nothing is left of them
 busy      a sandbox that works for S seconds: its sentry's memory and descriptors are back afterwards
 """
 import argparse
@@ -17,6 +17,8 @@ import tempfile
 import time
 
 PR_SET_CHILD_SUBREAPER = 36
+CLONE_NEWNS = 0x20000
+MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
 PAGE = os.sysconf("SC_PAGE_SIZE")
 GROWTH = 24 << 20  # what an allocator keeps for the next time
 failures = 0
@@ -205,7 +207,10 @@ def main():
     a.add_argument("--count", type=int)
     a.add_argument("--seconds", type=float, default=1800)
     o = a.parse_args()
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what is orphaned is ours, and seen
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what is orphaned is ours, and seen
+    if libc.unshare(CLONE_NEWNS) == 0:  # what others mount meanwhile is not seen
+        libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None)
     with tempfile.TemporaryDirectory() as tmp:
         env = {**os.environ, "TMPDIR": tmp}
         if o.mode == "row":

@@ -23,11 +23,8 @@ static const struct remark natives[] = {
 };
 
 static const char *const state_names[] = {
-    [SC_FULL] = "full",
-    [SC_PART] = "part",
-    [SC_NOSYS] = "ENOSYS",
-    [SC_NOPERM] = "EPERM",
-    [SC_NOACCES] = "EACCES",
+    [SC_FULL] = "full",    [SC_PART] = "part",      [SC_NOSYS] = "ENOSYS",
+    [SC_NOPERM] = "EPERM", [SC_NOACCES] = "EACCES",
 };
 
 static const char *find(const struct remark *r, size_t n, const char *name)
