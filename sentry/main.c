@@ -45,6 +45,7 @@
 #include "sentry/kernel/spent.h"
 #include "sentry/net/broker.h"
 #include "sentry/net/net.h"
+#include "sentry/net/netdev.h"
 #include "sentry/learn.h"
 #include "sentry/notes.h"
 #include "sentry/process.h"
@@ -251,24 +252,6 @@ static void on_signal(int sig, bool key)
     unlock(&kernel.tasks_lock);
 }
 
-static int signal_each(struct tgroup *g, void *arg)
-{
-    const int *sig = arg;
-
-    if (!g->zombie)
-        signal_send_group_locked(g, *sig, NULL);
-    return 0;
-}
-
-static void on_signal_all(int sig)
-{
-    if (sig < 1 || sig > LX_NSIG)
-        return;
-    lock(&kernel.tasks_lock);
-    tgroup_each_locked(signal_each, &sig);
-    unlock(&kernel.tasks_lock);
-}
-
 /* What a container's start waits for. */
 static struct task *held;
 
@@ -318,6 +301,8 @@ static void on_control(void *arg, uint32_t events)
         job_start((uint32_t)m.value, fds[0], fds + 1);
         return;
     }
+    if (n == (ssize_t)sizeof m && m.type == CTL_NETWORK && nfds == 1)
+        (void)netdevs_take(fds[0]);
     while (nfds > 0)
         close(fds[--nfds]);
     if (n != (ssize_t)sizeof m)
@@ -341,7 +326,7 @@ static void on_control(void *arg, uint32_t events)
         break;
     case CTL_SIGNAL:
         if (m.value & CTL_SIGNAL_ALL)
-            on_signal_all((int)(m.value & 0xff));
+            job_signal_all((int)(m.value & 0xff));
         else
             on_signal((int)(m.value & 0xff), m.value & CTL_SIGNAL_KEY);
         break;
