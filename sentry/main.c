@@ -206,6 +206,16 @@ static void on_continued(unsigned place)
     unlock(&kernel.tasks_lock);
 }
 
+/* No link is followed on the way to what is shown: it could lead out of the tree that is being made. */
+static __attribute__((noreturn)) void tree_error(const char *path, int err)
+{
+    tell_lost();
+    control_send(CTL_ERROR, 125, "cannot show %s: %s%s", path, strerror(-err),
+                 err == -ENOTDIR ? "; if there is a link or a file in the way, give where it leads"
+                                 : "");
+    leave();
+}
+
 static __attribute__((noreturn)) void start_error(const char *what, int err)
 {
     tell_lost();
@@ -366,6 +376,7 @@ void sentry_main(const struct sentry_config *cfg)
                                   .without = cfg->without,
                                   .max_workers = 64 };
     struct task *first = NULL;
+    const char *path = NULL;
     int r;
 
     config = cfg;
@@ -409,9 +420,9 @@ void sentry_main(const struct sentry_config *cfg)
     if (r < 0)
         start_error("the network", r);
     vfs_init();
-    r = vfs_build(cfg);
+    r = vfs_build(cfg, &path);
     if (r < 0)
-        start_error("the file system", r);
+        tree_error(path, r);
     start_step("tree");
     r = make_init();
     if (r == 0)

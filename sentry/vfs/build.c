@@ -267,20 +267,22 @@ static int build_one(const struct sentry_mount *m)
     return r;
 }
 
-int vfs_build(const struct sentry_config *cfg)
+int vfs_build(const struct sentry_config *cfg, const char **ret_path)
 {
     if (!cfg->nmounts || strcmp(cfg->mounts[0].path, "/") != 0) {
         struct super *sb = tmpfs_new(0755, 0);
         int r = sb ? vfs_mount(sb, NULL, 0, "tmpfs", NULL) : -ENOMEM;
 
-        if (r < 0)
+        if (r < 0) {
+            *ret_path = "/";
             return r;
+        }
     }
     for (unsigned n = 0; n < cfg->nmounts; n++) {
         int r = build_one(&cfg->mounts[n]);
 
         if (r < 0) {
-            klog(0, "mount of %s: %s", cfg->mounts[n].path, strerror(-r));
+            *ret_path = cfg->mounts[n].path;
             return r;
         }
     }
