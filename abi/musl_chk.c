@@ -1,53 +1,73 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libjansson.a of the host was compiled for glibc, with _FORTIFY_SOURCE: it calls functions of glibc's that know
- * how large their target is. Where sbx is linked with musl they are here, and look as well. With glibc this file
- * is empty.
+ * libjansson.a of the distribution is compiled for glibc, with checks of buffer sizes (_FORTIFY_SOURCE): it calls
+ * functions that musl has not. Here they are, checks included.
  */
 #include <features.h>
-#ifndef __GLIBC__
 
+#ifndef __GLIBC__
 #include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Names of glibc's, declared nowhere in musl. */
-int __snprintf_chk(char *s, size_t n, int flag, size_t size, const char *fmt, ...);
-int __vsnprintf_chk(char *s, size_t n, int flag, size_t size, const char *fmt, va_list ap);
-char *__strncpy_chk(char *to, const char *from, size_t n, size_t size);
+void *__memcpy_chk(void *to, const void *from, size_t n, size_t room);
+void *__memmove_chk(void *to, const void *from, size_t n, size_t room);
+void *__memset_chk(void *to, int c, size_t n, size_t room);
+char *__strcpy_chk(char *to, const char *from, size_t room);
+char *__strncpy_chk(char *to, const char *from, size_t n, size_t room);
+int __snprintf_chk(char *to, size_t n, int flag, size_t room, const char *fmt, ...);
+int __vsnprintf_chk(char *to, size_t n, int flag, size_t room, const char *fmt, va_list ap);
 
-static void check(size_t n, size_t size)
+void *__memcpy_chk(void *to, const void *from, size_t n, size_t room)
 {
-    if (n > size)
+    if (n > room)
         abort();
+    return memcpy(to, from, n);
 }
 
-int __vsnprintf_chk(char *s, size_t n, int flag, size_t size, const char *fmt, va_list ap)
+void *__memmove_chk(void *to, const void *from, size_t n, size_t room)
+{
+    if (n > room)
+        abort();
+    return memmove(to, from, n);
+}
+
+void *__memset_chk(void *to, int c, size_t n, size_t room)
+{
+    if (n > room)
+        abort();
+    return memset(to, c, n);
+}
+
+char *__strcpy_chk(char *to, const char *from, size_t room)
+{
+    return __memcpy_chk(to, from, strlen(from) + 1, room);
+}
+
+char *__strncpy_chk(char *to, const char *from, size_t n, size_t room)
+{
+    if (n > room)
+        abort();
+    return strncpy(to, from, n);
+}
+
+int __vsnprintf_chk(char *to, size_t n, int flag, size_t room, const char *fmt, va_list ap)
 {
     (void)flag;
-    check(n, size);
-    return vsnprintf(s, n, fmt, ap);
+    if (n > room)
+        abort();
+    return vsnprintf(to, n, fmt, ap);
 }
 
-int __snprintf_chk(char *s, size_t n, int flag, size_t size, const char *fmt, ...)
+int __snprintf_chk(char *to, size_t n, int flag, size_t room, const char *fmt, ...)
 {
     va_list ap;
     int r;
 
     va_start(ap, fmt);
-    r = __vsnprintf_chk(s, n, flag, size, fmt, ap);
+    r = __vsnprintf_chk(to, n, flag, room, fmt, ap);
     va_end(ap);
     return r;
 }
-
-char *__strncpy_chk(char *to, const char *from, size_t n, size_t size)
-{
-    check(n, size);
-    return strncpy(to, from, n);
-}
-
-#else
-typedef int nothing_here; /* a file has to have something in it */
 #endif

@@ -7,6 +7,7 @@
 
 #include "cli/error.h"
 #include "cli/selftest.h"
+#include "oci/oci.h"
 #include "sentry/syscalls/table.h"
 
 static int cmd_help(int argc, char **argv);
@@ -52,6 +53,7 @@ static const struct {
       "what this host offers, and what would improve it (--self-test: attack it)" },
     { "syscalls", cmd_syscalls,
       "the system calls of the kernel inside (--native: those that pass)" },
+    { "oci", oci_main, "be an OCI runtime, as when called sbx-oci (docs/OCI.md)" },
     { "version", cmd_version, "the version of this program" },
     { "--version", cmd_version, NULL },
     { "-V", cmd_version, NULL },
@@ -77,6 +79,8 @@ static int cmd_help(int argc, char **argv)
 
 int cli_main(int argc, char **argv)
 {
+    if (argc > 0 && oci_called(argv[0]))
+        return oci_main(argc, argv);
     if (argc < 2)
         return fail(EXIT_SBX, "no command; try: sbx run script.py, or sbx help");
     for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {

@@ -13,7 +13,10 @@ enum control_type {
     CTL_JOB_SIGNAL,  /* value: number << 32 | signal */
     CTL_JOB_WINSIZE, /* value: number << 32 | rows << 16 | cols */
     CTL_CONT,        /* the front end was continued; value: enum term_place */
-    CTL_ASK_USAGE,   /* answered by CTL_USAGE */
+    CTL_START,       /* a container's program may run */
+    CTL_FREEZE,      /* nothing of the guest is to run, by CTL_FROZEN; CTL_THAW ends it */
+    CTL_THAW,
+    CTL_ASK_USAGE, /* answered by CTL_USAGE */
     /* sentry to front end */
     CTL_EXIT = 64,  /* value: wait status of the program; everything is over */
     CTL_STOPPED,    /* value: signal: the program was stopped (job control); stop too */
@@ -26,7 +29,9 @@ enum control_type {
     CTL_CHANGED, /* value: files that the program changed beneath shown directories, discarded */
     CTL_REFUSED, /* text: what the network refused; one line each for the user */
     CTL_MISSING, /* text: a path that the program looked for and that is not there inside */
-    CTL_STARTED, /* the first program runs; told where it is asked for */
+    CTL_READY,   /* a container's program is held, everything else is done */
+    CTL_FROZEN,  /* value: 0 or an errno */
+    CTL_STARTED, /* value: number << 32 (of a job; 0: the first): the program runs; where that is asked for */
     CTL_USAGE,   /* struct stats_usage of cli/stats.h, as bytes in text */
     CTL_LEARNED, /* text: enum learned, then what; value 1, without text: there was more */
 };
@@ -40,6 +45,7 @@ enum learned {
 };
 
 #define CTL_SIGNAL_KEY 0x100u
+#define CTL_SIGNAL_ALL 0x200u /* to every process of the container */
 
 struct control_msg {
     uint32_t type;

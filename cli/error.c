@@ -10,10 +10,20 @@
 #include <unistd.h>
 
 static const char *context;
+static struct {
+    char *text;
+    size_t cap;
+} kept;
 
 void fail_where(const char *where)
 {
     context = where;
+}
+
+void fail_keep(char *text, size_t cap)
+{
+    kept.text = text;
+    kept.cap = cap;
 }
 
 static void line(const char *fmt, va_list ap)
@@ -21,6 +31,10 @@ static void line(const char *fmt, va_list ap)
     int saved = errno;
     char *text = NULL;
 
+    if (kept.text) {
+        vsnprintf(kept.text, kept.cap, fmt, ap);
+        return;
+    }
     if (vasprintf(&text, fmt, ap) < 0)
         text = NULL;
     dprintf(STDERR_FILENO, "sbx: %s%s%s\n", context ? context : "", context ? ": " : "",

@@ -21,6 +21,8 @@ enum {
 
 /* Prints "sbx: ..." and returns status. */
 int fail(int status, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* From now on the last line is kept here instead of printed; NULL: as before. */
+void fail_keep(char *text, size_t cap);
 /* Until NULL: what is printed begins with this, as "file:3". */
 void fail_where(const char *where);
 /* A line for the user that is no error. */

@@ -37,6 +37,10 @@ struct launch {
     const struct shown *shown;
     const struct user *user;
     const struct program *program;
+    const struct process_spec *container; /* sentry/sentry.h; NULL: `sbx run` */
+    const char *domainname;
+    uint64_t mem_total; /* shown inside; 0: the host's */
+    unsigned ncpus;
     char **envp;
     const struct platform *platform;
     const char *platform_why; /* why it is not a better one; NULL: it is the best */
@@ -69,6 +73,11 @@ struct launch {
 /* Three host ids for each sandbox that own nothing: above what distributions and containers assign. */
 #define LAUNCH_ID_BASE 0x78000000u
 
+/*
+ * Which platform is to be used, by name or "auto"; what the host has not is added to l->without. 0, or the exit
+ * status after the error was printed.
+ */
+int launch_platform(struct launch *l, const char *name);
 /* 0, or the exit status after the error was printed; then nothing is left running. */
 int launch_start(struct launch *l);
 /*

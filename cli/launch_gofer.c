@@ -30,9 +30,9 @@
 #define OPEN_RECURSIVE 0x8000 /* AT_RECURSIVE */
 
 /* Read-only but for what is shared live: what programs write elsewhere stays in the sentry's memory. */
-static int clone_mount(const char *src, bool shared)
+static int clone_mount(const char *src, bool writable)
 {
-    struct mount_attr attr = { .attr_set = (shared ? 0 : MOUNT_ATTR_RDONLY) | MOUNT_ATTR_NOSUID |
+    struct mount_attr attr = { .attr_set = (writable ? 0 : MOUNT_ATTR_RDONLY) | MOUNT_ATTR_NOSUID |
                                            MOUNT_ATTR_NODEV };
     int fd = (int)syscall(SYS_open_tree, AT_FDCWD, src,
                           OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | OPEN_RECURSIVE);
@@ -53,7 +53,7 @@ static int open_single(const char *src, bool detached, int *ret_held)
     char path[40];
     int fd = -1;
 
-    *ret_held = detached ? clone_mount(src, /* shared= */ false) : -1;
+    *ret_held = detached ? clone_mount(src, /* writable= */ false) : -1;
     if (*ret_held >= 0) {
         snprintf(path, sizeof path, "/proc/self/fd/%d", *ret_held);
         fd = open(path, flags);
@@ -61,7 +61,7 @@ static int open_single(const char *src, bool detached, int *ret_held)
     return fd >= 0 ? fd : open(src, flags);
 }
 
-static int open_export(const char *src, bool detached, bool shared, int *ret_held)
+static int open_export(const char *src, bool detached, bool shared, bool ro, int *ret_held)
 {
     struct stat st;
     int fd = -1;
@@ -70,7 +70,7 @@ static int open_export(const char *src, bool detached, bool shared, int *ret_hel
     if (!shared && stat(src, &st) == 0 && S_ISREG(st.st_mode))
         return open_single(src, detached, ret_held);
     if (detached)
-        fd = clone_mount(src, shared);
+        fd = clone_mount(src, shared && !ro);
     return fd >= 0 ? fd : open(src, O_PATH | O_CLOEXEC);
 }
 
@@ -81,14 +81,15 @@ static int open_export(const char *src, bool detached, bool shared, int *ret_hel
 static int open_shared(const struct shown_export *e, bool detached, struct gofer_export *ret,
                        int *ret_held)
 {
+    ret->setid = e->setid;
     if (!e->only) {
-        ret->fd = open_export(e->src, detached, /* shared= */ true, ret_held);
+        ret->fd = open_export(e->src, detached, /* shared= */ true, e->ro, ret_held);
         return ret->fd;
     }
     ret->single = true;
     ret->names = &e->only;
     ret->nnames = 1;
-    ret->fd = open_export(e->dir, detached, /* shared= */ true, ret_held);
+    ret->fd = open_export(e->dir, detached, /* shared= */ true, e->ro, ret_held);
     ret->only_fd = ret->fd < 0 ? -1 : openat(ret->fd, e->only, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     return ret->only_fd;
 }
@@ -118,7 +119,8 @@ void gofer_child(const struct launch *l, const struct launch_fds *f, struct spaw
         if (shared)
             r = open_shared(e, detached, &exports[n], &held[n]);
         else
-            r = exports[n].fd = open_export(e->src, detached, /* shared= */ false, &held[n]);
+            r = exports[n].fd = open_export(e->src, detached, /* shared= */ false, /* ro= */ false,
+                                            &held[n]);
         if (r < 0)
             child_fail(f->gofer_status, EXIT_SBX, "cannot show %s: %s", e->src, strerror(errno));
         keep[nkeep++] = exports[n].fd;

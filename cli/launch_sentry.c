@@ -163,6 +163,10 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
     c->groups = l->user->groups;
     c->ngroups = l->user->ngroups;
     c->hostname = l->options->hostname ? l->options->hostname : "sbx";
+    c->container = l->container;
+    c->domainname = l->domainname;
+    c->mem_total = l->mem_total;
+    c->ncpus = l->ncpus;
     c->stats = l->options->stats != STATS_OFF;
     c->tell_started = l->options->detach;
     c->learn = l->options->learn;

@@ -203,7 +203,10 @@ struct exec_options {
 
 static int write_request(const struct exec_options *o, char **args, uint32_t winsize)
 {
-    struct job_request h = { .envc = o->nenv, .tty = o->tty, .winsize = winsize };
+    struct job_request h = { .envc = o->nenv,
+                             .as = { .flags = o->tty ? PROCESS_TTY : 0,
+                                     .rows = (uint16_t)(winsize >> 16),
+                                     .cols = (uint16_t)winsize } };
     int fd = memfd_create("job", MFD_CLOEXEC);
     FILE *f = fd >= 0 ? fdopen(dup(fd), "w") : NULL;
 

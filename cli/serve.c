@@ -195,11 +195,14 @@ static int complete(const struct launch *l, int from)
 
     for (char **e = l->envp; *e; e++)
         h.envc += !value_of(env, given, *e, strcspn(*e, "="));
-    h.uid = l->user->uid;
-    h.gid = l->user->gid;
-    h.ngroups = (uint32_t)MIN(l->user->ngroups, ARRAY_SIZE(h.groups));
-    for (uint32_t i = 0; i < h.ngroups; i++)
-        h.groups[i] = l->user->groups[i];
+    h.as = (struct process_spec){ .flags = h.as.flags & PROCESS_TTY,
+                                  .rows = h.as.rows,
+                                  .cols = h.as.cols,
+                                  .uid = l->user->uid,
+                                  .gid = l->user->gid,
+                                  .ngroups = MIN(l->user->ngroups, PROCESS_GROUPS) };
+    for (uint32_t i = 0; i < h.as.ngroups; i++)
+        h.as.groups[i] = l->user->groups[i];
     fwrite(&h, sizeof h, 1, f);
     put_string(f, *text ? text : l->shown->cwd);
     const char *argv_at = text + strlen(text) + 1;

@@ -19,6 +19,8 @@ struct shown_export {
     const char *const *names;
     unsigned nnames;
     bool shared;            /* live, both ways: the second gofer's */
+    bool ro;                /* shared: seen live, and not written to */
+    bool setid;             /* shared: a container's own tree (gofer/gofer.h) */
     const char *dir, *only; /* shared, a single file: its directory and its name there; else NULL */
 };
 

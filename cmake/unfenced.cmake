@@ -6,7 +6,7 @@
 option(SBX_UNFENCED "Build sbx-unfenced with the tests: fences can be left out by its environment" ON)
 
 file(GLOB_RECURSE _users CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/abi/*.c ${CMAKE_SOURCE_DIR}/platform/*.c
-     ${CMAKE_SOURCE_DIR}/gofer/*.c ${CMAKE_SOURCE_DIR}/broker/*.c ${CMAKE_SOURCE_DIR}/sentry/*.c ${CMAKE_SOURCE_DIR}/cli/*.c)
+     ${CMAKE_SOURCE_DIR}/gofer/*.c ${CMAKE_SOURCE_DIR}/broker/*.c ${CMAKE_SOURCE_DIR}/sentry/*.c ${CMAKE_SOURCE_DIR}/cli/*.c ${CMAKE_SOURCE_DIR}/oci/*.c)
 set(SBX_UNFENCED_SOURCES)
 foreach(_src ${_users})
   file(STRINGS ${_src} _uses REGEX "include \"abi/unfenced\\.h\"" LIMIT_COUNT 1)

@@ -21,6 +21,8 @@ struct gofer_export {
      */
     bool single;
     int only_fd;
+    /* Shared live, and a container's own: files may have set-id bits, as with who starts it otherwise. */
+    bool setid;
 };
 
 struct gofer_config {

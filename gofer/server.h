@@ -92,9 +92,9 @@ int job_hand_open(struct job *job, const struct gofer_export *export, int fd, ui
 /*
  * A file that is written to loses its set-id bits, as on Linux at the first write; here at once, for a
  * mapping is written to without the host being told, and root's own writes would leave them. attr: of
- * fd, and what it then is. 0 or -errno.
+ * fd, which is t, and what it then is. 0 or -errno.
  */
-int without_setid(int fd, struct gw_attr *attr);
+int without_setid(int fd, const struct target *t, struct gw_attr *attr);
 /* The regular file t, opened: it goes along, and is e's node; e's attributes are its own. */
 int open_shared(struct job *job, const struct target *t, int flags, struct gw_entry *e);
 /* Adds one entry to the answer. */

@@ -1,20 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first program: pid 2, stdio from the host. As natively below a shell it leads the foreground group of
+ * The first program: pid 2 (in a container pid 1, leader of a session), stdio from the host. As natively below a shell it leads the foreground group of
  * a session that another process leads, pid 1: a terminal that it opens does not become its own.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
+#include "sentry/process.h"
 #include "sentry/start.h"
 #include "sentry/strace/strace.h"
+#include "sentry/vfs/build.h"
 #include "sentry/vfs/hostfile.h"
 #include "sentry/vfs/vfs.h"
 
@@ -102,11 +107,77 @@ static int become_user(struct task *t, const struct sentry_config *cfg)
     return 0;
 }
 
+/* A container's terminal is its console, too. */
+static int show_console(void)
+{
+    const struct sentry_mount node = {
+        .kind = SM_NODE, .path = "/dev/console", .mode = S_IFCHR | 0600, .rdev = makedev(5, 1)
+    };
+    struct path from, at;
+    int r = walk_path(NULL, AT_FDCWD, "/dev/pts/0", WALK_FOLLOW, &from);
+
+    if (r == -ENOENT)
+        return 0; /* no devpts was asked for */
+    if (r < 0)
+        return r;
+    r = vfs_build_one(&node);
+    if (r == 0)
+        r = walk_path(NULL, AT_FDCWD, "/dev/console", WALK_FOLLOW, &at);
+    if (r == 0) {
+        r = vfs_bind(&from, &at, 0);
+        path_put(&at);
+    }
+    path_put(&from);
+    return r;
+}
+
+static int fail_with(void (*say)(const char *, int, char[PROCESS_WHY]), const char *what, int r)
+{
+    char why[PROCESS_WHY];
+
+    say(what, r, why);
+    sandbox_start_refused(why);
+    return r;
+}
+
+static int start_container(const struct sentry_config *cfg, struct task **ret)
+{
+    char path[PATH_MAX];
+    struct task *t;
+    int r = task_spawn_first(cfg->argv[0], cfg->argv, cfg->envp, &t);
+
+    if (r < 0)
+        return r;
+    t->group->is_init = t->group->unkillable = true;
+    r = process_furnish(t, cfg->container, cfg->cwd);
+    if (r < 0)
+        return fail_with(process_cwd_failed, cfg->cwd, r);
+    r = process_find(t, cfg->argv[0], cfg->envp, path, sizeof path);
+    if (r < 0)
+        return fail_with(process_failed, cfg->argv[0], r);
+    r = exec_first_path(t, path);
+    if (r == 0)
+        r = task_publish(t);
+    if (r == 0)
+        strace_first(t, path, cfg->argv, cfg->envp);
+    if (r == 0)
+        r = (int)MIN(do_setsid(t), 0);
+    if (r == 0)
+        r = stdio(t, cfg);
+    if (r == 0 && cfg->tty_sock >= 0)
+        r = show_console();
+    *ret = t;
+    return r;
+}
+
 int start_first(const struct sentry_config *cfg, struct task **ret)
 {
     struct task *t;
-    int r = task_spawn_first(cfg->exec_path, cfg->argv, cfg->envp, &t);
+    int r;
 
+    if (cfg->container)
+        return start_container(cfg, ret);
+    r = task_spawn_first(cfg->exec_path, cfg->argv, cfg->envp, &t);
     if (r < 0)
         return r;
     first_limits(t->group);

@@ -64,7 +64,7 @@ static int parse(int fd, struct parsed *ret)
         pread(fd, &p.head, sizeof p.head, 0) != (ssize_t)sizeof p.head)
         return -EINVAL;
     n = (size_t)st.st_size - sizeof p.head;
-    if (p.head.argc == 0 || p.head.argc > n || p.head.envc > n || p.head.ngroups > 64)
+    if (p.head.argc == 0 || p.head.argc > n || p.head.envc > n || process_check(&p.head.as) < 0)
         return -EINVAL;
     p.text = kzalloc(n + 1);
     if (!p.text)
@@ -88,44 +88,21 @@ static int parse(int fd, struct parsed *ret)
     return 0;
 }
 
-static const char *env_path(char *const *envp)
+/* All three streams are the terminal behind the first descriptor. */
+static int set_terminal(struct task *t, uint32_t id, const struct process_spec *s, int fds[3],
+                        struct file **ret_slave)
 {
-    for (; *envp; envp++) {
-        if (strncmp(*envp, "PATH=", 5) == 0)
-            return *envp + 5;
-    }
-    return "/usr/local/bin:/usr/bin:/bin";
-}
+    const struct lx_winsize ws = { .ws_row = s->rows, .ws_col = s->cols };
+    struct file *slave;
+    int r = fds[0] < 0 ? -EBADF : tty_relay_start(t, id, fds[0], &ws, &slave);
 
-static bool runs(struct task *t, const char *path)
-{
-    struct path p;
-    bool ok;
-
-    if (walk_path(t, AT_FDCWD, path, WALK_FOLLOW, &p) < 0)
-        return false;
-    ok = S_ISREG(dentry_inode(p.dentry)->mode) &&
-         inode_permission(t, dentry_inode(p.dentry), X_OK) == 0;
-    path_put(&p);
-    return ok;
-}
-
-/* As a shell finds it, inside. */
-static int find(struct task *t, const char *name, char *const *envp, char ret[PATH_MAX])
-{
-    const char *dir = env_path(envp);
-
-    if (strchr(name, '/'))
-        return snprintf(ret, PATH_MAX, "%s", name) < PATH_MAX ? 0 : -ENAMETOOLONG;
-    while (*dir) {
-        size_t n = strcspn(dir, ":");
-
-        if (n > 0 && snprintf(ret, PATH_MAX, "%.*s/%s", (int)n, dir, name) < PATH_MAX &&
-            runs(t, ret))
-            return 0;
-        dir += n + (dir[n] == ':');
-    }
-    return -ENOENT;
+    if (r < 0)
+        return r;
+    fds[0] = -1;
+    for (int i = 0; r >= 0 && i < 3; i++)
+        r = fd_install_at(t, file_ref(slave), i, false);
+    *ret_slave = slave;
+    return r < 0 ? r : 0;
 }
 
 static int set_stdio(struct task *t, int fds[3])
@@ -144,72 +121,32 @@ static int set_stdio(struct task *t, int fds[3])
     return r < 0 ? r : 0;
 }
 
-/* All three are the terminal behind the first. */
-static int set_terminal(struct task *t, uint32_t id, uint32_t winsize, int fds[3],
-                        struct file **ret_slave)
+static int start(uint32_t id, const struct parsed *p, int fds[3], char why[PROCESS_WHY])
 {
-    const struct lx_winsize ws = { .ws_row = (uint16_t)(winsize >> 16),
-                                   .ws_col = (uint16_t)winsize };
-    struct file *slave;
-    int r = tty_relay_start(t, id, fds[0], &ws, &slave);
-
-    if (r < 0)
-        return r;
-    fds[0] = -1;
-    for (int i = 0; r >= 0 && i < 3; i++)
-        r = fd_install_at(t, file_ref(slave), i, false);
-    *ret_slave = slave;
-    return r < 0 ? r : 0;
-}
-
-/* What task_spawn_first leaves to its caller, less what concerns a terminal. */
-static int furnish(struct task *t, const struct parsed *p, const gid_t *groups)
-{
-    struct cred *c = p->head.uid == 0 && p->head.gid == 0
-                         ? cred_new_root()
-                         : cred_new_user(p->head.uid, p->head.gid, groups, p->head.ngroups);
-    struct path root = { vfs.root, vfs.root->root }, cwd;
-    int r;
-
-    if (!c)
-        return -ENOMEM;
-    cred_put(t->cred);
-    t->cred = c;
-    t->fs = fs_ctx_new(&root);
-    t->files = files_new();
-    if (!t->fs || !t->files)
-        return -ENOMEM;
-    r = walk_path(t, AT_FDCWD, p->cwd, WALK_FOLLOW | WALK_DIR, &cwd);
-    if (r < 0)
-        return r;
-    path_put(&t->fs->cwd);
-    t->fs->cwd = cwd;
-    first_limits(t->group);
-    return 0;
-}
-
-static int start(uint32_t id, const struct parsed *p, int fds[3])
-{
-    struct file *tty = NULL;
-    gid_t groups[64];
     char path[PATH_MAX];
+    struct file *tty = NULL;
     struct task *t;
     int r;
 
-    for (uint32_t i = 0; i < p->head.ngroups; i++)
-        groups[i] = p->head.groups[i];
     r = task_spawn_first(p->argv[0], p->argv, p->envp, &t);
     if (r < 0)
         return r;
     t->group->job = id;
-    r = furnish(t, p, groups);
-    if (r == 0)
-        r = find(t, p->argv[0], p->envp, path);
+    r = process_furnish(t, &p->head.as, p->cwd);
+    if (r < 0 && p->head.as.flags & PROCESS_PATH)
+        process_cwd_failed(p->cwd, r, why);
+    if (r == 0) {
+        r = process_find(t, p->argv[0], p->envp, path, sizeof path);
+        if (r < 0 && p->head.as.flags & PROCESS_PATH)
+            process_failed(p->argv[0], r, why);
+    }
     if (r == 0)
         r = exec_first_path(t, path);
     if (r == 0)
-        r = p->head.tty ? set_terminal(t, id, p->head.winsize, fds, &tty) : set_stdio(t, fds);
+        r = p->head.as.flags & PROCESS_TTY ? set_terminal(t, id, &p->head.as, fds, &tty)
+                                           : set_stdio(t, fds);
     if (r < 0) {
+        file_put(tty);
         call_end(t);
         task_abort(t);
     } else {
@@ -225,14 +162,20 @@ static int start(uint32_t id, const struct parsed *p, int fds[3])
     return r;
 }
 
+static int status_of(int err)
+{
+    return err == ENOENT || err == ENOTDIR ? 127 : 126;
+}
+
 void job_start(uint32_t id, int request, const int stdio[3])
 {
     int fds[3] = { stdio[0], stdio[1], stdio[2] };
+    char why[PROCESS_WHY] = "";
     struct parsed p;
     int r = parse(request, &p);
 
     if (r == 0) {
-        r = start(id, &p, fds);
+        r = start(id, &p, fds, why);
         parsed_free(&p);
     }
     close(request);
@@ -240,10 +183,12 @@ void job_start(uint32_t id, int request, const int stdio[3])
         if (fds[i] >= 0)
             close(fds[i]);
     }
-    if (r < 0) {
+    if (r < 0)
         tty_relay_over(id);
-        job_failed(id, -r);
-    }
+    if (r < 0 && *why)
+        control_send(CTL_JOB_FAILED, (uint64_t)id << 32 | (uint32_t)status_of(-r), "%s", why);
+    else if (r < 0)
+        job_failed(id, "the program", -r);
 }
 
 struct wanted {
@@ -278,10 +223,15 @@ void job_ended(uint32_t id, int wait_status)
     control_send(CTL_JOB_EXIT, (uint64_t)id << 32 | (uint32_t)wait_status, NULL);
 }
 
-void job_failed(uint32_t id, int err)
+void job_failed(uint32_t id, const char *name, int err)
 {
-    int status = err == ENOENT || err == ENOTDIR ? 127 : 126;
+    char why[PROCESS_WHY];
 
-    control_send(CTL_JOB_FAILED, (uint64_t)id << 32 | (uint32_t)status, "%s%s", strerror(err),
-                 err == ENOEXEC ? " (wrong architecture, or no program)" : "");
+    if (kernel.first == 1) {
+        process_failed(name, -err, why);
+        control_send(CTL_JOB_FAILED, (uint64_t)id << 32 | (uint32_t)status_of(err), "%s", why);
+        return;
+    }
+    control_send(CTL_JOB_FAILED, (uint64_t)id << 32 | (uint32_t)status_of(err), "%s%s",
+                 strerror(err), err == ENOEXEC ? " (wrong architecture, or no program)" : "");
 }

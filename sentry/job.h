@@ -7,13 +7,12 @@
 
 #include <stdint.h>
 
+#include "sentry/process.h"
+
 /* What a request's descriptor holds: this, then strings, each with its NUL: cwd, arguments, environment. */
 struct job_request {
     uint32_t argc, envc;
-    uint32_t tty;     /* a terminal is made: all of 0, 1, 2 are, and descriptor 0 is its socket */
-    uint32_t winsize; /* rows << 16 | columns */
-    uint32_t uid, gid, ngroups;
-    uint32_t groups[64];
+    struct process_spec as;
 };
 #define JOB_REQUEST_MAX (4u << 20)
 
@@ -26,4 +25,4 @@ void job_start(uint32_t id, int request, const int stdio[3]);
 void job_signal(uint32_t id, int sig);
 /* tgroup.job has ended with that wait status; or its program could not be started. Any worker. */
 void job_ended(uint32_t id, int wait_status);
-void job_failed(uint32_t id, int err);
+void job_failed(uint32_t id, const char *name, int err);

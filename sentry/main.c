@@ -47,6 +47,7 @@
 #include "sentry/net/net.h"
 #include "sentry/learn.h"
 #include "sentry/notes.h"
+#include "sentry/process.h"
 #include "sentry/results.h"
 #include "sentry/start.h"
 #include "sentry/strace/strace.h"
@@ -54,7 +55,7 @@
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
 
-struct kernel kernel;
+struct kernel kernel = { .first = 2 };
 
 static const struct sentry_config *config;
 static _Atomic bool ending;
@@ -160,16 +161,28 @@ static void tell_lost(void)
         sandbox_lost(lost);
 }
 
-void sandbox_started(void)
+void sandbox_start_refused(const char *why)
 {
-    if (config->tell_started)
-        control_send(CTL_STARTED, 0, NULL);
+    tell_lost();
+    control_send(CTL_ERROR, 125, "%s", why);
+    leave();
+}
+
+void sandbox_started(uint32_t job)
+{
+    if (config->container || (config->tell_started && job == 0))
+        control_send(CTL_STARTED, (uint64_t)job << 32, NULL);
 }
 
 void sandbox_start_failed(int err)
 {
     int status = err == ENOENT || err == ENOTDIR ? 127 : 126;
+    char why[PROCESS_WHY];
 
+    if (config->container) {
+        process_failed(config->argv[0], -err, why);
+        sandbox_start_refused(why);
+    }
     tell_lost();
     control_send(CTL_ERROR, (uint64_t)status, "%s: %s%s", config->exec_path, strerror(err),
                  err == ENOEXEC ? " (wrong architecture, or no program)" : "");
@@ -200,26 +213,16 @@ static void on_continued(unsigned place)
     tty_host_pump(); /* the settings may have changed meanwhile */
     tty_host_place(place);
     lock(&kernel.tasks_lock);
-    g = tgroup_find_locked(2);
+    g = tgroup_find_locked(kernel.first);
     if (g && g->pgrp)
         signal_send_pgrp_locked(group_pgid(g), SIGCONT, NULL);
     unlock(&kernel.tasks_lock);
 }
 
-/* No link is followed on the way to what is shown: it could lead out of the tree that is being made. */
-static __attribute__((noreturn)) void tree_error(const char *path, int err)
-{
-    tell_lost();
-    control_send(CTL_ERROR, 125, "cannot show %s: %s%s", path, strerror(-err),
-                 err == -ENOTDIR ? "; if there is a link or a file in the way, give where it leads"
-                                 : "");
-    leave();
-}
-
 static __attribute__((noreturn)) void start_error(const char *what, int err)
 {
     tell_lost();
-    control_send(CTL_ERROR, 125, "cannot start the sandbox: %s: %s", what, strerror(-err));
+    control_send(CTL_ERROR, 125, "cannot start the sandbox: %s: %s", what, process_strerror(err));
     leave();
 }
 
@@ -233,10 +236,40 @@ static void on_signal(int sig, bool key)
     if (sig < 1 || sig > LX_NSIG || (key && tty_host_signal(sig) == 0))
         return;
     lock(&kernel.tasks_lock);
-    g = tgroup_find_locked(2);
+    g = tgroup_find_locked(kernel.first);
     if (g)
         signal_send_group_locked(g, sig, NULL);
     unlock(&kernel.tasks_lock);
+}
+
+static int signal_each(struct tgroup *g, void *arg)
+{
+    const int *sig = arg;
+
+    if (!g->zombie)
+        signal_send_group_locked(g, *sig, NULL);
+    return 0;
+}
+
+static void on_signal_all(int sig)
+{
+    if (sig < 1 || sig > LX_NSIG)
+        return;
+    lock(&kernel.tasks_lock);
+    tgroup_each_locked(signal_each, &sig);
+    unlock(&kernel.tasks_lock);
+}
+
+/* What a container's start waits for. */
+static struct task *held;
+
+static void on_start(void)
+{
+    struct task *t = held;
+
+    held = NULL;
+    if (t)
+        task_make_ready(t);
 }
 
 #define JOB_FDS 4
@@ -288,8 +321,20 @@ static void on_control(void *arg, uint32_t events)
         tty_relay_winsize((uint32_t)(m.value >> 32), (unsigned)(m.value >> 16 & 0xffff),
                           (unsigned)(m.value & 0xffff));
         break;
+    case CTL_FREEZE:
+        pause_begin();
+        break;
+    case CTL_THAW:
+        pause_end();
+        break;
+    case CTL_START:
+        on_start();
+        break;
     case CTL_SIGNAL:
-        on_signal((int)(m.value & 0xff), m.value & CTL_SIGNAL_KEY);
+        if (m.value & CTL_SIGNAL_ALL)
+            on_signal_all((int)(m.value & 0xff));
+        else
+            on_signal((int)(m.value & 0xff), m.value & CTL_SIGNAL_KEY);
         break;
     case CTL_WINSIZE:
         tty_host_winsize((unsigned)(m.value >> 16), (unsigned)(m.value & 0xffff));
@@ -307,6 +352,24 @@ static void on_control(void *arg, uint32_t events)
     default:
         break;
     }
+}
+
+static __attribute__((noreturn)) void mount_error(const char *path, int err)
+{
+    char why[PROCESS_WHY];
+
+    if (!path)
+        start_error("the file system", err);
+    if (!config->container) { /* no link is followed there: it could lead out of what is being made */
+        tell_lost();
+        control_send(CTL_ERROR, 125, "cannot show %s: %s%s", path, strerror(-err),
+                     err == -ENOTDIR ? "; if a link or a file is in the way, give where it leads"
+                                     : "");
+        leave();
+    }
+    snprintf(why, sizeof why, "error mounting at \"%.600s\" in the rootfs: %s", path,
+             process_strerror(err));
+    sandbox_start_refused(why);
 }
 
 /* ---- start-up ---- */
@@ -330,20 +393,26 @@ static void init_kernel(const struct sentry_config *cfg)
     kernel.stats = cfg->stats;
     kernel.learn = cfg->learn;
     snprintf(kernel.hostname, sizeof kernel.hostname, "%s", cfg->hostname ? cfg->hostname : "sbx");
-    snprintf(kernel.domainname, sizeof kernel.domainname, "(none)");
+    snprintf(kernel.domainname, sizeof kernel.domainname, "%s",
+             cfg->domainname ? cfg->domainname : "(none)");
+    kernel.first = cfg->container ? 1 : 2;
     if (cfg->limits)
         memcpy(limits, cfg->limits, sizeof limits);
     else
         limits_init(kernel.mem_total, limits);
     kernel.mem_total = MIN(kernel.mem_total, limit_of(LIMIT_MEMORY));
+    if (cfg->mem_total)
+        kernel.mem_total = MIN(kernel.mem_total, cfg->mem_total);
+    if (cfg->ncpus)
+        kernel.ncpus = MIN(kernel.ncpus, cfg->ncpus);
     kcharge_limit(limit_of(LIMIT_KERNEL));
 }
 
-/* Pid 1: the sentry itself, without a context. */
+/* Pid 1, or in a container what is outside of it: the sentry itself, without a context. */
 static int make_init(void)
 {
     struct task *t;
-    int r = task_alloc(NULL, 0, 0, &t);
+    int r = task_alloc_at(NULL, 0, 0, kernel.first == 1 ? PID_NONE : 0, &t);
 
     if (r < 0)
         return r;
@@ -354,8 +423,9 @@ static int make_init(void)
     t->group->is_sentry = true;
     memcpy(t->comm, "sbx-init", 9);
     kernel.init = t->group;
+    t->group->is_init = kernel.first != 1;
     r = task_publish(t);
-    return r < 0 ? r : (int)MIN(do_setsid(t), 0);
+    return r < 0 || kernel.first == 1 ? r : (int)MIN(do_setsid(t), 0);
 }
 
 static int start_threads(const struct sentry_config *cfg)
@@ -376,7 +446,6 @@ void sentry_main(const struct sentry_config *cfg)
                                   .without = cfg->without,
                                   .max_workers = 64 };
     struct task *first = NULL;
-    const char *path = NULL;
     int r;
 
     config = cfg;
@@ -420,9 +489,10 @@ void sentry_main(const struct sentry_config *cfg)
     if (r < 0)
         start_error("the network", r);
     vfs_init();
-    r = vfs_build(cfg, &path);
+    const char *at = NULL;
+    r = vfs_build(cfg, &at);
     if (r < 0)
-        tree_error(path, r);
+        mount_error(at, r);
     start_step("tree");
     r = make_init();
     if (r == 0)
@@ -432,6 +502,10 @@ void sentry_main(const struct sentry_config *cfg)
     oom_start();
     spent_start();
     start_step("program");
-    task_make_ready(first);
+    held = first;
+    if (cfg->container)
+        control_send(CTL_READY, 0, NULL);
+    else
+        on_start();
     event_run();
 }

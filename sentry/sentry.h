@@ -13,6 +13,7 @@
 #include "cli/control.h"
 
 struct platform;
+struct process_spec;
 
 enum sentry_mount_kind {
     SM_OVERLAY,
@@ -26,7 +27,14 @@ enum sentry_mount_kind {
     SM_DIR,
     SM_TEXT,
     SM_IMAGE, /* what an image holds, and in memory what is changed of it */
-    SM_IMAGE_RO
+    SM_IMAGE_RO,
+    /* of a container (docs/OCI.md) */
+    SM_FS,      /* a file system of that type, with options */
+    SM_DEVICES, /* what every container has in /dev; what is there stays */
+    SM_NODE,    /* a device: mode with its kind, rdev, uid, gid */
+    SM_MASK, /* nothing is to be read there: a file is /dev/null, a directory empty; none: none */
+    SM_READONLY, /* the same tree, not to be written to; the root itself too; none: none */
+    SM_PROPAGATE /* flags: MS_SHARED, MS_SLAVE, ..., with MS_REC */
 };
 
 /* One step of building the guest's tree, in order. Parents are made as needed. */
@@ -38,7 +46,12 @@ struct sentry_mount {
                       SHARED: the second gofer's */
     const char *
         target; /* SYMLINK; TEXT: what is in the file; SHARED: a single file's name in the export, or NULL */
-    uint32_t mode, uid, gid; /* TMPFS, DIR */
+    uint32_t mode, uid, gid;    /* TMPFS, DIR, NODE */
+    uint64_t rdev;              /* NODE */
+    bool exact;                 /* the mount's flags are these, and no others are added */
+    unsigned flags;             /* MS_* of the mount */
+    const char *type, *options; /* FS */
+    const char *source;         /* as it is shown; NULL: the type */
     bool learn; /* what is opened in it is recorded (sentry/learn.h), where that is asked for */
 };
 
@@ -88,6 +101,15 @@ struct sentry_config {
 
     int results_sock;         /* gofer/changes.h */
     const char *results_path; /* changes beneath this directory are told; NULL: none */
+
+    /*
+     * A container: the program is pid 1 and found inside, as its environment has it; it is held, when
+     * all else is ready, until CTL_START. NULL: `sbx run`.
+     */
+    const struct process_spec *container;
+    const char *domainname; /* NULL: none */
+    uint64_t mem_total;     /* bytes of memory that are shown; 0: the host's */
+    unsigned ncpus;         /* processors that are shown; 0: the host's */
 
     const uint64_t *limits; /* kernel/limits.h; NULL: the defaults */
     bool stats;

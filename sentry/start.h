@@ -18,6 +18,12 @@ void first_limits(struct tgroup *g);
 void start_step(const char *name);
 void start_report_end(const struct sentry_config *cfg);
 
+/* sentry/pause.c: freezes the guest, and tells CTL_FROZEN; lets it go on. On the event thread. */
+void pause_begin(void);
+void pause_end(void);
+
+/* sentry/main.c: a container's program cannot be started, told in these words. Does not return. */
+void sandbox_start_refused(const char *why) __attribute__((noreturn));
 /* sentry/usage.c: answers CTL_ASK_USAGE. */
 void usage_send(const struct sentry_config *cfg);
 

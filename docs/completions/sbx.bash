@@ -12,7 +12,7 @@ _sbx()
         --platform --log --log-level -v -w -e -u -m '
 
     if [ "$COMP_CWORD" -eq 1 ]; then
-        mapfile -t COMPREPLY < <(compgen -W 'run learn ps logs stats exec kill stop wait rm inspect net doctor syscalls version help' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'run learn ps logs stats exec kill stop wait rm inspect net oci doctor syscalls version help' -- "$cur")
         return
     fi
     case ${COMP_WORDS[1]} in

@@ -11,6 +11,7 @@ complete -c sbx -n __fish_use_subcommand -f -a exec -d 'run another program in a
 complete -c sbx -n __fish_use_subcommand -f -a kill -d 'send a signal to a named sandbox'
 complete -c sbx -n __fish_use_subcommand -f -a inspect -d 'the policy of a named sandbox'
 complete -c sbx -n __fish_use_subcommand -f -a net -d 'what a named sandbox may reach'
+complete -c sbx -n __fish_use_subcommand -f -a oci -d 'be an OCI runtime'
 complete -c sbx -n __fish_use_subcommand -f -a doctor -d 'what this host offers'
 complete -c sbx -n __fish_use_subcommand -f -a syscalls -d 'the system calls of the kernel inside'
 complete -c sbx -n __fish_use_subcommand -f -a version -d 'the version of this program'

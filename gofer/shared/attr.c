@@ -29,6 +29,7 @@ static int open_either(struct target *t)
 
 static int chmod_of(struct target *t, uint32_t mode)
 {
+    const bool setid = t->node->export->setid || unfenced("setid");
     int file = target_file(t), fd, r;
     struct gw_attr attr;
 
@@ -37,7 +38,7 @@ static int chmod_of(struct target *t, uint32_t mode)
         return r;
     if (S_ISLNK(attr.mode))
         return -EOPNOTSUPP;
-    if (!S_ISDIR(attr.mode) && mode & (S_ISUID | S_ISGID) && !unfenced("setid"))
+    if (!S_ISDIR(attr.mode) && mode & (S_ISUID | S_ISGID) && !setid)
         return -EPERM;
     if (file >= 0)
         return fchmod(file, mode) < 0 ? -errno : 0;
@@ -46,7 +47,7 @@ static int chmod_of(struct target *t, uint32_t mode)
         return fd;
     /* A directory may have become a file since: set-id bits would then be for that. */
     r = beneath_stat(fd, "", &attr);
-    if (r == 0 && !S_ISDIR(attr.mode) && mode & (S_ISUID | S_ISGID) && !unfenced("setid"))
+    if (r == 0 && !S_ISDIR(attr.mode) && mode & (S_ISUID | S_ISGID) && !setid)
         r = -EPERM;
     if (r == 0 && syscall(__NR_fchmodat2, fd, "", mode, AT_EMPTY_PATH) < 0)
         r = -errno;
@@ -57,7 +58,7 @@ static int chmod_of(struct target *t, uint32_t mode)
     if (fd < 0)
         return fd;
     r = beneath_stat(fd, "", &attr);
-    if (r == 0 && !S_ISDIR(attr.mode) && mode & (S_ISUID | S_ISGID))
+    if (r == 0 && !S_ISDIR(attr.mode) && mode & (S_ISUID | S_ISGID) && !setid)
         r = -EPERM;
     if (r == 0 && fchmod(fd, mode) < 0)
         r = -errno;
@@ -99,7 +100,7 @@ static int resize(struct target *t, uint64_t size)
     if (r == 0 && !S_ISREG(attr.mode))
         r = -EINVAL;
     if (r == 0)
-        r = without_setid(fd, &attr);
+        r = without_setid(fd, t, &attr);
     if (r == 0 && ftruncate(fd, (off_t)size) < 0)
         r = -errno;
     close(fd);

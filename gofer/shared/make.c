@@ -70,9 +70,9 @@ static int give(const struct job *job, int dirfd, const char *name, const struct
                : 0;
 }
 
-static bool mode_ok(uint32_t mode)
+static bool mode_ok(const struct target *t, uint32_t mode)
 {
-    if (S_ISDIR(mode) || unfenced("setid"))
+    if (S_ISDIR(mode) || t->node->export->setid || unfenced("setid"))
         return true;
     return !(mode & (S_ISUID | S_ISGID));
 }
@@ -145,12 +145,14 @@ int serve_make(struct job *job)
     int r = job_take(job, &m, sizeof(m), &path, &len);
     if (r < 0 || job->req.arg > len)
         return -EINVAL;
-    if (!mode_ok(m.mode) || (m.temporary && !S_ISREG(m.mode)))
+    if (m.temporary && !S_ISREG(m.mode))
         return -EPERM;
     r = target_find(job, path, job->req.arg, &t);
     if (r < 0)
         return r;
-    if (m.temporary) /* in a directory that is held open */
+    if (!mode_ok(&t, m.mode))
+        r = -EPERM;
+    else if (m.temporary) /* in a directory that is held open */
         r = t.name[0] || t.node->is_file ? -EINVAL : t.node->export->single ? -EPERM : 0;
     else
         r = target_may_change(&t);
@@ -164,9 +166,9 @@ int serve_make(struct job *job)
     return r;
 }
 
-int without_setid(int fd, struct gw_attr *attr)
+int without_setid(int fd, const struct target *t, struct gw_attr *attr)
 {
-    if (!(attr->mode & (S_ISUID | S_ISGID)) || unfenced("setid"))
+    if (!(attr->mode & (S_ISUID | S_ISGID)) || t->node->export->setid || unfenced("setid"))
         return 0;
     attr->mode &= ~(uint32_t)(S_ISUID | S_ISGID);
     return fchmod(fd, attr->mode & 07777) < 0 ? -errno : 0;
@@ -183,7 +185,7 @@ int open_shared(struct job *job, const struct target *t, int flags, struct gw_en
     if (r == 0 && !S_ISREG(e->attr.mode) && !unfenced("kinds"))
         r = -ESTALE;
     if (r == 0 && (flags & O_ACCMODE) != O_RDONLY)
-        r = without_setid(fd, &e->attr);
+        r = without_setid(fd, t, &e->attr);
     if (r == 0 && flags & O_TRUNC)
         r = ftruncate(fd, 0) < 0 ? -errno : beneath_stat(fd, "", &e->attr);
     if (r == 0)

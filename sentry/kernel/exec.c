@@ -252,8 +252,8 @@ static long finish(struct task *t, struct exec_state *s)
     task_tell_facts(t);
     vfork_release(t);
     file_put(old_exe);
-    if (s->first && !t->group->job)
-        sandbox_started();
+    if (s->first)
+        sandbox_started(t->group->job);
     if (old_ctx) {
         note_time(t->group, old_ctx);
         group_note_rss(t->group, old_mm);
@@ -356,7 +356,7 @@ long do_execve(struct task *t, int dfd, gaddr_t path, gaddr_t argv, gaddr_t envp
     if (r == -ERESTARTNOINTR && s->first) /* killed, and no code to go back to */
         return do_exit_group(t, SIGKILL);
     if (r < 0 && r != -EWAITING && r != -EDETACHED && s->first && t->group->job) {
-        job_failed(t->group->job, (int)-r);
+        job_failed(t->group->job, s->name, (int)-r);
         t->group->job = 0; /* its end is no news */
         return do_exit_group(t, 127 << 8);
     }

@@ -270,7 +270,7 @@ static bool unlink_task(struct task *t, int *ret_status, uint32_t *ret_job)
     g->exiting = true;
     if (g->leader != t)
         task_unlink_locked(t);
-    bool ends = g->is_init || (g->parent && g->parent->is_sentry && g->pid == 2);
+    bool ends = g->is_init || (g->parent && g->parent->is_sentry && g->pid == kernel.first);
     *ret_status = group_wait_status_locked(g);
     *ret_job = g->job;
     if (group_became_zombie_locked(g) && !g->is_init)

@@ -43,7 +43,8 @@ struct mount;
 struct kernel {
     const struct platform *platform;
     struct lock tasks_lock;
-    struct tgroup *init;  /* pid 1 */
+    struct tgroup *init;  /* the sentry itself: pid 1, or in a container a process without number */
+    pid_t first;          /* [I] number of the first program: 2, or in a container 1 */
     struct gofer *shared; /* the one to the gofer of what is shared live; NULL: nothing is */
     struct gofer *gofer;  /* the channel to the gofer; NULL in unit tests */
     char hostname[65], domainname[65];

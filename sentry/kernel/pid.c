@@ -40,9 +40,11 @@ int pid_new_locked(pid_t wanted, struct pid_entry **ret)
         nr = find_free(last > RESERVED_PIDS ? RESERVED_PIDS : 1, MIN(last + 1, limit));
     if (!nr)
         return -EAGAIN;
-    if (nr < 1 || nr >= PID_LIMIT)
+    if (wanted == PID_NONE)
+        nr = 0;
+    else if (nr < 1 || nr >= PID_LIMIT)
         return -EINVAL;
-    if (table[nr])
+    else if (table[nr])
         return -EEXIST;
     struct pid_entry *e = kzalloc(sizeof *e);
     if (!e)
@@ -51,7 +53,8 @@ int pid_new_locked(pid_t wanted, struct pid_entry **ret)
     e->refs = 1;
     list_init(&e->pgrp);
     list_init(&e->session);
-    table[nr] = e;
+    if (nr)
+        table[nr] = e;
     if (!wanted)
         last = nr;
     return *ret = e, 0;
@@ -69,7 +72,8 @@ void pid_put_locked(struct pid_entry *e)
     assert_locked(&kernel.tasks_lock);
     if (!e || --e->refs)
         return;
-    table[e->nr] = NULL;
+    if (e->nr)
+        table[e->nr] = NULL;
     kfree(e);
 }
 

@@ -8,7 +8,11 @@
 
 #define PID_LIMIT 32768 /* size of the table; kernel.pid_max is at most that */
 
-/* The next free number, or the wanted one (not 0), with one reference; -EAGAIN, -ENOMEM; -EEXIST, -EINVAL. */
+/*
+ * The next free number, or the wanted one (not 0), with one reference; -EAGAIN, -ENOMEM; -EEXIST, -EINVAL.
+ * PID_NONE: an entry that has no number, and that no look-up finds.
+ */
+#define PID_NONE (-1)
 int pid_new_locked(pid_t wanted, struct pid_entry **ret);
 struct pid_entry *pid_ref_locked(struct pid_entry *e);
 void pid_put_locked(struct pid_entry *e);

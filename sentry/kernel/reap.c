@@ -40,7 +40,7 @@ void group_notify_stop_locked(struct tgroup *g, int why, int status)
     struct tgroup *parent = g->parent;
     if (!parent)
         return;
-    if (parent->is_sentry && g->pid == 2 && why == CLD_STOPPED)
+    if (parent->is_sentry && g->pid == 2 && kernel.first == 2 && why == CLD_STOPPED)
         sandbox_stopped(status);
     const struct lx_sigaction *sa = &parent->sighand->action[SIGCHLD - 1];
     if (sa->handler != LX_SIG_IGN && !(sa->flags & LX_SA_NOCLDSTOP)) {
@@ -109,12 +109,16 @@ void task_unlink_locked(struct task *t)
 
 /* ---- orphans ---- */
 
+/* In a container what a program of `exec` leaves behind is pid 1's, too. */
 struct tgroup *group_reaper_locked(const struct tgroup *g)
 {
-    struct tgroup *p = g->parent;
-    while (p && p->parent && !(p->child_subreaper && p->nlive))
+    struct tgroup *p = g->parent, *first;
+    while (p && p->parent && !p->is_init && !(p->child_subreaper && p->nlive))
         p = p->parent;
-    return p;
+    if (!p || !p->is_sentry || kernel.first != 1)
+        return p;
+    first = tgroup_find_locked(1);
+    return first && first != g && first->nlive ? first : p;
 }
 
 struct task *group_live_task_locked(struct tgroup *g)

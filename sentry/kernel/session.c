@@ -69,9 +69,9 @@ bool pgrp_orphaned_locked(const struct pid_entry *pgrp, const struct tgroup *ign
         const struct tgroup *parent = g->parent;
         if (g == ignored || g->nlive == 0 || !parent)
             continue;
-        if (parent->is_sentry && g->pid == 2)
+        if (parent->is_sentry && g->pid == 2 && kernel.first == 2)
             return false; /* the front end plays its shell: it stops too, and continues it */
-        if (parent->is_init)
+        if (parent->is_sentry)
             continue;
         if (parent->pgrp != pgrp && parent->session == g->session)
             return false;

@@ -366,33 +366,12 @@ static void nl_info(struct sock *sk, struct net_info *ret)
     ret->flags = nl_sk(sk)->groups;
 }
 
-static int no_listen(struct task *t, struct sock *sk, int backlog)
-{
-    (void)t, (void)sk, (void)backlog;
-    return -EOPNOTSUPP;
-}
-
-static int no_accept(struct task *t, struct sock *sk, struct sock **ret)
-{
-    (void)t, (void)sk, (void)ret;
-    return -EOPNOTSUPP;
-}
-
-static int no_shutdown(struct task *t, struct sock *sk, int how)
-{
-    (void)t, (void)sk, (void)how;
-    return -EOPNOTSUPP;
-}
-
 static const struct sock_ops nl_ops = {
     .bind = nl_bind,
     .connect = nl_connect,
-    .listen = no_listen,
-    .accept = no_accept,
     .getname = nl_getname,
     .send = nl_send,
     .recv = nl_recv,
-    .shutdown = no_shutdown,
     .setsockopt = nl_setsockopt,
     .getsockopt = nl_getsockopt,
     .poll = nl_poll,

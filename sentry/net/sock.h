@@ -76,7 +76,10 @@ struct recv_req {
     unsigned ctl_len;
 };
 
-/* Addresses and values lie in kernel memory. Operations take the locks they need. */
+/*
+ * Addresses and values lie in kernel memory. Operations take the locks they need. listen, accept and
+ * shutdown: NULL for -EOPNOTSUPP.
+ */
 struct sock_ops {
     int (*bind)(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n);
     int (*connect)(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n);

@@ -158,7 +158,35 @@ void msg_taken(struct sock *sk, struct list *msgs, size_t *bytes, struct msg *m)
         wq_wake(&sk->rd_wq, POLLIN | POLLRDNORM);
 }
 
-/* ---- pairs ---- */
+uint32_t dgram_events(const struct sock *sk, const struct list *msgs)
+{
+    uint32_t ev = sk->err ? POLLERR : 0;
+
+    if (sk->shut & SHUT_R)
+        ev |= POLLRDHUP | POLLIN | POLLRDNORM;
+    if (sk->shut == SHUT_BOTH)
+        ev |= POLLHUP;
+    if (!list_empty(msgs))
+        ev |= POLLIN | POLLRDNORM;
+    return ev;
+}
+
+size_t dgram_first(const struct list *msgs)
+{
+    return list_empty(msgs) ? 0 : list_first(msgs, struct msg, link)->len;
+}
+
+size_t dgram_outq(struct sock *sk)
+{
+    (void)sk;
+    return 0;
+}
+
+void dgram_shut(struct sock *sk, int how)
+{
+    sk->shut |= (unsigned)how;
+    sock_wake_all(sk, POLLIN | POLLOUT | POLLRDHUP | (sk->shut == SHUT_BOTH ? POLLHUP : 0));
+}
 
 /* ---- what waits for more ---- */
 

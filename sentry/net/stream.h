@@ -62,6 +62,16 @@ ssize_t msg_recv_first(struct task *t, struct sock *sk, struct list *msgs, struc
                        struct msg **ret);
 /* m, which was received, leaves the list and what it counts for; the next reader is woken. */
 void msg_taken(struct sock *sk, struct list *msgs, size_t *bytes, struct msg *m);
+
+/*
+ * Sockets of messages, received ones in a list. sk locked: what poll says but for writing, the length of
+ * the first (FIONREAD), what was not sent yet (never any), shutdown.
+ */
+uint32_t dgram_events(const struct sock *sk, const struct list *msgs);
+size_t dgram_first(const struct list *msgs);
+size_t dgram_outq(struct sock *sk);
+void dgram_shut(struct sock *sk, int how);
+
 /* What a message counts against a buffer. */
 static inline size_t msg_cost(const struct msg *m)
 {

@@ -399,37 +399,18 @@ static int udp_shutdown(struct task *t, struct sock *sk, int how)
 {
     (void)t;
     LOCK_SCOPE(&sk->own_lock);
-    sk->shut |= (unsigned)how;
-    sock_wake_all(sk, POLLIN | POLLOUT | POLLRDHUP | (sk->shut == SHUT_BOTH ? POLLHUP : 0));
+    dgram_shut(sk, how);
     return sk->state == SOCK_CONNECTED ? 0 : -ENOTCONN;
 }
 
 static uint32_t udp_poll(struct sock *sk)
 {
-    uint32_t ev = POLLOUT | POLLWRNORM | POLLWRBAND;
-
-    if (sk->err)
-        ev |= POLLERR;
-    if (sk->shut & SHUT_R)
-        ev |= POLLRDHUP | POLLIN | POLLRDNORM;
-    if (sk->shut == SHUT_BOTH)
-        ev |= POLLHUP;
-    if (!list_empty(&inet_sk(sk)->msgs))
-        ev |= POLLIN | POLLRDNORM;
-    return ev;
+    return POLLOUT | POLLWRNORM | POLLWRBAND | dgram_events(sk, &inet_sk(sk)->msgs);
 }
 
 static size_t udp_inq(struct sock *sk)
 {
-    struct isock *s = inet_sk(sk);
-
-    return list_empty(&s->msgs) ? 0 : list_first(&s->msgs, struct msg, link)->len;
-}
-
-static size_t udp_outq(struct sock *sk)
-{
-    (void)sk;
-    return 0;
+    return dgram_first(&inet_sk(sk)->msgs);
 }
 
 static void udp_release(struct sock *sk)
@@ -447,23 +428,9 @@ static void udp_release(struct sock *sk)
     msg_free(s->corked);
 }
 
-static int no_listen(struct task *t, struct sock *sk, int backlog)
-{
-    (void)t, (void)sk, (void)backlog;
-    return -EOPNOTSUPP;
-}
-
-static int no_accept(struct task *t, struct sock *sk, struct sock **ret)
-{
-    (void)t, (void)sk, (void)ret;
-    return -EOPNOTSUPP;
-}
-
 const struct sock_ops udp_ops = {
     .bind = inet_bind,
     .connect = udp_connect,
-    .listen = no_listen,
-    .accept = no_accept,
     .getname = inet_getname,
     .send = udp_send,
     .recv = udp_recv,
@@ -472,7 +439,7 @@ const struct sock_ops udp_ops = {
     .getsockopt = inet_getsockopt,
     .poll = udp_poll,
     .inq = udp_inq,
-    .outq = udp_outq,
+    .outq = dgram_outq,
     .release = udp_release,
     .info = inet_info,
 };

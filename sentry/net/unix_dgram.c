@@ -248,8 +248,7 @@ static int dgram_shutdown(struct task *t, struct sock *sk, int how)
 {
     (void)t;
     LOCK_SCOPE(&sk->own_lock);
-    sk->shut |= (unsigned)how;
-    sock_wake_all(sk, POLLIN | POLLOUT | POLLRDHUP | (sk->shut == SHUT_BOTH ? POLLHUP : 0));
+    dgram_shut(sk, how);
     room_wake(unix_sk(sk)->room);
     return 0;
 }
@@ -258,16 +257,8 @@ static int dgram_shutdown(struct task *t, struct sock *sk, int how)
 static uint32_t dgram_poll(struct sock *sk)
 {
     struct usock *u = unix_sk(sk);
-    uint32_t ev = 0;
+    uint32_t ev = dgram_events(sk, &u->msgs);
 
-    if (sk->err)
-        ev |= POLLERR;
-    if (sk->shut & SHUT_R)
-        ev |= POLLRDHUP | POLLIN | POLLRDNORM;
-    if (sk->shut == SHUT_BOTH)
-        ev |= POLLHUP;
-    if (!list_empty(&u->msgs))
-        ev |= POLLIN | POLLRDNORM;
     if (!atomic_load(&u->peer_full))
         ev |= POLLOUT | POLLWRNORM | POLLWRBAND;
     return ev;
@@ -275,15 +266,7 @@ static uint32_t dgram_poll(struct sock *sk)
 
 static size_t dgram_inq(struct sock *sk)
 {
-    struct usock *u = unix_sk(sk);
-
-    return list_empty(&u->msgs) ? 0 : list_first(&u->msgs, struct msg, link)->len;
-}
-
-static size_t dgram_outq(struct sock *sk)
-{
-    (void)sk;
-    return 0;
+    return dgram_first(&unix_sk(sk)->msgs);
 }
 
 static void dgram_release(struct sock *sk)
@@ -302,23 +285,9 @@ static void dgram_release(struct sock *sk)
     unix_release(sk);
 }
 
-static int no_listen(struct task *t, struct sock *sk, int backlog)
-{
-    (void)t, (void)sk, (void)backlog;
-    return -EOPNOTSUPP;
-}
-
-static int no_accept(struct task *t, struct sock *sk, struct sock **ret)
-{
-    (void)t, (void)sk, (void)ret;
-    return -EOPNOTSUPP;
-}
-
 const struct sock_ops unix_dgram_ops = {
     .bind = unix_bind,
     .connect = dgram_connect,
-    .listen = no_listen,
-    .accept = no_accept,
     .getname = unix_getname,
     .send = dgram_send,
     .recv = dgram_recv,

@@ -134,7 +134,9 @@ long sys_listen(struct task *t, int fd, int backlog)
 {
     struct sock *sk = call_sock(t, fd);
 
-    return IS_ERR(sk) ? PTR_ERR(sk) : sk->ops->listen(t, sk, backlog);
+    if (IS_ERR(sk))
+        return PTR_ERR(sk);
+    return sk->ops->listen ? sk->ops->listen(t, sk, backlog) : -EOPNOTSUPP;
 }
 
 long sys_accept4(struct task *t, int fd, gaddr_t addr, gaddr_t addrlen, int flags)
@@ -147,6 +149,8 @@ long sys_accept4(struct task *t, int fd, gaddr_t addr, gaddr_t addrlen, int flag
         return -EINVAL;
     if (IS_ERR(sk))
         return PTR_ERR(sk);
+    if (!sk->ops->accept)
+        return -EOPNOTSUPP;
     r = sk->ops->accept(t, sk, &new);
     if (r < 0)
         return r;
@@ -225,7 +229,7 @@ long sys_shutdown(struct task *t, int fd, int how)
         return PTR_ERR(sk);
     if (how < SHUT_RD || how > SHUT_RDWR)
         return -EINVAL;
-    return sk->ops->shutdown(t, sk, how + 1);
+    return sk->ops->shutdown ? sk->ops->shutdown(t, sk, how + 1) : -EOPNOTSUPP;
 }
 
 /* ---- options ---- */

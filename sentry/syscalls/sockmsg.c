@@ -56,12 +56,19 @@ static void msg_call_free(void *p)
     msg_reset(p);
 }
 
-static struct msg_call *msg_call(struct task *t)
+/* The record of a call on the socket fd. ERR_PTR(-EBADF, -ENOTSOCK, -ENOMEM). */
+static struct msg_call *begin(struct task *t, int fd, struct sock **ret)
 {
-    struct msg_call *c = call_scratch(t, sizeof *c);
+    struct sock *sk = call_sock(t, fd);
+    struct msg_call *c;
 
-    if (c)
-        t->call.scratch_free = msg_call_free;
+    if (IS_ERR(sk))
+        return ERR_PTR(PTR_ERR(sk));
+    c = call_scratch(t, sizeof *c);
+    if (!c)
+        return ERR_PTR(-ENOMEM);
+    t->call.scratch_free = msg_call_free;
+    *ret = sk;
     return c;
 }
 
@@ -165,15 +172,12 @@ static void send_init(struct msg_call *c, int flags, socklen_t addrlen)
 long sys_sendto(struct task *t, int fd, gaddr_t buf, size_t len, unsigned flags, gaddr_t addr,
                 int addrlen)
 {
-    struct sock *sk = call_sock(t, fd);
-    struct msg_call *c;
+    struct sock *sk;
+    struct msg_call *c = begin(t, fd, &sk);
     int r;
 
-    if (IS_ERR(sk))
-        return PTR_ERR(sk);
-    c = msg_call(t);
-    if (!c)
-        return -ENOMEM;
+    if (IS_ERR(c))
+        return PTR_ERR(c);
     if (!c->ready) {
         r = addr ? sockaddr_in(t, &c->addr, addr, addrlen) : 0;
         if (r < 0)
@@ -207,26 +211,20 @@ static long send_one(struct task *t, struct sock *sk, struct msg_call *c, gaddr_
 
 long sys_sendmsg(struct task *t, int fd, gaddr_t msg, unsigned flags)
 {
-    struct sock *sk = call_sock(t, fd);
-    struct msg_call *c;
+    struct sock *sk;
+    struct msg_call *c = begin(t, fd, &sk);
 
-    if (IS_ERR(sk))
-        return PTR_ERR(sk);
-    c = msg_call(t);
-    return c ? send_one(t, sk, c, msg, flags) : -ENOMEM;
+    return IS_ERR(c) ? PTR_ERR(c) : send_one(t, sk, c, msg, flags);
 }
 
 long sys_sendmmsg(struct task *t, int fd, gaddr_t vec, unsigned vlen, unsigned flags)
 {
-    struct sock *sk = call_sock(t, fd);
-    struct msg_call *c;
+    struct sock *sk;
+    struct msg_call *c = begin(t, fd, &sk);
     long r = 0;
 
-    if (IS_ERR(sk))
-        return PTR_ERR(sk);
-    c = msg_call(t);
-    if (!c)
-        return -ENOMEM;
+    if (IS_ERR(c))
+        return PTR_ERR(c);
     vlen = MIN(vlen, (unsigned)IOV_MAX_);
     while (c->n < vlen) {
         gaddr_t at = vec + c->n * sizeof(struct lx_mmsghdr);
@@ -258,16 +256,13 @@ static void recv_init(struct msg_call *c, int flags)
 long sys_recvfrom(struct task *t, int fd, gaddr_t buf, size_t len, unsigned flags, gaddr_t addr,
                   gaddr_t addrlen)
 {
-    struct sock *sk = call_sock(t, fd);
-    struct msg_call *c;
+    struct sock *sk;
+    struct msg_call *c = begin(t, fd, &sk);
     ssize_t n;
     int r;
 
-    if (IS_ERR(sk))
-        return PTR_ERR(sk);
-    c = msg_call(t);
-    if (!c)
-        return -ENOMEM;
+    if (IS_ERR(c))
+        return PTR_ERR(c);
     if (!c->ready) {
         iter_guest(&c->it, t, buf, MIN(len, MAX_RW_COUNT));
         recv_init(c, (int)flags);
@@ -329,13 +324,10 @@ static long recv_one(struct task *t, struct sock *sk, struct msg_call *c, gaddr_
 
 long sys_recvmsg(struct task *t, int fd, gaddr_t msg, unsigned flags)
 {
-    struct sock *sk = call_sock(t, fd);
-    struct msg_call *c;
+    struct sock *sk;
+    struct msg_call *c = begin(t, fd, &sk);
 
-    if (IS_ERR(sk))
-        return PTR_ERR(sk);
-    c = msg_call(t);
-    return c ? recv_one(t, sk, c, msg, flags) : -ENOMEM;
+    return IS_ERR(c) ? PTR_ERR(c) : recv_one(t, sk, c, msg, flags);
 }
 
 /* The time limit is looked at only between messages, as Linux documents among its bugs. */
@@ -371,15 +363,12 @@ static int recvmmsg_left(struct task *t, struct msg_call *c, gaddr_t timeout)
 long sys_recvmmsg(struct task *t, int fd, gaddr_t vec, unsigned vlen, unsigned flags,
                   gaddr_t timeout)
 {
-    struct sock *sk = call_sock(t, fd);
-    struct msg_call *c;
+    struct sock *sk;
+    struct msg_call *c = begin(t, fd, &sk);
     long r;
 
-    if (IS_ERR(sk))
-        return PTR_ERR(sk);
-    c = msg_call(t);
-    if (!c)
-        return -ENOMEM;
+    if (IS_ERR(c))
+        return PTR_ERR(c);
     vlen = MIN(vlen, (unsigned)IOV_MAX_); /* fewer than asked for is an answer, too */
     r = recvmmsg_start(t, c, timeout);
     while (r >= 0 && c->n < vlen) {

@@ -127,20 +127,14 @@ long sys_msgrcv(struct task *t, int id, gaddr_t to, size_t room, long type, int 
 
 /* ---- msgctl ---- */
 
-static long stat_queue(struct task *t, int id, int cmd, gaddr_t to)
+static long stat_queue(struct task *t, int id, enum ipc_stat how, gaddr_t to)
 {
     struct lx_msqid64_ds ds = { 0 };
     long r;
 
     lock(&msg_ids.lock);
-    struct msg_queue *q = (struct msg_queue *)(cmd == IPC_STAT ? ipc_find_locked(&msg_ids, id)
-                                                               : ipc_at_locked(&msg_ids, id));
-    if (IS_ERR(q)) {
-        r = PTR_ERR(q);
-    } else {
-        r = cmd == MSG_STAT_ANY ? 0 : ipc_may(t, &q->obj, 0444);
-        if (r == 0)
-            r = cmd == IPC_STAT ? 0 : q->obj.id;
+    struct msg_queue *q = (struct msg_queue *)ipc_stat_locked(t, &msg_ids, id, how, &r);
+    if (!IS_ERR(q)) {
         ipc_fill_perm(&q->obj, &ds.msg_perm);
         ds.msg_stime_ = q->stime, ds.msg_rtime_ = q->rtime, ds.msg_ctime_ = q->ctime;
         ds.msg_cbytes = q->bytes, ds.msg_qnum = q->count, ds.msg_qbytes = q->bytes_max;
@@ -217,9 +211,11 @@ long sys_msgctl(struct task *t, int id, int cmd, gaddr_t buf)
     case MSG_INFO:
         return info(t, cmd, buf);
     case IPC_STAT:
+        return stat_queue(t, id, IPC_BY_ID, buf);
     case MSG_STAT:
+        return stat_queue(t, id, IPC_BY_INDEX, buf);
     case MSG_STAT_ANY:
-        return stat_queue(t, id, cmd, buf);
+        return stat_queue(t, id, IPC_BY_INDEX_ANY, buf);
     case IPC_SET:
         if (get_guest(t, &ds, buf) < 0)
             return -EFAULT;

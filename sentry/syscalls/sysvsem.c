@@ -221,20 +221,14 @@ static long set_all(struct task *t, int id, gaddr_t from)
     return 0;
 }
 
-static long stat_set(struct task *t, int id, int cmd, gaddr_t to)
+static long stat_set(struct task *t, int id, enum ipc_stat how, gaddr_t to)
 {
     struct lx_semid64_ds ds = { 0 };
     long r;
 
     lock(&sem_ids.lock);
-    struct sem_set *set = (struct sem_set *)(cmd == IPC_STAT ? ipc_find_locked(&sem_ids, id)
-                                                             : ipc_at_locked(&sem_ids, id));
-    if (IS_ERR(set)) {
-        r = PTR_ERR(set);
-    } else {
-        r = cmd == SEM_STAT_ANY ? 0 : ipc_may(t, &set->obj, 0444);
-        if (r == 0)
-            r = cmd == IPC_STAT ? 0 : set->obj.id;
+    struct sem_set *set = (struct sem_set *)ipc_stat_locked(t, &sem_ids, id, how, &r);
+    if (!IS_ERR(set)) {
         ipc_fill_perm(&set->obj, &ds.sem_perm);
         ds.sem_otime_ = set->otime;
         ds.sem_ctime_ = set->ctime;
@@ -301,9 +295,11 @@ long sys_semctl(struct task *t, int id, int i, int cmd, unsigned long arg)
     case SEM_INFO:
         return info(t, cmd, arg);
     case IPC_STAT:
+        return stat_set(t, id, IPC_BY_ID, arg);
     case SEM_STAT:
+        return stat_set(t, id, IPC_BY_INDEX, arg);
     case SEM_STAT_ANY:
-        return stat_set(t, id, cmd, arg);
+        return stat_set(t, id, IPC_BY_INDEX_ANY, arg);
     case GETALL:
         return get_all(t, id, arg);
     case SETALL:

@@ -195,22 +195,15 @@ long sys_shmdt(struct task *t, gaddr_t addr)
 
 /* ---- shmctl ---- */
 
-static long stat_segment(struct task *t, int id, int cmd, gaddr_t to)
+static long stat_segment(struct task *t, int id, enum ipc_stat how, gaddr_t to)
 {
     struct lx_shmid64_ds ds = { 0 };
     long r;
 
     lock(&shm_ids.lock);
-    struct shm *s = (struct shm *)(cmd == IPC_STAT ? ipc_find_locked(&shm_ids, id)
-                                                   : ipc_at_locked(&shm_ids, id));
-    if (IS_ERR(s)) {
-        r = PTR_ERR(s);
-    } else {
-        r = cmd == SHM_STAT_ANY ? 0 : ipc_may(t, &s->obj, 0444);
-        if (r == 0)
-            r = cmd == IPC_STAT ? 0 : s->obj.id;
+    struct shm *s = (struct shm *)ipc_stat_locked(t, &shm_ids, id, how, &r);
+    if (!IS_ERR(s))
         shm_fill_locked(s, &ds);
-    }
     unlock(&shm_ids.lock);
     return r < 0 || put_guest(t, to, &ds) == 0 ? r : -EFAULT;
 }
@@ -306,9 +299,11 @@ long sys_shmctl(struct task *t, int id, int cmd, gaddr_t buf)
     case SHM_INFO:
         return info(t, cmd, buf);
     case IPC_STAT:
+        return stat_segment(t, id, IPC_BY_ID, buf);
     case SHM_STAT:
+        return stat_segment(t, id, IPC_BY_INDEX, buf);
     case SHM_STAT_ANY:
-        return stat_segment(t, id, cmd, buf);
+        return stat_segment(t, id, IPC_BY_INDEX_ANY, buf);
     case IPC_SET:
         if (get_guest(t, &ds, buf) < 0)
             return -EFAULT;

@@ -141,6 +141,8 @@ static struct super *make_super(const struct sentry_mount *m, unsigned *ret_flag
     struct super *sb, *low;
 
     switch (m->kind) {
+    case SM_FS:
+        return build_super(m);
     case SM_OVERLAY:
         low = gofer_fs_new(m->export_id);
         sb = low ? overlay_new(low) : NULL;
@@ -184,21 +186,41 @@ static struct super *make_super(const struct sentry_mount *m, unsigned *ret_flag
     }
 }
 
+/* A container's mount on a link: where that leads to in the container. */
+static int mount_behind(const struct sentry_mount *m, struct super *sb, unsigned flags)
+{
+    struct path p;
+    int r = walk_path(NULL, AT_FDCWD, m->path, WALK_FOLLOW, &p);
+
+    if (r < 0) {
+        super_put(sb);
+        return r;
+    }
+    r = vfs_mount(sb, &p, flags, m->source ? m->source : sb->type, NULL);
+    path_put(&p);
+    return r;
+}
+
 /* d is to be mounted on: made, of the kind of what comes, when it is missing. */
-static int mount_here(struct place *at, struct dentry *d, struct super *sb, unsigned flags)
+static int mount_here(const struct sentry_mount *m, struct place *at, struct dentry *d,
+                      struct super *sb, unsigned flags)
 {
     bool dir = is_dir(sb->root->inode);
     struct path p;
     int r = 0;
 
-    if (!dentry_inode(d))
+    if (m->exact && dentry_inode(d) && S_ISLNK(dentry_inode(d)->mode))
+        return mount_behind(m, sb, flags);
+    if (dentry_inode(d) && dir != is_dir(dentry_inode(d)))
+        r = -ENOTDIR;
+    else if (!dentry_inode(d))
         r = dir ? make_dir(&at->parent, d, 0755) : make_file(&at->parent, d);
     if (r < 0) {
         super_put(sb);
         return r;
     }
     p = path_ref((struct path){ at->parent.mnt, d });
-    r = vfs_mount(sb, &p, flags, sb->type, NULL);
+    r = vfs_mount(sb, &p, flags, m->source ? m->source : sb->type, NULL);
     path_put(&p);
     return r;
 }
@@ -216,6 +238,17 @@ static int make_entry(const struct sentry_mount *m, struct place *at, struct den
             dentry_instantiate(d, i);
         return r;
     }
+    if (m->kind == SM_NODE) {
+        if (dentry_inode(d))
+            return 0;
+        r = dir->ops->mknod ? dir->ops->mknod(NULL, dir, d, m->mode, m->rdev, &i) : -EROFS;
+        if (r < 0)
+            return r;
+        dentry_instantiate(d, i);
+        i->uid = m->uid;
+        i->gid = m->gid;
+        return 0;
+    }
     r = dentry_inode(d) ? 0 : make_dir(&at->parent, d, 0755);
     if (r < 0)
         return r;
@@ -231,19 +264,27 @@ static int make_entry(const struct sentry_mount *m, struct place *at, struct den
 
 static int build_one(const struct sentry_mount *m)
 {
-    bool mounts = m->kind != SM_SYMLINK && m->kind != SM_DIR;
+    bool mounts = m->kind != SM_SYMLINK && m->kind != SM_DIR && m->kind != SM_NODE;
     unsigned flags = 0;
-    struct super *sb = mounts ? make_super(m, &flags) : NULL;
+    struct super *sb;
     struct place at;
     struct dentry *d;
     int r;
 
+    if (m->kind >= SM_DEVICES && m->kind != SM_NODE)
+        return build_special(m);
+    sb = mounts ? make_super(m, &flags) : NULL;
+    if (mounts && IS_ERR(sb))
+        return PTR_ERR(sb);
     if (mounts && !sb)
         return -EIO;
+    if (m->exact)
+        flags = m->flags;
     if (sb)
         sb->learn = m->learn;
     if (!vfs.root || (mounts && !strcmp(m->path, "/")))
-        return sb ? vfs_mount(sb, NULL, flags & ~MS_NOSUID, sb->type, NULL) : -EINVAL;
+        return sb ? vfs_mount(sb, NULL, flags & ~MS_NOSUID, m->source ? m->source : sb->type, NULL)
+                  : -EINVAL;
     r = find_place(m->path, &at);
     if (r == 0 && at.len == 0) {
         path_put(&at.parent);
@@ -258,7 +299,7 @@ static int build_one(const struct sentry_mount *m)
         super_put(sb);
         r = PTR_ERR(d);
     } else {
-        r = mounts ? mount_here(&at, d, sb, flags) : make_entry(m, &at, d);
+        r = mounts ? mount_here(m, &at, d, sb, flags) : make_entry(m, &at, d);
         dentry_put(d);
         if (r == 0 && m->kind == SM_DEV)
             r = dev_mount_inner(m->path);
@@ -267,22 +308,32 @@ static int build_one(const struct sentry_mount *m)
     return r;
 }
 
-int vfs_build(const struct sentry_config *cfg, const char **ret_path)
+int vfs_build_one(const struct sentry_mount *m)
+{
+    return build_one(m);
+}
+
+int vfs_build_dir(const char *path, uint32_t uid, uint32_t gid)
+{
+    return build_one(&(struct sentry_mount){
+        .kind = SM_DIR, .path = path, .mode = 0755, .uid = uid, .gid = gid });
+}
+
+int vfs_build(const struct sentry_config *cfg, const char **ret_failed)
 {
     if (!cfg->nmounts || strcmp(cfg->mounts[0].path, "/") != 0) {
         struct super *sb = tmpfs_new(0755, 0);
         int r = sb ? vfs_mount(sb, NULL, 0, "tmpfs", NULL) : -ENOMEM;
 
-        if (r < 0) {
-            *ret_path = "/";
+        if (r < 0)
             return r;
-        }
     }
     for (unsigned n = 0; n < cfg->nmounts; n++) {
         int r = build_one(&cfg->mounts[n]);
 
         if (r < 0) {
-            *ret_path = cfg->mounts[n].path;
+            klog(0, "mount of %s: %s", cfg->mounts[n].path, strerror(-r));
+            *ret_failed = cfg->mounts[n].path;
             return r;
         }
     }

@@ -14,15 +14,21 @@ static struct callpath *get(struct task *t)
     return t->call.paths;
 }
 
+/* NULL: no memory. */
+static struct callpath_slot *get_slot(struct task *t, unsigned slot)
+{
+    struct callpath *cp = get(t);
+
+    return cp ? &cp->slot[slot] : NULL;
+}
+
 int callpath_parent(struct task *t, unsigned slot, int dfd, const char *path, unsigned flags,
                     struct nameidata_last **ret)
 {
-    struct callpath *cp = get(t);
-    struct callpath_slot *s;
+    struct callpath_slot *s = get_slot(t, slot);
 
-    if (!cp)
+    if (!s)
         return -ENOMEM;
-    s = &cp->slot[slot];
     if (s->state == SLOT_EMPTY) {
         int r = walk_parent(t, dfd, path, flags, &s->last);
 
@@ -37,12 +43,10 @@ int callpath_parent(struct task *t, unsigned slot, int dfd, const char *path, un
 int callpath_path(struct task *t, unsigned slot, int dfd, const char *path, unsigned flags,
                   struct path *ret)
 {
-    struct callpath *cp = get(t);
-    struct callpath_slot *s;
+    struct callpath_slot *s = get_slot(t, slot);
 
-    if (!cp)
+    if (!s)
         return -ENOMEM;
-    s = &cp->slot[slot];
     if (s->state == SLOT_EMPTY) {
         int r = walk_path(t, dfd, path, flags, &s->path);
 

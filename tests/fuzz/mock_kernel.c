@@ -95,9 +95,8 @@ static void build_tree(void)
         { .kind = SM_DIR, .path = "/each" },
     };
     struct sentry_config cfg = { .mounts = mounts, .nmounts = sizeof mounts / sizeof mounts[0] };
-    const char *path = NULL;
 
-    check(vfs_build(&cfg, &path), "vfs_build");
+    check(vfs_build(&cfg, &(const char *){ NULL }), "vfs_build");
     vfs_each_mount(highest_id, &last_boot_id);
 }
 

@@ -94,7 +94,18 @@ PROC_SHOW(proc_show_auxv)
 
 /* ---- mem ---- */
 
-static ssize_t mem_read(struct task *t, struct file *f, struct iter *it, loff_t *pos)
+/* One page's worth at the most; what came over, 0 for no more, or -errno. */
+static ssize_t mem_piece(struct mm *mm, struct iter *it, char *buf, gaddr_t at, bool write)
+{
+    size_t want = MIN(it->left, PAGE_SIZE_4K - (at & (PAGE_SIZE_4K - 1)));
+    ssize_t n = write ? iter_get(it, buf, want) : mm_peek(mm, at, buf, want);
+
+    if (n <= 0)
+        return n;
+    return write ? mm_poke(mm, at, buf, (size_t)n) : iter_put(it, buf, (size_t)n);
+}
+
+static ssize_t mem_move(struct task *t, struct file *f, struct iter *it, loff_t *pos, bool write)
 {
     struct mm *mm = proc_mm(pobj_of(f->inode));
     ssize_t done = 0, n = 0;
@@ -107,11 +118,7 @@ static ssize_t mem_read(struct task *t, struct file *f, struct iter *it, loff_t 
         return -EACCES;
     }
     while (buf && it->left && done < (ssize_t)(256 * PAGE_SIZE_4K)) {
-        size_t want = MIN(it->left, PAGE_SIZE_4K - ((uint64_t)*pos & (PAGE_SIZE_4K - 1)));
-        n = mm_peek(mm, (gaddr_t)*pos, buf, want);
-        if (n <= 0)
-            break;
-        n = iter_put(it, buf, (size_t)n);
+        n = mem_piece(mm, it, buf, (gaddr_t)*pos, write);
         if (n <= 0)
             break;
         done += n;
@@ -123,33 +130,14 @@ static ssize_t mem_read(struct task *t, struct file *f, struct iter *it, loff_t 
     return done ? done : n < 0 ? -EIO : 0;
 }
 
+static ssize_t mem_read(struct task *t, struct file *f, struct iter *it, loff_t *pos)
+{
+    return mem_move(t, f, it, pos, false);
+}
+
 static ssize_t mem_write(struct task *t, struct file *f, struct iter *it, loff_t *pos)
 {
-    struct mm *mm = proc_mm(pobj_of(f->inode));
-    ssize_t done = 0, n = 0;
-    _cleanup_kfree_ char *buf = kzalloc(PAGE_SIZE_4K);
-
-    if (!mm)
-        return 0;
-    if (t && proc_may_access(t, pobj_of(f->inode)) < 0) { /* another program by now */
-        mm_put(mm);
-        return -EACCES;
-    }
-    while (buf && it->left && done < (ssize_t)(256 * PAGE_SIZE_4K)) {
-        size_t want = MIN(it->left, PAGE_SIZE_4K - ((uint64_t)*pos & (PAGE_SIZE_4K - 1)));
-        n = iter_get(it, buf, want);
-        if (n <= 0)
-            break;
-        n = mm_poke(mm, (gaddr_t)*pos, buf, (size_t)n);
-        if (n <= 0)
-            break;
-        done += n;
-        *pos += n;
-    }
-    mm_put(mm);
-    if (!buf)
-        return -ENOMEM;
-    return done ? done : n < 0 ? -EIO : 0;
+    return mem_move(t, f, it, pos, true);
 }
 
 static loff_t mem_llseek(struct task *t, struct file *f, loff_t off, int whence)

@@ -182,6 +182,21 @@ int ipc_may(struct task *t, const struct ipc_obj *o, unsigned want)
     return want & ~have & 7 && !task_capable(t, CAP_IPC_OWNER) ? -EACCES : 0;
 }
 
+struct ipc_obj *ipc_stat_locked(struct task *t, struct ipc_ids *ids, int id, enum ipc_stat how,
+                                long *ret)
+{
+    struct ipc_obj *o = how == IPC_BY_ID ? ipc_find_locked(ids, id) : ipc_at_locked(ids, id);
+
+    if (IS_ERR(o)) {
+        *ret = PTR_ERR(o);
+        return o;
+    }
+    *ret = how == IPC_BY_INDEX_ANY ? 0 : ipc_may(t, o, 0444);
+    if (*ret == 0 && how != IPC_BY_ID)
+        *ret = o->id;
+    return o;
+}
+
 int ipc_may_control(struct task *t, const struct ipc_obj *o)
 {
     uid_t euid = t->cred->euid;

@@ -65,6 +65,13 @@ long ipc_get(struct task *t, struct ipc_ids *ids, struct ipc_get *g);
 struct ipc_obj *ipc_find_locked(struct ipc_ids *ids, int id);
 /* By index, as the STAT commands count. */
 struct ipc_obj *ipc_at_locked(struct ipc_ids *ids, int index);
+/*
+ * For IPC_STAT, the commands that count by index, and those of them that anybody may give: the object,
+ * and *ret what the call returns, which may be -EACCES. ERR_PTR(-EINVAL).
+ */
+enum ipc_stat { IPC_BY_ID, IPC_BY_INDEX, IPC_BY_INDEX_ANY };
+struct ipc_obj *ipc_stat_locked(struct task *t, struct ipc_ids *ids, int id, enum ipc_stat how,
+                                long *ret);
 /* The highest index in use; 0 when there is none. */
 int ipc_highest_locked(struct ipc_ids *ids);
 /* want: permission bits as open() would have them, in any of the three places. 0 or -EACCES. */

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Limits, and the files that they go into. They hold for guest and sentry together, so the number of
+ * processes gets room for ours: the guest's own are counted by the sentry.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/error.h"
+#include "oci/cgroup.h"
+#include "oci/cgroup_priv.h"
+#include "oci/oci.h"
+
+#define NO_LIMIT (-1)
+#define OWN_TASKS 64 /* sentry, gofers, broker and their threads */
+#define TASKS_EACH 3 /* of a guest's task: its thread, ready ones, its stub's */
+
+/* 0: no directory has such a file, or it is done. */
+static int put(char **dirs, const char *file, const char *text)
+{
+    for (; dirs && *dirs; dirs++) {
+        int r;
+
+        if (!cg_has(*dirs, file))
+            continue;
+        r = cg_put(*dirs, file, text);
+        if (r < 0 && (oci.rootless || geteuid() != 0)) {
+            oci_log(OCI_WARNING, "%s/%s: %s", *dirs, file, oci_strerror(r));
+            return 0;
+        }
+        return r < 0 ? oci_fail("failed to write \"%s\" to %s/%s: %s", text, *dirs, file,
+                                oci_strerror(r))
+                     : 0;
+    }
+    oci_log(OCI_DEBUG, "%s: this host has no such limit", file);
+    return 0;
+}
+
+static int put_number(char **dirs, const char *file, int64_t v)
+{
+    char text[32];
+
+    snprintf(text, sizeof text, "%" PRId64, v);
+    return put(dirs, file, text);
+}
+
+/* Version 2 says "max" where version 1 has -1. */
+static int put_max(char **dirs, const char *file, int64_t v)
+{
+    return v < 0 ? put(dirs, file, "max") : put_number(dirs, file, v);
+}
+
+/* What docker and CRI send where nothing was asked for. */
+static bool told(int64_t v)
+{
+    return v != OCI_UNSET && v != 0;
+}
+
+/* ---- version 1 ---- */
+
+/* Swap counts memory too, so whichever is raised, the upper one goes first. */
+static int memory_v1(char **dirs, const struct oci_resources *r)
+{
+    static const char limit[] = "memory.limit_in_bytes", swap[] = "memory.memsw.limit_in_bytes";
+    int64_t now = oci_cgroup_number(dirs, limit, NULL);
+    bool lower = told(r->memory) && r->memory > 0 && now != OCI_UNSET && r->memory < now;
+    int64_t both = told(r->swap) ? r->swap : OCI_UNSET;
+    int e = 0;
+
+    if (r->memory == NO_LIMIT && both == OCI_UNSET)
+        both = NO_LIMIT;
+    if (!lower && both != OCI_UNSET)
+        e = put_number(dirs, swap, both);
+    if (e == 0 && told(r->memory))
+        e = put_number(dirs, limit, r->memory);
+    if (e == 0 && lower && both != OCI_UNSET)
+        e = put_number(dirs, swap, both);
+    if (e == 0 && told(r->reservation))
+        e = put_number(dirs, "memory.soft_limit_in_bytes", r->reservation);
+    return e;
+}
+
+static int cpu_v1(char **dirs, const struct oci_resources *r)
+{
+    int e = 0;
+
+    if (told(r->shares))
+        e = put_number(dirs, "cpu.shares", r->shares);
+    if (e == 0 && told(r->period))
+        e = put_number(dirs, "cpu.cfs_period_us", r->period);
+    if (e == 0 && told(r->quota))
+        e = put_number(dirs, "cpu.cfs_quota_us", r->quota);
+    return e;
+}
+
+/* ---- version 2 ---- */
+
+static int memory_v2(char **dirs, const struct oci_resources *r)
+{
+    int e = 0;
+
+    if (told(r->memory))
+        e = put_max(dirs, "memory.max", r->memory);
+    if (e == 0 && told(r->swap))
+        e = put_max(dirs, "memory.swap.max",
+                    r->swap < 0 || !told(r->memory) ? r->swap : r->swap - r->memory);
+    if (e == 0 && told(r->reservation))
+        e = put_max(dirs, "memory.low", r->reservation);
+    return e;
+}
+
+static int cpu_v2(char **dirs, const struct oci_resources *r)
+{
+    char text[64];
+    int e = 0;
+
+    if (told(r->shares) && r->shares >= 2)
+        e = put_number(dirs, "cpu.weight", 1 + (MIN(r->shares, 262144) - 2) * 9999 / 262142);
+    if (e == 0 && (told(r->quota) || told(r->period))) {
+        const long long period = told(r->period) ? r->period : 100000;
+
+        if (told(r->quota) && r->quota > 0)
+            snprintf(text, sizeof text, "%lld %lld", (long long)r->quota, period);
+        else
+            snprintf(text, sizeof text, "max %lld", period);
+        e = put(dirs, "cpu.max", text);
+    }
+    return e;
+}
+
+/* ---- both ---- */
+
+static int pids(char **dirs, const struct oci_resources *r)
+{
+    if (!told(r->pids))
+        return 0;
+    if (r->pids < 0 || r->pids > INT32_MAX)
+        return put(dirs, "pids.max", "max");
+    return put_number(dirs, "pids.max", TASKS_EACH * r->pids + OWN_TASKS);
+}
+
+static int unified(char **dirs, const struct oci_resources *r)
+{
+    json_t *all = (json_t *)(uintptr_t)r->unified, *value;
+    const char *key;
+    int e = 0;
+
+    if (!all)
+        return 0;
+    if (!oci_cgroup_is_v2(dirs))
+        return oci_fail("linux.resources.unified needs cgroups of version 2");
+    json_object_foreach(all, key, value)
+    {
+        if (e == 0)
+            e = put(dirs, key, json_string_value(value));
+    }
+    return e;
+}
+
+int oci_cgroup_limit(char **dirs, const struct oci_resources *r)
+{
+    bool v2 = oci_cgroup_is_v2(dirs);
+    int e;
+
+    if (!dirs || !*dirs)
+        return 0;
+    e = v2 ? memory_v2(dirs, r) : memory_v1(dirs, r);
+    if (e == 0)
+        e = v2 ? cpu_v2(dirs, r) : cpu_v1(dirs, r);
+    if (e == 0 && r->cpus && *r->cpus)
+        e = put(dirs, "cpuset.cpus", r->cpus);
+    if (e == 0 && r->mems && *r->mems)
+        e = put(dirs, "cpuset.mems", r->mems);
+    if (e == 0)
+        e = pids(dirs, r);
+    return e == 0 ? unified(dirs, r) : e;
+}

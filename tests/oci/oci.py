@@ -1,0 +1,626 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""oci.py SBX GROUP: sbx as an OCI runtime, called as containerd's shim and people do (docs/OCI.md)."""
+import ctypes
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from bundle import World, skip
+
+w = None
+CASES = {}
+
+
+def group(name):
+    def add(f):
+        CASES.setdefault(name, []).append(f)
+        return f
+    return add
+
+
+# ---- the command line ----
+
+@group("words")
+def version():
+    r = w.oci("--version")
+    lines = r.stdout.splitlines()
+    w.check("--version", r.returncode == 0 and re.match(r"sbx version \S+$", lines[0]) and lines[1].startswith("commit: ") and
+            lines[2] == "spec: 1.2.1" and sum("version" in line for line in lines) == 1, r)
+
+
+@group("words")
+def names():
+    for name in ("runc", "crun", "runsc"):
+        link = os.path.join(w.top, name)
+        os.symlink(os.path.realpath(w.runtime), link)
+        r = subprocess.run([link, "--root", w.states, "list", "-f", "json"], capture_output=True, text=True)
+        w.check("called " + name, (r.returncode, r.stdout) == (0, "null\n"), r)
+    r = subprocess.run([os.path.realpath(w.runtime), "oci", "--root", w.states, "list", "-q"], capture_output=True, text=True)
+    w.check("sbx oci", (r.returncode, r.stdout) == (0, ""), r)
+
+
+@group("words")
+def features():
+    f = json.loads(w.oci("features").stdout)
+    w.check("features", f["ociVersionMin"] == "1.0.0" and "rro" in f["mountOptions"] and "prestart" in f["hooks"] and
+            f["linux"]["seccomp"]["enabled"] is False and "CAP_CHOWN" in f["linux"]["capabilities"], f)
+
+
+@group("words")
+def spec():
+    d = os.path.join(w.top, "spec")
+    os.makedirs(d)
+    w.check("spec", w.oci("spec", "--bundle", d).returncode == 0 and json.load(open(d + "/config.json"))["process"]["args"] == ["sh"])
+    r = w.oci("spec", cwd=d)
+    w.check("spec does not overwrite", r.returncode == 1 and "exists" in r.stderr, r)
+
+
+@group("words")
+def ids():
+    b = w.bundle(w.spec("true"))
+    for bad in ("a/b", ".", "..", "", "a b", "x" * 1025):
+        r = w.oci("run", "--bundle", b, bad)
+        w.check("id %.10r" % bad, r.returncode == 1 and "invalid container ID format" in r.stderr, r)
+    r = w.oci("run", "--bundle", b)
+    w.check("no id", r.returncode == 1 and "requires exactly 1 argument" in r.stderr, r)
+    w.check("an id of all", w.oci("run", "-b", b, "A_z+9.-").returncode == 0)
+
+
+@group("words")
+def unknown():
+    for args, text in ((("state",), "container does not exist"), (("kill",), "container does not exist"),
+                       (("start",), "container does not exist"), (("delete",), "container does not exist"),
+                       (("exec",), "container does not exist"), (("pause",), "container does not exist")):
+        r = w.oci(*args, "nobody", *(("true",) if args[0] == "exec" else ()))
+        w.check("%s of nobody" % args[0], r.returncode != 0 and text in r.stderr and r.stdout == "", r)
+    r = w.oci("delete", "--force", "nobody")
+    w.check("delete --force of nobody", (r.returncode, r.stdout, r.stderr) == (0, "", ""), r)
+    for args, text in ((("checkpoint", "x"), "checkpoint is not supported"), (("restore", "x"), "restore is not supported"),
+                       (("nonsense",), "No help topic")):
+        r = w.oci(*args)
+        w.check(args[0], r.returncode == 1 and text in r.stderr, r)
+    r = w.oci("list", options=("--nonsense",))
+    w.check("unknown option", r.returncode == 1 and "flag provided but not defined" in r.stderr, r)
+    for o in (("--rootless", "true"), ("--rootless=auto",), ("-rootless=false",), ("--rootless",), ("--debug",), ("--cgroup-manager", "disabled"),
+              ("--platform=systrap", "--network", "none"), ("--criu", "/x")):
+        r = w.oci("list", "-q", options=o)
+        w.check("options %s" % (o,), (r.returncode, r.stdout, r.stderr) == (0, "", ""), r)
+
+
+@group("words")
+def logs():
+    log = os.path.join(w.top, "log.json")
+    w.oci("state", "nobody", options=("--log", log, "--log-format=json"))
+    text = open(log).read()
+    record = json.loads(text)  # one whole object: podman reads the file so
+    w.check("a record", record["level"] == "error" and "container does not exist" in record["msg"] and
+            re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", record["time"]) and text.endswith("}\n"), text)
+    w.oci("state", "nobody", options=("--log", log, "--log-format", "json"))
+    w.check("appended", len(open(log).read().splitlines()) == 2)
+    plain = os.path.join(w.top, "log.txt")
+    w.oci("state", "nobody", options=("--log=" + plain,))
+    w.check("text", re.match(r'time="[^"]+" level=error msg="container does not exist', open(plain).read()), open(plain).read())
+
+
+@group("words")
+def configs():
+    good = w.spec("true")
+
+    def bad(what, text, words):
+        ident = w.id()
+        r = w.oci("create", "--bundle", w.bundle(text), ident)
+        w.check("config: " + what, r.returncode == 1 and words in r.stderr and w.state(ident)["status"] == "none", r)
+    whole = json.dumps(dict(good, root={"path": w.tree}))
+    bad("truncated", whole[:len(whole) // 2], "invalid config.json")
+    bad("empty", "", "invalid config.json")
+    bad("no object", "[]", "expected an object")
+    for what, change, words in (
+            ("version", {"ociVersion": "2.0.0"}, "ociVersion"), ("no version", {"ociVersion": None}, "ociVersion"),
+            ("no process", {"process": None}, "process"), ("args", {"process": dict(good["process"], args="sh")}, "process.args"),
+            ("no args", {"process": dict(good["process"], args=[])}, "process.args"),
+            ("cwd", {"process": dict(good["process"], cwd="x")}, "process.cwd"),
+            ("uid", {"process": dict(good["process"], user={"uid": "root"})}, "process.user.uid"),
+            ("rlimit", {"process": dict(good["process"], rlimits=[{"type": "RLIMIT_X", "hard": 1, "soft": 1}])}, "invalid rlimit type"),
+            ("two rlimits", {"process": dict(good["process"], rlimits=[{"type": "RLIMIT_CORE", "hard": 1, "soft": 1}] * 2)}, "duplicate"),
+            ("mounts", {"mounts": {}}, "mounts"), ("a mount's type", {"mounts": [{"destination": "/x", "type": "nfs", "source": "a"}]}, "unsupported mount type"),
+            ("a bind's source", {"mounts": [{"destination": "/x", "type": "bind", "source": "/no/such", "options": ["rbind"]}]}, "no such file or directory"),
+            ("namespace", {"linux": {"namespaces": [{"type": "nonsense"}]}}, "does not exist"),
+            ("two namespaces", {"linux": {"namespaces": [{"type": "pid"}, {"type": "pid"}]}}, "duplicate"),
+            ("a hook's path", {"hooks": {"prestart": [{"path": "x"}]}}, "absolute"),
+            ("sysctl", {"linux": {"sysctl": {"vm.swappiness": "1"}}}, "not in a separate kernel namespace"),
+            ("root", {"root": None}, "root"), ("rootfs", {"root": {"path": "/no/such/rootfs"}}, "no such file or directory")):
+        c = dict(good, root={"path": w.tree})
+        c.update(change)
+        bad(what, json.dumps(c), words)
+    c = dict(good, root={"path": w.tree}, unknown={"a": 1}, windows={})
+    c["process"] = dict(c["process"], nonsense=[1])
+    r = w.oci("run", "--bundle", w.bundle(json.dumps(c)), w.id())
+    w.check("unknown fields are ignored", r.returncode == 0, r)
+    c["ociVersion"] = "1.3.0-dev"
+    w.check("a later version", w.oci("run", "--bundle", w.bundle(json.dumps(c)), w.id()).returncode == 0)
+
+
+# ---- one container ----
+
+@group("life")
+def run():
+    r = w.run("sh", "-c", "echo out; echo err >&2; exit 3")
+    w.check("run", (r.returncode, r.stdout, r.stderr) == (3, "out\n", "err\n"), r)
+    r = w.run("sh", "-c", "kill -9 $$; echo lives; exit 4")
+    w.check("pid 1 is not killed from inside", (r.returncode, r.stdout) == (4, "lives\n"), r)
+    r = w.run("sh", "-c", "echo $$; cat /proc/1/comm; cut -d' ' -f4-6 /proc/1/stat; readlink /proc/self/ns/pid | cut -c1-4")
+    w.check("the program is pid 1", r.stdout == "1\nsh\n0 1 1\npid:\n", r)
+    r = w.run("sh", "-c", "sh -c 'sleep 0.2 & echo $!' >/tmp/p; sleep 0.1; cut -d' ' -f4 /proc/$(cat /tmp/p)/stat", own=True)
+    w.check("orphans are pid 1's", r.stdout == "1\n", r)
+    r = w.oci("run", "--bundle", w.bundle(w.spec("cat")), w.id(), input="through\n")
+    w.check("standard input", r.stdout == "through\n", r)
+
+
+@group("life")
+def steps():
+    ident, path, r = w.create("sh", "-c", "echo began; exec sleep 100")
+    s = w.state(ident)
+    w.check("create", r == 0 and s["status"] == "created" and s["id"] == ident and s["bundle"] == path and s["rootfs"] == w.tree and
+            s["ociVersion"] == "1.2.1" and re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$", s["created"]) and s["annotations"] == {}, s)
+    w.check("pid file", open(path + "/pid").read() == str(s["pid"]))
+    w.check("held", open(path + "/out").read() == "")
+    w.check("in its cgroup", "/sbx/" + ident in open("/proc/%d/cgroup" % s["pid"]).read())
+    w.check("in its namespaces", all(os.readlink("/proc/%d/ns/%s" % (s["pid"], n)) != os.readlink("/proc/self/ns/" + n)
+                                     for n in ("net", "ipc", "uts", "mnt")))
+    w.check("ppid is not a process of ours", "sbx" not in open("/proc/%s/comm" % open("/proc/%d/stat" % s["pid"]).read().rsplit(")", 1)[1].split()[1]).read())
+    r = w.oci("create", "--bundle", path, ident)
+    w.check("an id in use", r.returncode == 1 and "container with given ID already exists" in r.stderr, r)
+    w.check("ps", w.oci("ps", "--format", "json", ident).stdout.startswith("[%d" % s["pid"]))
+    r = w.oci("start", ident)
+    w.check("start", (r.returncode, r.stdout, r.stderr) == (0, "", "") and w.state(ident)["status"] == "running", r)
+    time.sleep(0.2)
+    w.check("it runs", open(path + "/out").read() == "began\n")
+    r = w.oci("start", ident)
+    w.check("start twice", r.returncode == 1 and "cannot start an already running container" in r.stderr, r)
+    r = w.oci("delete", ident)
+    w.check("delete of a running one", r.returncode == 1 and "cannot delete container %s that is not stopped: running" % ident in r.stderr, r)
+    table = w.oci("list").stdout.splitlines()
+    w.check("list", table[0].split() == ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"] and any(ident in line and "running" in line for line in table), table)
+    w.check("list -f json", [c["id"] for c in json.loads(w.oci("list", "-f", "json").stdout)] == [ident])
+    w.oci("kill", ident, "TERM")
+    time.sleep(0.2)
+    w.check("pid 1 without a handler stays", w.state(ident)["status"] == "running")
+    r = w.oci("kill", ident, "9")
+    w.check("kill", r.returncode == 0 and w.wait(ident, "stopped"), r)
+    s = w.state(ident)
+    w.check("stopped", s["pid"] == 0, s)
+    r = w.oci("kill", ident, "TERM")
+    w.check("kill of a stopped one", r.returncode == 1 and "container not running" in r.stderr, r)
+    w.check("kill --all of a stopped one", w.oci("kill", "--all", ident, "9").returncode == 0)
+    r = w.oci("start", ident)
+    w.check("start of a stopped one", "cannot start a container that has stopped" in r.stderr, r)
+    r = w.oci("exec", ident, "true")
+    w.check("exec in a stopped one", r.returncode == 255 and "cannot exec in a stopped container" in r.stderr, r)
+    r = w.oci("delete", ident)
+    w.check("delete", (r.returncode, r.stdout, r.stderr) == (0, "", "") and w.state(ident)["status"] == "none", r)
+
+
+def subreaper(on):
+    ctypes.CDLL(None).prctl(36, 1 if on else 0, 0, 0, 0)
+
+
+@group("life")
+def reaped():
+    """As the shim does: the proxy is our child by way of create's end, and its status is the program's."""
+    subreaper(True)
+    for script, status in (("exit 7", 7), ("trap 'exit 5' TERM; kill -TERM $$; sleep 9", 5)):
+        ident, path, r = w.create("sh", "-c", script)
+        pid = int(open(path + "/pid").read())
+        w.oci("start", ident)
+        while True:  # sentry and gofer may come too
+            got, st = os.wait()
+            if got == pid:
+                break
+        w.check("reaped: " + script, os.waitstatus_to_exitcode(st) == status, st)
+        w.check("delete at once", w.oci("delete", ident).returncode == 0)
+    ident, path, r = w.create("sleep", "100")
+    pid = int(open(path + "/pid").read())
+    w.oci("start", ident)
+    w.oci("kill", ident, "KILL")
+    while True:
+        got, st = os.wait()
+        if got == pid:
+            break
+    w.check("killed", os.waitstatus_to_exitcode(st) == 137, st)
+    w.oci("delete", ident)
+    ident, path, r = w.create("sh", "-c", "trap 'echo got; exit 9' USR1; while :; do sleep 0.05; done")
+    pid = int(open(path + "/pid").read())
+    w.oci("start", ident)
+    time.sleep(0.3)
+    os.kill(pid, signal.SIGUSR1)
+    while True:
+        got, st = os.wait()
+        if got == pid:
+            break
+    w.check("a signal to the proxy", os.waitstatus_to_exitcode(st) == 9 and open(path + "/out").read() == "got\n", st)
+    w.oci("delete", ident)
+    subreaper(False)
+
+
+@group("life")
+def killed():
+    """kill -9 of the proxy, the sentry, the gofer: nothing stays."""
+    for what in ("sbx-init", "sbx-sentry", "sbx-gofer-rw"):
+        ident, path, r = w.create("sleep", "100")
+        w.oci("start", ident)
+        pids = [int(p) for p in open("/sys/fs/cgroup/pids/sbx/%s/cgroup.procs" % ident).read().split()]
+        victims = [p for p in pids if open("/proc/%d/comm" % p).read().strip() == what]
+        w.check("there is a " + what, len(victims) == 1, pids)
+        os.kill(victims[0], 9)
+        w.check("killed %s: stopped" % what, w.wait(ident, "stopped"), w.state(ident))
+        end = time.time() + 10
+        while time.time() < end and open("/sys/fs/cgroup/pids/sbx/%s/cgroup.procs" % ident).read():
+            time.sleep(0.02)
+        w.check("killed %s: no process" % what, open("/sys/fs/cgroup/pids/sbx/%s/cgroup.procs" % ident).read() == "")
+        w.check("killed %s: delete" % what, w.oci("delete", ident).returncode == 0)
+    ident, path, r = w.create("sleep", "100")
+    w.check("delete of a created one", w.oci("delete", ident).returncode == 0 and w.state(ident)["status"] == "none")
+    ident, path, r = w.create("sleep", "100")
+    w.oci("start", ident)
+    w.check("delete --force of a running one", w.oci("delete", "--force", ident).returncode == 0 and w.state(ident)["status"] == "none")
+    half = os.path.join(w.states, "half")
+    os.makedirs(half)
+    w.check("half made: list", w.oci("list").returncode == 0)
+    w.check("half made: delete --force", w.oci("delete", "--force", "half").returncode == 0 and not os.path.exists(half))
+
+
+@group("life")
+def create_killed():
+    """create is ended at a random moment: what it leaves goes by delete --force."""
+    b = w.bundle(w.spec("sleep", "100"))
+    for i in range(12):
+        ident = w.id()
+        p = subprocess.Popen([w.runtime, "--root", w.states, "create", "--bundle", b, ident], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(0.002 * i)
+        p.kill()
+        p.wait()
+        r = w.oci("delete", "--force", ident)
+        w.check("create killed after %d ms" % (2 * i), r.returncode == 0 and w.state(ident)["status"] == "none", r)
+
+
+@group("life")
+def programs():
+    for args, words in ((["nonsense"], 'exec: "nonsense": executable file not found in $PATH'),
+                        (["/no/such"], 'exec: "/no/such": stat /no/such: no such file or directory'),
+                        (["/etc/passwd"], 'exec: "/etc/passwd": permission denied'), (["/etc"], "permission denied")):
+        ident = w.id()
+        r = w.oci("create", "--bundle", w.bundle(w.spec(*args)), ident)
+        w.check("program %s" % args, r.returncode == 1 and words in r.stderr and w.state(ident)["status"] == "none", r)
+    ident, path, r = w.create("/bin/junk", own=True)
+    w.check("no such program", r == 1)
+    spec = w.spec("/bin/junk")
+    b = w.bundle(spec, own=True)
+    with open(b + "/rootfs/bin/junk", "w") as f:
+        f.write("\x7fELF junk")
+    os.chmod(b + "/rootfs/bin/junk", 0o755)
+    ident = w.id()
+    r1 = subprocess.run([w.runtime, "--root", w.states, "create", "--bundle", b, ident], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                        stderr=subprocess.DEVNULL)
+    r2 = w.oci("start", ident)
+    w.check("no program", r1.returncode == 0 and r2.returncode == 1 and "exec format error" in r2.stderr, (r1, r2))
+
+
+# ---- what config.json says ----
+
+@group("config")
+def process():
+    r = w.run("sh", "-c", "id -u; id -g; id -G; pwd; echo $A $HOME; umask; ulimit -n; ulimit -Hn; grep -E '^(Cap|NoNew)' /proc/self/status",
+              process__user={"uid": 1000, "gid": 1000, "additionalGids": [5, 7], "umask": 0o27}, process__cwd="/tmp",
+              process__env=["PATH=/bin", "A=b c"], process__rlimits=[{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}],
+              process__capabilities={"bounding": ["CAP_KILL", "CAP_CHOWN"], "permitted": ["CAP_KILL"], "effective": ["CAP_KILL"], "inheritable": []},
+              process__noNewPrivileges=True)
+    lines = r.stdout.splitlines()
+    w.check("ids", lines[:3] == ["1000", "1000", "1000 5 7"], r)
+    w.check("cwd, env, umask, limits", lines[3:8] == ["/tmp", "b c /home", "0027", "100", "200"], r)
+    caps = dict(line.split(":\t") for line in lines[8:] if ":\t" in line)
+    w.check("capabilities", caps.get("CapBnd") == "0000000000000021" and caps.get("CapEff") == "0000000000000000" and caps.get("NoNewPrivs") == "1", caps)
+    r = w.run("grep", "-E", "^Cap(Eff|Bnd|Prm)", "/proc/self/status", process__capabilities={
+        k: ["CAP_KILL", "CAP_NET_RAW", "CAP_NONSENSE"] for k in ("bounding", "permitted", "effective")})
+    w.check("root's capabilities", r.stdout.count("0000000000002020") == 3, r)
+    r = w.run("sh", "-c", "pwd; stat -c '%u %a' .", process__cwd="/new/dir", process__user={"uid": 1000, "gid": 1000}, own=True)
+    w.check("cwd is made", r.stdout == "/new/dir\n1000 755\n", r)
+    r = w.run("hostname", hostname="boxed")
+    w.check("hostname", r.stdout == "boxed\n", r)
+    r = w.run("cat", "/proc/self/oom_score_adj", process__oomScoreAdj=123)
+    w.check("oomScoreAdj", r.stdout == "123\n", r)
+
+
+@group("config")
+def tree():
+    """What is written in the rootfs is there on the host, with its owner; and the other way."""
+    b = w.bundle(w.spec("sh", "-c", "echo new >/root/file; mkdir /d; chown 5:6 /d; chmod 4755 /root/file; ln -s x /l; rm /etc/group; cat /etc/given",
+                        process__capabilities={k: ["CAP_CHOWN"] for k in ("bounding", "permitted", "effective")}), own=True)
+    with open(b + "/rootfs/etc/given", "w") as f:
+        f.write("given\n")
+    r = w.oci("run", "--bundle", b, w.id())
+    st = os.stat(b + "/rootfs/root/file")
+    w.check("rootfs is written through", r.stdout == "given\n" and st.st_mode & 0o7777 == 0o4755 and os.stat(b + "/rootfs/d").st_gid == 6 and
+            os.readlink(b + "/rootfs/l") == "x" and not os.path.exists(b + "/rootfs/etc/group"), (r, oct(st.st_mode)))
+    r = w.run("sh", "-c", "echo x >/f 2>/dev/null || echo refused; touch /dev/x && echo dev", root__readonly=True)
+    w.check("readonly root", r.stdout == "refused\ndev\n", r)
+
+
+@group("config")
+def mounts():
+    vol = os.path.join(w.top, "vol")
+    os.makedirs(vol)
+    with open(vol + "/f", "w") as f:
+        f.write("host\n")
+    base = w.spec()["mounts"]
+    more = [{"destination": "/vol", "type": "bind", "source": vol, "options": ["rbind", "rw"]},
+            {"destination": "/ro", "type": "bind", "source": vol, "options": ["rbind", "ro"]},
+            {"destination": "/etc/one", "type": "bind", "source": vol + "/f", "options": ["bind", "ro"]},
+            {"destination": "/scratch", "type": "tmpfs", "source": "tmpfs", "options": ["size=1m", "mode=700", "noexec"]}]
+    r = w.run("sh", "-c", "cat /vol/f /ro/f /etc/one; echo in >/vol/g; echo x 2>&1 >/ro/h | grep -c -i read-only; stat -c %a /scratch; "
+              "dd if=/dev/zero of=/scratch/x bs=1M count=3 2>&1 | grep -c -i 'no space'; cat /dev/null; ls /dev", mounts=base + more)
+    w.check("binds and tmpfs", r.stdout.splitlines()[:6] == ["host", "host", "host", "1", "700", "1"], r)
+    w.check("devices", set("null zero full random urandom tty ptmx fd stdin stdout stderr pts shm mqueue".split()) <= set(r.stdout.split()), r.stdout)
+    w.check("written through", open(vol + "/g").read() == "in\n" and not os.path.exists(vol + "/h"))
+    r = w.run("cat", "/proc/self/mountinfo", mounts=base + more)
+    seen = [line.split()[4] for line in r.stdout.splitlines()]
+    w.check("in the order of the configuration", seen[:1 + len(base) + len(more)] == ["/"] + [m["destination"] for m in base + more], seen)
+    types = {line.split()[4]: line.split(" - ")[1].split()[0] for line in r.stdout.splitlines()}
+    w.check("types", types["/proc"] == "proc" and types["/dev"] == "tmpfs" and types["/dev/pts"] == "devpts" and types["/dev/mqueue"] == "mqueue" and
+            types["/sys"] == "sysfs", types)
+    ident = w.id()
+    r = w.oci("create", "--bundle", w.bundle(w.spec(mounts=base + [{"destination": "/etc", "type": "bind", "source": vol + "/f", "options": ["bind"]}])), ident)
+    w.check("a file on a directory", r.returncode == 1 and "not a directory" in r.stderr and w.state(ident)["status"] == "none", r)
+    r = w.run("sh", "-c", "ls /l/; cat /l/f", mounts=base + [{"destination": "/l", "type": "bind", "source": vol, "options": ["bind"]}], own=True)
+    w.check("a destination is made", "host" in r.stdout, r)
+    b = w.bundle(w.spec("cat", "/real/f", mounts=base + [{"destination": "/link", "type": "bind", "source": vol, "options": ["bind"]}]), own=True)
+    os.makedirs(b + "/rootfs/real")
+    os.symlink("/real", b + "/rootfs/link")
+    r = w.oci("run", "--bundle", b, w.id())
+    w.check("a link is followed inside", r.stdout == "host\n" and not os.path.exists("/real"), r)
+
+
+@group("config")
+def masks():
+    b = w.bundle(w.spec("sh", "-c", "cat /etc/secret; ls -A /etc/dir | wc -l; touch /etc/dir/x || echo ro; echo x >/fixed/f || echo fixed",
+                        linux__maskedPaths=["/etc/secret", "/etc/dir", "/no/such"], linux__readonlyPaths=["/fixed", "/no"]), own=True)
+    root = b + "/rootfs"
+    os.makedirs(root + "/etc/dir/below")
+    os.makedirs(root + "/fixed")
+    with open(root + "/etc/secret", "w") as f:
+        f.write("secret")
+    r = w.oci("run", "--bundle", b, w.id())
+    w.check("masked and fixed paths", r.stdout == "0\nro\nfixed\n", r)
+
+
+@group("config")
+def hooks():
+    log = os.path.join(w.top, "hooks")
+
+    def hook(name, code=0):
+        return {"path": "/bin/sh", "args": ["sh", "-c", "echo %s $(cat) >>%s; echo said >&2; exit %d" % (name, log, code)],
+                "env": ["PATH=/usr/bin:/bin"], "timeout": 10}
+    names = ["prestart", "createRuntime", "createContainer", "poststart", "poststop"]
+    r = w.run("true", hooks={n: [hook(n)] for n in names}, annotations={"a": "b"})
+    lines = open(log).read().splitlines()
+    w.check("hooks in their order", r.returncode == 0 and [line.split()[0] for line in lines] == names, (r, lines))
+    states = [json.loads(line.split(" ", 1)[1]) for line in lines]
+    w.check("states", [s["status"] for s in states] == ["creating", "creating", "creating", "running", "stopped"] and
+            all(s["annotations"] == {"a": "b"} for s in states) and states[0]["pid"] > 0, states)
+    for n in names[:3]:
+        ident = w.id()
+        r = w.oci("create", "--bundle", w.bundle(w.spec("true", hooks={n: [hook(n, 3)]})), ident)
+        w.check("a %s that fails" % n, r.returncode == 1 and "exit status 3" in r.stderr and "said" in r.stderr and w.state(ident)["status"] == "none", r)
+    ident = w.id()
+    r = w.oci("create", "--bundle", w.bundle(w.spec("true", hooks={"prestart": [{"path": "/bin/sleep", "args": ["sleep", "60"], "timeout": 1}]})), ident)
+    w.check("a hook that hangs", r.returncode == 1 and "did not end" in r.stderr, r)
+    r = w.run("sleep", "100", hooks={"poststart": [hook("poststart", 4)]})
+    w.check("a poststart that fails", r.returncode == 1 and "exit status 4" in r.stderr, r)
+    r = w.run("true", hooks={"poststop": [hook("poststop", 1)]})
+    w.check("a poststop that fails", r.returncode == 0, r)
+
+
+@group("config")
+def limits():
+    ident, path, r = w.create("sleep", "100", linux__resources={"memory": {"limit": 64 << 20}, "pids": {"limit": 20}, "cpu": {"shares": 512, "quota": 50000, "period": 100000}})
+    w.check("create with limits", r == 0, open(path + "/out").read())
+    v1 = "/sys/fs/cgroup/memory/sbx/" + ident
+    if os.path.isdir(v1):
+        w.check("memory", open(v1 + "/memory.limit_in_bytes").read().strip() == str(64 << 20))
+        w.check("cpu", open("/sys/fs/cgroup/cpu/sbx/%s/cpu.cfs_quota_us" % ident).read().strip() == "50000")
+    w.oci("start", ident)
+    r = w.oci("update", "--resources", "-", ident, input=json.dumps({"memory": {"limit": 128 << 20}, "cpu": {"quota": 0}}))
+    w.check("update", r.returncode == 0, r)
+    if os.path.isdir(v1):
+        w.check("updated", open(v1 + "/memory.limit_in_bytes").read().strip() == str(128 << 20))
+    e = json.loads(w.oci("events", "--stats", ident).stdout)
+    w.check("events --stats", e["type"] == "stats" and e["id"] == ident and e["data"]["memory"]["usage"]["limit"] == 128 << 20 and e["data"]["cpu"]["usage"]["total"] > 0, e)
+    r = w.run("sh", "-c", "i=0; while [ $i -lt 40 ]; do sleep 5 & i=$((i+1)); done 2>&1 | head -1; kill $(jobs -p) 2>/dev/null; exit 0",
+              linux__resources={"pids": {"limit": 20}})
+    w.check("--pids-limit 20", "fork" in r.stdout, r)
+    r = w.run("grep", "-c", "^processor", "/proc/cpuinfo", linux__resources={"cpu": {"quota": 50000, "period": 100000}})
+    w.check("cpus as the quota has them", r.stdout == "1\n", r)
+    r = w.run("echo", "small", linux__resources={"memory": {"limit": 16 << 20}})
+    w.check("-m 16m", r.stdout == "small\n", r)
+
+
+@group("config")
+def network():
+    """A namespace of networks that somebody else made: the container is reached there, and reaches out, by its address."""
+    name = "oci%d" % os.getpid()
+
+    def ip(*args):
+        return subprocess.run(["ip", *args], capture_output=True).returncode == 0
+    if not (ip("netns", "add", name) and ip("link", "add", "v" + name, "type", "veth", "peer", "name", "eth0", "netns", name)):
+        ip("netns", "del", name)
+        print("a namespace with a link cannot be made here: it is not tried")
+        return
+    try:
+        ip("addr", "add", "10.77.0.1/24", "dev", "v" + name)
+        ip("link", "set", "v" + name, "up")
+        for args in (("addr", "add", "10.77.0.2/24", "dev", "eth0"), ("link", "set", "eth0", "up"), ("link", "set", "lo", "up")):
+            ip("netns", "exec", name, "ip", *args)
+        spec = w.spec("sh", "-c", "(echo from-inside | nc -l -p 80) & sleep 0.3; nc 10.77.0.1 9090; wait")
+        for n in spec["linux"]["namespaces"]:
+            if n["type"] == "network":
+                n["path"] = "/var/run/netns/" + name
+        server = socket.create_server(("10.77.0.1", 9090))
+        p = subprocess.Popen([w.runtime, "--root", w.states, "run", "--bundle", w.bundle(spec), w.id()], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, text=True)
+        server.settimeout(20)
+        c, who = server.accept()
+        c.sendall(b"from-host\n")
+        c.close()
+        w.check("out by its address", who[0] == "10.77.0.2", who)
+        c = socket.create_connection(("10.77.0.2", 80), 20)
+        w.check("reached at a low port", c.recv(100) == b"from-inside\n")
+        c.close()
+        w.check("network: the end", p.communicate(timeout=20)[0] == "from-host\n")
+    finally:
+        ip("link", "del", "v" + name)
+        ip("netns", "del", name)
+
+
+# ---- exec, pause ----
+
+@group("exec")
+def execs():
+    ident, path, r = w.create("sh", "-c", "echo $$ >/tmp/init; exec sleep 100", own=True)
+    r = w.oci("exec", ident, "echo", "early")
+    w.check("exec in a created one", r.stdout == "early\n", r)
+    w.oci("start", ident)
+    r = w.oci("exec", ident, "sh", "-c", "echo out; echo err >&2; exit 5")
+    w.check("exec", (r.returncode, r.stdout, r.stderr) == (5, "out\n", "err\n"), r)
+    r = w.oci("exec", "-u", "1000:1000", "-e", "A=1", "--env", "B=2", "--cwd", "/tmp", ident, "sh", "-c", "id -u; echo $A$B; pwd; cat /proc/1/comm")
+    w.check("exec -u -e --cwd", r.stdout == "1000\n12\n/tmp\nsleep\n", r)
+    r = w.oci("exec", "-e", "PATH=/nowhere:/bin", ident, "sh", "-c", "echo $PATH")
+    w.check("exec -e of a name that is set", r.stdout == "/nowhere:/bin\n", r)
+    w.check("exec -i", w.oci("exec", ident, "cat", input="piped").stdout == "piped")
+    for args, words in ((["nonsense"], "executable file not found in $PATH"), (["/no/such"], "no such file or directory"), (["/etc/passwd"], "permission denied")):
+        r = w.oci("exec", ident, *args)
+        w.check("exec %s" % args, r.returncode == 255 and words in r.stderr, r)
+    r = w.oci("exec", "--cwd", "/nowhere", ident, "true")
+    w.check("exec --cwd of nothing", r.returncode == 255 and 'chdir to cwd ("/nowhere") set in config.json failed: no such file or directory' in r.stderr, r)
+    w.check("exec killed", w.oci("exec", ident, "sh", "-c", "kill -9 $$").returncode == 137)
+    w.check("exec --", w.oci("exec", ident, "ls", "-d", "/tmp").stdout == "/tmp\n")
+    r = w.oci("exec", ident, "cut", "-d ", "-f4,6", "/proc/self/stat")
+    w.check("exec's parent is outside", r.stdout.split()[0] == "0", r)
+
+
+@group("exec")
+def detached():
+    ident, path, r = w.create("sleep", "100")
+    w.oci("start", ident)
+    subreaper(True)
+    p = os.path.join(w.top, "process.json")
+
+    def start(script):
+        with open(p, "w") as f:
+            json.dump(dict(w.spec("sh", "-c", script)["process"]), f)
+        with open(w.top + "/exec.out", "w") as out:
+            r = subprocess.run([w.runtime, "--root", w.states, "exec", "--process", p, "--detach", "--pid-file", w.top + "/exec.pid", ident],
+                               stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        os.unlink(p)
+        return r.returncode, int(open(w.top + "/exec.pid").read())
+
+    def status(pid):
+        while True:
+            got, st = os.wait()
+            if got == pid:
+                return os.waitstatus_to_exitcode(st)
+    r, pid = start("echo here; exit 6")
+    w.check("exec --detach", r == 0 and status(pid) == 6 and open(w.top + "/exec.out").read() == "here\n")
+    r, pid = start("trap 'exit 8' TERM; while :; do sleep 0.05; done")
+    w.check("in the container's cgroup", "/sbx/" + ident in open("/proc/%d/cgroup" % pid).read())
+    w.check("in ps", pid in json.loads(w.oci("ps", "--format=json", ident).stdout))
+    time.sleep(0.2)
+    os.kill(pid, signal.SIGTERM)
+    w.check("a signal to its proxy", status(pid) == 8)
+    r, pid = start("echo $$ >/tmp/pid; sleep 100")
+    time.sleep(0.3)
+    os.kill(pid, signal.SIGKILL)
+    status(pid)
+    time.sleep(0.3)
+    r = w.oci("exec", ident, "sh", "-c", "kill -0 $(cat /tmp/pid) 2>/dev/null && echo lives")
+    w.check("SIGKILL of its proxy ends the process", r.stdout == "", r)
+    r = w.oci("exec", "--detach", ident, "nonsense")
+    w.check("exec --detach of nothing", r.returncode == 1 and "executable file not found" in r.stderr, r)
+    subreaper(False)
+
+
+@group("exec")
+def paused():
+    ident, path, r = w.create("sh", "-c", "while :; do echo x; sleep 0.02; done")
+    w.oci("start", ident)
+    time.sleep(0.3)
+    r = w.oci("pause", ident)
+    w.check("pause", r.returncode == 0 and w.state(ident)["status"] == "paused", r)
+    n = os.stat(path + "/out").st_size
+    time.sleep(0.3)
+    w.check("nothing runs", os.stat(path + "/out").st_size == n > 0, n)
+    r = w.oci("exec", ident, "true")
+    w.check("exec in a paused one", r.returncode == 255 and "cannot exec in a paused container" in r.stderr, r)
+    w.check("resume", w.oci("resume", ident).returncode == 0 and w.state(ident)["status"] == "running")
+    time.sleep(0.3)
+    w.check("it goes on", os.stat(path + "/out").st_size > n)
+    w.oci("pause", ident)
+    w.check("kill 9 of a paused one", w.oci("kill", ident, "9").returncode == 0 and w.wait(ident, "stopped"))
+
+
+@group("exec")
+def terminal():
+    """--console-socket: we get the other side of a terminal."""
+    sock = os.path.join(w.top, "console")
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(sock)
+    s.listen(1)
+    ident = w.id()
+    b = w.bundle(w.spec("sh", "-c", "tty; stty size; test -c /dev/console && echo console; read a; echo got $a; exit 4", process__terminal=True,
+                        process__consoleSize={"height": 33, "width": 99}))
+    r = w.oci("create", "--bundle", b, ident)
+    w.check("a terminal without a socket", r.returncode == 1 and "cannot allocate tty if runc will detach without setting console socket" in r.stderr, r)
+    r = w.oci("create", "--bundle", w.bundle(w.spec("true")), "--console-socket", sock, ident)
+    w.check("a socket without a terminal", r.returncode == 1 and "cannot use console socket if runc will not detach or allocate tty" in r.stderr, r)
+    r = w.oci("create", "--bundle", b, "--console-socket", "/no/such/socket", ident)
+    w.check("no such socket", r.returncode == 1 and "no such file or directory" in r.stderr and w.state(ident)["status"] == "none", r)
+    r = w.oci("create", "--bundle", b, "--console-socket", sock, ident)
+    w.check("create with a terminal", r.returncode == 0, r)
+    c, _ = s.accept()
+    data, fds, _, _ = socket.recv_fds(c, 100, 1)
+    w.check("a master comes", len(fds) == 1 and len(data) > 0)
+    w.oci("start", ident)
+    out = b""
+    while b"console" not in out:
+        out += os.read(fds[0], 1000)
+    w.check("tty and size", out.replace(b"\r", b"").split() == [b"/dev/pts/0", b"33", b"99", b"console"], out)
+    os.write(fds[0], b"hello\n")
+    while b"got hello" not in out:
+        out += os.read(fds[0], 1000)
+    w.check("terminal: ended", w.wait(ident, "stopped"))
+
+
+def main():
+    global w
+    if os.geteuid() != 0:
+        skip("only root makes cgroups and namespaces so")
+    w = World(sys.argv[1])
+    try:
+        for f in CASES[sys.argv[2]]:
+            if len(sys.argv) == 3 or f.__name__ in sys.argv[3:]:
+                f()
+    except subprocess.TimeoutExpired as e:
+        w.check("timed out: %s" % " ".join(e.cmd), False)
+    finally:
+        status = w.end()
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
