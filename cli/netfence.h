@@ -10,8 +10,8 @@
 #include "cli/network.h"
 
 struct netfence {
-    int dir;  /* of the cgroup; -1: there is no fence */
-    int prog; /* attached */
+    int dir;   /* of the cgroup; -1: there is no fence */
+    int prog;  /* attached */
     int peers; /* a map: who came to published ports; -1: there are none */
     char *path;
 };
