@@ -360,8 +360,8 @@ static __attribute__((noreturn)) void mount_error(const char *path, int err)
 
     if (!path)
         start_error("the file system", err);
-    if (!config
-             ->container) { /* no link is followed there: it could lead out of what is being made */
+    /* No link is followed there: it could lead out of what is being made. */
+    if (!config->container) {
         tell_lost();
         control_send(CTL_ERROR, 125, "cannot show %s: %s%s", path, strerror(-err),
                      err == -ENOTDIR ? "; if a link or a file is in the way, give where it leads"
