@@ -50,7 +50,7 @@ bool inet_is_any(const struct inet_addr *a)
 bool inet_is_local(const struct inet_addr *a)
 {
     return inet_is_v4(a) ? v4_of(a) >> 24 == 127 || broker_own_address(a)
-                         : IN6_IS_ADDR_LOOPBACK(&a->ip);
+                         : IN6_IS_ADDR_LOOPBACK(&a->ip) || broker_own_address(a);
 }
 
 bool inet_is_multicast(const struct inet_addr *a)
@@ -279,7 +279,8 @@ static void defaults(struct isock *s)
 {
     s->local = s->remote = inet_any(s);
     s->ttl = s->hops = -1;
-    s->mc_ttl = s->mc_loop = s->mc_all = s->mc_hops = s->mc6_loop = s->mc6_all = 1;
+    s->mc_all = s->sk.family == AF_INET;
+    s->mc_ttl = s->mc_loop = s->mc_hops = s->mc6_loop = s->mc6_all = 1;
     s->mtu_discover = s->mtu6_discover = 1;
     s->autoflow = 1;
     s->tcp.maxseg = 0;
