@@ -108,24 +108,30 @@ static __attribute__((noreturn)) void leave(void)
 }
 
 /* These may be called by any worker; the first call decides. */
-void sandbox_lost(const char *what)
+void sandbox_lost(const char *what, int status)
 {
+    char how[80] = "was ended from outside";
+
     if (atomic_exchange(&ending, true))
         return;
-    control_send(CTL_ERROR, 125,
-                 "the %s was ended from outside; run with --log=FILE "
-                 "--log-level=debug",
-                 what);
+    if (status >= 0 && WIFSIGNALED(status))
+        snprintf(how, sizeof how, "was ended from outside by signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
+    else if (status >= 0 && WIFEXITED(status))
+        snprintf(how, sizeof how, "ended with status %d", WEXITSTATUS(status));
+    control_send(CTL_ERROR, 125, "the %s %s; run with --log=FILE --log-level=debug", what, how);
     leave();
 }
 
 void sandbox_end(int wait_status)
 {
-    const char *lost = WIFSIGNALED(wait_status) && kernel.platform->lost ? kernel.platform->lost()
-                                                                         : NULL;
+    const char *lost = NULL;
+    int how;
 
+    if (WIFSIGNALED(wait_status) && kernel.platform->lost)
+        lost = kernel.platform->lost(&how);
     if (lost) { /* the program died with it, and is only seen first */
-        sandbox_lost(lost);
+        sandbox_lost(lost, how);
         return;
     }
     if (atomic_exchange(&ending, true))
@@ -156,10 +162,13 @@ void sandbox_limited(int status, int sig, const char *fmt, ...)
 /* Where something failed at the start: because the host has ended what it needs? */
 static void tell_lost(void)
 {
-    const char *lost = kernel.platform && kernel.platform->lost ? kernel.platform->lost() : NULL;
+    const char *lost = NULL;
+    int how;
 
+    if (kernel.platform && kernel.platform->lost)
+        lost = kernel.platform->lost(&how);
     if (lost)
-        sandbox_lost(lost);
+        sandbox_lost(lost, how);
 }
 
 void sandbox_start_refused(const char *why)

@@ -251,7 +251,7 @@ static void on_broker(void *arg, uint32_t events)
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (n <= 0) {
-            sandbox_lost("net broker");
+            sandbox_lost("net broker", -1);
             return;
         }
         if ((size_t)n >= sizeof r && r.len == (size_t)n - sizeof r)

@@ -279,7 +279,8 @@ static void defaults(struct isock *s)
 {
     s->local = s->remote = inet_any(s);
     s->ttl = s->hops = -1;
-    s->mc_ttl = s->mc_loop = s->mc_all = s->mc_hops = s->mc6_loop = s->mc6_all = 1;
+    s->mc_all = s->sk.family == AF_INET;
+    s->mc_ttl = s->mc_loop = s->mc_hops = s->mc6_loop = s->mc6_all = 1;
     s->mtu_discover = s->mtu6_discover = 1;
     s->autoflow = 1;
     s->tcp.maxseg = 0;

@@ -36,8 +36,9 @@ struct isock {
         bind_no_port, mc_all, local_range;
     int tclass, hops, mc_hops, mc6_loop, mtu6_discover, recverr6, flowinfo, flowsend, autoflow,
         mc6_all, dontfrag, addr_pref, minhops;
-    bool pktinfo, recvttl, recvtos, recvopts, retopts, origdst, checksum, recvfragsize;
-    bool pktinfo6, hoplimit6, tclass6, origdst6;
+    bool pktinfo, recvttl, recvtos, recvopts, retopts, origdst, checksum, recvfragsize, passsec4;
+    bool pktinfo6, hoplimit6, tclass6, origdst6, hopopts6, rthdr6, dstopts6, pathmtu6, fragsize6;
+    int rfc4884, rfc4884_6, alert6, unicast_if, unicast6_if, mc6_if;
 
     struct tcp_opts {
         int nodelay, cork, maxseg, keepidle, keepintvl, keepcnt, syncnt, linger2, defer, clamp,

@@ -22,6 +22,11 @@
 #define IPV6_MULTICAST_ALL_ 29
 #define IPV6_RECVERR_RFC4884_ 31
 #define IPV6_FREEBIND_ 78
+#define IPV6_ROUTER_ALERT_ISOLATE_ 30
+#define IPV6_RECVFRAGSIZE_ 77
+#define IP_RECVERR_RFC4884_ 26
+#define IP_PROTOCOL_ 52
+#define ECN_BITS 3 /* of TOS and traffic class: TCP keeps them for itself */
 
 enum { T_INT, T_BOOL, T_FLAG }; /* kept as int; int of 0 or 1; bool */
 
@@ -55,6 +60,8 @@ static const struct opt ip_opts[] = {
     { IP_RETOPTS, T_FLAG, AT(retopts), 0, 0, 0, 0 },
     { IP_RECVORIGDSTADDR, T_FLAG, AT(origdst), 0, 0, 0, 0 },
     { IP_CHECKSUM, T_FLAG, AT(checksum), 0, 0, 0, 0 },
+    { IP_PASSSEC, T_FLAG, AT(passsec4), 0, 0, 0, 0 },
+    { IP_RECVERR_RFC4884_, T_BOOL, AT(rfc4884), 0, 1, 0, 0 },
     { IP_RECVFRAGSIZE_, T_FLAG, AT(recvfragsize), 0, 0, 0, 0 },
 };
 
@@ -62,7 +69,7 @@ static const struct opt ip6_opts[] = {
     { IPV6_UNICAST_HOPS, T_INT, AT(hops), -1, 255, 64, 0 },
     { IPV6_MULTICAST_HOPS, T_INT, AT(mc_hops), -1, 255, 1, 0 },
     { IPV6_MULTICAST_LOOP, T_BOOL, AT(mc6_loop), 0, 1, 0, 0 },
-    { IPV6_MULTICAST_ALL_, T_BOOL, AT(mc6_all), 0, 1, 0, 0 },
+    { IPV6_MULTICAST_ALL_, T_BOOL, AT(mc6_all), 0, 0, 0, 0 },
     { IPV6_MTU_DISCOVER, T_INT, AT(mtu6_discover), 0, 5, 0, 0 },
     { IPV6_RECVERR, T_BOOL, AT(recverr6), 0, 0, 0, 0 },
     { IPV6_TCLASS, T_INT, AT(tclass), -1, 255, 0, 0 },
@@ -76,6 +83,13 @@ static const struct opt ip6_opts[] = {
     { IPV6_RECVPKTINFO, T_FLAG, AT(pktinfo6), 0, 0, 0, 0 },
     { IPV6_RECVHOPLIMIT, T_FLAG, AT(hoplimit6), 0, 0, 0, 0 },
     { IPV6_RECVTCLASS, T_FLAG, AT(tclass6), 0, 0, 0, 0 },
+    { IPV6_RECVERR_RFC4884_, T_BOOL, AT(rfc4884_6), 0, 1, 0, 0 },
+    { IPV6_ROUTER_ALERT_ISOLATE_, T_BOOL, AT(alert6), 0, 0, 0, 0 },
+    { IPV6_RECVHOPOPTS, T_FLAG, AT(hopopts6), 0, 0, 0, 0 },
+    { IPV6_RECVRTHDR, T_FLAG, AT(rthdr6), 0, 0, 0, 0 },
+    { IPV6_RECVDSTOPTS, T_FLAG, AT(dstopts6), 0, 0, 0, 0 },
+    { IPV6_RECVPATHMTU, T_FLAG, AT(pathmtu6), 0, 0, 0, 0 },
+    { IPV6_RECVFRAGSIZE_, T_FLAG, AT(fragsize6), 0, 0, 0, 0 },
     { IPV6_RECVORIGDSTADDR, T_FLAG, AT(origdst6), 0, 0, 0, 0 },
 };
 
@@ -83,6 +97,7 @@ static const struct opt udp_opts[] = {
     { UDP_CORK, T_BOOL, AT(udp.cork), 0, 0, 0, 0 },
     { UDP_NO_CHECK6_TX, T_BOOL, AT(udp.no_check6_tx), 0, 0, 0, 0 },
     { UDP_NO_CHECK6_RX, T_BOOL, AT(udp.no_check6_rx), 0, 0, 0, 0 },
+    { UDP_GRO, T_BOOL, AT(udp.gro), 0, 0, 0, 0 }, /* may join datagrams, and need not */
 };
 
 static const struct opt *find(const struct opt *tab, size_t n, int num)
@@ -157,6 +172,36 @@ static int load(struct isock *s, const struct opt *o)
 
 /* ---- set ---- */
 
+/* The index of a device, of which lo is the only one; in network order for UNICAST_IF. */
+static int set_device(int *at, const void *v, socklen_t n, bool net_order)
+{
+    int val = 0;
+
+    if (n < sizeof val)
+        return -EINVAL;
+    memcpy(&val, v, sizeof val);
+    if (net_order)
+        val = (int)ntohl((uint32_t)val);
+    if (val != 0 && val != 1)
+        return net_order ? -EADDRNOTAVAIL : -ENODEV;
+    *at = val;
+    return 0;
+}
+
+/* What a connection refuses, which has no groups and no fragments. */
+static bool not_of_streams(const struct isock *s, int opt)
+{
+    return s->sk.type == SOCK_STREAM && (opt == IP_MULTICAST_TTL || opt == IP_RECVFRAGSIZE_);
+}
+
+/* The lower end, and the upper one above it; 0: the system's. */
+static bool range_ok(uint32_t range)
+{
+    uint32_t low = range & 0xffff, high = range >> 16;
+
+    return !low || !high || low <= high;
+}
+
 static int set_ip(struct task *t, struct isock *s, int opt, const void *v, socklen_t n)
 {
     const struct opt *o = find(ip_opts, ARRAY_SIZE(ip_opts), opt);
@@ -172,16 +217,25 @@ static int set_ip(struct task *t, struct isock *s, int opt, const void *v, sockl
     case IP_DROP_SOURCE_MEMBERSHIP:
     case MCAST_LEAVE_GROUP:
         return n < 8 ? -EINVAL : -EADDRNOTAVAIL;
-    case IP_MULTICAST_IF:
     case IP_UNICAST_IF:
-    case IP_OPTIONS:
-        return n < 4 && opt != IP_OPTIONS ? -EINVAL : 0;
+        return set_device(&s->unicast_if, v, n, /* net_order= */ true);
+    case IP_MULTICAST_IF:
+        return n < 4 ? -EINVAL : 0;
+    case IP_OPTIONS: /* there are no headers to put any into */
+        return n ? -EINVAL : 0;
+    case IP_ROUTER_ALERT:
+        return -EINVAL;
     }
     if (!o)
         return -ENOPROTOOPT;
+    if (not_of_streams(s, opt))
+        return -EINVAL;
     r = number(v, n, &val);
     if (r == 0 && opt == IP_TOS)
-        val &= 0xff;
+        val = s->sk.type == SOCK_STREAM ? (val & 0xff & ~ECN_BITS) | (s->tos & ECN_BITS)
+                                        : val & 0xff;
+    if (r == 0 && opt == IP_LOCAL_PORT_RANGE_ && !range_ok((uint32_t)val))
+        return -EINVAL;
     if (r == 0 && opt == IP_MULTICAST_TTL && val == -1)
         val = 1;
     return r < 0 ? r : store(t, s, o, val);
@@ -209,13 +263,21 @@ static int set_ip6(struct task *t, struct isock *s, int opt, const void *v, sock
         s->v6only = val != 0;
         return 0;
     case IPV6_MULTICAST_IF:
+        if (s->sk.type == SOCK_STREAM)
+            return -ENOPROTOOPT;
+        return set_device(&s->mc6_if, v, n, /* net_order= */ false);
     case IPV6_UNICAST_IF:
+        return set_device(&s->unicast6_if, v, n, /* net_order= */ true);
     case IPV6_ADDR_PREFERENCES:
-    case IPV6_MTU:
         return n < sizeof val ? -EINVAL : 0;
+    case IPV6_MTU:
+        return n < sizeof val || (val && val < 1280) ? -EINVAL : 0;
     }
-    if (!o)
+    if (!o || (opt == IPV6_MULTICAST_HOPS && s->sk.type == SOCK_STREAM))
         return -ENOPROTOOPT;
+    if (opt == IPV6_TCLASS && val >= 0 && val <= 255 && s->sk.type == SOCK_STREAM)
+        return n < sizeof val ? -EINVAL
+                              : store(t, s, o, (val & ~ECN_BITS) | (s->tclass & ECN_BITS));
     return n < sizeof val ? -EINVAL : store(t, s, o, val);
 }
 
@@ -293,8 +355,16 @@ static int special(struct isock *s, int level, int opt, int *ret)
         case IP_MTU:
             *ret = 65536;
             return connected ? 0 : -ENOTCONN;
-        case IP_MULTICAST_IF:
         case IP_UNICAST_IF:
+            *ret = (int)htonl((uint32_t)s->unicast_if);
+            return 0;
+        case IP_PROTOCOL_: /* that is where Linux has the port of all but raw sockets */
+            *ret = s->local.port;
+            return 0;
+        case IP_MULTICAST_IF:
+        case IP_HDRINCL:
+        case IP_NODEFRAG:
+        case IP_ROUTER_ALERT:
             return 0;
         }
         return -ENOPROTOOPT;
@@ -308,9 +378,17 @@ static int special(struct isock *s, int level, int opt, int *ret)
     case IPV6_MTU:
         *ret = 65536;
         return connected ? 0 : -ENOTCONN;
+    case IPV6_ADDRFORM:
+        *ret = s->sk.family;
+        return connected ? 0 : -ENOTCONN;
     case IPV6_MULTICAST_IF:
+        *ret = s->mc6_if;
+        return 0;
     case IPV6_UNICAST_IF:
+        *ret = (int)htonl((uint32_t)s->unicast6_if);
+        return 0;
     case IPV6_ADDR_PREFERENCES:
+    case IPV6_ROUTER_ALERT:
         return 0;
     }
     return -ENOPROTOOPT;
@@ -330,7 +408,7 @@ int inet_getsockopt(struct task *t, struct sock *sk, int level, int opt, void *v
         return 0;
     }
     if (level == SOL_IPV6 && sk->family != AF_INET6)
-        return -ENOPROTOOPT;
+        return -EOPNOTSUPP;
     o = find_level(level, opt);
     if (level != SOL_IP && level != SOL_IPV6 && (level != SOL_UDP || sk->type != SOCK_DGRAM))
         return sk->family == AF_INET ? -EOPNOTSUPP : -ENOPROTOOPT;

@@ -121,14 +121,15 @@ struct sock {
     unsigned naccept, backlog; /* [s] */
 
     /* options; [s], read without it where one word is enough */
-    int sndbuf, rcvbuf, rcvlowat, priority, mark, busy_poll, incoming_cpu, peek_off;
+    int sndbuf, rcvbuf, rcvlowat, priority, mark, busy_poll, busy_budget, incoming_cpu, peek_off,
+        bound_if;
     bool sndbuf_set, rcvbuf_set;
     ktime_t rcvtimeo, sndtimeo; /* KTIME_NEVER: none */
     bool linger;
     int linger_time;
     bool reuseaddr, reuseport, keepalive, broadcast, oobinline, passcred, passpidfd, passsec, debug,
         dontroute, nofcs, no_check, rxq_ovfl, wifi_status, select_err_queue, lock_filter,
-        passrights;
+        passrights, prefer_busy, no_rehash;
     int stamp; /* 0, SO_TIMESTAMP, SO_TIMESTAMPNS as set (old or new number) */
     int stamping;
     struct peer peer;     /* [s] */
@@ -209,6 +210,11 @@ void peer_clear(struct peer *p);
 /* sockopt.c: SOL_SOCKET */
 int sock_setsockopt(struct task *t, struct sock *sk, int opt, const void *v, socklen_t n);
 int sock_getsockopt(struct task *t, struct sock *sk, int opt, void *v, socklen_t *n);
+/* sockopt_rare.c: those numbers of it that it does not keep itself. [s]; -ENOPROTOOPT: not known. */
+int sock_set_rare(struct task *t, struct sock *sk, int opt, int val);
+int sock_get_rare(const struct sock *sk, int opt, int *ret);
+/* SO_BINDTODEVICE, by name; n 0: to none. Takes the lock. */
+int sock_bind_device(struct task *t, struct sock *sk, const char *name, socklen_t n);
 /* Adds the time stamp that the options ask for. */
 void sock_put_stamp(struct sock *sk, struct recv_req *r, ktime_t real);
 

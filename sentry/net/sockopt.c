@@ -5,6 +5,7 @@
  * mean nothing on a loopback are kept and shown again, as Linux does there too.
  */
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <string.h>
 #include <sys/time.h>
 
@@ -18,6 +19,9 @@
 #define SNDBUF_MIN 4608
 #define RCVBUF_MIN 2304
 #define CAP_NET_ADMIN_ 12
+#define IFNAMSIZ_ 16
+#define STAMP_OPT_ID 0x80
+#define STAMP_OPT_ID_TCP 0x10000
 
 enum { /* numbers that glibc of Debian 12 has not all */
        O_TIMESTAMP_OLD = 29,
@@ -28,10 +32,7 @@ enum { /* numbers that glibc of Debian 12 has not all */
        O_TIMESTAMPING_NEW = 65,
        O_RCVTIMEO_NEW = 66,
        O_SNDTIMEO_NEW = 67,
-       O_PREFER_BUSY_POLL = 69,
-       O_RESERVE_MEM = 73,
-       O_TXREHASH = 74,
-       O_RCVMARK = 75,
+       O_NETNS_COOKIE = 71,
        O_PASSPIDFD = 76,
        O_PEERPIDFD = 77,
        O_PASSRIGHTS = 83,
@@ -194,11 +195,6 @@ static int set_int(struct task *t, struct sock *sk, int opt, int val)
             return -EPERM;
         sk->mark = val;
         return 0;
-    case SO_BUSY_POLL:
-        if (val < 0)
-            return -EINVAL;
-        sk->busy_poll = val;
-        return 0;
     case SO_INCOMING_CPU:
         sk->incoming_cpu = val;
         return 0;
@@ -216,14 +212,12 @@ static int set_int(struct task *t, struct sock *sk, int opt, int val)
         return 0;
     case O_TIMESTAMPING_OLD:
     case O_TIMESTAMPING_NEW:
-        if (val & ~0x3ffff)
+        if (val & ~0x3ffff || (val & (STAMP_OPT_ID_TCP | STAMP_OPT_ID)) == STAMP_OPT_ID_TCP)
             return -EINVAL;
         sk->stamping = val;
         return 0;
-    case SO_DETACH_FILTER:
-        return -ENOENT;
     }
-    return -ENOPROTOOPT;
+    return sock_set_rare(t, sk, opt, val);
 }
 
 int sock_setsockopt(struct task *t, struct sock *sk, int opt, const void *v, socklen_t n)
@@ -231,8 +225,8 @@ int sock_setsockopt(struct task *t, struct sock *sk, int opt, const void *v, soc
     struct lock *l;
     int val, r;
 
-    if (opt == SO_BINDTODEVICE) /* there is one device, and binding to it changes nothing */
-        return n == 0 || *(const char *)v == 0 || (n >= 2 && !strncmp(v, "lo", n)) ? 0 : -ENODEV;
+    if (opt == SO_BINDTODEVICE)
+        return sock_bind_device(t, sk, v, n);
     if (n < sizeof val)
         return -EINVAL;
     memcpy(&val, v, sizeof val);
@@ -302,20 +296,8 @@ static int get_int(struct sock *sk, int opt, int *ret)
     case SO_MARK:
         *ret = sk->mark;
         break;
-    case SO_BUSY_POLL:
-        *ret = sk->busy_poll;
-        break;
     case SO_INCOMING_CPU:
         *ret = sk->incoming_cpu;
-        break;
-    case SO_INCOMING_NAPI_ID:
-    case O_PREFER_BUSY_POLL:
-    case O_RESERVE_MEM:
-    case O_RCVMARK:
-        *ret = 0;
-        break;
-    case SO_BINDTOIFINDEX:
-        *ret = 0;
         break;
     case SO_PEEK_OFF:
         if (sk->family != AF_UNIX)
@@ -329,7 +311,7 @@ static int get_int(struct sock *sk, int opt, int *ret)
         *ret = sk->stamp == opt;
         break;
     default:
-        return -ENOPROTOOPT;
+        return sock_get_rare(sk, opt, ret);
     }
     return 0;
 }
@@ -357,6 +339,19 @@ static int put_opt(void *v, socklen_t *n, const void *from, size_t size)
     *n = (socklen_t)MIN((size_t)*n, size);
     memcpy(v, from, *n);
     return 0;
+}
+
+static int get_meminfo(struct sock *sk, void *v, socklen_t *n)
+{
+    uint32_t mem[9] = {
+        [SK_MEMINFO_RCVBUF] = (uint32_t)sk->rcvbuf, [SK_MEMINFO_SNDBUF] = (uint32_t)sk->sndbuf
+    };
+
+    if (sk->ops->inq && sk->state != SOCK_LISTEN)
+        mem[SK_MEMINFO_RMEM_ALLOC] = (uint32_t)sk->ops->inq(sk);
+    if (sk->ops->outq && sk->state != SOCK_LISTEN)
+        mem[SK_MEMINFO_WMEM_QUEUED] = (uint32_t)sk->ops->outq(sk);
+    return put_opt(v, n, mem, sizeof mem);
 }
 
 static int get_locked(struct sock *sk, int opt, void *v, socklen_t *n)
@@ -389,12 +384,16 @@ static int get_locked(struct sock *sk, int opt, void *v, socklen_t *n)
     case SO_PEERGROUPS:
         return get_groups(sk, v, n);
     case SO_BINDTODEVICE:
-        *n = 0;
-        return 0;
+        if (sk->bound_if && *n < IFNAMSIZ_)
+            return -EINVAL;
+        return put_opt(v, n, "lo", sk->bound_if ? sizeof "lo" : 0);
+    case SO_MEMINFO:
+        return get_meminfo(sk, v, n);
     case SO_COOKIE:
+    case O_NETNS_COOKIE:
         if (*n < sizeof cookie)
             return -EINVAL;
-        cookie = sk->file.inode->ino;
+        cookie = opt == SO_COOKIE ? sk->file.inode->ino : 1;
         return put_opt(v, n, &cookie, sizeof cookie);
     case O_TIMESTAMPING_OLD:
     case O_TIMESTAMPING_NEW:

@@ -12,6 +12,10 @@
 
 #define MSS 32741 /* what Linux uses over lo's 64 KiB */
 #define TCP_TX_DELAY_ 37
+#define SOMAXCONN_ 4096 /* net.core.somaxconn */
+#define RTO_FIRST 1     /* seconds before a SYN is sent again, then twice that, and so on */
+#define RTO_MAX 120
+#define CLAMP_MIN 1152
 
 struct range {
     int opt;
@@ -26,9 +30,7 @@ static const struct range ranges[] = {
     { TCP_KEEPINTVL, AT(keepintvl), 1, 32767 },
     { TCP_KEEPCNT, AT(keepcnt), 1, 127 },
     { TCP_SYNCNT, AT(syncnt), 1, 127 },
-    { TCP_MAXSEG, AT(maxseg), 88, 32767 },
     { TCP_USER_TIMEOUT, AT(user_timeout), 0, INT32_MAX },
-    { TCP_FASTOPEN, AT(fastopen), 0, INT32_MAX },
     { TCP_FASTOPEN_CONNECT, AT(fastopen_connect), 0, 1 },
     { TCP_SAVE_SYN, AT(save_syn), 0, 2 },
     { TCP_INQ, AT(inq), 0, 1 },
@@ -57,6 +59,26 @@ static int set_congestion(struct isock *s, const char *v, socklen_t n)
     return 0;
 }
 
+/* What is kept of TCP_DEFER_ACCEPT is after how many SYN-ACKs: the time until the last of those. */
+static int defer_seconds(int wanted)
+{
+    int wait = RTO_FIRST, all = 0;
+
+    for (int n = 0; all < wanted && n < UINT8_MAX; n++) {
+        all += wait;
+        wait = MIN(2 * wait, RTO_MAX);
+    }
+    return all;
+}
+
+static int set_clamp(struct isock *s, int val)
+{
+    if (val == 0 && s->sk.state != SOCK_CLOSED)
+        return -EINVAL;
+    s->tcp.clamp = val ? MAX(val, CLAMP_MIN) : 0;
+    return 0;
+}
+
 static int set_int(struct isock *s, int opt, int val)
 {
     const struct range *r = find(opt);
@@ -79,21 +101,32 @@ static int set_int(struct isock *s, int opt, int val)
             tcp_push(&s->sk);
         return 0;
     case TCP_QUICKACK:
-        s->tcp.quickack = val & 1;
+        s->tcp.quickack = val != 0;
         return 0;
     case TCP_THIN_DUPACK:
         return val < 0 || val > 1 ? -EINVAL : 0;
     case TCP_LINGER2:
-        s->tcp.linger2 = val < 0 ? -1 : val > 120 ? 0 : val;
+        s->tcp.linger2 = val < 0 ? -1 : MIN(val, 120);
         return 0;
     case TCP_DEFER_ACCEPT:
-        s->tcp.defer = val > 0 ? val : 0;
+        s->tcp.defer = defer_seconds(val);
         return 0;
     case TCP_WINDOW_CLAMP:
-        s->tcp.clamp = val;
+        return set_clamp(s, val);
+    case TCP_MAXSEG: /* 0: as the device says */
+        if (val && (val < 88 || val > 32767))
+            return -EINVAL;
+        s->tcp.maxseg = val;
+        return 0;
+    case TCP_FASTOPEN:
+        if (val < 0)
+            return -EINVAL;
+        s->tcp.fastopen = MIN(val, SOMAXCONN_);
         return 0;
     case TCP_FASTOPEN_NO_COOKIE:
-        s->tcp.fastopen_nokey = val != 0;
+        if (val < 0 || val > 1)
+            return -EINVAL;
+        s->tcp.fastopen_nokey = val;
         return 0;
     case TCP_TIMESTAMP:
     case TCP_REPAIR:
@@ -166,8 +199,6 @@ static int get_int(struct isock *s, int opt, int *val)
 
     if (r) {
         *val = *(int *)(void *)((char *)s + r->at);
-        if (opt == TCP_MAXSEG)
-            *val = s->sk.state == SOCK_CONNECTED ? MSS : *val ? *val : 536;
         return 0;
     }
     switch (opt) {
@@ -184,7 +215,7 @@ static int get_int(struct isock *s, int opt, int *val)
         *val = 0;
         return 0;
     case TCP_LINGER2:
-        *val = s->tcp.linger2;
+        *val = s->tcp.linger2 ? s->tcp.linger2 : 60; /* net.ipv4.tcp_fin_timeout */
         return 0;
     case TCP_DEFER_ACCEPT:
         *val = s->tcp.defer;
@@ -195,6 +226,13 @@ static int get_int(struct isock *s, int opt, int *val)
     case TCP_FASTOPEN_NO_COOKIE:
         *val = s->tcp.fastopen_nokey;
         return 0;
+    case TCP_MAXSEG:
+        *val = s->sk.state == SOCK_CONNECTED ? MSS : s->tcp.maxseg ? s->tcp.maxseg : 536;
+        return 0;
+    case TCP_FASTOPEN:
+        *val = s->tcp.fastopen;
+        return 0;
+    case TCP_REPAIR:
     case TCP_TIMESTAMP:
         *val = 0;
         return 0;
@@ -213,7 +251,7 @@ int tcp_getsockopt(struct isock *s, int opt, void *v, socklen_t *n)
 
     if (opt == TCP_CONGESTION)
         return put(v, n, s->tcp.cc, sizeof s->tcp.cc);
-    if (opt == TCP_ULP || opt == TCP_SAVED_SYN) {
+    if (opt == TCP_ULP || opt == TCP_SAVED_SYN || opt == TCP_CC_INFO || opt == TCP_FASTOPEN_KEY) {
         *n = 0;
         return 0;
     }

@@ -23,10 +23,8 @@ static const struct remark natives[] = {
 };
 
 static const char *const state_names[] = {
-    [SC_FULL] = "full",
-    [SC_PART] = "part",
-    [SC_NOSYS] = "ENOSYS",
-    [SC_NOPERM] = "EPERM",
+    [SC_FULL] = "full",    [SC_PART] = "part",      [SC_NOSYS] = "ENOSYS",
+    [SC_NOPERM] = "EPERM", [SC_NOACCES] = "EACCES",
 };
 
 static const char *find(const struct remark *r, size_t n, const char *name)
@@ -71,8 +69,8 @@ int syscalls_print(FILE *f, bool native_only)
         else
             fprintf(f, "%s\n", state_names[d->state]);
     }
-    fprintf(f, "# %u full, %u part, %u ENOSYS, %u EPERM\n", count(SC_FULL), count(SC_PART),
-            count(SC_NOSYS), count(SC_NOPERM));
+    fprintf(f, "# %u full, %u part, %u ENOSYS, %u EPERM, %u EACCES\n", count(SC_FULL),
+            count(SC_PART), count(SC_NOSYS), count(SC_NOPERM), count(SC_NOACCES));
     return ferror(f) ? -EIO : 0;
 }
 
@@ -87,10 +85,10 @@ int syscalls_print_markdown(FILE *f)
             "- **full**: as Linux does it\n"
             "- **part**: with the gaps named\n"
             "- **ENOSYS**: not there, as in a kernel built without it\n"
-            "- **EPERM**: refused, as to a caller without privileges\n\n"
-            "%u full, %u part, %u ENOSYS, %u EPERM.\n\n"
+            "- **EPERM**, **EACCES**: refused, as to a caller without privileges\n\n"
+            "%u full, %u part, %u ENOSYS, %u EPERM, %u EACCES.\n\n"
             "| number | name | state | remarks |\n|---|---|---|---|\n",
-            count(SC_FULL), count(SC_PART), count(SC_NOSYS), count(SC_NOPERM));
+            count(SC_FULL), count(SC_PART), count(SC_NOSYS), count(SC_NOPERM), count(SC_NOACCES));
     for (unsigned nr = 0; nr <= SYSCALL_MAX; nr++) {
         const struct syscall_desc *d = syscall_desc(nr);
         if (!d)

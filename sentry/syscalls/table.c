@@ -29,6 +29,12 @@ static long run_noperm(struct task *t, const uint64_t a[6])
     return -EPERM;
 }
 
+static long run_noacces(struct task *t, const uint64_t a[6])
+{
+    (void)t, (void)a;
+    return -EACCES;
+}
+
 /* First pass: the thunks of the calls that have a handler. */
 #define THUNK_FULL(name, call)                                                                     \
     static long run_##name(struct task *t, const uint64_t a[6])                                    \
@@ -39,6 +45,7 @@ static long run_noperm(struct task *t, const uint64_t a[6])
 #define THUNK_PART(name, call) THUNK_FULL(name, call)
 #define THUNK_NOSYS(name, call)
 #define THUNK_NOPERM(name, call)
+#define THUNK_NOACCES(name, call)
 
 #define SYS0(nr, name, state) THUNK_##state(name, (t))
 #define SYS1(nr, name, state, k1, n1) THUNK_##state(name, (t, (kt_##k1)a[0]))
@@ -71,6 +78,7 @@ static long run_noperm(struct task *t, const uint64_t a[6])
 #define RUN_PART(name) run_##name
 #define RUN_NOSYS(name) run_nosys
 #define RUN_NOPERM(name) run_noperm
+#define RUN_NOACCES(name) run_noacces
 
 #define SYS0(nr, name, state) [nr] = { #name, SC_##state, 0, { 0 }, { NULL }, RUN_##state(name) },
 #define SYS1(nr, name, state, k1, n1)                                                              \

@@ -18,7 +18,7 @@
 
 struct task;
 
-enum syscall_state { SC_NONE, SC_FULL, SC_PART, SC_NOSYS, SC_NOPERM };
+enum syscall_state { SC_NONE, SC_FULL, SC_PART, SC_NOSYS, SC_NOPERM, SC_NOACCES };
 
 struct syscall_desc {
     const char *name; /* NULL: there is no call of that number */
@@ -57,6 +57,7 @@ int syscalls_print_markdown(FILE *f);
 #define SYS_PROTO_PART(fn, params) long fn params;
 #define SYS_PROTO_NOSYS(fn, params)
 #define SYS_PROTO_NOPERM(fn, params)
+#define SYS_PROTO_NOACCES(fn, params)
 
 #define SYS0(nr, name, state) SYS_PROTO_##state(sys_##name, (struct task * t))
 #define SYS1(nr, name, state, k1, n1) SYS_PROTO_##state(sys_##name, (struct task * t, kt_##k1 n1))

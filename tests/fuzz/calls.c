@@ -87,7 +87,7 @@ void calls_run(const struct calls *k, const uint8_t *p, size_t n)
 
 static bool there(const struct syscall_desc *d)
 {
-    return d && d->state != SC_NOSYS && d->state != SC_NOPERM;
+    return d && d->state != SC_NOSYS && d->state != SC_NOPERM && d->state != SC_NOACCES;
 }
 
 size_t calls_seed(const struct calls *k, unsigned i, uint8_t *buf, size_t cap)

@@ -1,0 +1,226 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""long.py SBX MODE [--count N] [--seconds S]: what only shows after a while.
+
+row       N sandboxes one after the other leave no process, file, mount, control group or descriptor
+together  N at once: none is told to go on before all are up, and nothing is left of them
+busy      a sandbox that works for S seconds: its sentry's memory and descriptors are back afterwards
+"""
+import argparse
+import ctypes
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+PR_SET_CHILD_SUBREAPER = 36
+CLONE_NEWNS = 0x20000
+MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
+PAGE = os.sysconf("SC_PAGE_SIZE")
+GROWTH = 24 << 20  # what an allocator keeps for the next time
+failures = 0
+
+WORK = r"""
+import os, socket, subprocess, sys, tempfile, threading, time
+
+def files(d):
+    for i in range(50):
+        with open("%s/%d" % (d, i), "wb") as f:
+            f.write(os.urandom(1 << 14))
+    for i in range(50):
+        os.rename("%s/%d" % (d, i), "%s/r%d" % (d, i))
+    for n in os.listdir(d):
+        os.unlink(d + "/" + n)
+
+def sockets():
+    s = socket.create_server(("127.0.0.1", 0))
+    def serve():
+        for _ in range(10):
+            c, _ = s.accept()
+            c.sendall(c.recv(1 << 16))
+            c.close()
+    t = threading.Thread(target=serve)
+    t.start()
+    for _ in range(10):
+        with socket.create_connection(s.getsockname()) as c:
+            c.sendall(b"x" * 5000)
+            while c.recv(1 << 16):
+                pass
+    t.join()
+    s.close()
+
+def processes():
+    for _ in range(5):
+        subprocess.run(["/bin/sh", "-c", "echo a | cat | tr a b >/dev/null; exec /bin/true"], check=True)
+
+def memory():
+    b = bytearray(32 << 20)
+    b[::4096] = b"1" * len(b[::4096])
+
+print("up", flush=True)
+for line in sys.stdin:
+    end = time.monotonic() + float(line)
+    while time.monotonic() < end:
+        with tempfile.TemporaryDirectory() as d:
+            files(d)
+        sockets()
+        processes()
+        memory()
+    print("done", flush=True)
+"""
+
+
+def fail(text):
+    global failures
+    failures += 1
+    print("FAIL:", text, flush=True)
+
+
+def groups():
+    top = pathlib.Path("/sys/fs/cgroup")
+    return {str(p) for p in top.rglob("*sbx*") if p.is_dir()}
+
+
+def reap():
+    """What a front end left to be reaped by who is above it: us. What still runs stays a child."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        pass
+
+
+def children():
+    reap()
+    try:
+        return pathlib.Path("/proc/self/task/%d/children" % os.getpid()).read_text(encoding="ascii").split()
+    except OSError:
+        return []
+
+
+def world(tmp):
+    """What a sandbox could leave. Control groups are not in it: those of others come and go."""
+    return {"files": sorted(os.listdir(tmp)),
+            "descriptors": sorted(os.listdir("/proc/self/fd")),
+            "mounts": pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8").count("\n"),
+            "children": children()}
+
+
+def settle(look, want, seconds=5):
+    end = time.monotonic() + seconds
+    while (got := look()) != want and time.monotonic() < end:
+        time.sleep(0.05)
+    return got
+
+
+def row(sbx, count, env, tmp):
+    before, old_groups = world(tmp), groups()
+    begin = time.monotonic()
+    for i in range(count):
+        p = subprocess.run([sbx, "run", "/bin/true"], env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        if p.returncode or p.stdout or p.stderr:
+            fail("the %d. sandbox: %d %s %s" % (i, p.returncode, p.stdout[:200], p.stderr[:200]))
+            break
+        reap()
+    took = time.monotonic() - begin
+    after = settle(lambda: world(tmp), before)
+    for what, was in before.items():
+        if after[what] != was:
+            fail("%s were %s, are %s" % (what, was, after[what]))
+    left = settle(lambda: {g for g in groups() - old_groups if not any(pathlib.Path(g).glob("cgroup.procs"))}, set())
+    if left:
+        fail("control groups are left: %s" % sorted(left)[:5])
+    print("%d sandboxes one after the other, %.1f ms each" % (count, took * 1000 / count))
+
+
+def together(sbx, count, env, tmp):
+    """Each says it is up and waits for a line; nobody gets one before all are up."""
+    before = world(tmp)
+    begin = time.monotonic()
+    boxes = [subprocess.Popen([sbx, "run", "/bin/sh", "-c", "echo up; read x; echo got $x"], env=env, text=True,
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+             for _ in range(count)]
+    up = [b.stdout.readline() for b in boxes]
+    if up != ["up\n"] * count:
+        fail("not all are up: %s" % [u for u in up if u != "up\n"][:3])
+    print("%d sandboxes at once are up after %.1f s" % (count, time.monotonic() - begin))
+    for i, b in enumerate(boxes):
+        out = b.communicate("%d\n" % i)[0]
+        if out != "got %d\n" % i or b.returncode:
+            fail("the %d. sandbox says %r, %s" % (i, out[:200], b.returncode))
+    after = settle(lambda: world(tmp), before)
+    if after != before:
+        fail("was %s, is %s" % (before, after))
+
+
+def sentry_of(front):
+    """The first child that a front end makes."""
+    return int(pathlib.Path("/proc/%d/task/%d/children" % (front, front)).read_text(encoding="ascii").split()[0])
+
+
+def sizes(pid):
+    with open("/proc/%d/statm" % pid, encoding="ascii") as f:
+        words = f.read().split()
+    # Shared pages are the guest's memory, which is mapped as well.
+    return (int(words[1]) - int(words[2])) * PAGE, len(os.listdir("/proc/%d/fd" % pid))
+
+
+def busy(sbx, seconds, env):
+    p = subprocess.Popen([sbx, "run", "--", shutil.which("python3"), "-c", WORK], env=env, text=True,
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    p.stdout.readline()
+    pid = sentry_of(p.pid)
+
+    def work(s):
+        p.stdin.write("%f\n" % s)
+        p.stdin.flush()
+        if p.stdout.readline() != "done\n":
+            fail("it has ended")
+        time.sleep(1)
+        return sizes(pid)
+
+    try:
+        first = work(max(5, seconds / 20))
+        last = work(seconds)
+    except PermissionError as e:
+        print("SKIP: who may not look into the sentry's /proc cannot measure it: %s" % e)
+        p.kill()
+        sys.exit(77)
+    p.stdin.close()
+    if p.wait() != 0:
+        fail("it ended with %d" % p.returncode)
+    print("after the first twentieth: %.1f MiB, %d descriptors; after %d s: %.1f MiB, %d descriptors" %
+          (first[0] / 2**20, first[1], seconds, last[0] / 2**20, last[1]))
+    if last[0] > first[0] + GROWTH:
+        fail("the sentry's memory grows")
+    if last[1] > first[1] + 4:
+        fail("the sentry's descriptors are not back")
+
+
+def main():
+    a = argparse.ArgumentParser()
+    a.add_argument("sbx")
+    a.add_argument("mode", choices=("row", "together", "busy"))
+    a.add_argument("--count", type=int)
+    a.add_argument("--seconds", type=float, default=1800)
+    o = a.parse_args()
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what is orphaned is ours, and seen
+    if libc.unshare(CLONE_NEWNS) == 0:  # what others mount meanwhile is not seen
+        libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None)
+    with tempfile.TemporaryDirectory() as tmp:
+        env = {**os.environ, "TMPDIR": tmp}
+        if o.mode == "row":
+            row(o.sbx, o.count or 10000, env, tmp)
+        elif o.mode == "together":
+            together(o.sbx, o.count or 200, env, tmp)
+        else:
+            busy(o.sbx, o.seconds, env)
+    print("%d failures" % failures if failures else "ok")
+    sys.exit(failures != 0)
+
+
+main()
