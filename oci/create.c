@@ -335,12 +335,18 @@ int oci_run(int argc, char **argv)
     bool detach = false, keep = false;
     struct oci_state s;
     const struct oci_option list[] = {
-        { "bundle", 'b', true, &o.bundle, NULL },   { "config", 'f', true, &o.config, NULL },
-        { "detach", 'd', false, &detach, NULL },    { "keep", 0, false, &keep, NULL },
-        { "pid-file", 0, true, &o.pid_file, NULL }, { "console-socket", 0, true, &o.console, NULL },
-        { "pidfd-socket", 0, true, &o.pidfd, NULL },   { "preserve-fds", 0, true, &o.preserve, NULL },
-        { "no-pivot", 0, false, NULL, NULL },       { "no-new-keyring", 0, false, NULL, NULL },
-        { "no-subreaper", 0, false, NULL, NULL },   { NULL, 0, false, NULL, NULL },
+        { "bundle", 'b', true, &o.bundle, NULL },
+        { "config", 'f', true, &o.config, NULL },
+        { "detach", 'd', false, &detach, NULL },
+        { "keep", 0, false, &keep, NULL },
+        { "pid-file", 0, true, &o.pid_file, NULL },
+        { "console-socket", 0, true, &o.console, NULL },
+        { "pidfd-socket", 0, true, &o.pidfd, NULL },
+        { "preserve-fds", 0, true, &o.preserve, NULL },
+        { "no-pivot", 0, false, NULL, NULL },
+        { "no-new-keyring", 0, false, NULL, NULL },
+        { "no-subreaper", 0, false, NULL, NULL },
+        { NULL, 0, false, NULL, NULL },
     };
     const char *id = oci_id_only(argc, argv, oci_options(argc, argv, list));
     sigset_t all, old;

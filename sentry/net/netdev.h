@@ -29,7 +29,7 @@ static inline void netdevs_put_cleanup(struct netdevs **d)
 {
     netdevs_put(*d);
 }
-#define NETDEVS_SCOPE(d) \
+#define NETDEVS_SCOPE(d)                                                                           \
     struct netdevs *d __attribute__((cleanup(netdevs_put_cleanup))) = netdevs_get()
 
 /* The next message of that type behind h (NULL: the first); NULL: none. Its fixed part is whole. */

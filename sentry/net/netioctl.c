@@ -80,9 +80,9 @@ static int seen_address(const struct netdevs *d, unsigned cmd, struct ifreq *r, 
 {
     const struct nlmsghdr *h = netdevs_ipv4(d, index);
     const struct ifaddrmsg *a = h ? NLMSG_DATA(h) : NULL;
-    int type = cmd == SIOCGIFBRDADDR ? IFA_BROADCAST :
-               cmd == SIOCGIFDSTADDR ? IFA_ADDRESS :
-                                       IFA_LOCAL;
+    int type = cmd == SIOCGIFBRDADDR   ? IFA_BROADCAST
+               : cmd == SIOCGIFDSTADDR ? IFA_ADDRESS
+                                       : IFA_LOCAL;
     const uint32_t *ip = h ? netdevs_attr(h, type, sizeof *ip) : NULL;
 
     if (!h)
@@ -136,8 +136,8 @@ static int name_by_index(struct ifreq *r)
 {
     NETDEVS_SCOPE(d);
     const int index = r->ifr_ifindex;
-    bool there = index == 1 || (d ? index > 0 && netdevs_link(d, index, NULL)
-                                  : index == 2 && broker_on());
+    bool there = index == 1 ||
+                 (d ? index > 0 && netdevs_link(d, index, NULL) : index == 2 && broker_on());
 
     if (!there)
         return -ENODEV;

@@ -54,7 +54,8 @@ static void put_seen_devs(const struct netdevs *d, struct ptext *out)
 
     while ((h = netdevs_next(d, h, RTM_NEWLINK))) {
         const struct ifinfomsg *i = NLMSG_DATA(h);
-        const void *at = netdevs_attr(h, IFLA_STATS64, offsetof(struct rtnl_link_stats64, rx_crc_errors));
+        const void *at = netdevs_attr(h, IFLA_STATS64,
+                                      offsetof(struct rtnl_link_stats64, rx_crc_errors));
         struct rtnl_link_stats64 s = { 0 };
 
         if (at)
