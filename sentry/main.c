@@ -21,9 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -33,7 +31,6 @@
 #include "gofer/client.h"
 #include "sentry/fence.h"
 #include "sentry/fs/tty/tty.h"
-#include "sentry/job.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/exec.h"
@@ -45,7 +42,6 @@
 #include "sentry/kernel/spent.h"
 #include "sentry/net/broker.h"
 #include "sentry/net/net.h"
-#include "sentry/net/netdev.h"
 #include "sentry/learn.h"
 #include "sentry/notes.h"
 #include "sentry/process.h"
@@ -105,6 +101,11 @@ static void refused(const char *what)
 static __attribute__((noreturn)) void leave(void)
 {
     _exit(0);
+}
+
+bool sandbox_is_ending(void)
+{
+    return atomic_load(&ending);
 }
 
 /* These may be called by any worker; the first call decides. */
@@ -216,136 +217,11 @@ void sandbox_stopped(int sig)
     ktimer_arm(&stop_timer, ktime_now());
 }
 
-static void on_continued(unsigned place)
-{
-    struct tgroup *g;
-
-    tty_host_pump(); /* the settings may have changed meanwhile */
-    tty_host_place(place);
-    lock(&kernel.tasks_lock);
-    g = tgroup_find_locked(kernel.first);
-    if (g && g->pgrp)
-        signal_send_pgrp_locked(group_pgid(g), SIGCONT, NULL);
-    unlock(&kernel.tasks_lock);
-}
-
 static __attribute__((noreturn)) void start_error(const char *what, int err)
 {
     tell_lost();
     control_send(CTL_ERROR, 125, "cannot start the sandbox: %s: %s", what, process_strerror(err));
     leave();
-}
-
-static void on_signal(int sig, bool key)
-{
-    struct tgroup *g;
-
-    if (atomic_load(&ending) &&
-        (sig == SIGINT || sig == SIGTERM || sig == SIGHUP || sig == SIGQUIT))
-        tty_host_hurry(); /* nobody is left to tell, and the user does not want to wait */
-    if (sig < 1 || sig > LX_NSIG || (key && tty_host_signal(sig) == 0))
-        return;
-    lock(&kernel.tasks_lock);
-    g = tgroup_find_locked(kernel.first);
-    if (g)
-        signal_send_group_locked(g, sig, NULL);
-    unlock(&kernel.tasks_lock);
-}
-
-/* What a container's start waits for. */
-static struct task *held;
-
-static void on_start(void)
-{
-    struct task *t = held;
-
-    held = NULL;
-    if (t)
-        task_make_ready(t);
-}
-
-#define JOB_FDS 4
-
-static ssize_t control_receive(struct control_msg *m, int fds[JOB_FDS], unsigned *ret_nfds)
-{
-    struct iovec iov = { m, sizeof *m };
-    union {
-        char buf[CMSG_SPACE(JOB_FDS * sizeof(int))];
-        struct cmsghdr align;
-    } u;
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof u.buf
-    };
-    ssize_t n = recvmsg(config->control_sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-
-    *ret_nfds = 0;
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-        *ret_nfds = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-        memcpy(fds, CMSG_DATA(c), *ret_nfds * sizeof(int));
-    }
-    return n;
-}
-
-static void on_control(void *arg, uint32_t events)
-{
-    struct control_msg m;
-    int fds[JOB_FDS];
-    unsigned nfds;
-    ssize_t n = control_receive(&m, fds, &nfds);
-
-    (void)arg, (void)events;
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-        leave(); /* the front end is gone */
-    if (n == (ssize_t)sizeof m && m.type == CTL_JOB && nfds == JOB_FDS) {
-        job_start((uint32_t)m.value, fds[0], fds + 1);
-        return;
-    }
-    if (n == (ssize_t)sizeof m && m.type == CTL_NETWORK && nfds == 1)
-        (void)netdevs_take(fds[0]);
-    while (nfds > 0)
-        close(fds[--nfds]);
-    if (n != (ssize_t)sizeof m)
-        return;
-    switch (m.type) {
-    case CTL_JOB_SIGNAL:
-        job_signal((uint32_t)(m.value >> 32), (int)(m.value & 0xff));
-        break;
-    case CTL_JOB_WINSIZE:
-        tty_relay_winsize((uint32_t)(m.value >> 32), (unsigned)(m.value >> 16 & 0xffff),
-                          (unsigned)(m.value & 0xffff));
-        break;
-    case CTL_FREEZE:
-        pause_begin();
-        break;
-    case CTL_THAW:
-        pause_end();
-        break;
-    case CTL_START:
-        on_start();
-        break;
-    case CTL_SIGNAL:
-        if (m.value & CTL_SIGNAL_ALL)
-            job_signal_all((int)(m.value & 0xff));
-        else
-            on_signal((int)(m.value & 0xff), m.value & CTL_SIGNAL_KEY);
-        break;
-    case CTL_WINSIZE:
-        tty_host_winsize((unsigned)(m.value >> 16), (unsigned)(m.value & 0xffff));
-        break;
-    case CTL_ASK_USAGE:
-        usage_send(config);
-        break;
-    case CTL_CONT:
-        on_continued((unsigned)m.value);
-        break;
-    case CTL_KILL: /* the value is the status that the front end wants to see */
-        tty_host_hurry();
-        sandbox_end(SIGKILL);
-        break;
-    default:
-        break;
-    }
 }
 
 static __attribute__((noreturn)) void mount_error(const char *path, int err)
@@ -429,9 +305,7 @@ static int start_threads(const struct sentry_config *cfg)
 
     if (r == 0)
         r = cfg->platform->start();
-    if (r == 0 && cfg->control_sock >= 0)
-        r = event_watch(cfg->control_sock, EPOLLIN, on_control, NULL);
-    return r;
+    return r == 0 ? control_watch(cfg) : r;
 }
 
 void sentry_main(const struct sentry_config *cfg)
@@ -497,10 +371,6 @@ void sentry_main(const struct sentry_config *cfg)
     oom_start();
     spent_start();
     start_step("program");
-    held = first;
-    if (cfg->container)
-        control_send(CTL_READY, 0, NULL);
-    else
-        on_start();
+    control_hold(first);
     event_run();
 }

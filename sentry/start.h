@@ -27,6 +27,13 @@ void sandbox_start_refused(const char *why) __attribute__((noreturn));
 /* sentry/usage.c: answers CTL_ASK_USAGE. */
 void usage_send(const struct sentry_config *cfg);
 
+/* sentry/control.c: hears the front end from now on, on the event thread. 0 or -errno. */
+int control_watch(const struct sentry_config *cfg);
+/* The first program may run: at once, or in a container when the front end says so. */
+void control_hold(struct task *first);
+
+/* sentry/main.c: has the end begun? Any thread. */
+bool sandbox_is_ending(void);
 /* sentry/main.c: one message to the front end; fmt NULL: no text. */
 void control_send(uint32_t type, uint64_t value, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
