@@ -352,8 +352,16 @@ static __attribute__((noreturn)) void mount_error(const char *path, int err)
 {
     char why[PROCESS_WHY];
 
-    if (!config->container || !path)
+    if (!path)
         start_error("the file system", err);
+    /* No link is followed there: it could lead out of what is being made. */
+    if (!config->container) {
+        tell_lost();
+        control_send(CTL_ERROR, 125, "cannot show %s: %s%s", path, strerror(-err),
+                     err == -ENOTDIR ? "; if a link or a file is in the way, give where it leads"
+                                     : "");
+        leave();
+    }
     snprintf(why, sizeof why, "error mounting at \"%.600s\" in the rootfs: %s", path,
              process_strerror(err));
     sandbox_start_refused(why);

@@ -54,6 +54,9 @@ def files():
     check("many are their directory", got == ['bind = ["%s/many:ro"]' % d], got)
     got, _ = learn("cat", d + "/link")
     check("through a link", got == ['bind = ["%s/deep/er/single:ro", "%s/link:ro"]' % (d, d)], got)
+    for look in ["stat", "-c", "%s"], ["test", "-r"]:
+        got, _ = learn(*look, d + "/deep/er/single")
+        check("a file that is looked at", got == ['bind = ["%s/deep/er/single:ro"]' % d], got)
     got, _ = learn("ls", d + "/many")
     check("a directory that is listed", got == ['bind = ["%s/many:ro"]' % d], got)
     got, _ = learn("cat", str(HOME / "one/f"), str(HOME / "top"))

@@ -145,7 +145,8 @@ static int blank(struct ctx **ret_ctx, struct aspace **ret_as)
 
     pt_errand(make_blank, &b);
     for (int i = 1; i < BLANK_TRIES && b.r == -EAGAIN; i++) {
-        hostio_nap(BLANK_PAUSE_NS); /* the host has no room just now: what is missing may come back */
+        hostio_nap(
+            BLANK_PAUSE_NS); /* the host has no room just now: what is missing may come back */
         pt_errand(make_blank, &b);
     }
     if (b.r < 0)

@@ -283,7 +283,8 @@ bool zygote_is_lost(pid_t pid, int *ret_status)
     at = strrchr(text, ')'); /* behind the name: state, five numbers, flags */
     if (!at || sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) != 1)
         return false;
-    last = strrchr(at, ' '); /* its status, to who may trace it; 0 to others, and it never ends so */
+    last = strrchr(at,
+                   ' '); /* its status, to who may trace it; 0 to others, and it never ends so */
     if (flags & PF_EXITING && (sscanf(last, " %d", ret_status) != 1 || *ret_status == 0))
         *ret_status = -1;
     return flags & PF_EXITING;

@@ -187,10 +187,10 @@ struct ctx {
     uint32_t lent_in_len, lent_out_cap, lent_out_off; /* off: in the block */
     uint32_t out_at, out_n;                           /* collected of lent_out */
     uint64_t nonce;                                   /* trap.lock; 0: not awaited */
-    uint64_t promised;       /* trap.lock; ms, when its maker said that it exists; 0: not yet */
-    unsigned clone_flags;    /* how it was made */
+    uint64_t promised;    /* trap.lock; ms, when its maker said that it exists; 0: not yet */
+    unsigned clone_flags; /* how it was made */
     struct ctx *_Atomic clone_child; /* AS_CLONE under way: with a reference */
-    uint64_t clone_host;     /* flags that the clone must have */
+    uint64_t clone_host;             /* flags that the clone must have */
     bool clone_seen;
     struct job *job; /* trap.lock; NULL: events go to the client */
     struct as_op *ops;

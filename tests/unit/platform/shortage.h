@@ -76,12 +76,18 @@ START_TEST(a_long_shortage_is_told)
 {
     struct aspace *as;
     struct ctx *c;
+    int r = 0;
 
     begin_as_nobody();
     ck_assert_int_eq(P->blank(&c, &as), 0);
     give_back(c, as);
     limit_processes(true);
-    ck_assert_int_eq(P->blank(&c, &as), -EAGAIN);
+    for (int i = 0; i < 3 && r == 0; i++) { /* some may be ready */
+        r = P->blank(&c, &as);
+        if (r == 0)
+            give_back(c, as);
+    }
+    ck_assert_int_eq(r, -EAGAIN);
     limit_processes(false);
     ck_assert_int_eq(P->blank(&c, &as), 0);
     give_back(c, as);
