@@ -18,7 +18,6 @@
 #define NR_ADD_RULE 445
 #define NR_RESTRICT_SELF 446
 
-#define NET_ALL 3ull   /* bind and connect of TCP, since ABI 4 */
 #define SCOPE_ALL 3ull /* abstract sockets and signals, since ABI 6 */
 
 struct ruleset_attr {
@@ -45,7 +44,7 @@ int landlock_abi(void)
     return abi < 1 ? 0 : (int)MIN(abi, 1000l);
 }
 
-static int new_ruleset(bool tcp)
+static int new_ruleset(uint64_t tcp)
 {
     int abi = landlock_abi();
 
@@ -53,7 +52,7 @@ static int new_ruleset(bool tcp)
         return -EOPNOTSUPP;
     struct ruleset_attr attr = {
         .handled_fs = fs_rights(abi),
-        .handled_net = abi >= 4 && tcp ? NET_ALL : 0,
+        .handled_net = abi >= 4 ? tcp : 0,
         .scoped = abi >= 6 ? SCOPE_ALL : 0,
     };
     size_t size = abi >= 6 ? sizeof(attr) : abi >= 4 ? 16 : 8;
@@ -64,10 +63,10 @@ static int new_ruleset(bool tcp)
 
 int landlock_new(void)
 {
-    return new_ruleset(true);
+    return new_ruleset(LANDLOCK_TCP_BIND | LANDLOCK_TCP_CONNECT);
 }
 
-int landlock_new_net(bool tcp)
+int landlock_new_net(uint64_t tcp)
 {
     return new_ruleset(tcp);
 }
@@ -76,7 +75,7 @@ int landlock_allow_connect(int ruleset, uint16_t port)
 {
     struct {
         uint64_t allowed, port;
-    } rule = { 2 /* CONNECT_TCP */, port };
+    } rule = { LANDLOCK_TCP_CONNECT, port };
 
     if (landlock_abi() < 4) /* it knows nothing of ports */
         return 0;

@@ -6,7 +6,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #define LANDLOCK_WRITE_FILE (1ull << 1)
@@ -22,6 +21,9 @@
 #define LANDLOCK_REFER (1ull << 13)    /* ABI 2 */
 #define LANDLOCK_TRUNCATE (1ull << 14) /* ABI 3 */
 
+#define LANDLOCK_TCP_BIND (1ull << 0) /* ABI 4 */
+#define LANDLOCK_TCP_CONNECT (1ull << 1)
+
 /* The ABI version of this host; 0: it has none, or not for us. */
 int landlock_abi(void);
 
@@ -31,10 +33,11 @@ int landlock_abi(void);
  */
 int landlock_new(void);
 /*
- * The same for who has to do with the network: what else there is is refused, and of TCP, where
- * tcp is true (and the ABI knows it), all that landlock_allow_connect() does not give.
+ * The same for who has to do with the network: what else there is is refused, and of TCP (where the
+ * ABI knows it) what tcp names: LANDLOCK_TCP_BIND, and LANDLOCK_TCP_CONNECT but to the ports that
+ * landlock_allow_connect() gives.
  */
-int landlock_new_net(bool tcp);
+int landlock_new_net(uint64_t tcp);
 int landlock_allow_connect(int ruleset, uint16_t port);
 /* Beneath fd these rights are given; of a file only those that files have. 0 or -errno. */
 int landlock_allow(int ruleset, int fd, uint64_t rights);

@@ -3,7 +3,7 @@
  * The broker's start: everything that fences it, before the first foreign byte is read. Namespaces,
  * its uid and PDEATHSIG are the front end's. It stays in the host's network namespace: that is what
  * it is for. Landlock: no file, and where the host knows it for TCP, connects to the ports that the
- * policy has and no bind, where the ports are few.
+ * policy has, where these are few and cannot change, and no bind but with --net=host.
  */
 #include <errno.h>
 #include <sys/prctl.h>
@@ -48,10 +48,15 @@ static unsigned ports_of(const struct net_policy *p, uint16_t *ret)
 static int put_up_landlock(const struct broker_config *cfg)
 {
     uint16_t ports[PORTS_MAX + 1];
-    /* Rules that may change cannot be held so: Landlock's never get wider. */
+    /*
+     * Rules that may change cannot be held so: Landlock's never get wider, and who it is put on later is
+     * this process, which has to be believed until then.
+     */
     unsigned n = cfg->rules_sock > 0 ? 0 : ports_of(cfg->policy, ports);
-    /* One that is bound already does not ask; --net=host binds, and is not held here. */
-    int ruleset = landlock_new_net(n > 0), r = 0;
+    /* What is published is bound already. */
+    int ruleset = landlock_new_net((cfg->policy->host ? 0 : LANDLOCK_TCP_BIND) |
+                                   (n > 0 ? LANDLOCK_TCP_CONNECT : 0)),
+        r = 0;
 
     if (ruleset < 0)
         return ruleset == -EOPNOTSUPP ? 0 : ruleset;

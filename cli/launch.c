@@ -153,7 +153,7 @@ static int begin_fence(struct launch *l, struct launch_fds *f)
     const bool required = l->options->require & REQUIRE_BPF;
     int r = -EPERM;
 
-    l->netfence = (struct netfence){ .dir = -1, .prog = -1 };
+    l->netfence = (struct netfence){ .dir = -1, .prog = -1, .peers = -1 };
     f->fenced[0] = f->fenced[1] = -1;
     if (!(l->without & SBX_WITHOUT_BPF))
         r = netfence_open(&l->netfence, l->network);
@@ -190,7 +190,7 @@ static int start_broker(struct launch *l, struct launch_fds *f, uid_t id, bool u
     int r;
 
     l->broker_pidfd = -1;
-    l->netfence.dir = l->netfence.prog = -1;
+    l->netfence.dir = l->netfence.prog = l->netfence.peers = -1;
     if (f->broker_sock[0] < 0)
         return 0;
     r = begin_fence(l, f);

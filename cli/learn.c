@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -165,17 +166,25 @@ static bool holds_table(const char *dir)
     return false;
 }
 
+/* A secret, or a link to one, which the author of what was run may have left there. */
+static bool forbidden(const struct user *u, const char *path)
+{
+    char real[PATH_MAX];
+
+    return shown_forbidden(u, path) || (realpath(path, real) && shown_forbidden(u, real));
+}
+
 /* What to show for path: itself, or the directory that it is folded into. */
 static char *fold(const struct user *u, const struct list *dirs, const char *path)
 {
     char *dir;
 
-    if (shown_forbidden(u, path)) /* a secret, if the sentry were to name one */
+    if (forbidden(u, path)) /* if the sentry were to name one */
         return NULL;
     if (is_dir(path))
         return holds_table(path) ? NULL : xstrdup(path);
     dir = dir_of(path);
-    if (!shown_forbidden(u, dir) && !holds_table(dir) && holds_many(dirs, dir))
+    if (!forbidden(u, dir) && !holds_table(dir) && holds_many(dirs, dir))
         return dir;
     free(dir);
     return xstrdup(path);

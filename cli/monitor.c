@@ -118,13 +118,34 @@ static void end(struct monitor *m, int status)
     }
 }
 
+#define PF_EXITING 4 /* in the ninth word of /proc/PID/stat */
+
+static bool is_ending(pid_t pid)
+{
+    char text[512] = "", *at;
+    unsigned long flags = 0;
+    FILE *f;
+
+    snprintf(text, sizeof text, "/proc/%d/stat", (int)pid);
+    f = fopen(text, "re");
+    if (!f)
+        return false;
+    at = fgets(text, sizeof text, f) ? strrchr(text, ')') : NULL;
+    fclose(f);
+    return at && sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) == 1 && flags & PF_EXITING;
+}
+
 /*
  * Was the gofer killed? Programs fail in many ways without it, so that is said and not what they
- * say. When the sentry ends it leaves by itself.
+ * say. When the sentry ends it leaves by itself. Its sockets are closed before its end is told here.
  */
-static bool was_killed(int pidfd, siginfo_t *si)
+static bool was_killed(pid_t pid, int pidfd, siginfo_t *si)
 {
+    struct pollfd over = { .fd = pidfd, .events = POLLIN };
+
     si->si_pid = 0;
+    if (pidfd >= 0 && is_ending(pid))
+        poll(&over, 1, 1000);
     return pidfd >= 0 &&
            waitid((idtype_t)P_PIDFD, (id_t)pidfd, si, WEXITED | WNOHANG | WNOWAIT) == 0 &&
            si->si_pid != 0 && (si->si_code == CLD_KILLED || si->si_code == CLD_DUMPED);
@@ -134,7 +155,8 @@ static bool gofer_killed(struct monitor *m)
 {
     siginfo_t si = { 0 };
 
-    if (!was_killed(m->launch->gofer_pidfd, &si) && !was_killed(m->launch->shared_pidfd, &si))
+    if (!was_killed(m->launch->gofer, m->launch->gofer_pidfd, &si) &&
+        !was_killed(m->launch->shared, m->launch->shared_pidfd, &si))
         return false;
     proxy_drain(&m->proxy, 0);
     proxy_leave(&m->proxy, /* keep= */ false);

@@ -1,203 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * See netfence.h. The program is short, and made here of the kernel's own instructions: why not by libbpf
- * is told in docs/decisions/second-net-fence.md. What it does:
- *
- *   key = destination, IPv4 as v4-mapped      from the packet's header
- *   port = destination port of TCP and UDP, 0 of others
- *   ranges = the longest prefix that has key  a map, which the rules were flattened into
- *   let it pass when one of the ranges has port
+ * See netfence.h: the cgroup, the maps and their rules; the programs are netfence_prog.c's.
  *
  * New rules are a new map and a new program. Both programs are attached for a moment, and both must agree.
+ * Who came to a published port stays known.
+ *
+ * Published ports are bound by the front end before anything is started, and a socket belongs for good
+ * to the cgroup that it was made in. So a child that shares our descriptors makes each once more, in
+ * the cgroup, beside the old one, which then goes: the port is ours throughout.
  */
 #include "cli/netfence.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/bpf.h>
-#include <linux/if_ether.h>
+#include <sched.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/cgroup.h"
 #include "cli/error.h"
+#include "cli/netfence_prog.h"
 
 #define VALUE_SIZE (NET_FLAT_RANGES * 4u)
-
-struct key {
-    uint32_t bits;
-    uint8_t ip[16];
-};
-
-static int bpf(int cmd, union bpf_attr *a)
-{
-    int r = (int)syscall(SYS_bpf, cmd, a, sizeof *a);
-
-    return r < 0 ? -errno : r;
-}
-
-/* ---- the program ---- */
-
-/* Its stack, from the frame pointer down. */
-enum { KEY = -24, KEY_IP = -20, KEY_V4 = -8, HEAD = -28, HEAD_IHL = -27, HEAD_PORT = -26 };
-
-#define EXITS_MAX 80
-
-struct prog {
-    struct bpf_insn code[256];
-    unsigned n;
-    unsigned pass[EXITS_MAX], stop[EXITS_MAX], npass, nstop; /* jumps there */
-};
-
-/* BPF_K and BPF_IMM are 0, and not written beside another 0. */
-static unsigned op(struct prog *p, unsigned code, unsigned dst, unsigned src, int off, int imm)
-{
-    p->code[p->n] = (struct bpf_insn){ .code = (uint8_t)code,
-                                       .dst_reg = (uint8_t)dst & 15,
-                                       .src_reg = (uint8_t)src & 15,
-                                       .off = (int16_t)off,
-                                       .imm = imm };
-    return p->n++;
-}
-
-/* A jump that was made, to the next instruction. */
-static void here(struct prog *p, unsigned jump)
-{
-    p->code[jump].off = (int16_t)(p->n - jump - 1);
-}
-
-static void set_imm(struct prog *p, unsigned reg, int v)
-{
-    op(p, BPF_ALU64 | BPF_MOV | BPF_K, reg, 0, 0, v);
-}
-
-static void set_reg(struct prog *p, unsigned reg, unsigned from)
-{
-    op(p, BPF_ALU64 | BPF_MOV | BPF_X, reg, from, 0, 0);
-}
-
-static void store(struct prog *p, int at, uint32_t v)
-{
-    op(p, BPF_ST | BPF_MEM | BPF_W, BPF_REG_10, 0, at, (int)v);
-}
-
-static void stop_if(struct prog *p, unsigned code, unsigned reg, unsigned with, int imm)
-{
-    p->stop[p->nstop++] = op(p, BPF_JMP | code, reg, with, 0, imm);
-}
-
-/* n bytes of the packet from where r2 says. */
-static void load(struct prog *p, int to, int n)
-{
-    set_reg(p, BPF_REG_1, BPF_REG_6);
-    set_reg(p, BPF_REG_3, BPF_REG_10);
-    op(p, BPF_ALU64 | BPF_ADD, BPF_REG_3, 0, 0, to);
-    set_imm(p, BPF_REG_4, n);
-    op(p, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_skb_load_bytes);
-    stop_if(p, BPF_JNE | BPF_K, BPF_REG_0, 0, 0);
-}
-
-static void load_from(struct prog *p, int from, int to, int n)
-{
-    set_imm(p, BPF_REG_2, from);
-    load(p, to, n);
-}
-
-/* Key and protocol onto the stack, where the ports are into r7. */
-static void take_headers(struct prog *p)
-{
-    unsigned v4, both;
-
-    op(p, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_2, BPF_REG_6, offsetof(struct __sk_buff, protocol), 0);
-    v4 = op(p, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_2, 0, 0, htons(ETH_P_IP));
-    stop_if(p, BPF_JNE | BPF_K, BPF_REG_2, 0, htons(ETH_P_IPV6));
-    load_from(p, 24, KEY_IP, 16);
-    load_from(p, 6, HEAD, 1);
-    set_imm(p, BPF_REG_7, 40);
-    both = op(p, BPF_JMP | BPF_JA, 0, 0, 0, 0);
-    here(p, v4);
-    load_from(p, 16, KEY_V4, 4);
-    load_from(p, 9, HEAD, 1);
-    load_from(p, 0, HEAD_IHL, 1);
-    op(p, BPF_LDX | BPF_MEM | BPF_B, BPF_REG_7, BPF_REG_10, HEAD_IHL, 0);
-    op(p, BPF_ALU64 | BPF_AND | BPF_K, BPF_REG_7, 0, 0, 15);
-    op(p, BPF_ALU64 | BPF_LSH | BPF_K, BPF_REG_7, 0, 0, 2);
-    here(p, both);
-}
-
-/* Into r8. */
-static void take_port(struct prog *p)
-{
-    unsigned tcp, neither;
-
-    set_imm(p, BPF_REG_8, 0);
-    op(p, BPF_LDX | BPF_MEM | BPF_B, BPF_REG_2, BPF_REG_10, HEAD, 0);
-    tcp = op(p, BPF_JMP | BPF_JEQ | BPF_K, BPF_REG_2, 0, 0, IPPROTO_TCP);
-    neither = op(p, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_2, 0, 0, IPPROTO_UDP);
-    here(p, tcp);
-    set_reg(p, BPF_REG_2, BPF_REG_7);
-    op(p, BPF_ALU64 | BPF_ADD, BPF_REG_2, 0, 0, 2);
-    load(p, HEAD_PORT, 2);
-    op(p, BPF_LDX | BPF_MEM | BPF_H, BPF_REG_8, BPF_REG_10, HEAD_PORT, 0);
-    op(p, BPF_ALU | BPF_END | BPF_TO_BE, BPF_REG_8, 0, 0, 16);
-    here(p, neither);
-}
-
-static void decide(struct prog *p, int map)
-{
-    op(p, BPF_LD | BPF_DW, BPF_REG_1, BPF_PSEUDO_MAP_FD, 0, map);
-    op(p, 0, 0, 0, 0, 0);
-    set_reg(p, BPF_REG_2, BPF_REG_10);
-    op(p, BPF_ALU64 | BPF_ADD, BPF_REG_2, 0, 0, KEY);
-    op(p, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_map_lookup_elem);
-    stop_if(p, BPF_JEQ | BPF_K, BPF_REG_0, 0, 0);
-    for (int i = 0; i < NET_FLAT_RANGES; i++) {
-        op(p, BPF_LDX | BPF_MEM | BPF_H, BPF_REG_2, BPF_REG_0, 4 * i, 0);
-        stop_if(p, BPF_JGT | BPF_X, BPF_REG_2, BPF_REG_8, 0);
-        op(p, BPF_LDX | BPF_MEM | BPF_H, BPF_REG_2, BPF_REG_0, 4 * i + 2, 0);
-        p->pass[p->npass++] = op(p, BPF_JMP | BPF_JGE | BPF_X, BPF_REG_2, BPF_REG_8, 0, 0);
-    }
-    for (unsigned i = 0; i < p->nstop; i++)
-        here(p, p->stop[i]);
-    set_imm(p, BPF_REG_0, 0);
-    op(p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
-    for (unsigned i = 0; i < p->npass; i++)
-        here(p, p->pass[i]);
-    set_imm(p, BPF_REG_0, 1);
-    op(p, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
-}
-
-static int load_program(int map)
-{
-    struct prog p = { .n = 0 };
-    union bpf_attr a = { 0 };
-
-    set_reg(&p, BPF_REG_6, BPF_REG_1);
-    store(&p, KEY, 128);
-    store(&p, KEY_IP, 0);
-    store(&p, KEY_IP + 4, 0);
-    store(&p, KEY_IP + 8, htonl(0xffff));
-    store(&p, KEY_V4, 0);
-    store(&p, HEAD, 0);
-    take_headers(&p);
-    take_port(&p);
-    decide(&p, map);
-    a.prog_type = BPF_PROG_TYPE_CGROUP_SKB;
-    a.expected_attach_type = BPF_CGROUP_INET_EGRESS;
-    a.insns = (uintptr_t)p.code;
-    a.insn_cnt = p.n;
-    a.license = (uintptr_t) "Apache-2.0";
-    memcpy(a.prog_name, "sbx_net", 8);
-    return bpf(BPF_PROG_LOAD, &a);
-}
+#define PEERS_MAX 16384 /* the host forgets who came longest ago */
 
 /* ---- rules ---- */
 
@@ -206,20 +38,20 @@ static int fill(int map, const struct net_flat *all, unsigned n)
     int r = 0;
 
     for (unsigned i = 0; i < n && r >= 0; i++) {
-        struct key k = { .bits = all[i].bits };
+        struct netfence_key k = { .bits = all[i].bits };
         union bpf_attr a = { 0 };
 
         memcpy(k.ip, all[i].ip.b, sizeof k.ip);
         a.map_fd = (uint32_t)map;
         a.key = (uintptr_t)&k;
         a.value = (uintptr_t)all[i].ports;
-        r = bpf(BPF_MAP_UPDATE_ELEM, &a);
+        r = netfence_bpf(BPF_MAP_UPDATE_ELEM, &a);
     }
     return r;
 }
 
 /* A program with a map of these rules: a descriptor or -errno. */
-static int make(const struct network *n)
+static int make(const struct network *n, int peers)
 {
     struct net_ip servers[BROKER_SERVERS_MAX];
     union bpf_attr a = { 0 };
@@ -236,29 +68,29 @@ static int make(const struct network *n)
     if (!all)
         return -ENOMEM;
     a.map_type = BPF_MAP_TYPE_LPM_TRIE;
-    a.key_size = sizeof(struct key);
+    a.key_size = sizeof(struct netfence_key);
     a.value_size = VALUE_SIZE;
     a.max_entries = nall;
     a.map_flags = BPF_F_NO_PREALLOC;
-    map = bpf(BPF_MAP_CREATE, &a);
+    map = netfence_bpf(BPF_MAP_CREATE, &a);
     r = map < 0 ? map : fill(map, all, nall);
     free(all);
     if (r >= 0)
-        r = load_program(map);
+        r = netfence_egress(map, peers);
     if (map >= 0)
         close(map); /* the program has it */
     return r;
 }
 
-static int attach(int dir, int prog)
+static int attach(int dir, int prog, enum bpf_attach_type type)
 {
     union bpf_attr a = { 0 };
 
     a.target_fd = (uint32_t)dir;
     a.attach_bpf_fd = (uint32_t)prog;
-    a.attach_type = BPF_CGROUP_INET_EGRESS;
+    a.attach_type = type;
     a.attach_flags = BPF_F_ALLOW_MULTI;
-    return bpf(BPF_PROG_ATTACH, &a);
+    return netfence_bpf(BPF_PROG_ATTACH, &a);
 }
 
 static void detach(int dir, int prog)
@@ -268,7 +100,7 @@ static void detach(int dir, int prog)
     a.target_fd = (uint32_t)dir;
     a.attach_bpf_fd = (uint32_t)prog;
     a.attach_type = BPF_CGROUP_INET_EGRESS;
-    bpf(BPF_PROG_DETACH, &a);
+    netfence_bpf(BPF_PROG_DETACH, &a);
 }
 
 /* ---- the cgroup ---- */
@@ -308,14 +140,63 @@ static int make_dir(struct netfence *f)
     return f->dir < 0 ? -errno : 0;
 }
 
+/* Who comes to published ports is noted, and may be answered. */
+static int note_peers(struct netfence *f, const struct network *n)
+{
+    union bpf_attr a = { 0 };
+    int prog, r;
+
+    if (n->policy.npub == 0)
+        return 0;
+    a.map_type = BPF_MAP_TYPE_LRU_HASH;
+    a.key_size = sizeof(struct netfence_peer);
+    a.value_size = sizeof(uint32_t);
+    a.max_entries = PEERS_MAX;
+    f->peers = netfence_bpf(BPF_MAP_CREATE, &a);
+    if (f->peers < 0)
+        return f->peers;
+    prog = netfence_ingress(f->peers, n->policy.pub, n->policy.npub);
+    if (prog < 0)
+        return prog;
+    r = attach(f->dir, prog, BPF_CGROUP_INET_INGRESS);
+    close(prog); /* the cgroup has it */
+    return r;
+}
+
+/* The child shares our descriptors, and is in the cgroup. 0, or an errno as its status. */
+static int publish_again(const struct netfence *f, const struct network *n)
+{
+    int status = 0;
+    pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+
+    if (pid < 0)
+        return -errno;
+    if (pid == 0) {
+        int r = netfence_enter(f, getpid());
+
+        for (unsigned i = 0; i < n->policy.npub && r == 0; i++)
+            r = network_bind_again(&n->policy.pub[i]);
+        _exit(-r);
+    }
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) ? -WEXITSTATUS(status) : -ECHILD;
+}
+
 int netfence_open(struct netfence *f, const struct network *n)
 {
     int r;
 
-    *f = (struct netfence){ .dir = -1, .prog = make(n) };
-    r = f->prog < 0 ? f->prog : make_dir(f);
+    *f = (struct netfence){ .dir = -1, .prog = -1, .peers = -1 };
+    r = make_dir(f);
     if (r == 0)
-        r = attach(f->dir, f->prog);
+        r = note_peers(f, n);
+    if (r == 0)
+        r = f->prog = make(n, f->peers);
+    if (r >= 0)
+        r = attach(f->dir, f->prog, BPF_CGROUP_INET_EGRESS);
+    if (r >= 0 && n->policy.npub)
+        r = publish_again(f, n);
     if (r < 0)
         netfence_close(f);
     return r < 0 ? r : 0;
@@ -337,11 +218,11 @@ int netfence_enter(const struct netfence *f, pid_t pid)
 
 int netfence_update(struct netfence *f, const struct network *n)
 {
-    int prog = f->dir >= 0 ? make(n) : -1, r;
+    int prog = f->dir >= 0 ? make(n, f->peers) : -1, r;
 
     if (f->dir < 0)
         return 0;
-    r = prog < 0 ? prog : attach(f->dir, prog);
+    r = prog < 0 ? prog : attach(f->dir, prog, BPF_CGROUP_INET_EGRESS);
     if (r < 0 && prog >= 0)
         close(prog);
     if (r < 0)
@@ -358,10 +239,12 @@ void netfence_close(struct netfence *f)
         close(f->dir);
     if (f->prog >= 0)
         close(f->prog);
+    if (f->peers >= 0)
+        close(f->peers);
     for (int i = 0; f->path && i < 100 && rmdir(f->path) < 0 && errno == EBUSY; i++)
         usleep(1000);
     free(f->path);
-    *f = (struct netfence){ .dir = -1, .prog = -1 };
+    *f = (struct netfence){ .dir = -1, .prog = -1, .peers = -1 };
 }
 
 int host_netfence(void)

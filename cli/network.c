@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -55,8 +56,8 @@ static int check_mode(const struct run_options *o, struct net_policy *p)
     return 0;
 }
 
-/* An address of both kinds where none was given and the host has IPv6. */
-static int bind_port(struct net_publish *p)
+/* An address of both kinds where none was given and the host has IPv6. shared: with our own, for now. */
+static int bind_port(struct net_publish *p, bool shared)
 {
     struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(p->host_port) };
     struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(p->host_port) };
@@ -77,9 +78,28 @@ static int bind_port(struct net_publish *p)
         return -errno;
     if (!p->udp)
         setsockopt(p->fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (shared)
+        setsockopt(p->fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     r = v4 ? bind(p->fd, (struct sockaddr *)&in, sizeof in)
            : bind(p->fd, (struct sockaddr *)&in6, sizeof in6);
     return r < 0 ? -errno : 0;
+}
+
+int network_bind_again(const struct net_publish *p)
+{
+    const int on = 1, off = 0;
+    struct net_publish again = *p;
+    int r;
+
+    if (setsockopt(p->fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
+        return -errno;
+    r = bind_port(&again, /* shared= */ true);
+    if (r == 0 && dup3(again.fd, p->fd, O_CLOEXEC) < 0)
+        r = -errno;
+    if (again.fd >= 0)
+        close(again.fd);
+    setsockopt(p->fd, SOL_SOCKET, SO_REUSEPORT, &off, sizeof off);
+    return r;
 }
 
 static int publish(const struct run_options *o, struct network *n)
@@ -97,7 +117,7 @@ static int publish(const struct run_options *o, struct network *n)
             if (n->policy.pub[k].port == p->port && n->policy.pub[k].udp == p->udp)
                 return fail(EXIT_SBX, "-p %s: port %u inside is published already", o->publish[i],
                             p->port);
-        r = bind_port(p);
+        r = bind_port(p, /* shared= */ false);
         if (r < 0)
             return fail(EXIT_SBX, "-p %s: port %u of the host: %s", o->publish[i], p->host_port,
                         r == -EADDRINUSE ? "it is in use; give another" : strerror(-r));

@@ -21,6 +21,11 @@ struct network {
 
 /* 0, or the exit status after the error was printed. Published ports are bound. */
 int network_prepare(const struct run_options *o, struct network *ret);
+/*
+ * A socket bound as p->fd is, made by the caller now, takes its place and its number. For sockets that
+ * do not listen yet. 0 or -errno: the old one is still there.
+ */
+int network_bind_again(const struct net_publish *p);
 /* The nameservers of the host's resolv.conf that can be asked: n->nservers is 0 before. */
 void network_servers(struct network *n);
 /* Puts the sandbox's own resolv.conf and hosts into what is shown, where there is a network. */

@@ -328,6 +328,8 @@ int options_add_profile(struct run_options *o, const struct profile *p)
     if (e == 0)
         e = check_binds(p, &mine);
     if (e == 0)
+        e = profile_check_links(p, &mine);
+    if (e == 0)
         merge(o, &mine);
     return e;
 }

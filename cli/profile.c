@@ -166,6 +166,50 @@ static int accept_text(const struct run_options *o, const char *path, const stru
     return e;
 }
 
+/* ---- where it leads ---- */
+
+/* The first part of path that is a symbolic link, behind the `known` bytes at its beginning; NULL: none. */
+static char *link_in(const char *path, size_t known)
+{
+    for (size_t n = known; path[n];) {
+        char *part;
+        struct stat st;
+
+        n += strspn(path + n, "/");
+        n += strcspn(path + n, "/");
+        part = xstrndup(path, n);
+        if (lstat(part, &st) == 0 && S_ISLNK(st.st_mode))
+            return part;
+        free(part);
+    }
+    return NULL;
+}
+
+/* What the user has read must be what is shown: the author may have made a link there, also afterwards. */
+int profile_check_links(const struct profile *p, const struct run_options *o)
+{
+    const struct toml_key *bind = toml_find(&p->file, "bind");
+    const char *home = getenv("HOME");
+    int e = 0;
+
+    for (unsigned i = 0; p->dir && bind && e == 0 && i < o->nbinds; i++) {
+        const char *src = o->binds[i].src;
+        bool at_home = home && src[0] == '~' && src[1] == '/';
+        char *path = at_home ? xasprintf("%s%s", home, src + 1) : xstrdup(src);
+        size_t known = bind->values[i].text[0] == '/' ? 0 : strlen(at_home ? home : p->dir);
+        char *link = link_in(path, known);
+
+        if (link)
+            e = fail(EXIT_SBX,
+                     "%s:%u: %s is a symbolic link; a profile beside a script names what it shows "
+                     "itself",
+                     p->shown, bind->values[i].line, results_escaped(link));
+        free(link);
+        free(path);
+    }
+    return e;
+}
+
 /* ---- finding ---- */
 
 /* The one beside the script, as it would be run; NULL: there is none. */

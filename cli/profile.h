@@ -21,6 +21,12 @@ struct profile {
 /* Finds the profile of this run and adds it. 0, or the exit status after the error was printed. */
 int profile_apply(struct run_options *o);
 
+/*
+ * Is what a script's author binds what its text says, without a symbolic link of his on the way? o: the
+ * options of the profile alone. 0, or the exit status after the error was printed.
+ */
+int profile_check_links(const struct profile *p, const struct run_options *o);
+
 /* ---- options_profile.c ---- */
 
 int options_add_profile(struct run_options *o, const struct profile *p);

@@ -81,10 +81,28 @@ static int open_save(struct results *r)
     return 0;
 }
 
+/*
+ * What changes from here on is newer than *ret, and what was changed before is not. A file's time is that
+ * of the last tick, or (where it has been asked for, since Linux 6.13) the exact one: so it is the exact
+ * time, and we go on when the next tick has been.
+ */
+static void mark_time(struct timespec_ns *ret)
+{
+    struct timespec now, tick;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    *ret = (struct timespec_ns){ now.tv_sec, (uint32_t)now.tv_nsec };
+    for (int i = 0; i < 200; i++) { /* a clock that is set back meanwhile is not waited for */
+        clock_gettime(CLOCK_REALTIME_COARSE, &tick);
+        if (tick.tv_sec > now.tv_sec || (tick.tv_sec == now.tv_sec && tick.tv_nsec > now.tv_nsec))
+            return;
+        usleep(200);
+    }
+}
+
 int results_prepare(struct results *r, const struct run_options *o, const struct view *v,
                     const struct shown *s, uint64_t without)
 {
-    struct timespec now;
     int e = 0;
 
     *r = (struct results){
@@ -92,8 +110,8 @@ int results_prepare(struct results *r, const struct run_options *o, const struct
     };
     if (!asked(o))
         return 0;
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    r->since = (struct timespec_ns){ now.tv_sec, (uint32_t)now.tv_nsec };
+    if (o->apply)
+        mark_time(&r->since);
     e = open_scope(r, v, s);
     if (e == 0 && (o->apply || o->save_changes))
         e = write_state(&r->state);

@@ -220,6 +220,8 @@ static int make(struct making *m)
     if (oci_state_save(s) < 0)
         return oci_fail("cannot write the state of %s", s->id);
     tell_proxy(m, SYNC_KEEP);
+    if (send_pidfd(m->options->pidfd, s->pid))
+        return 1;
     return write_pid_file(m->options->pid_file, s->pid);
 }
 
@@ -281,7 +283,6 @@ int container_start(struct oci_state *s, const struct oci_config *c)
 int oci_create(int argc, char **argv)
 {
     static struct create_options o;
-    static const char *none;
     static struct oci_config c;
     struct oci_state s;
     const struct oci_option list[] = {
@@ -289,7 +290,7 @@ int oci_create(int argc, char **argv)
         { "config", 'f', true, &o.config, NULL },
         { "pid-file", 0, true, &o.pid_file, NULL },
         { "console-socket", 0, true, &o.console, NULL },
-        { "pidfd-socket", 0, true, &none, NULL },
+        { "pidfd-socket", 0, true, &o.pidfd, NULL },
         { "preserve-fds", 0, true, &o.preserve, NULL },
         { "no-pivot", 0, false, NULL, NULL },
         { "no-new-keyring", 0, false, NULL, NULL },
@@ -330,17 +331,22 @@ static int wait_for(pid_t pid)
 int oci_run(int argc, char **argv)
 {
     static struct create_options o;
-    static const char *none;
     static struct oci_config c;
     bool detach = false, keep = false;
     struct oci_state s;
     const struct oci_option list[] = {
-        { "bundle", 'b', true, &o.bundle, NULL },   { "config", 'f', true, &o.config, NULL },
-        { "detach", 'd', false, &detach, NULL },    { "keep", 0, false, &keep, NULL },
-        { "pid-file", 0, true, &o.pid_file, NULL }, { "console-socket", 0, true, &o.console, NULL },
-        { "pidfd-socket", 0, true, &none, NULL },   { "preserve-fds", 0, true, &o.preserve, NULL },
-        { "no-pivot", 0, false, NULL, NULL },       { "no-new-keyring", 0, false, NULL, NULL },
-        { "no-subreaper", 0, false, NULL, NULL },   { NULL, 0, false, NULL, NULL },
+        { "bundle", 'b', true, &o.bundle, NULL },
+        { "config", 'f', true, &o.config, NULL },
+        { "detach", 'd', false, &detach, NULL },
+        { "keep", 0, false, &keep, NULL },
+        { "pid-file", 0, true, &o.pid_file, NULL },
+        { "console-socket", 0, true, &o.console, NULL },
+        { "pidfd-socket", 0, true, &o.pidfd, NULL },
+        { "preserve-fds", 0, true, &o.preserve, NULL },
+        { "no-pivot", 0, false, NULL, NULL },
+        { "no-new-keyring", 0, false, NULL, NULL },
+        { "no-subreaper", 0, false, NULL, NULL },
+        { NULL, 0, false, NULL, NULL },
     };
     const char *id = oci_id_only(argc, argv, oci_options(argc, argv, list));
     sigset_t all, old;

@@ -6,7 +6,7 @@
 #include "oci/state.h"
 
 struct create_options {
-    const char *bundle, *config, *pid_file, *console, *preserve;
+    const char *bundle, *config, *pid_file, *console, *preserve, *pidfd;
     bool foreground; /* `run` without --detach */
 };
 

@@ -31,7 +31,7 @@
 #define EXEC_FAILED 255 /* an attached exec that could not be */
 
 struct exec {
-    const char *process, *pid_file, *console, *user, *cwd, *groups, *preserve;
+    const char *process, *pid_file, *console, *user, *cwd, *groups, *preserve, *pidfd;
     char **env, **caps;
     bool detach, tty, no_new_privs, ignore_paused;
     struct oci_process *what;
@@ -326,7 +326,7 @@ static int detach(const struct exec *e)
         continue;
     close(fds[0]);
     if (n == 1 && !why[0]) {
-        r = write_pid_file(e->pid_file, pid);
+        r = send_pidfd(e->pidfd, pid) || write_pid_file(e->pid_file, pid);
         if (r)
             kill(pid, SIGKILL); /* its process ends with it */
         return r;
@@ -347,7 +347,7 @@ static int attached(const struct exec *e)
         oci_fail("%s", why);
         return EXEC_FAILED;
     }
-    if (write_pid_file(e->pid_file, getpid())) {
+    if (send_pidfd(e->pidfd, getpid()) || write_pid_file(e->pid_file, getpid())) {
         exec_terminal_close(&tty);
         return EXEC_FAILED;
     }
@@ -405,7 +405,7 @@ int oci_exec(int argc, char **argv)
         { "process-label", 0, true, &none, NULL },
         { "cgroup", 0, true, &none, NULL },
         { "no-subreaper", 0, false, NULL, NULL },
-        { "pidfd-socket", 0, true, &none, NULL },
+        { "pidfd-socket", 0, true, &e.pidfd, NULL },
         { NULL, 0, false, NULL, NULL },
     };
     int at = oci_options(argc, argv, list);

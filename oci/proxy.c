@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +21,7 @@
 #include "cli/proxy.h"
 #include "oci/cgroup.h"
 #include "oci/hooks.h"
+#include "oci/network.h"
 #include "oci/oci.h"
 
 #define CLIENTS 256
@@ -32,7 +32,7 @@ static struct {
     const struct proxy_setup *setup;
     struct launch *launch;
     struct proxy tty;
-    int signals, listener;
+    int signals, listener, network;
     bool ready, started, ended;
     int status;        /* exit status, when ended */
     char why[OCI_WHY]; /* the last error of sandbox or hooks */
@@ -43,7 +43,7 @@ static struct {
         bool starter; /* waits for the program to be loaded */
         bool pauser;  /* waits for the guest to be frozen */
     } clients[CLIENTS];
-} px = { .listener = -1, .signals = -1 };
+} px = { .listener = -1, .signals = -1, .network = -1 };
 
 /* ---- to create ---- */
 
@@ -75,25 +75,17 @@ static void await_creator(uint32_t type)
 static void tell_sentry(uint32_t type, uint64_t value, const int *fds, unsigned n)
 {
     struct control_msg m = { .type = type, .value = value };
-    struct iovec iov = { &m, sizeof m };
-    union {
-        char buf[CMSG_SPACE(WIRE_FDS * sizeof(int))];
-        struct cmsghdr align;
-    } u = { { 0 } };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-    if (n) {
-        struct cmsghdr *c;
+    send_with(px.launch->control, &m, sizeof m, fds, n);
+}
 
-        msg.msg_control = u.buf;
-        msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
-        c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(n * sizeof(int));
-        memcpy(CMSG_DATA(c), fds, n * sizeof(int));
-    }
-    sendmsg(px.launch->control, &msg, MSG_NOSIGNAL);
+static void tell_network(void)
+{
+    int fd = px.network >= 0 ? network_snapshot() : -1;
+
+    if (fd >= 0)
+        tell_sentry(CTL_NETWORK, 0, &fd, 1);
+    close(fd);
 }
 
 static void tell_winsize(void)
@@ -142,6 +134,7 @@ static void on_request(struct client *c, const struct wire_msg *m, int fds[WIRE_
             break;
         }
         px.started = c->starter = true;
+        tell_network(); /* made between create and start, by most */
         tell_sentry(CTL_START, 0, NULL, 0);
         break;
     case WIRE_KILL:
@@ -337,7 +330,7 @@ static void on_signals(void)
 
 static void loop_once(void)
 {
-    enum { CONTROL, SENTRY, GOFER, SHARED, SIGNALS, LISTENER, TTY, CLIENT = TTY + 2 };
+    enum { CONTROL, SENTRY, GOFER, SHARED, SIGNALS, LISTENER, NETWORK, TTY, CLIENT = TTY + 2 };
     struct pollfd fds[CLIENT + CLIENTS] = {
         [CONTROL] = { .fd = px.launch->control, .events = POLLIN },
         [SENTRY] = { .fd = px.launch->sentry_pidfd, .events = POLLIN },
@@ -345,6 +338,7 @@ static void loop_once(void)
         [SHARED] = { .fd = px.launch->shared_pidfd, .events = POLLIN },
         [SIGNALS] = { .fd = px.signals, .events = POLLIN },
         [LISTENER] = { .fd = px.listener, .events = POLLIN },
+        [NETWORK] = { .fd = px.network, .events = POLLIN },
     };
 
     proxy_poll(&px.tty, fds + TTY);
@@ -360,6 +354,10 @@ static void loop_once(void)
     for (unsigned i = 0; i < CLIENTS; i++)
         if (fds[CLIENT + i].revents && fds[CLIENT + i].fd == px.clients[i].fd)
             serve(&px.clients[i]);
+    if (fds[NETWORK].revents) {
+        network_drain(px.network);
+        tell_network();
+    }
     if (fds[LISTENER].revents)
         take_client();
     if (!px.ended && fds[SENTRY].revents)
@@ -485,6 +483,8 @@ void proxy_main(const struct proxy_setup *s)
     if (px.listener < 0)
         give_up("cannot listen in the state folder");
     launch();
+    px.network = oci.net && strcmp(oci.net, "none") == 0 ? -1 : network_watch();
+    tell_network();
     tell_winsize();
     while (!px.ready && !px.ended)
         loop_once();

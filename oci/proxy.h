@@ -39,5 +39,9 @@ void proxy_main(const struct proxy_setup *p) __attribute__((noreturn));
  * with one line in why. */
 int terminal_open(const char *console, unsigned rows, unsigned cols, char why[OCI_WHY]);
 
+/* terminal.c: the caller gets a pidfd of pid by the socket at path; NULL: nobody asked. 0, or 1 after the error
+ * was printed. */
+int send_pidfd(const char *path, pid_t pid);
+
 /* namespaces.c: enters or makes those that the configuration names. 0, or -1 with one line in why. */
 int namespaces_enter(const struct oci_config *c, char why[OCI_WHY]);

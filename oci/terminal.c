@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -75,6 +76,23 @@ static int open_pair(int *ret_master)
     slave = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);
     *ret_master = master;
     return slave < 0 ? -errno : slave;
+}
+
+int send_pidfd(const char *path, pid_t pid)
+{
+    int sock, fd, r;
+
+    if (!path)
+        return 0;
+    sock = connect_to(path);
+    if (sock < 0)
+        return oci_fail("--pidfd-socket %s: connect: %s", path, oci_strerror(sock));
+    fd = (int)syscall(SYS_pidfd_open, pid, 0);
+    r = fd < 0 ? -errno : send_with(sock, "pidfd", 5, &fd, 1);
+    if (fd >= 0)
+        close(fd);
+    close(sock);
+    return r < 0 ? oci_fail("--pidfd-socket %s: %s", path, oci_strerror(r)) : 0;
 }
 
 int terminal_open(const char *console, unsigned rows, unsigned cols, char why[OCI_WHY])

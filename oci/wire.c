@@ -52,9 +52,9 @@ int wire_connect(const struct oci_state *s)
     return fd;
 }
 
-int wire_send(int sock, const struct wire_msg *m, const int *fds, unsigned n)
+int send_with(int sock, const void *data, size_t len, const int *fds, unsigned n)
 {
-    struct iovec iov = { (void *)(uintptr_t)m, sizeof *m };
+    struct iovec iov = { (void *)(uintptr_t)data, len };
     union {
         char buf[CMSG_SPACE(WIRE_FDS * sizeof(int))];
         struct cmsghdr align;
@@ -77,6 +77,11 @@ int wire_send(int sock, const struct wire_msg *m, const int *fds, unsigned n)
             return -errno;
     }
     return 0;
+}
+
+int wire_send(int sock, const struct wire_msg *m, const int *fds, unsigned n)
+{
+    return send_with(sock, m, sizeof *m, fds, n);
 }
 
 int wire_receive(int sock, struct wire_msg *ret, int *fds)

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum wire_type {
@@ -40,7 +41,8 @@ struct oci_state;
 int wire_listen(const struct oci_state *s);
 /* The other: a connection; -errno. */
 int wire_connect(const struct oci_state *s);
-/* 0 or -errno. fds NULL: none go along. */
+/* 0 or -errno. fds NULL: none go along; at most WIRE_FDS. */
+int send_with(int sock, const void *data, size_t len, const int *fds, unsigned n);
 int wire_send(int sock, const struct wire_msg *m, const int *fds, unsigned n);
 /* 1; 0 at the end; -errno. fds (WIRE_FDS; NULL: none are taken) get those that came, the rest is -1. */
 int wire_receive(int sock, struct wire_msg *ret, int *fds);

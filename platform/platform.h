@@ -59,8 +59,11 @@ struct platform_client {
     void (*owner_put)(void *owner);
     /* A worker thread starts; for thread-local state. */
     void (*worker_start)(void);
-    /* Nothing runs any more, and nothing will: what the host has ended. NULL: nobody wants to know. */
-    void (*lost)(const char *what);
+    /*
+     * Nothing runs any more, and nothing will: what the host has ended, and its status as of wait(2), -1
+     * where that is not known. NULL: nobody wants to know.
+     */
+    void (*lost)(const char *what, int status);
 };
 
 /* What an address space can be asked to do, by one of its own held contexts. */
@@ -182,9 +185,9 @@ struct platform {
     void (*stop)(void);
     /*
      * What the host has ended so that nothing runs any more; NULL: all is well. For who sees a process
-     * end by a signal, perhaps before client.lost is called. May be NULL.
+     * end by a signal, perhaps before client.lost is called. *ret_status is set as for that. May be NULL.
      */
-    const char *(*lost)(void);
+    const char *(*lost)(int *ret_status);
     /*
      * After early: the one process that the platform will attach to (PTRACE_SEIZE), which is all that the
      * fence lets it attach to. NULL: it is no tracer.

@@ -217,6 +217,24 @@ void job_signal(uint32_t id, int sig)
     unlock(&kernel.tasks_lock);
 }
 
+static int signal_each(struct tgroup *g, void *arg)
+{
+    const int *sig = arg;
+
+    if (!g->zombie)
+        signal_send_group_locked(g, *sig, NULL);
+    return 0;
+}
+
+void job_signal_all(int sig)
+{
+    if (sig < 1 || sig > LX_NSIG)
+        return;
+    lock(&kernel.tasks_lock);
+    tgroup_each_locked(signal_each, &sig);
+    unlock(&kernel.tasks_lock);
+}
+
 void job_ended(uint32_t id, int wait_status)
 {
     tty_relay_over(id);

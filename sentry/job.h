@@ -23,6 +23,8 @@ struct job_request {
 void job_start(uint32_t id, int request, const int stdio[3]);
 /* To the whole process. No-op when it has ended. */
 void job_signal(uint32_t id, int sig);
+/* To all that runs inside. */
+void job_signal_all(int sig);
 /* tgroup.job has ended with that wait status; or its program could not be started. Any worker. */
 void job_ended(uint32_t id, int wait_status);
 void job_failed(uint32_t id, const char *name, int err);

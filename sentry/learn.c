@@ -75,6 +75,13 @@ void learn_file(struct task *t, const struct file *f)
         add_path(t, LEARNED_READ, &f->path);
 }
 
+/* To look at a directory shows nothing of what is in it, so that is not asked for. */
+void learn_look(struct task *t, const struct path *p)
+{
+    if (t && p->mnt && p->mnt->sb->learn && S_ISREG(dentry_inode(p->dentry)->mode))
+        add_path(t, LEARNED_READ, p);
+}
+
 void learn_link(struct task *t, const struct path *p)
 {
     if (t && p->mnt && p->mnt->sb->learn)

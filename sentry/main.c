@@ -45,6 +45,7 @@
 #include "sentry/kernel/spent.h"
 #include "sentry/net/broker.h"
 #include "sentry/net/net.h"
+#include "sentry/net/netdev.h"
 #include "sentry/learn.h"
 #include "sentry/notes.h"
 #include "sentry/process.h"
@@ -107,24 +108,30 @@ static __attribute__((noreturn)) void leave(void)
 }
 
 /* These may be called by any worker; the first call decides. */
-void sandbox_lost(const char *what)
+void sandbox_lost(const char *what, int status)
 {
+    char how[80] = "was ended from outside";
+
     if (atomic_exchange(&ending, true))
         return;
-    control_send(CTL_ERROR, 125,
-                 "the %s was ended from outside; run with --log=FILE "
-                 "--log-level=debug",
-                 what);
+    if (status >= 0 && WIFSIGNALED(status))
+        snprintf(how, sizeof how, "was ended from outside by signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
+    else if (status >= 0 && WIFEXITED(status))
+        snprintf(how, sizeof how, "ended with status %d", WEXITSTATUS(status));
+    control_send(CTL_ERROR, 125, "the %s %s; run with --log=FILE --log-level=debug", what, how);
     leave();
 }
 
 void sandbox_end(int wait_status)
 {
-    const char *lost = WIFSIGNALED(wait_status) && kernel.platform->lost ? kernel.platform->lost()
-                                                                         : NULL;
+    const char *lost = NULL;
+    int how;
 
+    if (WIFSIGNALED(wait_status) && kernel.platform->lost)
+        lost = kernel.platform->lost(&how);
     if (lost) { /* the program died with it, and is only seen first */
-        sandbox_lost(lost);
+        sandbox_lost(lost, how);
         return;
     }
     if (atomic_exchange(&ending, true))
@@ -155,10 +162,13 @@ void sandbox_limited(int status, int sig, const char *fmt, ...)
 /* Where something failed at the start: because the host has ended what it needs? */
 static void tell_lost(void)
 {
-    const char *lost = kernel.platform && kernel.platform->lost ? kernel.platform->lost() : NULL;
+    const char *lost = NULL;
+    int how;
 
+    if (kernel.platform && kernel.platform->lost)
+        lost = kernel.platform->lost(&how);
     if (lost)
-        sandbox_lost(lost);
+        sandbox_lost(lost, how);
 }
 
 void sandbox_start_refused(const char *why)
@@ -242,24 +252,6 @@ static void on_signal(int sig, bool key)
     unlock(&kernel.tasks_lock);
 }
 
-static int signal_each(struct tgroup *g, void *arg)
-{
-    const int *sig = arg;
-
-    if (!g->zombie)
-        signal_send_group_locked(g, *sig, NULL);
-    return 0;
-}
-
-static void on_signal_all(int sig)
-{
-    if (sig < 1 || sig > LX_NSIG)
-        return;
-    lock(&kernel.tasks_lock);
-    tgroup_each_locked(signal_each, &sig);
-    unlock(&kernel.tasks_lock);
-}
-
 /* What a container's start waits for. */
 static struct task *held;
 
@@ -309,6 +301,8 @@ static void on_control(void *arg, uint32_t events)
         job_start((uint32_t)m.value, fds[0], fds + 1);
         return;
     }
+    if (n == (ssize_t)sizeof m && m.type == CTL_NETWORK && nfds == 1)
+        (void)netdevs_take(fds[0]);
     while (nfds > 0)
         close(fds[--nfds]);
     if (n != (ssize_t)sizeof m)
@@ -332,7 +326,7 @@ static void on_control(void *arg, uint32_t events)
         break;
     case CTL_SIGNAL:
         if (m.value & CTL_SIGNAL_ALL)
-            on_signal_all((int)(m.value & 0xff));
+            job_signal_all((int)(m.value & 0xff));
         else
             on_signal((int)(m.value & 0xff), m.value & CTL_SIGNAL_KEY);
         break;
@@ -358,8 +352,16 @@ static __attribute__((noreturn)) void mount_error(const char *path, int err)
 {
     char why[PROCESS_WHY];
 
-    if (!config->container || !path)
+    if (!path)
         start_error("the file system", err);
+    /* No link is followed there: it could lead out of what is being made. */
+    if (!config->container) {
+        tell_lost();
+        control_send(CTL_ERROR, 125, "cannot show %s: %s%s", path, strerror(-err),
+                     err == -ENOTDIR ? "; if a link or a file is in the way, give where it leads"
+                                     : "");
+        leave();
+    }
     snprintf(why, sizeof why, "error mounting at \"%.600s\" in the rootfs: %s", path,
              process_strerror(err));
     sandbox_start_refused(why);

@@ -89,6 +89,9 @@ expect 125 'Not a directory' "$sbx" run --rootfs "$top/plain" ls
 expect 127 'nor a command' "$sbx" run --rootfs "$top/folder" ls
 expect 125 'No such file' "$sbx" run --bind /nosuch ok.py
 expect 125 'give SRC' "$sbx" run --bind /usr:rel ok.py
+ln -s /usr "$top/link"
+expect 125 "show $top/link: Not a directory; if a link" "$sbx" run --bind "/usr:$top/link" ok.py
+rm "$top/link"
 expect 125 'give SRC' "$sbx" run --bind '' ok.py
 expect 125 'only files and directories' "$sbx" run --bind /dev/null ok.py
 expect 125 'no time' "$sbx" run --timeout never ok.py

@@ -54,6 +54,9 @@ def files():
     check("many are their directory", got == ['bind = ["%s/many:ro"]' % d], got)
     got, _ = learn("cat", d + "/link")
     check("through a link", got == ['bind = ["%s/deep/er/single:ro", "%s/link:ro"]' % (d, d)], got)
+    for look in ["stat", "-c", "%s"], ["test", "-r"]:
+        got, _ = learn(*look, d + "/deep/er/single")
+        check("a file that is looked at", got == ['bind = ["%s/deep/er/single:ro"]' % d], got)
     got, _ = learn("ls", d + "/many")
     check("a directory that is listed", got == ['bind = ["%s/many:ro"]' % d], got)
     got, _ = learn("cat", str(HOME / "one/f"), str(HOME / "top"))
@@ -64,6 +67,19 @@ def files():
     check("to standard output", r.stdout.startswith("1\n# Proposed by") and "bind =" in r.stdout, r)
     r = sbx("learn", "cat", str(HOME / ".ssh/id"))
     check("credentials are not shown", r.returncode == 1 and "secret" not in r.stdout and ".ssh" not in r.stdout.split("cat")[-1].split("\n", 1)[1], r)
+    os.symlink(HOME / ".ssh/id", DATA / "planted")
+    os.symlink(HOME / ".ssh", DATA / "planted-dir")
+    r = sbx("learn", "cat", d + "/planted", d + "/planted-dir/id", d + "/deep/er/single")
+    check("nor by a link that was planted", r.returncode == 1 and "secret" not in r.stdout and
+          not any("planted" in x or ".ssh" in x for x in r.stdout.splitlines() if x[:1] != "#"), r)
+    (DATA / "planted").unlink()
+    (DATA / "planted-dir").unlink()
+    odd = str(DATA / 'x"]\nnet = "host"\nbind = ["')
+    r = sbx("learn", "-o", str(PROFILE), "--", "python3", "-c", "import sys\nfor p in sys.argv[1:]:\n try: open(p)\n except OSError: pass",
+            odd, odd + "\x1b[2J", d + "/many/1")
+    lines = PROFILE.read_text().splitlines()
+    check("a name does not write the profile", [x for x in lines if x[:1] != "#"] == ['bind = ["%s/many/1:ro"]' % d] and
+          "\x1b" not in PROFILE.read_text(), lines)
     r = sbx("learn", "ls", str(HOME))
     check("a home is not proposed", "bind" not in r.stdout and "not proposed" in r.stdout, r)
 

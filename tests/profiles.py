@@ -167,6 +167,20 @@ def beside():
                        ('log = "/tmp/x"\n', "not for"), ('rootfs = "/"\n', "not for"), ('name = "x"\n', "unknown key name")):
         (other / ".sbx.toml").write_text(text)
         refused(text, [".sbx.toml:1: ", says], "--trust-profile", "other/s.sh")
+    for target in ("../../home", "/", "../proj/in"):  # what is read as "in" is not what it leads to, now or later
+        shutil.rmtree(other / "in", ignore_errors=True)
+        (other / ".sbx.toml").write_text('bind = "in:/data:ro"\n')
+        (other / "in").mkdir()
+        (other / "in/f").write_text("theirs\n")
+        r = sbx("run", "--trust-profile", "other/s.sh")
+        check("before it is a link", r.stdout == "\ntheirs\n", r)
+        shutil.rmtree(other / "in")
+        os.symlink(target, other / "in")
+        refused("a link to %s" % target, [".sbx.toml:1: ", "other/in is a symbolic link"], "other/s.sh")
+        for path in ("in/f:/data/f", "%s/in:/data" % other, "in/../in:/data", "./in/:/data:rw", "../other/in/home:/data"):
+            (other / ".sbx.toml").write_text('bind = "%s"\n' % path)
+            refused("by a link: %s" % path, [".sbx.toml:1: ", "is a symbolic link"], "--trust-profile", "other/s.sh")
+        (other / "in").unlink()
     (other / ".sbx.toml").write_text('# \x1b[2J\u202e\nenv = "A=x"\n')
     status, shown = at_terminal(b"n\n", "run", "other/s.sh")
     check("nothing in it acts on the terminal", "\x1b[2J" not in shown and "\u202e" not in shown and "\\x1b" in shown, shown)

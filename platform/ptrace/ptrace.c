@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "abi/hostfd.h"
+#include "abi/hostio.h"
 #include "abi/types.h"
 #include "abi/without.h"
 #include "platform/ptrace/ptrace.h"
@@ -113,15 +114,18 @@ static void stop(void)
     pt_tracer_stop();
 }
 
-static const char *lost(void)
+static const char *lost(int *ret_status)
 {
-    return zygote_is_lost(pt.zygote_pid) ? "zygote" : NULL;
+    return zygote_is_lost(pt.zygote_pid, ret_status) ? "zygote" : NULL;
 }
 
 static pid_t tracee(void)
 {
     return pt.zygote_pid;
 }
+
+#define BLANK_TRIES 20
+#define BLANK_PAUSE_NS 20000000 /* all contexts of the sandbox wait meanwhile: 0.4 s at most */
 
 struct blanking {
     struct ctx *c;
@@ -140,6 +144,11 @@ static int blank(struct ctx **ret_ctx, struct aspace **ret_as)
     struct blanking b = { .r = -EAGAIN };
 
     pt_errand(make_blank, &b);
+    for (int i = 1; i < BLANK_TRIES && b.r == -EAGAIN; i++) {
+        hostio_nap(
+            BLANK_PAUSE_NS); /* the host has no room just now: what is missing may come back */
+        pt_errand(make_blank, &b);
+    }
     if (b.r < 0)
         return b.r == -ENOMEM ? b.r : -EAGAIN;
     *ret_ctx = b.c;

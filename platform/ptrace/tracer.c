@@ -103,12 +103,12 @@ void pt_deliver(struct ctx *c, enum platform_event ev)
     pt.client->owner_put(owner);
 }
 
-static void zygote_over(void)
+static void zygote_over(int status)
 {
     pt_unhash(pt.zygote);
     pt.zygote->over = true;
     if (!atomic_load(&pt.stopping) && pt.client->lost)
-        pt.client->lost("zygote");
+        pt.client->lost("zygote", status);
 }
 
 static void on_status(struct ctx *c, int status)
@@ -117,7 +117,7 @@ static void on_status(struct ctx *c, int status)
 
     if (c == pt.zygote) {
         if (over)
-            zygote_over();
+            zygote_over(status);
         return;
     }
     if (over) {

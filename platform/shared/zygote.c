@@ -270,11 +270,12 @@ int zygote_make(const struct platform_config *cfg, const struct zygote_plan *p, 
  * It is about to end before those that die with it, but it is the last to be gone. A blank that is being
  * made may have its socket still.
  */
-bool zygote_is_lost(pid_t pid)
+bool zygote_is_lost(pid_t pid, int *ret_status)
 {
-    char text[512], *at;
+    char text[512], *at, *last;
     unsigned long flags = 0;
 
+    *ret_status = -1;
     if (stubs.proc_fd < 0 || pid <= 1)
         return false;
     if (proc_text(pid, "stat", text, sizeof text) < 0)
@@ -282,5 +283,9 @@ bool zygote_is_lost(pid_t pid)
     at = strrchr(text, ')'); /* behind the name: state, five numbers, flags */
     if (!at || sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %lu", &flags) != 1)
         return false;
+    last = strrchr(at,
+                   ' '); /* its status, to who may trace it; 0 to others, and it never ends so */
+    if (flags & PF_EXITING && (sscanf(last, " %d", ret_status) != 1 || *ret_status == 0))
+        *ret_status = -1;
     return flags & PF_EXITING;
 }

@@ -30,5 +30,8 @@ int zygote_prepare(struct blob_header *ret, struct zygote_plan *p);
 int zygote_make(const struct platform_config *cfg, const struct zygote_plan *p, int sock,
                 pid_t *ret_pid);
 
-/* Has the host ended it, or is about to? */
-bool zygote_is_lost(pid_t pid);
+/*
+ * Has the host ended it, or is about to? *ret_status is how, as wait(2) would tell, or -1 where that is
+ * not known.
+ */
+bool zygote_is_lost(pid_t pid, int *ret_status);

@@ -257,8 +257,11 @@ static void unmap_all_but(const struct zygote_data *z)
         die();
 }
 
-/* With the nonce: blanks that are made at the same time may arrive in any order. */
-static void send_listener(int sock, int fd, uint64_t nonce)
+/*
+ * With the nonce: blanks that are made at the same time may arrive in any order. Without a descriptor
+ * (fd < 0) it says that this one will not come.
+ */
+static int send_listener(int sock, int fd, uint64_t nonce)
 {
     struct {
         uint64_t len;
@@ -277,10 +280,9 @@ static void send_listener(int sock, int fd, uint64_t nonce)
         void *control;
         uint64_t controllen;
         int flags;
-    } msg = { 0, 0, &iov, 1, &cmsg, sizeof cmsg, 0 };
+    } msg = { 0, 0, &iov, 1, &cmsg, fd < 0 ? 0 : sizeof cmsg, 0 };
 
-    if (sys6(NR_SENDMSG, (uint64_t)sock, (uint64_t)&msg, 0x4000, 0, 0, 0) != sizeof nonce)
-        die();
+    return sys6(NR_SENDMSG, (uint64_t)sock, (uint64_t)&msg, 0x4000, 0, 0, 0) == sizeof nonce;
 }
 
 static __attribute__((noreturn)) void blank(struct zygote_data *z, uint64_t nonce)
@@ -293,9 +295,10 @@ static __attribute__((noreturn)) void blank(struct zygote_data *z, uint64_t nonc
     int sock = z->sock;
 
     fd = sys6(NR_SECCOMP, 1, 8 | (z->use_killable ? 32 : 0), (uint64_t)&prog, 0, 0, 0);
-    if (fd < 0)
+    if (fd < 0 || !send_listener(sock, (int)fd, nonce)) {
+        send_listener(sock, -1, nonce);
         die();
-    send_listener(sock, (int)fd, nonce);
+    }
     sys6(NR_CLOSE, (uint64_t)fd, 0, 0, 0, 0, 0);
     sys6(NR_CLOSE, (uint64_t)sock, 0, 0, 0, 0, 0);
     blob_blank(z->slot, nonce, BORN_CHANNEL | BORN_PROCESS | (z->use_gs ? BORN_GS : 0));
@@ -321,7 +324,7 @@ void zygote_main(struct zygote_data *z)
         pid = sys6(NR_CLONE, 17, 0, z->secret, 0, 0, 0); /* SIGCHLD */
         if (pid == 0)
             blank(z, rq.nonce);
-        if (pid < 0)
-            die();
+        if (pid < 0) /* the host has no room just now: who waits asks again */
+            send_listener(z->sock, -1, rq.nonce);
     }
 }

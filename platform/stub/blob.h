@@ -259,8 +259,8 @@ struct zygote_data {
     struct bpf_insn base[256], listen[16];
 };
 
-/* Sentry to zygote: make a blank stub. The stub itself answers with the nonce and
- * its listener by SCM_RIGHTS. */
+/* Sentry to zygote: make a blank stub. The stub itself answers with the nonce and its listener by
+ * SCM_RIGHTS; where the host lets none be made, the nonce comes alone. */
 struct zygote_request {
     uint64_t nonce;
 };

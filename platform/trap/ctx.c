@@ -258,6 +258,7 @@ void ctx_drop(struct ctx *c)
 
     if (atomic_fetch_sub(&c->refs, 1) != 1)
         return;
+    ops_clone_forget(c);
     if (!c->left)
         atomic_fetch_add(&trap.st.local, __atomic_load_n(&c->block->local, __ATOMIC_RELAXED));
     pthread_mutex_lock(&trap.lock);

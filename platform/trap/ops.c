@@ -105,13 +105,29 @@ static void put_clone(struct ctx *c, struct as_op *op, struct block_op *b, struc
     if (!(flags & AS_CLONE_VM))
         atomic_store(&child->stub->as->patches, patches_fork(c->stub->as));
     frame_clone(child, c);
-    c->clone_child = child;
+    ctx_get(child);
+    ops_clone_forget(c);
+    atomic_store(&c->clone_child, child);
     c->clone_host = stub_clone_flags(flags);
     c->clone_seen = false;
     *b = (struct block_op){ .nr = OP_CLONE,
                             .a = { c->clone_host, block_addr(child->index), ctx_nonce(child),
                                    op->a[1], op->a[2], kind } };
     atomic_fetch_add(&trap.st.forks, 1);
+}
+
+/* The child may have come and gone, and its owner too, before the maker tells that it has made it. */
+static struct ctx *clone_taken(struct ctx *c)
+{
+    return atomic_exchange(&c->clone_child, NULL);
+}
+
+void ops_clone_forget(struct ctx *c)
+{
+    struct ctx *child = clone_taken(c);
+
+    if (child)
+        ctx_drop(child);
 }
 
 static struct block_op plain(uint32_t nr, const struct as_op *op)
@@ -249,6 +265,7 @@ static void note_rseq(struct ctx *c, const struct as_op *op)
 void ops_done(struct ctx *c)
 {
     struct block_op *b = block_ops(c);
+    struct ctx *child = clone_taken(c);
 
     for (unsigned i = 0; i < c->nops; i++) {
         struct as_op *op = &c->ops[i];
@@ -258,8 +275,8 @@ void ops_done(struct ctx *c)
         op->ret = __atomic_load_n(&b[c->op_slot[i]].ret, __ATOMIC_RELAXED);
         if (op->kind == AS_CLONE && op->ret > 0)
             op->ret = 0;
-        if (op->kind == AS_CLONE && op->ret == 0)
-            born_promised(op->child);
+        if (op->kind == AS_CLONE && op->ret == 0 && child == op->child)
+            born_promised(child);
         if (op->kind == AS_CLONE && !(op->a[0] & AS_CLONE_VM))
             patches_forked(c->stub->as);
         if (op->kind == AS_RSEQ && op->ret == 0)
@@ -269,7 +286,8 @@ void ops_done(struct ctx *c)
         if (op->kind == AS_GET_GS && (uint64_t)op->ret >> SLOT_SHIFT == stubs.slot >> SLOT_SHIFT)
             op->ret = 0; /* ours: the guest has set none */
     }
-    c->clone_child = NULL;
+    if (child)
+        ctx_drop(child);
     c->nops = 0;
 }
 
@@ -298,7 +316,7 @@ void ops_deferred(struct ctx *c)
 /* The clone itself was notified: is it the one that was asked for? Its flags lie in registers. */
 bool ops_clone_seen(struct ctx *c, const struct seccomp_notif *n)
 {
-    if (atomic_load(&c->state) != CTX_OPS || !c->clone_child || c->clone_seen ||
+    if (atomic_load(&c->state) != CTX_OPS || !atomic_load(&c->clone_child) || c->clone_seen ||
         n->data.args[0] != c->clone_host)
         return false;
     c->clone_seen = true;

@@ -36,19 +36,56 @@ void pool_expect_exec(void)
 }
 
 #define LOST_PAUSE_NS 100000000
+#define LOST_TRIES 20 /* two seconds, as long as for one that does not come */
+#define LATE_TRIES 5
+
+struct waiting {
+    struct timespec until;
+    unsigned lost; /* as far as it has seen */
+    int losses, late;
+};
+
+/* The pool is empty. 0: look again; else none comes. trap.lock is given up meanwhile. */
+static int await_locked(struct waiting *w)
+{
+    int r = 0;
+
+    pthread_mutex_unlock(&trap.lock);
+    worker_block_begin();
+    pthread_mutex_lock(&trap.lock);
+    if (trap.npool == 0 && trap.lost == w->lost)
+        r = pthread_cond_timedwait(&trap.pool_cond, &trap.lock, &w->until);
+    if (trap.npool > 0) {
+        r = 0;
+    } else if (trap.lost != w->lost) {
+        w->lost = trap.lost;
+        r = --w->losses > 0 ? 0 : EAGAIN;
+        pthread_mutex_unlock(&trap.lock); /* what was missing may come back */
+        hostio_nap(LOST_PAUSE_NS);
+        pthread_mutex_lock(&trap.lock);
+    } else if (r && --w->late > 0) { /* killed before it was known: another one */
+        w->until.tv_sec += 2;
+        r = 0;
+        if (trap.npending > 0)
+            memmove(trap.pending, trap.pending + 1, --trap.npending * sizeof trap.pending[0]);
+        zygote_request_locked();
+    }
+    pthread_mutex_unlock(&trap.lock);
+    worker_block_end();
+    pthread_mutex_lock(&trap.lock);
+    return r;
+}
 
 int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as)
 {
-    struct timespec until;
+    struct waiting w = { .losses = LOST_TRIES, .late = LATE_TRIES };
     struct ctx *c = NULL;
-    unsigned lost;
-    int tries = 5;
     int r = 0;
 
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += 2;
+    clock_gettime(CLOCK_REALTIME, &w.until);
+    w.until.tv_sec += 2;
     pthread_mutex_lock(&trap.lock);
-    lost = trap.lost;
+    w.lost = trap.lost;
     while (!c && r == 0) {
         if (trap.npool > 0) {
             c = trap.pool[0];
@@ -57,31 +94,8 @@ int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as)
                 c = NULL;
         }
         fill_pool_locked(c ? 0 : 1);
-        if (!c && trap.npool == 0) {
-            pthread_mutex_unlock(&trap.lock);
-            worker_block_begin();
-            pthread_mutex_lock(&trap.lock);
-            if (trap.npool == 0 && trap.lost == lost)
-                r = pthread_cond_timedwait(&trap.pool_cond, &trap.lock, &until);
-            if (r == 0 && trap.npool == 0 && trap.lost != lost) {
-                lost = trap.lost;
-                r = --tries > 0 ? 0 : EAGAIN;
-                pthread_mutex_unlock(&trap.lock); /* what was missing may come back */
-                hostio_nap(LOST_PAUSE_NS);
-                pthread_mutex_lock(&trap.lock);
-            }
-            if (r && trap.npool == 0 && --tries > 0) { /* killed before it was known: another one */
-                until.tv_sec += 2;
-                r = 0;
-                if (trap.npending > 0)
-                    memmove(trap.pending, trap.pending + 1,
-                            --trap.npending * sizeof trap.pending[0]);
-                zygote_request_locked();
-            }
-            pthread_mutex_unlock(&trap.lock);
-            worker_block_end();
-            pthread_mutex_lock(&trap.lock);
-        }
+        if (!c && trap.npool == 0)
+            r = await_locked(&w);
     }
     pthread_mutex_unlock(&trap.lock);
     if (!c)

@@ -41,6 +41,7 @@ void stub_died(struct stub *s)
         ops_await_locked(c);
         pthread_mutex_unlock(&trap.lock);
         split_gone(c);
+        ops_clone_forget(c);
         if (owner) {
             trap.client->event(owner, c, EV_GONE);
             trap.client->owner_put(owner);

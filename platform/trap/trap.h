@@ -187,10 +187,10 @@ struct ctx {
     uint32_t lent_in_len, lent_out_cap, lent_out_off; /* off: in the block */
     uint32_t out_at, out_n;                           /* collected of lent_out */
     uint64_t nonce;                                   /* trap.lock; 0: not awaited */
-    uint64_t promised;       /* trap.lock; ms, when its maker said that it exists; 0: not yet */
-    unsigned clone_flags;    /* how it was made */
-    struct ctx *clone_child; /* AS_CLONE under way */
-    uint64_t clone_host;     /* flags that the clone must have */
+    uint64_t promised;    /* trap.lock; ms, when its maker said that it exists; 0: not yet */
+    unsigned clone_flags; /* how it was made */
+    struct ctx *_Atomic clone_child; /* AS_CLONE under way: with a reference */
+    uint64_t clone_host;             /* flags that the clone must have */
     bool clone_seen;
     struct job *job; /* trap.lock; NULL: events go to the client */
     struct as_op *ops;
@@ -243,7 +243,7 @@ int zygote_start(const struct platform_config *cfg);
 void zygote_request_locked(void);   /* one more blank; trap.lock held */
 void zygote_listener_arrived(void); /* zygote_sock is readable */
 void blank_lost(void);
-const char *zygote_lost(void); /* as platform.lost */
+const char *zygote_lost(int *ret_status); /* as platform.lost */
 int trap_blank(struct ctx **ret_ctx, struct aspace **ret_as);
 void pool_put(struct ctx *c);
 /* The guest forks: an exec may follow. */
@@ -318,6 +318,7 @@ void ops_release(struct ctx *c);
 void ops_await_locked(struct ctx *c); /* gone or freed is set: until nobody holds them. trap.lock */
 void ops_done(struct ctx *c);         /* results from the block into c->ops */
 bool ops_clone_seen(struct ctx *c, const struct seccomp_notif *n);
+void ops_clone_forget(struct ctx *c); /* c will not tell of a clone any more */
 
 /* light.c: calls without a frame, and the guest memory they lend; c is held by its worker */
 void light_take(struct ctx *c);

@@ -87,9 +87,9 @@ int zygote_start(const struct platform_config *cfg)
 
 /* ---- what comes from it ---- */
 
-const char *zygote_lost(void)
+const char *zygote_lost(int *ret_status)
 {
-    return zygote_is_lost(trap.zygote) ? "zygote" : NULL;
+    return zygote_is_lost(trap.zygote, ret_status) ? "zygote" : NULL;
 }
 
 /* -EPIPE: there is no zygote any more. */
@@ -112,7 +112,7 @@ static int receive_fd(int sock, uint64_t *ret_nonce)
     if (n != sizeof *ret_nonce)
         return -EIO;
     cm = CMSG_FIRSTHDR(&msg);
-    if (!cm || cm->cmsg_type != SCM_RIGHTS) /* no room for a descriptor, at this moment */
+    if (!cm || cm->cmsg_type != SCM_RIGHTS) /* no room for a descriptor of ours, or for a process */
         return -EMFILE;
     memcpy(&fd, CMSG_DATA(cm), sizeof fd);
     return fd;
@@ -154,8 +154,12 @@ void zygote_listener_arrived(void)
         return;         /* it is still there */
     if (fd == -EPIPE) { /* the zygote is gone, and with it every stub */
         epoll_ctl(trap.epoll_fd, EPOLL_CTL_DEL, trap.zygote_sock, NULL);
-        if (!atomic_load(&trap.stopping) && trap.client->lost)
-            trap.client->lost("zygote");
+        if (!atomic_load(&trap.stopping) && trap.client->lost) {
+            int status;
+
+            (void)zygote_is_lost(trap.zygote, &status);
+            trap.client->lost("zygote", status);
+        }
     }
     if (fd < 0 && fd != -EMFILE)
         return;

@@ -66,7 +66,7 @@ void kernel_kill_all_locked(void);
 /* sentry/main.c: the program has ended with this wait status; without locks. */
 void sandbox_end(int wait_status);
 /* A part of the sandbox without which nothing runs is gone. The first of both decides. */
-void sandbox_lost(const char *what);
+void sandbox_lost(const char *what, int status);
 /*
  * A limit is reached: everything ends as if sig had ended the program, and the user is told the line. status:
  * of the front end; 0: that of the signal. Called without locks.

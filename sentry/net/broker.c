@@ -4,6 +4,7 @@
  * and is held over sends that do not wait.
  */
 #include "sentry/net/broker.h"
+#include "sentry/net/netdev.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -250,7 +251,7 @@ static void on_broker(void *arg, uint32_t events)
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             return;
         if (n <= 0) {
-            sandbox_lost("net broker");
+            sandbox_lost("net broker", -1);
             return;
         }
         if ((size_t)n >= sizeof r && r.len == (size_t)n - sizeof r)
@@ -304,7 +305,9 @@ bool broker_is_nameserver(const struct inet_addr *a)
 
 bool broker_own_address(const struct inet_addr *a)
 {
-    return net && is_v4(a, NB_OWN_IP);
+    bool own;
+
+    return net && (netdevs_own(a, &own) ? own : is_v4(a, NB_OWN_IP));
 }
 
 static void set_v4(struct inet_addr *ret, uint32_t ip)
@@ -318,7 +321,11 @@ static void set_v4(struct inet_addr *ret, uint32_t ip)
 
 void broker_own(struct inet_addr *ret)
 {
-    set_v4(ret, NB_OWN_IP);
+    NETDEVS_SCOPE(d);
+    const struct nlmsghdr *h = d ? netdevs_ipv4(d, 0) : NULL;
+    const uint32_t *ip = h ? netdevs_attr(h, IFA_LOCAL, sizeof *ip) : NULL;
+
+    set_v4(ret, ip ? ntohl(*ip) : NB_OWN_IP);
 }
 
 void broker_gateway(struct inet_addr *ret)

@@ -50,7 +50,7 @@ bool inet_is_any(const struct inet_addr *a)
 bool inet_is_local(const struct inet_addr *a)
 {
     return inet_is_v4(a) ? v4_of(a) >> 24 == 127 || broker_own_address(a)
-                         : IN6_IS_ADDR_LOOPBACK(&a->ip);
+                         : IN6_IS_ADDR_LOOPBACK(&a->ip) || broker_own_address(a);
 }
 
 bool inet_is_multicast(const struct inet_addr *a)

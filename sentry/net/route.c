@@ -2,7 +2,8 @@
 /*
  * What there is to be known about the network, in the form of NETLINK_ROUTE: the link lo with its
  * two addresses, and the routes to them; where there is a network, eth0 as well, which stands for what
- * the broker reaches. These are constants; the counters are net_lo_stats().
+ * the broker reaches. These are constants; the counters are net_lo_stats(). A container has those of its
+ * network namespace (netdev.h).
  */
 #include <errno.h>
 #include <linux/if_addr.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 
 #include "sentry/net/broker.h"
+#include "sentry/net/netdev.h"
 #include "sentry/net/netlink.h"
 
 #define LO 1
@@ -189,6 +191,31 @@ static void put_route(struct nl_out *o, const struct route *r, int flags)
     nl_end(o);
 }
 
+/* ---- a container's ---- */
+
+static void put_seen(struct nl_out *o, const struct nlmsghdr *h, int flags)
+{
+    size_t n = h->nlmsg_len - NLMSG_HDRLEN;
+    void *p = nl_begin(o, h->nlmsg_type, flags, n);
+
+    if (!p)
+        return;
+    memcpy(p, NLMSG_DATA(h), n);
+    nl_end(o);
+}
+
+static void dump_seen(struct nl_out *o, const struct netdevs *d, int type, int family)
+{
+    const struct nlmsghdr *h = NULL;
+
+    while ((h = netdevs_next(d, h, type))) {
+        int of = *(const uint8_t *)NLMSG_DATA(h);
+
+        if (type == RTM_NEWLINK || family == AF_UNSPEC || family == of)
+            put_seen(o, h, NLM_F_MULTI);
+    }
+}
+
 /* ---- requests ---- */
 
 static int family_of(const struct nlmsghdr *h)
@@ -196,73 +223,105 @@ static int family_of(const struct nlmsghdr *h)
     return h->nlmsg_len > NLMSG_HDRLEN ? *(const uint8_t *)NLMSG_DATA(h) : AF_UNSPEC;
 }
 
-static int link_named(const char *name, size_t n)
+/* The name that is asked for, with a NUL; "": none. */
+static void name_asked(const struct nlmsghdr *h, char name[IFNAMSIZ])
 {
-    if (n >= 2 && !strncmp(name, "lo", n))
-        return LO;
-    return n >= 4 && !strncmp(name, "eth0", n) && broker_on() ? ETH : 0;
-}
+    size_t at = NLMSG_ALIGN(sizeof(struct ifinfomsg)) + NLMSG_HDRLEN;
 
-/* The link that is asked for; 0: none there is. */
-static int which_link(const struct nlmsghdr *h)
-{
-    const struct ifinfomsg *i = NLMSG_DATA(h);
-    size_t at = NLMSG_ALIGN(sizeof *i) + NLMSG_HDRLEN;
-
-    if (i->ifi_index)
-        return i->ifi_index == LO || (i->ifi_index == ETH && broker_on()) ? i->ifi_index : 0;
+    name[0] = 0;
     while (at + NLA_HDRLEN <= h->nlmsg_len) {
         const struct nlattr *a = (const void *)((const char *)h + at);
 
         if (a->nla_len < NLA_HDRLEN || a->nla_len > h->nlmsg_len - at)
-            return 0;
-        if ((a->nla_type & NLA_TYPE_MASK) == IFLA_IFNAME)
-            return link_named((const char *)a + NLA_HDRLEN, a->nla_len - NLA_HDRLEN);
+            return;
+        if ((a->nla_type & NLA_TYPE_MASK) == IFLA_IFNAME) {
+            size_t n = MIN(a->nla_len - (size_t)NLA_HDRLEN, (size_t)IFNAMSIZ - 1);
+
+            memcpy(name, (const char *)a + NLA_HDRLEN, n);
+            name[n] = 0;
+            return;
+        }
         at += NLA_ALIGN(a->nla_len);
     }
-    return 0;
+}
+
+/* The link that is asked for: lo, eth0 or *ret_seen; 0: none there is. */
+static int which_link(const struct nlmsghdr *h, const struct netdevs *d,
+                      const struct nlmsghdr **ret_seen)
+{
+    const struct ifinfomsg *i = NLMSG_DATA(h);
+    char name[IFNAMSIZ];
+
+    *ret_seen = NULL;
+    name_asked(h, name);
+    if (i->ifi_index == LO || (!i->ifi_index && strcmp(name, "lo") == 0))
+        return LO;
+    if (i->ifi_index < 0 || (!i->ifi_index && !*name))
+        return 0;
+    if (d) {
+        *ret_seen = netdevs_link(d, i->ifi_index, name);
+        return *ret_seen ? ((const struct ifinfomsg *)NLMSG_DATA(*ret_seen))->ifi_index : 0;
+    }
+    return broker_on() && (i->ifi_index ? i->ifi_index == ETH : strcmp(name, "eth0") == 0) ? ETH
+                                                                                           : 0;
 }
 
 static int get_link(struct nl_out *o, const struct nlmsghdr *h, bool dump)
 {
+    NETDEVS_SCOPE(d);
+    const struct nlmsghdr *seen;
     int link;
 
     if (dump) {
         put_link(o, NLM_F_MULTI, LO);
-        if (broker_on())
+        if (d)
+            dump_seen(o, d, RTM_NEWLINK, AF_UNSPEC);
+        else if (broker_on())
             put_link(o, NLM_F_MULTI, ETH);
         return 0;
     }
     if (h->nlmsg_len < NLMSG_LENGTH(sizeof(struct ifinfomsg)))
         return -EINVAL;
-    link = which_link(h);
+    link = which_link(h, d, &seen);
     if (!link)
         return -ENODEV;
-    put_link(o, 0, link);
+    if (seen)
+        put_seen(o, seen, 0);
+    else
+        put_link(o, 0, link);
     return 0;
 }
 
 static int get_addr(struct nl_out *o, const struct nlmsghdr *h, bool dump)
 {
+    NETDEVS_SCOPE(d);
     int family = family_of(h);
+    bool v4 = family == AF_UNSPEC || family == AF_INET;
 
     if (!dump)
         return -EOPNOTSUPP;
-    if (family == AF_UNSPEC || family == AF_INET)
+    if (v4)
         put_addr(o, AF_INET);
-    if (broker_on() && (family == AF_UNSPEC || family == AF_INET))
+    if (!d && v4 && broker_on())
         put_own_addr(o);
     if (family == AF_UNSPEC || family == AF_INET6)
         put_addr(o, AF_INET6);
+    if (d)
+        dump_seen(o, d, RTM_NEWADDR, family);
     return 0;
 }
 
 static int get_route(struct nl_out *o, const struct nlmsghdr *h, bool dump)
 {
+    NETDEVS_SCOPE(d);
     int family = family_of(h);
 
     if (!dump)
         return -ENETUNREACH;
+    if (d) {
+        dump_seen(o, d, RTM_NEWROUTE, family);
+        return 0;
+    }
     if (broker_on() && (family == AF_UNSPEC || family == AF_INET)) {
         put_own_route(o, true);
         put_own_route(o, false);
@@ -273,15 +332,26 @@ static int get_route(struct nl_out *o, const struct nlmsghdr *h, bool dump)
     return 0;
 }
 
+static int get_neigh(struct nl_out *o, const struct nlmsghdr *h, bool dump)
+{
+    NETDEVS_SCOPE(d);
+
+    if (dump && d)
+        dump_seen(o, d, RTM_NEWNEIGH, family_of(h));
+    return dump ? 0 : -EOPNOTSUPP;
+}
+
 /* `ip link set lo up`: it is up. Anything else would be a change. */
 static int set_link(const struct nlmsghdr *h)
 {
+    NETDEVS_SCOPE(d);
+    const struct nlmsghdr *seen;
     const struct ifinfomsg *i = NLMSG_DATA(h);
     unsigned change;
 
     if (h->nlmsg_len < NLMSG_LENGTH(sizeof *i))
         return -EINVAL;
-    if (!which_link(h))
+    if (!which_link(h, d, &seen))
         return -ENODEV;
     change = i->ifi_change ? i->ifi_change : ~0u;
     if (change & ~(unsigned)IFF_UP || !(i->ifi_flags & IFF_UP) ||
@@ -303,7 +373,7 @@ int route_answer(struct nl_out *o, const struct nlmsghdr *h, bool dump)
     case RTM_GETROUTE:
         return get_route(o, h, dump);
     case RTM_GETNEIGH:
-        return dump ? 0 : -EOPNOTSUPP;
+        return get_neigh(o, h, dump);
     }
     /* Numbers come in fours: new, del, get, set. */
     if (h->nlmsg_type <= RTM_MAX && (h->nlmsg_type & 3) != 2)

@@ -14,6 +14,8 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/cred.h"
+#include "sentry/kernel/kernel.h"
+#include "sentry/learn.h"
 #include "sentry/syscalls/path_arg.h"
 #include "sentry/syscalls/table.h"
 #include "sentry/vfs/mount.h"
@@ -59,6 +61,8 @@ static int at_getattr(struct task *t, int dfd, gaddr_t upath, int flags, struct 
     if (r < 0)
         return r;
     r = f ? file_getattr(t, f, ret) : vfs_getattr(t, &p, ret);
+    if (kernel.learn && !f && r == 0)
+        learn_look(t, &p);
     file_put(f);
     path_put(&p);
     return r;
@@ -184,6 +188,8 @@ static int check_access(struct task *t, int dfd, gaddr_t upath, int mode, int fl
     if (r == 0 && mode & W_OK && p.dentry &&
         (S_ISREG(i->mode) || S_ISDIR(i->mode) || S_ISLNK(i->mode)))
         r = mnt_want_write(&p);
+    if (kernel.learn && !f && r == 0)
+        learn_look(t, &p);
     file_put(f);
     path_put(&p);
     return r;

@@ -13,7 +13,7 @@ foreach(_call ${_calls})
   string(REGEX REPLACE ".*, " "" _name "${_call}")
   list(APPEND _options -Wl,--wrap=${_name})
 endforeach()
-foreach(_name sentry_main gofer_main malloc calloc realloc strdup free open openat fcntl ioctl prctl
+foreach(_name sentry_main gofer_main malloc calloc realloc strdup free open openat fcntl ioctl prctl epoll_ctl
         mremap kzalloc krealloc kmemdup kstrdup syscall pthread_create)
   list(APPEND _options -Wl,--wrap=${_name})
 endforeach()

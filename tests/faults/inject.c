@@ -281,6 +281,8 @@ int __real_prctl(int op, ...);
 int __wrap_prctl(int op, ...);
 void *__real_mremap(void *p, size_t old, size_t n, int flags, ...);
 void *__wrap_mremap(void *p, size_t old, size_t n, int flags, ...);
+int __real_epoll_ctl(int ep, int op, int fd, struct epoll_event *e);
+int __wrap_epoll_ctl(int ep, int op, int fd, struct epoll_event *e);
 long __real_syscall(long nr, ...);
 long __wrap_syscall(long nr, ...);
 
@@ -322,6 +324,12 @@ int __wrap_ioctl(int fd, unsigned long cmd, ...)
     return fails((cmd >> 8 & 0xff) == '!' ? 1000 + (cmd & 0xff) : SYS_ioctl, FROM)
                ? -1
                : __real_ioctl(fd, cmd, a[0]);
+}
+
+/* It wants memory for what is added; to take something out always succeeds. */
+int __wrap_epoll_ctl(int ep, int op, int fd, struct epoll_event *e)
+{
+    return op != EPOLL_CTL_DEL && fails(SYS_epoll_ctl, FROM) ? -1 : __real_epoll_ctl(ep, op, fd, e);
 }
 
 int __wrap_prctl(int op, ...)

@@ -5,6 +5,7 @@
 fence.py UNFENCED [NAME...]    77: this host has no such fence
 """
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -94,6 +95,48 @@ while input():
     same(ask().split()[0], "nothing")
     p.kill()
     p.wait()
+
+
+def published(options, without=None):
+    """Who comes to a published UDP port is answered, TCP is served; whom does the port reach that did not come?"""
+    env = dict(os.environ, **TAKEN)
+    if without:
+        env["SBX_WITHOUT"] = without
+    p = subprocess.Popen([SBX, "run", "--timeout=50", "-p", "7700:700/udp", "-p", "7701:701", *options, "--", PY, "-uc", f"""
+import socket
+u=socket.socket(socket.AF_INET, socket.SOCK_DGRAM); u.bind(('0.0.0.0',700)); u.settimeout(1.5)
+t=socket.create_server(('0.0.0.0',701))
+print('up')
+for i in range(3):
+    d,a=u.recvfrom(9); u.sendto(b're '+d,a)
+    c,_=t.accept(); c.send(b're '+c.recv(9)); c.close()
+for h in '{PUBLIC}', '{PUBLIC2}':
+    u.sendto(b'a',(h,5000))
+    try: print(h, u.recvfrom(9)[0].decode())
+    except OSError: print(h, 'nothing')
+"""], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd="/tmp/sbx-network")
+    try:
+        same(p.stdout.readline(), "up\n")
+        for i, host in enumerate(["127.0.0.1", PRIVATE, "::1"]):
+            kind = socket.AF_INET6 if ":" in host else socket.AF_INET
+            s = socket.socket(kind, socket.SOCK_DGRAM)
+            s.settimeout(5)
+            s.sendto(b"%d" % i, (host, 7700))
+            same(s.recv(9), b"re %d" % i)
+            with socket.create_connection((host, 7701), 5) as c:
+                c.send(b"%d" % i)
+                same(c.recv(9), b"re %d" % i)
+        return p.communicate(timeout=30)[0]
+    finally:
+        p.kill()
+        p.wait()
+
+
+def test_published():
+    """A published UDP port leads to who came, and to what the rules allow; without the fence anywhere."""
+    rule = ["--allow-net", f"{PUBLIC}:5000"]
+    same(published(rule), f"{PUBLIC} echo a\n{PUBLIC2} nothing\n")
+    same(published(rule, without="bpf"), f"{PUBLIC} echo a\n{PUBLIC2} echo a\n")
 
 
 def test_left():

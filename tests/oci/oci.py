@@ -606,6 +606,28 @@ def terminal():
     w.check("terminal: ended", w.wait(ident, "stopped"))
 
 
+@group("life")
+def pidfd():
+    """--pidfd-socket: the process that the pid file names, as a descriptor."""
+    sock = os.path.join(w.top, "pidfd")
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(sock)
+    s.listen(1)
+    ident = w.id()
+    b = w.bundle(w.spec("sleep", "100"))
+    r = w.oci("create", "--bundle", b, "--pidfd-socket", "/no/such/socket", ident)
+    w.check("no such socket for a pidfd", r.returncode == 1 and "no such file or directory" in r.stderr and w.state(ident)["status"] == "none", r)
+    r = w.oci("create", "--bundle", b, "--pidfd-socket", sock, ident)
+    w.check("create with --pidfd-socket", r.returncode == 0, r)
+    c, _ = s.accept()
+    data, fds, _, _ = socket.recv_fds(c, 100, 1)
+    with open("/proc/self/fdinfo/%d" % fds[0]) as f:
+        pid = [int(line.split()[1]) for line in f if line.startswith("Pid:")]
+    w.check("it is the init proxy's", pid == [w.state(ident)["pid"]], (pid, data))
+    signal.pidfd_send_signal(fds[0], signal.SIGKILL)
+    w.check("pidfd: ended", w.wait(ident, "stopped"))
+
+
 def main():
     global w
     if os.geteuid() != 0:

@@ -60,7 +60,7 @@ int er_xattrs(struct image *im, const struct image_node *n, image_xattr_fn fn, v
         if (r == 0)
             r = one(im, erofs_of(im)->xattrs + le32(id) * UINT64_C(4), im->size, fn, arg, &size);
     }
-    for (; r == 0 && pos < end; pos += size)
-        r = one(im, pos, end, fn, arg, &size);
+    for (unsigned i = h[4]; r == 0 && pos < end; i++, pos += size)
+        r = i < IMAGE_XATTRS_MAX ? one(im, pos, end, fn, arg, &size) : -EUCLEAN;
     return r;
 }

@@ -24,6 +24,7 @@
 
 #define IMAGE_BLOCK_MAX (12u << 20) /* a piece, unpacked */
 #define IMAGE_NAME_MAX 255
+#define IMAGE_XATTRS_MAX 1024 /* of an inode */
 #define IMAGE_LINK_MAX 4095
 #define IMAGE_DEPTH 2 /* images in images */
 

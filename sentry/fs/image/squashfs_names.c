@@ -144,7 +144,6 @@ int sq_find(struct image *im, struct image_node *n, const char *name, size_t len
 
 /* ---- extended attributes ---- */
 
-#define XATTRS_MAX 1024
 #define OUT_OF_LINE 0x100
 
 static int read_value(struct image *im, struct sq_place *at, bool elsewhere, uint8_t **ret,
@@ -205,7 +204,7 @@ int sq_xattrs(struct image *im, const struct image_node *n, image_xattr_fn fn, v
 
     if (r < 0)
         return r;
-    if (le64(e) >> 48 || le32(e + 8) > XATTRS_MAX)
+    if (le64(e) >> 48 || le32(e + 8) > IMAGE_XATTRS_MAX)
         return -EUCLEAN;
     at = (struct sq_place){ squashfs_of(im)->xattr_at + (le64(e) >> 16), le16(e) };
     for (uint32_t i = 0; r == 0 && i < le32(e + 8); i++)

@@ -269,7 +269,7 @@ static int bomb_xattr(void)
     int err = 0;
 
     bomb_scratch();
-    for (; n < 1000000 && !err; n++) {
+    for (; n * sizeof value < bomb_bytes && !err; n++) {
         char name[32];
         int fd;
 

@@ -8,8 +8,10 @@
 #include <fcntl.h>
 #include <features.h>
 #include <linux/futex.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -218,6 +220,43 @@ START_TEST(landlock_leaves_what_was_allowed)
 }
 END_TEST
 
+/* 0: bound; 1: refused by Landlock. The same of a connect to where nobody listens. */
+static int try_tcp(bool binds)
+{
+    const struct sockaddr_in a = { .sin_family = AF_INET,
+                                   .sin_port = htons(binds ? 0 : 9),
+                                   .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int r = binds ? bind(fd, (const struct sockaddr *)&a, sizeof a)
+                  : connect(fd, (const struct sockaddr *)&a, sizeof a);
+
+    return r < 0 && errno == EACCES;
+}
+
+/* Each bit of _i is one kind of TCP that is held; what is not held goes. */
+START_TEST(landlock_holds_tcp_by_kinds)
+{
+    int status = 0;
+    pid_t pid;
+
+    if (landlock_abi() < 4) {
+        printf("skipped: this host's Landlock knows nothing of TCP\n");
+        return;
+    }
+    pid = fork();
+    ck_assert_int_ge(pid, 0);
+    if (pid == 0) {
+        int ruleset = landlock_new_net((uint64_t)_i);
+
+        if (ruleset < 0 || landlock_enter(ruleset) < 0)
+            _exit(100);
+        _exit(try_tcp(true) | try_tcp(false) << 1);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert_int_eq(WEXITSTATUS(status), _i);
+}
+END_TEST
+
 START_TEST(no_new_code)
 {
     fence_no_new_code();
@@ -254,6 +293,7 @@ int main(void)
     tcase_add_loop_test(c, gofers_filter, 0, (int)ARRAY_SIZE(of_gofer));
     tcase_add_test(c, with_a_ring_its_calls_pass);
     tcase_add_test(c, landlock_leaves_what_was_allowed);
+    tcase_add_loop_test(c, landlock_holds_tcp_by_kinds, 0, 4);
     tcase_add_test(c, no_new_code);
     tcase_add_test(c, limits_are_hard);
     suite_add_tcase(s, c);

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Blank stubs are made again once there is room for their descriptors. */
-#include <stdio.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
+/* Blank stubs are made again once there is room for their descriptors, or for a process. */
 #include "fixture.h"
+#include "shortage.h"
 #include "suite.h"
+
+#include "platform/trap/trap.h"
+
+static pid_t zygote(void)
+{
+    return trap.zygote;
+}
 
 static void limit_descriptors(rlim_t n)
 {
@@ -14,25 +18,6 @@ static void limit_descriptors(rlim_t n)
     ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &rl), 0);
     rl.rlim_cur = n;
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &rl), 0);
-}
-
-static struct {
-    struct ctx *c;
-    struct aspace *as;
-    int r;
-} got;
-
-static void *wait_for_blank(void *arg)
-{
-    got.r = P->blank(&got.c, &got.as);
-    return arg;
-}
-
-static void give_back(struct ctx *c, struct aspace *as)
-{
-    P->as_kill(as);
-    P->ctx_free(c);
-    P->as_put(as);
 }
 
 /* The listener of a blank arrives when no descriptor is left: it is lost, the next one is not. */
@@ -64,5 +49,7 @@ int main(void)
     (void)start_guest; /* the fixture's; none is needed here */
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, no_room_for_a_listener);
+    tcase_add_test(tc, a_shortage_is_waited_for);
+    tcase_add_test(tc, a_long_shortage_is_told);
     return run_tests("blank", tc, /* light= */ false);
 }

@@ -6,8 +6,14 @@
  */
 #define PLATFORM platform_ptrace
 #include "contract.h"
+#include "shortage.h"
 
 #include "abi/without.h"
+
+static pid_t zygote(void)
+{
+    return P->tracee();
+}
 
 static void no_filter(void)
 {
@@ -230,6 +236,8 @@ int main(void)
     }
     add_all(tc);
     add_all(bare);
+    tcase_add_test(tc, a_shortage_is_waited_for);
+    tcase_add_test(tc, a_long_shortage_is_told);
     tcase_add_checked_fixture(bare, no_filter, NULL);
     suite_add_tcase(s, tc);
     suite_add_tcase(s, bare);
