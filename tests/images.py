@@ -169,6 +169,20 @@ def uses(image):
     check("no image", r.returncode == 125 and "neither a squashfs nor an EROFS image" in r.stderr, r.stderr)
 
 
+def unknown(image):
+    """What a later mkfs.erofs might use is refused when it is mounted, as Linux does."""
+    for what, at, value, word in (("an algorithm", 84, 1 << 4, "Operation not supported"),
+                                  ("a feature", 80, 1 << 30, "Invalid argument")):
+        data = bytearray(image.read_bytes())
+        data[1024 + 80] |= 2
+        data[1024 + at : 1024 + at + 4] = (int.from_bytes(data[1024 + at : 1024 + at + 4], "little") | value).to_bytes(
+            4, "little")
+        (TOP / "unknown").write_bytes(data)
+        r = inside("--bind", "%s:/image:ro" % (TOP / "unknown"), "--tmpfs", "/mnt",
+                   args=["mount", "/image", "erofs", "/mnt"])
+        check("EROFS with %s that is not known" % what, r.returncode != 0 and word in r.stderr, r.stderr[-300:])
+
+
 def damaged(images):
     rnd = random.Random(2)
     broken = TOP / "broken"
@@ -198,6 +212,7 @@ try:
     make_tree()
     images_made = all_ways()
     uses(images_made[0][1])
+    unknown(next(i for k, i in images_made if k == "erofs"))
     damaged(images_made)
 finally:
     shutil.rmtree(TOP)

@@ -177,6 +177,8 @@ static int mount_erofs(struct image *im)
         return -EINVAL;
     if (er->features & ~(uint32_t)ER_KNOWN || le16(s + 86))
         return -EINVAL;
+    if (er->features & ER_CONFIGS && le16(s + 84) & ~ER_ALGORITHMS)
+        return -EOPNOTSUPP;
     im->block_size = 1u << er->bits;
     im->nblocks = le32(s + 36);
     im->files = UINT64_MAX;

@@ -39,6 +39,7 @@ enum { /* features, without which an image cannot be read */
        ER_TAIL_HERE = 16,
        ER_FRAGMENTS = 32,
        ER_KNOWN = 63,
+       ER_ALGORITHMS = 15, /* bits of their list: LZ4, LZMA, deflate, Zstandard */
 };
 
 struct erofs {     /* image->priv */
