@@ -39,6 +39,8 @@ struct launch {
     const struct program *program;
     const struct process_spec *container; /* sentry/sentry.h; NULL: `sbx run` */
     const char *domainname;
+    const struct sentry_sysctl *sysctls;
+    unsigned nsysctls;
     uint64_t mem_total; /* shown inside; 0: the host's */
     unsigned ncpus;
     char **envp;

@@ -165,6 +165,8 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
     c->hostname = l->options->hostname ? l->options->hostname : "sbx";
     c->container = l->container;
     c->domainname = l->domainname;
+    c->sysctls = l->sysctls;
+    c->nsysctls = l->nsysctls;
     c->mem_total = l->mem_total;
     c->ncpus = l->ncpus;
     c->stats = l->options->stats != STATS_OFF;

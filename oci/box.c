@@ -43,8 +43,6 @@ static int check_sysctls(const struct oci_config *c)
             strcmp(c->domainname, c->sysctls[i].value) != 0)
             return oci_fail("sysctl \"%s\" conflicts with the domainname \"%s\"", name,
                             c->domainname);
-        if (strncmp(name, "net.", 4) != 0)
-            oci_log(OCI_DEBUG, "sysctl %s has no effect yet", name);
     }
     return 0;
 }
@@ -212,6 +210,8 @@ int box_build(const struct oci_config *c, const struct oci_state *s, struct box 
     l->network = &ret->net;
     l->container = &c->process.spec;
     l->domainname = c->domainname;
+    l->sysctls = c->sysctls;
+    l->nsysctls = c->nsysctls;
     l->envp = box_environment(&c->process, s->rootfs);
     l->log_fd = l->strace_fd = -1;
     return 0;

@@ -11,6 +11,7 @@
 
 #include "abi/types.h"
 #include "sentry/process.h"
+#include "sentry/sentry.h"
 
 #define OCI_CONFIG_MAX (16u << 20) /* bytes of a file */
 
@@ -72,10 +73,6 @@ struct oci_resources {
     const json_t *unified; /* NULL */
 };
 
-struct oci_sysctl {
-    const char *name, *value;
-};
-
 struct oci_config {
     const char *version;
     const char *root;
@@ -98,7 +95,7 @@ struct oci_config {
     struct oci_resources resources;
     char **masked, **readonly; /* NULL at the end, never NULL */
     unsigned propagation;      /* of the rootfs */
-    struct oci_sysctl *sysctls;
+    struct sentry_sysctl *sysctls;
     unsigned nsysctls;
     bool seccomp, intel_rdt;
 };

@@ -142,7 +142,7 @@ static void parse_sysctls(struct oci_parse *p, const json_t *lx, struct oci_conf
             oci_wrong(p, "sysctl", "expected strings in it");
             return;
         }
-        ret->sysctls[ret->nsysctls++] = (struct oci_sysctl){ key, json_string_value(value) };
+        ret->sysctls[ret->nsysctls++] = (struct sentry_sysctl){ key, json_string_value(value) };
     }
 }
 

@@ -60,7 +60,7 @@ static int set_network(const struct oci_config *c, char why[OCI_WHY])
     if (r < 0)
         oci_log(OCI_WARNING, "ports below 1024 cannot be listened on: %s", oci_strerror(r));
     for (unsigned i = 0; i < c->nsysctls; i++) {
-        const struct oci_sysctl *s = &c->sysctls[i];
+        const struct sentry_sysctl *s = &c->sysctls[i];
 
         if (strncmp(s->name, "net.", 4) != 0 || strchr(s->name, '/') ||
             strcmp(s->name, "net.ipv4.ip_unprivileged_port_start") == 0)

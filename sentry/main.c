@@ -30,6 +30,7 @@
 #include "cli/control.h"
 #include "gofer/client.h"
 #include "sentry/fence.h"
+#include "sentry/fs/proc/sys_set.h"
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/event.h"
@@ -308,6 +309,22 @@ static int start_threads(const struct sentry_config *cfg)
     return r == 0 ? control_watch(cfg) : r;
 }
 
+/* What is fixed here stays as it is; of the network it holds where the sockets are (oci/namespaces.c). */
+static void set_sysctls(const struct sentry_config *cfg)
+{
+    char why[PROCESS_WHY];
+
+    for (unsigned i = 0; i < cfg->nsysctls; i++) {
+        const struct sentry_sysctl *s = &cfg->sysctls[i];
+
+        if (proc_sys_set(s->name, s->value) != -EINVAL)
+            continue;
+        snprintf(why, sizeof why, "cannot set sysctl %.100s to \"%.100s\": %s", s->name, s->value,
+                 process_strerror(EINVAL));
+        sandbox_start_refused(why);
+    }
+}
+
 void sentry_main(const struct sentry_config *cfg)
 {
     struct platform_config pc = { .client = &dispatch_client,
@@ -362,6 +379,7 @@ void sentry_main(const struct sentry_config *cfg)
     r = vfs_build(cfg, &at);
     if (r < 0)
         mount_error(at, r);
+    set_sysctls(cfg);
     start_step("tree");
     r = make_init();
     if (r == 0)

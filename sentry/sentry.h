@@ -55,6 +55,11 @@ struct sentry_mount {
     bool learn; /* what is opened in it is recorded (sentry/learn.h), where that is asked for */
 };
 
+/* "net.ipv4.tcp_ecn" and what it is set to; one that is not to be changed here stays as it is. */
+struct sentry_sysctl {
+    const char *name, *value;
+};
+
 struct sentry_port {
     uint16_t port; /* inside */
     bool udp;
@@ -108,8 +113,10 @@ struct sentry_config {
      */
     const struct process_spec *container;
     const char *domainname; /* NULL: none */
-    uint64_t mem_total;     /* bytes of memory that are shown; 0: the host's */
-    unsigned ncpus;         /* processors that are shown; 0: the host's */
+    const struct sentry_sysctl *sysctls;
+    unsigned nsysctls;
+    uint64_t mem_total; /* bytes of memory that are shown; 0: the host's */
+    unsigned ncpus;     /* processors that are shown; 0: the host's */
 
     const uint64_t *limits; /* kernel/limits.h; NULL: the defaults */
     bool stats;

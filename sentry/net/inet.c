@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "sentry/kernel/cred.h"
+#include "sentry/kernel/sysctl.h"
 #include "sentry/kernel/task.h"
 #include "sentry/net/host.h"
 
@@ -193,7 +194,7 @@ static int bind_check(struct task *t, struct isock *s, const struct inet_addr *a
         return -EINVAL; /* without an interface of its own */
     if (!ours && !s->freebind && !s->transparent)
         return -EADDRNOTAVAIL;
-    if (a->port && a->port < 1024 && !task_capable(t, CAP_NET_BIND_SERVICE))
+    if (a->port && a->port < sysctl_of(SYSCTL_PORT_START) && !task_capable(t, CAP_NET_BIND_SERVICE))
         return -EACCES;
     return 0;
 }

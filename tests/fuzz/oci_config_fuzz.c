@@ -86,8 +86,8 @@ size_t fuzz_seed(unsigned i, uint8_t *buf, size_t cap)
         "\"sysctl\":{\"net.x\":\"1\"},\"maskedPaths\":[\"/m\"],\"readonlyPaths\":[\"/r\"],\"rootfsPropagation\":\"rslave\","
         "\"cgroupsPath\":\"/c\",\"resources\":{\"memory\":{\"limit\":-1},\"cpu\":{\"shares\":2},\"pids\":{\"limit\":5},"
         "\"unified\":{\"a\":\"b\"}}}}",
-        "{\"args\":[\"sh\",\"-c\"],\"cwd\":\"/x\",\"capabilities\":{\"bounding\":[\"CAP_KILL\",\"x\"]},"
-        "\"rlimits\":[{\"type\":\"RLIMIT_CORE\",\"soft\":1,\"hard\":18446744073709551615}]}",
+        ("{\"args\":[\"sh\",\"-c\"],\"cwd\":\"/x\",\"capabilities\":{\"bounding\":[\"CAP_KILL\",\"x\"]},"
+         "\"rlimits\":[{\"type\":\"RLIMIT_CORE\",\"soft\":1,\"hard\":18446744073709551615}]}"),
         "{\"memory\":{\"limit\":1e18,\"swap\":0},\"cpu\":{\"quota\":50000,\"period\":100000,\"cpus\":\"0-1\"},\"pids\":null}",
     };
     const char *s = seeds[i % 5];

@@ -334,6 +334,16 @@ def process():
     w.check("cwd is made", r.stdout == "/new/dir\n1000 755\n", r)
     r = w.run("hostname", hostname="boxed")
     w.check("hostname", r.stdout == "boxed\n", r)
+    r = w.run("sh", "-c", "cat /proc/sys/kernel/msgmax /proc/sys/kernel/sem", linux__sysctl={
+        "kernel.msgmax": "4096", "kernel.sem": "100 200 30 40"})
+    w.check("sysctls", r.stdout == "4096\n100\t200\t30\t40\n", r)
+    bind = ("sh", "-c", "nc -l -p 80 & sleep 0.3; echo low | nc 127.0.0.1 80; wait")
+    for start, said in (("80", "low\n"), ("81", "")):
+        r = w.run(*bind, linux__sysctl={"net.ipv4.ip_unprivileged_port_start": start}, process__user={"uid": 1000, "gid": 1000},
+                  process__capabilities={})
+        w.check("ports below %s are root's" % start, r.stdout == said, r)
+    r = w.run("true", linux__sysctl={"kernel.msgmax": "many"})
+    w.check("a sysctl that cannot be", r.returncode != 0 and "cannot set sysctl kernel.msgmax" in r.stderr, r)
     r = w.run("cat", "/proc/self/oom_score_adj", process__oomScoreAdj=123)
     w.check("oomScoreAdj", r.stdout == "123\n", r)
 

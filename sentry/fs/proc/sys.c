@@ -27,6 +27,7 @@
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/sysctl.h"
 #include "sentry/keys/key.h"
+#include "sentry/net/broker.h"
 
 /* What is there already may be written: scripts do, and some put back what they found. */
 static PROC_STORE(refuse)
@@ -54,7 +55,7 @@ static PROC_STORE(refuse)
         .arg = (long)(uintptr_t)(text "\n")                                                        \
     }
 
-enum { HOSTNAME, DOMAINNAME, THREADS_MAX, FILE_NR, NS_LAST_PID, AIO_NR };
+enum { HOSTNAME, DOMAINNAME, THREADS_MAX, FILE_NR, NS_LAST_PID, AIO_NR, PINGERS };
 
 static PROC_SHOW(show_dynamic)
 {
@@ -77,6 +78,9 @@ static PROC_SHOW(show_dynamic)
         break;
     case AIO_NR:
         pt_printf(out, "%" PRIu64 "\n", aio_count());
+        break;
+    case PINGERS: /* everybody or nobody */
+        pt_puts(out, broker_on() ? "0\t2147483647\n" : "1\t0\n");
         break;
     }
     return 0;
@@ -413,8 +417,8 @@ static const struct pnode ipv4_nodes[] = {
     SYSCTL("ip_local_port_range", "32768\t60999"),
     SYSCTL("ip_local_reserved_ports", ""),
     SYSCTL("ip_nonlocal_bind", "0"),
-    SYSCTL("ip_unprivileged_port_start", "1024"),
-    SYSCTL("ping_group_range", "1\t0"),
+    TUNABLE("ip_unprivileged_port_start", PORT_START),
+    DYNAMIC("ping_group_range", 0644, PINGERS),
     SYSCTL("tcp_available_congestion_control", "reno"),
     SYSCTL("tcp_congestion_control", "reno"),
     SYSCTL("tcp_ecn", "2"),

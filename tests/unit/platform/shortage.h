@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <check.h>
 #include <errno.h>
 #include <stdio.h>
 #include <sys/prctl.h>

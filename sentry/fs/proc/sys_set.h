@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * The parameter name, as "net.ipv4.tcp_ecn", gets a value, as if root wrote it to its file. Before the first
+ * program runs. 0; -ENOENT: there is none of that name; -EPERM: its value is another one, and fixed; -EINVAL.
+ */
+int proc_sys_set(const char *name, const char *value);
