@@ -43,11 +43,12 @@ def furnish():
         subprocess.run(["ip", "addr", "add", a + "/32", "dev", "lo"], check=True)
     for a in (PUBLIC6, PRIVATE6):
         subprocess.run(["ip", "addr", "add", a + "/128", "dev", "lo", "nodad"], check=True)
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     os.makedirs("/tmp/sbx-network", exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/tmp/sbx-network"], check=True)  # others have one, too
     with open("/tmp/sbx-network/resolv.conf", "w") as f:
         f.write("nameserver 127.0.0.1\n")
     real = os.path.realpath("/etc/resolv.conf")
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     subprocess.run(["mount", "--bind", "/tmp/sbx-network/resolv.conf", real], check=True)
 
 
