@@ -177,7 +177,8 @@ def look(sbx, ring, user, net, live):
     many = len(stubs) + 4  # a listener, a channel and a pidfd each; those being born
     # The front end: whom it watches, and its ends of two channels. 0 to 2 are the caller's.
     expect_fds("the front end", front, {"signalfd": (1, 1), "pidfd": (2 + net + live, 2 + net + live), "socket": (2, 2),
-                                        "directory": (0, net), "bpf-prog": (0, net)},  # the second fence of the network
+                                        # the second fence of the network, and who came to its ports
+                                        "directory": (0, net), "bpf-prog": (0, net), "bpf-map": (0, net)},
                but=(0, 1, 2))
     # The gofer: its exports, an empty root, the channel; nothing to write to, no stream.
     expect_fds("the gofer", gofer, {"path of a directory": (1, 200), "path of a file": (1, 1),
