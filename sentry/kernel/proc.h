@@ -116,5 +116,10 @@ void signal_fault(struct task *t, const struct fault *f);
 /* sigframe.c: sets up or undoes a guest signal frame in the held context's registers. */
 int signal_setup_frame(struct task *t, int sig, const struct lx_siginfo *info,
                        const struct lx_sigaction *sa);
+/*
+ * Memory of the guest's could not be used: SIGSEGV; SIGKILL where the process is no more, as for whoever
+ * finds that out first.
+ */
+void signal_force_lost(struct task *t);
 /* -EDETACHED: all registers are the frame's. The frame may have been bad (SIGSEGV is pending). */
 long do_sigreturn(struct task *t);

@@ -145,7 +145,7 @@ static void frame_failed(struct task *t, int sig)
         t->group->sighand->action[SIGSEGV - 1].handler = LX_SIG_DFL;
         unlock(&kernel.tasks_lock);
     }
-    signal_force(t, SIGSEGV, NULL);
+    signal_force_lost(t);
 }
 
 static int leave_by_signal(struct task *t)

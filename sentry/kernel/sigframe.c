@@ -15,6 +15,7 @@
 #include "sentry/kernel/proc.h"
 #include "sentry/kernel/sigset.h"
 #include "sentry/mm/copy.h"
+#include "sentry/mm/mm.h"
 
 #define REDZONE 128
 #define USER_CS 0x33
@@ -158,6 +159,24 @@ static int put_frame(struct task *t, gaddr_t sp, struct lx_rt_sigframe *f, size_
     return r ? 0 : -EFAULT;
 }
 
+/*
+ * The host may have ended the process this very moment, which its context tells later (EV_GONE): then it is
+ * no fault of the program's. What every program has is not to be read either.
+ */
+static bool memory_is_gone(struct task *t)
+{
+    gaddr_t vdso = t->mm ? t->mm->vdso : 0;
+    uint8_t b;
+
+    return vdso && copy_in(t, &b, vdso, 1) < 0 &&
+           copy_in(t, &b, kernel.platform->ctx_regs(t->ctx)->rip, 1) < 0;
+}
+
+void signal_force_lost(struct task *t)
+{
+    signal_force(t, memory_is_gone(t) ? SIGKILL : SIGSEGV, NULL);
+}
+
 int signal_setup_frame(struct task *t, int sig, const struct lx_siginfo *info,
                        const struct lx_sigaction *sa)
 {
@@ -262,6 +281,6 @@ long do_sigreturn(struct task *t)
     return -EDETACHED;
 bad:
     r->orig_rax = (uint64_t)-1;
-    signal_force(t, SIGSEGV, NULL);
+    signal_force_lost(t);
     return -EDETACHED;
 }

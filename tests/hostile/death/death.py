@@ -108,6 +108,15 @@ def things(front, own):
     return found
 
 
+def has_program(pid):
+    """Is it more than a stub that waits to be used? Such a one may be older than all that work."""
+    try:
+        with open(f"/proc/{pid}/maps") as f:
+            return len(f.readlines()) > 9
+    except OSError:
+        return False
+
+
 class Sandbox:
     def __init__(self, sbx, argv, **how):
         self.own = tempfile.mkdtemp(prefix="death.")
@@ -125,7 +134,7 @@ class Sandbox:
         zygote = (children(sentry) if sentry else []) or [0]
         stubs = sorted(children(zygote[0]), key=born) if zygote[0] else []
         pid = {"front": self.front, "sentry": sentry, "gofer": gofer, "zygote": zygote[0],
-               "first": stubs[0] if stubs else 0, "stub": random.choice(stubs or [0])}[which]
+               "first": next(filter(has_program, stubs), 0), "stub": random.choice(stubs or [0])}[which]
         return pid if pid > 1 else None
 
     def await_nothing(self, all_of_it, start):
