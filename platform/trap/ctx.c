@@ -100,11 +100,13 @@ static void reap_leaving(struct stub *s)
     unsigned n = 0;
 
     pthread_mutex_lock(&trap.lock);
-    for (struct tlist *p = s->ctxs.next; p != &s->ctxs && n < 8; p = p->next) {
+    for (struct tlist *p = s->ctxs.next, *next; p != &s->ctxs && n < 8; p = next) {
         struct ctx *c = tlist_entry(p, struct ctx, stub_link);
 
+        next = p->next;
         if (c->leaving && syscall(SYS_tgkill, s->pid, c->tid, 0) < 0 && errno == ESRCH) {
             c->leaving = false;
+            tlist_del(p); /* or the stub's death would give the thread's reference back, too */
             gone[n++] = c;
         }
     }
