@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The host lets no process be made for a while (EAGAIN of the zygote's clone): a blank is waited for, with a
- * bound, and the zygote goes on. To be included after fixture.h; zygote() is what the platform knows of it.
+ * bound, and the zygote goes on. zygote() is what the platform knows of it.
  */
 #pragma once
 
@@ -11,6 +11,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include "fixture.h"
 
 static pid_t zygote(void);
 
