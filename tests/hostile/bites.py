@@ -38,6 +38,11 @@ BITES = {
               [r"FAILED: \d+ processes are left"]),
     "cleaner": ("cleaner", {}, [sys.executable, os.path.join(HERE, "hostile/death/death.py"), "{sbx}", "--moments", "2", "cgroups"],
                 [r"FAILED: left: .*sbx-"]),
+    "names-squat": ("namesdir", {}, script("hostile/names.py", "squat"),
+                    ["FAILED: a directory: nobody comes to the impostor: c", "FAILED: a link: nobody comes to the impostor: .*c4"]),
+    "names-peer": ("peercred", {}, script("hostile/names.py", "peer"), ["FAILED: another user is not heard"]),
+    "names-links": ("endlink", {}, script("hostile/names.py", "links"), ["FAILED: links that come later", "FAILED: the canary"]),
+    "logs": ("logbound", {}, script("hostile/names.py", "flood"), ["FAILED: large: two files"]),
     "blanks": ("patience", {}, [os.path.join(BUILD, "tests/unit-platform-blank-unfenced")], [":a_shortage_is_waited_for"]),
 }
 
