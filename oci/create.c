@@ -104,8 +104,6 @@ static int check_terminal(const struct create_options *o, const struct oci_confi
         return oci_fail("cannot allocate tty: standard input is none");
     if (!c->process.terminal && socket)
         return oci_fail("cannot use console socket if runc will not detach or allocate tty");
-    if (o->preserve && strcmp(o->preserve, "0") != 0)
-        return oci_fail("--preserve-fds is not supported yet");
     return 0;
 }
 
@@ -135,6 +133,7 @@ struct making {
     struct oci_config *config;
     struct oci_state *state;
     struct box box;
+    struct passed passed;
     int sync;
 };
 
@@ -142,7 +141,7 @@ struct making {
 static int await_proxy(const struct making *m, uint32_t type)
 {
     struct wire_msg msg;
-    int status, r = wire_receive(m->sync, &msg, NULL);
+    int status, r = wire_receive(m->sync, &msg, NULL, NULL);
 
     if (r == 1 && msg.type == type)
         return 0;
@@ -187,6 +186,7 @@ static int fork_proxy(struct making *m)
                                            .box = &m->box,
                                            .sync = socks[1],
                                            .console = console && *console ? console : NULL,
+                                           .passed = &m->passed,
                                            .foreground = m->options->foreground };
 
         m->state->pid = getpid();
@@ -238,6 +238,20 @@ static void undo(struct making *m)
     oci_state_remove(s);
 }
 
+static int prepare(struct making *m)
+{
+    struct oci_process *p = &m->config->process;
+
+    if (passed_find(m->options->preserve, &m->passed))
+        return 1;
+    p->env = passed_environment(&m->passed, p->env);
+    if (box_build(m->config, m->state, &m->box))
+        return 1;
+    m->box.launch.passed = m->passed.fds;
+    m->box.launch.npassed = m->passed.n;
+    return 0;
+}
+
 int container_create(const char *id, const struct create_options *o, struct oci_config *c,
                      struct oci_state *ret)
 {
@@ -254,8 +268,9 @@ int container_create(const char *id, const struct create_options *o, struct oci_
     s->terminal = c->process.terminal;
     s->status = OCI_CREATING;
     m = (struct making){ .options = o, .config = c, .state = s, .sync = -1 };
-    if (box_build(c, s, &m.box) == 0 && make(&m) == 0) {
+    if (prepare(&m) == 0 && make(&m) == 0) {
         close(m.sync);
+        passed_close(&m.passed);
         return 0;
     }
     undo(&m);

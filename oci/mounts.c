@@ -79,7 +79,7 @@ static int refused(const struct oci_mount *m, const char *why)
                     m->source ? m->source : m->type, m->destination, why);
 }
 
-static bool known_device(dev_t dev)
+bool box_device(dev_t dev)
 {
     static const struct {
         unsigned maj, min;
@@ -100,7 +100,7 @@ static int add_bind(const struct oci_mount *m, const struct oci_state *s, struct
 
     if (!src || stat(src, &st) < 0)
         return refused(m, oci_strerror(errno));
-    if (S_ISCHR(st.st_mode) && known_device(st.st_rdev)) {
+    if (S_ISCHR(st.st_mode) && box_device(st.st_rdev)) {
         mount = add(shown, SM_NODE, m->destination);
         mount->mode = st.st_mode;
         mount->rdev = st.st_rdev;
@@ -197,7 +197,7 @@ static void add_devices(const struct oci_config *c, struct shown *shown)
         const struct oci_device *d = &c->devices[i];
         const dev_t dev = makedev((unsigned)d->major, (unsigned)d->minor);
 
-        if (!S_ISFIFO(d->mode) && (!S_ISCHR(d->mode) || !known_device(dev))) {
+        if (!S_ISFIFO(d->mode) && (!S_ISCHR(d->mode) || !box_device(dev))) {
             left_out++;
             continue;
         }

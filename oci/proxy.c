@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "abi/fdmsg.h"
 #include "cli/error.h"
 #include "cli/proxy.h"
 #include "oci/cgroup.h"
@@ -66,7 +67,7 @@ static void await_creator(uint32_t type)
 {
     struct wire_msg m;
 
-    if (wire_receive(px.setup->sync, &m, NULL) != 1 || m.type != type)
+    if (wire_receive(px.setup->sync, &m, NULL, NULL) != 1 || m.type != type)
         _exit(1);
 }
 
@@ -74,9 +75,9 @@ static void await_creator(uint32_t type)
 
 static void tell_sentry(uint32_t type, uint64_t value, const int *fds, unsigned n)
 {
-    struct control_msg m = { .type = type, .value = value };
+    const struct control_msg m = { .type = type, .value = value };
 
-    send_with(px.launch->control, &m, sizeof m, fds, n);
+    fdmsg_send(px.launch->control, &m, sizeof m, fds, n);
 }
 
 static void tell_network(void)
@@ -125,7 +126,7 @@ static struct client *client_of(uint32_t job)
     return NULL;
 }
 
-static void on_request(struct client *c, const struct wire_msg *m, int fds[WIRE_FDS])
+static void on_request(struct client *c, const struct wire_msg *m, const int *fds, unsigned nfds)
 {
     switch (m->type) {
     case WIRE_START:
@@ -161,10 +162,10 @@ static void on_request(struct client *c, const struct wire_msg *m, int fds[WIRE_
             tell_sentry(CTL_JOB_WINSIZE, (uint64_t)c->job << 32 | (uint32_t)m->value, NULL, 0);
         break;
     case WIRE_EXEC:
-        if (c->job || fds[WIRE_FDS - 1] < 0)
+        if (c->job || nfds < 4)
             break;
         c->job = ++px.jobs;
-        tell_sentry(CTL_JOB, c->job, fds, WIRE_FDS);
+        tell_sentry(CTL_JOB, c->job, fds, nfds);
         break;
     default:
         break;
@@ -175,13 +176,12 @@ static void serve(struct client *c)
 {
     int fds[WIRE_FDS];
     struct wire_msg m;
-    int r = wire_receive(c->fd, &m, fds);
+    unsigned nfds;
+    int r = wire_receive(c->fd, &m, fds, &nfds);
 
     if (r == 1)
-        on_request(c, &m, fds);
-    for (int i = 0; i < WIRE_FDS; i++)
-        if (fds[i] >= 0)
-            close(fds[i]);
+        on_request(c, &m, fds, nfds);
+    fdmsg_close(fds, nfds);
     if (r <= 0)
         drop(c);
 }
@@ -436,6 +436,7 @@ static void launch(void)
         dup2(null, i); /* they are the guest's, and whoever reads them waits for their end */
     if (null > 2)
         close(null);
+    passed_close(px.setup->passed);
 }
 
 static void enter(void)
@@ -458,14 +459,14 @@ static void enter(void)
 
 void proxy_main(const struct proxy_setup *s)
 {
-    const int keep[] = { 0, 1, 2, s->sync, s->state->dir_fd };
-    int slave = -1;
+    int keep[5 + PASSED_MAX] = { 0, 1, 2, s->sync, s->state->dir_fd }, slave = -1;
 
     px.setup = s;
     px.launch = &s->box->launch;
     for (unsigned i = 0; i < CLIENTS; i++)
         px.clients[i].fd = -1;
-    child_close_all_but(keep, ARRAY_SIZE(keep), -1);
+    memcpy(keep + 5, s->passed->fds, s->passed->n * sizeof *keep);
+    child_close_all_but(keep, 5 + s->passed->n, -1);
     oci_log_child();
     prctl(PR_SET_PDEATHSIG, 0);
     prctl(PR_SET_NAME, "sbx-init");

@@ -112,6 +112,8 @@ struct sentry_config {
      * all else is ready, until CTL_START. NULL: `sbx run`.
      */
     const struct process_spec *container;
+    const int *passed; /* host descriptors of the program's 3, 4, ... */
+    unsigned npassed;
     const char *domainname; /* NULL: none */
     const struct sentry_sysctl *sysctls;
     unsigned nsysctls;

@@ -566,6 +566,63 @@ def detached():
 
 
 @group("exec")
+def passed():
+    """--preserve-fds and LISTEN_FDS: descriptors of ours, by a shell that puts them there."""
+    given = os.path.join(w.top, "given")
+    with open(given, "w") as f:
+        f.write("of the host\n")
+
+    def call(redirect, *args, fds=(), env=None):
+        return subprocess.run(["sh", "-c", 'exec "$0" "$@" ' + redirect, w.runtime, "--root", w.states, *args], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=60, pass_fds=fds, env=dict(os.environ, **(env or {})))
+
+    def run(redirect, n, script, **more):
+        return call(redirect, "run", "--preserve-fds", str(n), "--bundle", w.bundle(w.spec("sh", "-c", script)), w.id(), **more)
+    r = run("3<%s 4>%s/to" % (given, w.top), 2, "cat <&3; echo back >&4; ls /proc/self/fd | tr '\\n' ' '")
+    w.check("--preserve-fds", r.stdout == "of the host\n0 1 2 3 4 5 " and open(w.top + "/to").read() == "back\n", r)
+    r = run("3<%s" % given, 1, "echo x 2>/dev/null >&3 || echo refused")
+    w.check("one to be read is not written", r.stdout == "refused\n", r)
+    r = run("3<%s" % given, 0, "test -e /proc/self/fd/3 || echo none")
+    w.check("--preserve-fds 0", r.stdout == "none\n", r)
+    r = run("3<%s" % given, 2, "true")
+    w.check("one that is not there", r.returncode == 1 and "unable to stat preserved-fd 1 (of 2)" in r.stderr, r)
+    r = run("3</etc", 1, "true")
+    w.check("a directory", r.returncode == 1 and "descriptor 3 cannot be passed on: it is a directory" in r.stderr, r)
+    r = run("3</dev/loop-control", 1, "true") if os.path.exists("/dev/loop-control") else run("3<>/dev/ptmx", 1, "true")
+    w.check("a device", r.returncode == 1 and "cannot be passed on: it is a device" in r.stderr, r)
+    with socket.socket() as s:
+        s.listen(1)
+        r = run("3<&%d" % s.fileno(), 1, "true", fds=[s.fileno()])
+    w.check("a socket that listens", r.returncode == 1 and "it is a socket that listens" in r.stderr, r)
+    a, b = socket.socketpair()
+    r = run("3<&%d" % b.fileno(), 1, "read line <&3; echo $line; echo answer >&3", fds=[b.fileno()]) if a.send(b"question\n") else None
+    w.check("a socket with a peer", r.stdout == "question\n" and a.recv(100) == b"answer\n", r)
+    r = run("3<%s" % given, 0, "env | grep LISTEN_ | sort; cat <&3", env={"LISTEN_FDS": "1", "LISTEN_FDNAMES": "one"})
+    w.check("LISTEN_FDS", r.stdout == "LISTEN_FDNAMES=one\nLISTEN_FDS=1\nLISTEN_PID=1\nof the host\n", r)
+    r = run("3<%s" % given, 0, "env | grep -c LISTEN_", env={"LISTEN_FDS": "1", "LISTEN_PID": "1"})
+    w.check("LISTEN_FDS of another", r.stdout == "0\n", r)
+    r = run("3<%s 4<%s" % (given, given), 1, "env | grep LISTEN_FDS; ls /proc/self/fd | tr '\\n' ' '", env={"LISTEN_FDS": "1"})
+    w.check("both", r.stdout == "LISTEN_FDS=1\n0 1 2 3 4 5 ", r)
+    ident, path, r = w.create("sleep", "100")
+    w.oci("start", ident)
+    r = call("3<%s" % given, "exec", "--preserve-fds", "1", ident, "sh", "-c", "cat <&3")
+    w.check("exec --preserve-fds", r.stdout == "of the host\n", r)
+    r = call("3<%s" % given, "exec", ident, "sh", "-c", "test $LISTEN_PID = $$ && echo mine $LISTEN_FDS", env={"LISTEN_FDS": "1"})
+    w.check("exec with LISTEN_FDS", r.stdout == "mine 1\n", r)
+    r = call("", "exec", "--preserve-fds", "1", ident, "true")
+    w.check("exec: one that is not there", r.returncode == 255 and "unable to stat preserved-fd 0 (of 1)" in r.stderr, r)
+    got, put = os.pipe()
+    ident, b = w.id(), w.bundle(w.spec("sh", "-c", "echo on its way >&3"))
+    with open(os.devnull, "w") as null:
+        subprocess.run(["sh", "-c", 'exec "$0" "$@" 3>&%d' % put, w.runtime, "--root", w.states, "create", "--preserve-fds", "1", "--bundle", b, ident],
+                       stdin=null, stdout=null, stderr=null, pass_fds=[put])
+    os.close(put)
+    w.oci("start", ident)
+    with os.fdopen(got) as f:
+        w.check("its end is the program's", f.read() == "on its way\n")
+
+
+@group("exec")
 def paused():
     ident, path, r = w.create("sh", "-c", "while :; do echo x; sleep 0.02; done")
     w.oci("start", ident)
