@@ -168,6 +168,7 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
     c->ngroups = l->user->ngroups;
     c->hostname = l->options->hostname ? l->options->hostname : "sbx";
     c->container = l->container;
+    c->notify = l->notify;
     c->domainname = l->domainname;
     for (unsigned i = 0; i < l->npassed; i++)
         passed[i] = l->passed[i];

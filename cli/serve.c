@@ -393,21 +393,29 @@ static void serve_client(struct launch *l, struct client *c)
         drop(c);
 }
 
-static void take_client(void)
+int serve_accept(int listener)
 {
-    int fd = accept4(serve.listener, NULL, NULL, SOCK_CLOEXEC);
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     struct ucred who;
     socklen_t len = sizeof who;
 
     if (fd < 0)
-        return;
+        return -1;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
-        (who.uid == geteuid() || who.uid == 0)) {
-        for (unsigned i = 0; i < SERVE_CLIENTS; i++) {
-            if (serve.clients[i].fd < 0) {
-                serve.clients[i] = (struct client){ .fd = fd };
-                return;
-            }
+        (who.uid == geteuid() || who.uid == 0))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static void take_client(void)
+{
+    int fd = serve_accept(serve.listener);
+
+    for (unsigned i = 0; fd >= 0 && i < SERVE_CLIENTS; i++) {
+        if (serve.clients[i].fd < 0) {
+            serve.clients[i] = (struct client){ .fd = fd };
+            return;
         }
     }
     close(fd);

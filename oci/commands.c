@@ -48,8 +48,10 @@ int oci_start(int argc, char **argv)
     }
     if (!kept_config(&s, &c))
         return oci_fail("container %s: its configuration cannot be read", id);
-    if (container_start(&s, &c) == 0)
+    if (container_start(&s, &c) == 0) {
+        container_notify(&s);
         return 0;
+    }
     if (s.status == OCI_RUNNING) /* a hook has failed, and its program was ended */
         container_remove(&s);
     return 1;

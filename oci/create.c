@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 #include "cli/error.h"
 #include "oci/cgroup.h"
 #include "oci/hooks.h"
+#include "oci/notify.h"
 #include "oci/oci.h"
 #include "oci/proxy.h"
 
@@ -187,6 +189,7 @@ static int fork_proxy(struct making *m)
                                            .sync = socks[1],
                                            .console = console && *console ? console : NULL,
                                            .passed = &m->passed,
+                                           .notify = m->box.launch.notify,
                                            .foreground = m->options->foreground };
 
         m->state->pid = getpid();
@@ -245,10 +248,13 @@ static int prepare(struct making *m)
     if (passed_find(m->options->preserve, &m->passed))
         return 1;
     p->env = passed_environment(&m->passed, p->env);
+    if (notify_wanted())
+        p->env = notify_environment(p->env);
     if (box_build(m->config, m->state, &m->box))
         return 1;
     m->box.launch.passed = m->passed.fds;
     m->box.launch.npassed = m->passed.n;
+    m->box.launch.notify = notify_wanted() ? NOTIFY_INSIDE : NULL;
     return 0;
 }
 
@@ -325,7 +331,19 @@ static void forward(const struct signalfd_siginfo *si)
         kill(running, (int)si->ssi_signo);
 }
 
-static int wait_for(pid_t pid)
+/* The state is free: a program may take long until it is ready, and be killed before. */
+void container_notify(struct oci_state *s)
+{
+    int sock = notify_wanted() ? notify_ask(s) : -1;
+
+    if (sock < 0)
+        return;
+    oci_state_unlock(s);
+    notify_pass(sock, s->pid);
+}
+
+/* notify: a connection of notify_ask(). */
+static int wait_for(pid_t pid, int notify)
 {
     struct signalfd_siginfo si;
     sigset_t set;
@@ -336,7 +354,13 @@ static int wait_for(pid_t pid)
     sigprocmask(SIG_BLOCK, &set, NULL);
     fd = signalfd(-1, &set, SFD_CLOEXEC);
     while (waitpid(pid, &status, WNOHANG) != pid) {
-        if (read(fd, &si, sizeof si) == (ssize_t)sizeof si)
+        struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = notify, .events = POLLIN } };
+
+        if (poll(p, ARRAY_SIZE(p), -1) > 0 && p[1].revents) {
+            notify_pass(notify, 0); /* who runs it has started us */
+            notify = -1;
+        }
+        if (p[0].revents && read(fd, &si, sizeof si) == (ssize_t)sizeof si)
             forward(&si);
     }
     close(fd);
@@ -378,10 +402,12 @@ int oci_run(int argc, char **argv)
         container_remove(&s);
         return 1;
     }
-    if (detach)
+    if (detach) {
+        container_notify(&s);
         return 0;
+    }
     oci_state_unlock(&s);
-    status = wait_for(s.pid);
+    status = wait_for(s.pid, notify_wanted() ? notify_ask(&s) : -1);
     if (!keep)
         container_remove(&s);
     return status;

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -27,7 +26,6 @@
 #include "oci/oci.h"
 #include "oci/passed.h"
 #include "oci/proxy.h"
-#include "sentry/job.h"
 
 #define EXEC_FAILED 255 /* an attached exec that could not be */
 
@@ -141,43 +139,14 @@ static int find_process(const struct exec *e, char **args, struct oci_process *r
     return from_options(e, &c, args, ret);
 }
 
-static void put(FILE *f, const char *s)
-{
-    fwrite(s, 1, strlen(s) + 1, f);
-}
-
 /* sentry/job.h: what the sentry reads. A descriptor, or -1. */
 static int write_request(const struct exec *e)
 {
-    const struct oci_process *p = e->what;
-    struct job_request h = { .as = p->spec };
-    int fd = memfd_create("job", MFD_CLOEXEC);
-    FILE *f = fd >= 0 ? fdopen(dup(fd), "w") : NULL;
+    struct oci_process with = *e->what;
 
-    if (!f)
-        return -1;
-    struct oci_process with = *p;
-
-    with.env = passed_environment(&e->passed, p->env);
-    char **env = box_environment(&with, e->state->rootfs);
-
-    if (p->terminal)
-        h.as.flags |= PROCESS_TTY;
-    if (e->passed.listen)
-        h.as.flags |= PROCESS_LISTEN;
-    h.as.rows = (uint16_t)p->rows;
-    h.as.cols = (uint16_t)p->cols;
-    while (p->args[h.argc])
-        h.argc++;
-    while (env[h.envc])
-        h.envc++;
-    fwrite(&h, sizeof h, 1, f);
-    put(f, p->cwd);
-    for (char **a = p->args; *a; a++)
-        put(f, *a);
-    for (char **v = env; *v; v++)
-        put(f, *v);
-    return fclose(f) == 0 && lseek(fd, 0, SEEK_END) <= (off_t)JOB_REQUEST_MAX ? fd : -1;
+    with.env = passed_environment(&e->passed, with.env);
+    return box_job(&with, NULL, box_environment(&with, e->state->rootfs),
+                   (with.terminal ? PROCESS_TTY : 0) | (e->passed.listen ? PROCESS_LISTEN : 0));
 }
 
 /* ---- the process ---- */

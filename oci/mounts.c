@@ -18,6 +18,7 @@
 
 #include "cli/error.h"
 #include "oci/box.h"
+#include "oci/notify.h"
 #include "oci/oci.h"
 
 int rootfs_open(const char *rootfs, const char *path, int flags)
@@ -213,6 +214,19 @@ static void add_devices(const struct oci_config *c, struct shown *shown)
     add(shown, SM_DEVICES, "/dev");
 }
 
+/* ---- what we add ---- */
+
+static void add_notify(struct shown *s)
+{
+    struct sentry_mount *m = add(s, SM_FS, NOTIFY_DIR);
+
+    m->type = "tmpfs";
+    m->options = "mode=755,size=4k";
+    m->flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    add(s, SM_NODE, NOTIFY_INSIDE)->mode = S_IFSOCK | 0777;
+    add(s, SM_READONLY, NOTIFY_DIR);
+}
+
 /* ---- all ---- */
 
 static int add_one(const struct oci_mount *m, const struct oci_state *s, struct shown *shown)
@@ -247,6 +261,8 @@ int box_mounts(const struct oci_config *c, const struct oci_state *s, struct sho
         r = add_one(&c->mounts[i], s, ret);
     if (r)
         return r;
+    if (notify_wanted())
+        add_notify(ret);
     add_devices(c, ret);
     if (c->propagation)
         add(ret, SM_PROPAGATE, "/")->flags = c->propagation & ~(unsigned)MS_REC;

@@ -31,6 +31,7 @@ struct proxy_setup {
     int sync;            /* its end of the socket to create */
     const char *console; /* path of the socket that the terminal's other side goes to; NULL: none */
     const struct passed *passed;
+    bool notify;         /* its program has a socket for sd_notify */
     bool foreground;     /* `run` without --detach: the caller's own terminal and session */
 };
 

@@ -139,12 +139,13 @@ static int say_pid(struct task *t, char **envp)
 
 static int start(uint32_t id, const struct parsed *p, int *fds, int n, char why[PROCESS_WHY])
 {
+    const char *name = p->argv[0];
     char path[PATH_MAX];
     struct file *tty = NULL;
     struct task *t;
     int r;
 
-    r = task_spawn_first(p->argv[0], p->argv, p->envp, &t);
+    r = task_spawn_first(name, p->argv + (p->head.as.flags & PROCESS_FILE ? 1 : 0), p->envp, &t);
     if (r < 0)
         return r;
     t->group->job = id;
@@ -154,9 +155,9 @@ static int start(uint32_t id, const struct parsed *p, int *fds, int n, char why[
     if (r < 0 && p->head.as.flags & PROCESS_PATH)
         process_cwd_failed(p->cwd, r, why);
     if (r == 0) {
-        r = process_find(t, p->argv[0], p->envp, path, sizeof path);
+        r = process_find(t, name, p->envp, path, sizeof path);
         if (r < 0 && p->head.as.flags & PROCESS_PATH)
-            process_failed(p->argv[0], r, why);
+            process_failed(name, r, why);
     }
     if (r == 0)
         r = exec_first_path(t, path);

@@ -114,6 +114,7 @@ struct sentry_config {
     const struct process_spec *container;
     const int *passed; /* host descriptors of the program's 3, 4, ... */
     unsigned npassed;
+    const char *notify;     /* path of a socket that it may say READY=1 to; NULL: none */
     const char *domainname; /* NULL: none */
     const struct sentry_sysctl *sysctls;
     unsigned nsysctls;
