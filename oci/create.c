@@ -283,11 +283,12 @@ int container_create(const char *id, const struct create_options *o, struct oci_
     return 1;
 }
 
-int container_start(struct oci_state *s, const struct oci_config *c)
+int container_start(struct oci_state *s, const struct oci_config *c, int *ret_notify)
 {
     struct wire_msg m = { .type = WIRE_START };
     char why[OCI_WHY];
 
+    *ret_notify = notify_wanted() ? notify_ask(s) : -1; /* before it may be over */
     if (wire_ask(s, &m))
         return 1;
     s->status = OCI_RUNNING;
@@ -331,15 +332,12 @@ static void forward(const struct signalfd_siginfo *si)
         kill(running, (int)si->ssi_signo);
 }
 
-/* The state is free: a program may take long until it is ready, and be killed before. */
-void container_notify(struct oci_state *s)
+void container_notify(struct oci_state *s, int notify)
 {
-    int sock = notify_wanted() ? notify_ask(s) : -1;
-
-    if (sock < 0)
+    if (notify < 0)
         return;
-    oci_state_unlock(s);
-    notify_pass(sock, s->pid);
+    oci_state_unlock(s); /* it may take long until it is ready, and be killed before */
+    notify_pass(notify, s->pid);
 }
 
 /* notify: a connection of notify_ask(). */
@@ -389,7 +387,7 @@ int oci_run(int argc, char **argv)
     };
     const char *id = oci_id_only(argc, argv, oci_options(argc, argv, list));
     sigset_t all, old;
-    int status;
+    int status, notify;
 
     if (!id)
         return 1;
@@ -398,16 +396,16 @@ int oci_run(int argc, char **argv)
     sigprocmask(SIG_BLOCK, &all, &old); /* none is lost before they are passed on */
     if (container_create(id, &o, &c, &s))
         return 1;
-    if (container_start(&s, &c)) {
+    if (container_start(&s, &c, &notify)) {
         container_remove(&s);
         return 1;
     }
     if (detach) {
-        container_notify(&s);
+        container_notify(&s, notify);
         return 0;
     }
     oci_state_unlock(&s);
-    status = wait_for(s.pid, notify_wanted() ? notify_ask(&s) : -1);
+    status = wait_for(s.pid, notify);
     if (!keep)
         container_remove(&s);
     return status;

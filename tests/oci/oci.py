@@ -641,14 +641,14 @@ def passed():
     r = call("", "exec", "--preserve-fds", "1", ident, "true")
     w.check("exec: one that is not there", r.returncode == 255 and "unable to stat preserved-fd 0 (of 1)" in r.stderr, r)
     got, put = os.pipe()
-    ident, b = w.id(), w.bundle(w.spec("sh", "-c", "echo on its way >&3"))
+    ident, b = w.id(), w.bundle(w.spec("sh", "-c", "echo on its way >&3; exec sleep 100 3>&-"))
     with open(os.devnull, "w") as null:
         subprocess.run(["sh", "-c", 'exec "$0" "$@" 3>&%d' % put, w.runtime, "--root", w.states, "create", "--preserve-fds", "1", "--bundle", b, ident],
                        stdin=null, stdout=null, stderr=null, pass_fds=[put])
     os.close(put)
     w.oci("start", ident)
     with os.fdopen(got) as f:
-        w.check("its end is the program's", f.read() == "on its way\n")
+        w.check("its end is the program's", f.read() == "on its way\n" and w.state(ident)["status"] == "running")
 
 
 class Manager:
