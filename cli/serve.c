@@ -419,7 +419,8 @@ static void take_client(void)
             return;
         }
     }
-    close(fd);
+    if (fd >= 0)
+        close(fd);
 }
 
 void named_serve(struct launch *l, const struct pollfd *fds)
