@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "abi/fdmsg.h"
 #include "abi/unfenced.h"
 #include "cli/cli.h"
 #include "cli/error.h"
@@ -239,15 +240,6 @@ static bool send_request(int sock, int request, int far)
 {
     static struct serve_msg m = { .type = SERVE_EXEC };
     int fds[4] = { request, 0, 1, 2 };
-    struct iovec iov = { &m, sizeof m };
-    union {
-        char buf[CMSG_SPACE(sizeof fds)];
-        struct cmsghdr align;
-    } u = { { 0 } };
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof u.buf
-    };
-    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
     for (int i = 1; i < 4 && far >= 0; i++)
         fds[i] = far;             /* the first one counts */
@@ -255,11 +247,7 @@ static bool send_request(int sock, int request, int far)
         if (fcntl(fds[i], F_GETFD) < 0)
             fds[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
     }
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof fds);
-    memcpy(CMSG_DATA(c), fds, sizeof fds);
-    return sendmsg(sock, &msg, MSG_NOSIGNAL) == sizeof m;
+    return fdmsg_send(sock, &m, sizeof m, fds, ARRAY_SIZE(fds)) == 0;
 }
 
 /* What is passed on to the command: from before it can begin, as it may be answered at once. */

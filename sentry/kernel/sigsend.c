@@ -229,11 +229,12 @@ int signal_send_pgrp(pid_t pgid, int sig, const struct lx_siginfo *info)
     return signal_send_pgrp_locked(pgid, sig, info);
 }
 
-bool signal_send_entry_locked(struct task *t, struct tgroup *g, struct sigqueue *q)
+bool signal_send_entry_locked(struct task *t, struct tgroup *g, struct task *first,
+                              struct sigqueue *q)
 {
     assert_locked(&kernel.tasks_lock);
     int sig = q->info.signo;
-    struct task *to = t ? t : g->leader;
+    struct task *to = t ? t : first ? first : g->leader;
     if (!list_empty(&q->link) || to->group->reaped || (t && t->dead) || !prepare(to, sig, false))
         return false;
     struct sigpending *p = t ? &t->pending : &g->pending;

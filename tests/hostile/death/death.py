@@ -6,7 +6,9 @@ death.py SBX [--moments N] [--seed N] [--json] [PART...]
 Ends one process of a working sandbox, at random moments, and looks at what is left of it: no
 process, mount, file or shared memory ten seconds later; the time is printed. The exit status and a
 line on standard error tell what happened. Parts: front sentry gofer zygote stub first (kill -9 of
-that one), cgroups (of a front end that has made some), still (a program that makes no call), terminal (its terminal is closed), stop (SIGSTOP and SIGCONT), oom (in a cgroup without
+that one), clones (stubs that fork, one after the other, beside a first program that stays), cgroups
+(of a front end that has made some), still (a program that makes no call), terminal (its terminal is
+closed), stop (SIGSTOP and SIGCONT), oom (in a cgroup without
 memory), full (no space on the host).
 """
 import json
@@ -348,9 +350,42 @@ def full(sbx, _, __):
     return []
 
 
+WORKERS = ("worker() { while :; do /bin/true; /bin/true | cat; (:); done; }; "
+           "while :; do worker & worker & worker & wait; done")
+
+
+def clones(sbx, _, moments):
+    """Stubs end in the middle of forks, at the maker's side or the child's: the sandbox outlives them."""
+    box = Sandbox(sbx, ["/bin/sh", "-c", "echo up; " + WORKERS])
+    box.process.stdout.readline()
+    hit, until = 0, time.monotonic() + 60 + moments
+    while hit < 3 * moments and box.process.poll() is None and time.monotonic() < until:
+        time.sleep(random.uniform(0, 0.03))
+        victim, first = box.part("stub"), box.part("first")
+        if victim and first and victim != first:
+            try:
+                os.kill(victim, signal.SIGKILL)
+                hit += 1
+            except ProcessLookupError:
+                pass
+    all_of_it = [box.front] + family(box.front)
+    start = time.monotonic()
+    early = box.process.poll()
+    box.process.kill()
+    box.process.wait()
+    took = box.await_nothing(all_of_it, start)
+    text = box.done()
+    if early is not None:
+        fail(f"clones: after {hit} stubs the sandbox has ended with {early}: {text.strip()}")
+    elif hit < moments:
+        fail(f"clones: only {hit} of {moments} moments were hit")
+    return [took]
+
+
 PARTS = {**{p: lambda sbx, which, n: kills(sbx, which, n)
             for p in ("front", "sentry", "gofer", "zygote", "stub", "first")},
-         "cgroups": cgroups, "still": still, "terminal": terminal, "stop": stop, "oom": oom, "full": full}
+         "clones": clones, "cgroups": cgroups, "still": still, "terminal": terminal, "stop": stop,
+         "oom": oom, "full": full}
 
 
 def main():
