@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stddef.h>
@@ -152,6 +154,26 @@ static const char *connects(int domain, const void *addr, size_t len)
     return NULL;
 }
 
+/* Packet sockets are the sandbox's own: with one no interface of the host's is there, and nothing of it is heard. */
+static const char *hears(void)
+{
+    struct if_nameindex *all = if_nameindex();
+    struct pollfd p = { .fd = socket(AF_PACKET, SOCK_RAW, htons(3)), .events = POLLIN };
+    const char *r = NULL;
+
+    for (unsigned i = 0; p.fd >= 0 && all && all[i].if_index && !r; i++) {
+        if (strcmp(all[i].if_name, "lo") != 0)
+            r = through("a packet socket, and the interface %s", all[i].if_name);
+    }
+    if (all)
+        if_freenameindex(all);
+    if (p.fd >= 0 && !r && poll(&p, 1, 50) > 0)
+        r = "a packet socket hears others";
+    if (p.fd >= 0)
+        close(p.fd);
+    return r;
+}
+
 const char *attack_tcp(const struct bait *b)
 {
     struct sockaddr_in in = { .sin_family = AF_INET,
@@ -161,13 +183,11 @@ const char *attack_tcp(const struct bait *b)
                                 .sin6_port = htons((uint16_t)b->port),
                                 .sin6_addr = { { { [10] = 0xff, 0xff, 127, 0, 0, 1 } } } };
     const char *r = connects(AF_INET, &in, sizeof in);
-    int raw;
 
     in.sin_addr.s_addr = htonl(INADDR_ANY);
     r = r ? r : connects(AF_INET, &in, sizeof in);
     r = r ? r : connects(AF_INET6, &in6, sizeof in6);
-    raw = socket(AF_PACKET, SOCK_RAW, htons(3));
-    return r ? r : raw >= 0 ? "a packet socket" : NULL;
+    return r ? r : hears();
 }
 
 const char *attack_abstract(const struct bait *b)

@@ -64,7 +64,6 @@ struct attack {
     void (*gofer)(const struct gofer_config *cfg); /* the gofer is taken instead, run is NULL */
     bool need_root;                                /* prepare mounts or makes devices */
     bool ring;                                     /* SBX_RING */
-    bool named; /* --name: the rules of its network may change */
     const struct way *const *ways;                 /* NULL-terminated */
     /*
      * Without these fences (abi/unfenced.h) it succeeds, started in this way. NULL: it is the host
@@ -73,6 +72,7 @@ struct attack {
     const char *bites;
     const struct way *bites_way;
     const char *option; /* of sbx run; or NULL */
+    bool named;         /* --name: the rules of its network may change */
 };
 
 /* Of each test program; harness.c has the main(). Usage: [NAME], one attack only. */
