@@ -43,6 +43,11 @@ static struct inet_addr from_v4(uint32_t addr, uint16_t port)
     return a;
 }
 
+struct inet_addr inet_from_v4(uint32_t addr)
+{
+    return from_v4(addr, 0);
+}
+
 bool inet_is_any(const struct inet_addr *a)
 {
     return inet_is_v4(a) ? v4_of(a) == INADDR_ANY : IN6_IS_ADDR_UNSPECIFIED(&a->ip);
@@ -166,7 +171,7 @@ int inet_route(struct isock *s, struct inet_addr *dst, struct inet_addr *src)
     v4 = inet_is_v4(dst);
     if (v4 && is_broadcast(dst) && s->sk.type == SOCK_DGRAM && !s->sk.broadcast)
         return -EACCES;
-    if (!inet_is_local(dst) || is_broadcast(dst))
+    if ((!inet_is_local(dst) || is_broadcast(dst)) && !inet_group_to_lo(s, dst))
         return -ENETUNREACH;
     if (inet_is_any(src) || IN6_IS_ADDR_UNSPECIFIED(&src->ip)) {
         uint16_t port = src->port;
@@ -311,6 +316,7 @@ struct isock *inet_new(struct task *t, int family, int type)
     list_init(&s->synq);
     list_init(&s->syn_link);
     list_init(&s->msgs);
+    list_init(&s->groups);
     list_init(&s->host.peers);
     bcall_init(&s->host.call);
     bcall_init(&s->host.listen);

@@ -172,6 +172,8 @@ static void fill(struct isock *s, struct isock *to, struct msg *m, const struct 
     m->stamp = ktime_real();
     m->addrlen = (socklen_t)inet_addr_out(to, src, &m->addr);
     memcpy(&m->to, dst, sizeof *dst);
+    if (inet_is_multicast(dst))
+        ttl = v4 ? s->mc_ttl : s->mc_hops;
     m->ttl = (uint8_t)(r->ttl >= 0 ? r->ttl : ttl >= 0 ? ttl : 64);
     m->tos = (uint8_t)(r->tos >= 0 ? r->tos : tos);
 }
@@ -190,6 +192,11 @@ static int transmit(struct isock *s, struct send_req *r, const struct inet_addr 
         return e;
     atomic_fetch_add(&net_lo_bytes, m->len + 28);
     atomic_fetch_add(&net_lo_packets, 1);
+    if (inet_is_multicast(&dst)) {
+        fill(s, s, m, r, &src, &dst);
+        inet_group_send(m, &src, &dst);
+        return 0;
+    }
     to = port_find_udp(&dst, &src);
     fill(s, to ? to : s, m, r, &src, &dst);
     tap_udp(&src, &dst, m);
@@ -241,7 +248,8 @@ static int send_checks(struct isock *s, struct send_req *r, struct inet_addr *na
 static int deliver(struct isock *s, struct send_req *r, const struct inet_addr *named,
                    struct msg *m)
 {
-    int e = broker_on() ? host_udp_send(s, r, named, m) : -ENETUNREACH;
+    bool inside = !broker_on() || inet_group_to_lo(s, r->addr ? named : &s->remote);
+    int e = inside ? -ENETUNREACH : host_udp_send(s, r, named, m);
 
     if (e == -ENETUNREACH) {
         e = transmit(s, r, named, m);
@@ -460,6 +468,7 @@ static void udp_release(struct sock *sk)
     if (s->bound)
         port_release(s);
     unlock(&udp_lock);
+    inet_leave_groups(s);
     host_udp_release(s);
     list_for_each_safe(m, mn, &s->msgs, link)
         msg_free(m);
