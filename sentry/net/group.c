@@ -157,10 +157,10 @@ int inet_group6(struct isock *s, bool add, const void *v, socklen_t n)
     struct inet_addr group = { 0 };
     struct ipv6_mreq m;
 
-    if (s->sk.type == SOCK_STREAM)
-        return -EPROTO;
     if (n < sizeof m)
         return -EINVAL;
+    if (s->sk.type == SOCK_STREAM)
+        return -EPROTO;
     memcpy(&m, v, sizeof m);
     group.ip = m.ipv6mr_multiaddr;
     if (!IN6_IS_ADDR_MULTICAST(&group.ip))

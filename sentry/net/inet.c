@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/capability.h>
+#include <netinet/udp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -372,6 +373,15 @@ int inet_cmsg(struct sock *sk, const struct cmsghdr *m, struct send_req *r)
 
     if (m->cmsg_level == SOL_SOCKET)
         return m->cmsg_type == SCM_RIGHTS || m->cmsg_type == SCM_CREDENTIALS ? 0 : -EINVAL;
+    if (m->cmsg_level == SOL_UDP && sk->type == SOCK_DGRAM) {
+        uint16_t size;
+
+        if (m->cmsg_type != UDP_SEGMENT || n != sizeof size)
+            return -EINVAL;
+        memcpy(&size, CMSG_DATA(m), sizeof size);
+        r->segment = size;
+        return 0;
+    }
     if (sk->type == SOCK_STREAM || (m->cmsg_level != SOL_IP && m->cmsg_level != SOL_IPV6))
         return 0;
     if (m->cmsg_level == SOL_IPV6 && sk->family != AF_INET6)

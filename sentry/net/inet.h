@@ -38,8 +38,12 @@ struct isock {
         mc6_all, dontfrag, addr_pref, minhops;
     bool pktinfo, recvttl, recvtos, recvopts, retopts, origdst, checksum, recvfragsize, passsec4;
     bool pktinfo6, hoplimit6, tclass6, origdst6, hopopts6, rthdr6, dstopts6, pathmtu6, fragsize6;
-    int mc_if;          /* where multicast goes: 0, or lo */
-    uint32_t mc_addr;   /* as IP_MULTICAST_IF named it */
+    int mc_if;        /* where multicast goes: 0, or lo */
+    uint32_t mc_addr; /* as IP_MULTICAST_IF named it */
+    struct {
+        uint32_t next, from; /* [s] numbers of what was sent, of the first that is not told yet */
+        bool pending;        /* [s] */
+    } zc;
     struct list groups; /* [udp_lock] what it has joined; group.c */
     unsigned ngroups;
     int rfc4884, rfc4884_6, alert6, unicast_if, unicast6_if, mc6_if;
@@ -164,6 +168,12 @@ void inet_leave_groups(struct isock *s); /* all, at its end */
 bool inet_group_to_lo(const struct isock *s, const struct inet_addr *dst);
 /* A copy of m, which is the caller's, to each that wants it. udp_lock held. */
 void inet_group_send(const struct msg *m, const struct inet_addr *src, const struct inet_addr *dst);
+
+/* ---- zerocopy.c ---- */
+/* A call has sent something with those flags. [s] */
+void inet_zerocopy_sent(struct isock *s, int flags);
+/* MSG_ERRQUEUE: 0, with what is told, or -EAGAIN. No lock held. */
+ssize_t inet_recv_errors(struct isock *s, struct recv_req *r);
 
 /* ---- tcp.c ---- */
 struct isock *inet_new(struct task *t, int family, int type); /* ERR_PTR */

@@ -94,6 +94,7 @@ static const struct opt ip6_opts[] = {
 };
 
 static const struct opt udp_opts[] = {
+    { UDP_SEGMENT, T_INT, AT(udp.segment), 0, UINT16_MAX, 0, 0 },
     { UDP_CORK, T_BOOL, AT(udp.cork), 0, 0, 0, 0 },
     { UDP_NO_CHECK6_TX, T_BOOL, AT(udp.no_check6_tx), 0, 0, 0, 0 },
     { UDP_NO_CHECK6_RX, T_BOOL, AT(udp.no_check6_rx), 0, 0, 0, 0 },

@@ -275,8 +275,6 @@ static long peer_pidfd(struct task *t, struct sock *sk, gaddr_t optval, gaddr_t 
     if (sk->peer.group)
         g = tgroup_ref(sk->peer.group);
     unlock(l);
-    if (sk->family != AF_UNIX)
-        return -EOPNOTSUPP;
     if (!g)
         return -ENODATA;
     f = pidfd_new(g, 0);
