@@ -19,6 +19,7 @@
 #pragma once
 
 #include "oci/box.h"
+#include "oci/passed.h"
 #include "oci/wire.h"
 
 enum { SYNC_NAMESPACES = 128, SYNC_GO, SYNC_READY, SYNC_KEEP };
@@ -29,6 +30,8 @@ struct proxy_setup {
     struct box *box;
     int sync;            /* its end of the socket to create */
     const char *console; /* path of the socket that the terminal's other side goes to; NULL: none */
+    const struct passed *passed;
+    bool notify;         /* its program has a socket for sd_notify */
     bool foreground;     /* `run` without --detach: the caller's own terminal and session */
 };
 
