@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/capability.h>
+#include <netinet/udp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -41,6 +42,11 @@ static struct inet_addr from_v4(uint32_t addr, uint16_t port)
     a.ip.s6_addr[10] = a.ip.s6_addr[11] = 0xff;
     memcpy(a.ip.s6_addr + 12, &be, sizeof be);
     return a;
+}
+
+struct inet_addr inet_from_v4(uint32_t addr)
+{
+    return from_v4(addr, 0);
 }
 
 bool inet_is_any(const struct inet_addr *a)
@@ -166,7 +172,7 @@ int inet_route(struct isock *s, struct inet_addr *dst, struct inet_addr *src)
     v4 = inet_is_v4(dst);
     if (v4 && is_broadcast(dst) && s->sk.type == SOCK_DGRAM && !s->sk.broadcast)
         return -EACCES;
-    if (!inet_is_local(dst) || is_broadcast(dst))
+    if ((!inet_is_local(dst) || is_broadcast(dst)) && !inet_group_to_lo(s, dst))
         return -ENETUNREACH;
     if (inet_is_any(src) || IN6_IS_ADDR_UNSPECIFIED(&src->ip)) {
         uint16_t port = src->port;
@@ -311,6 +317,7 @@ struct isock *inet_new(struct task *t, int family, int type)
     list_init(&s->synq);
     list_init(&s->syn_link);
     list_init(&s->msgs);
+    list_init(&s->groups);
     list_init(&s->host.peers);
     bcall_init(&s->host.call);
     bcall_init(&s->host.listen);
@@ -366,6 +373,15 @@ int inet_cmsg(struct sock *sk, const struct cmsghdr *m, struct send_req *r)
 
     if (m->cmsg_level == SOL_SOCKET)
         return m->cmsg_type == SCM_RIGHTS || m->cmsg_type == SCM_CREDENTIALS ? 0 : -EINVAL;
+    if (m->cmsg_level == SOL_UDP && sk->type == SOCK_DGRAM) {
+        uint16_t size;
+
+        if (m->cmsg_type != UDP_SEGMENT || n != sizeof size)
+            return -EINVAL;
+        memcpy(&size, CMSG_DATA(m), sizeof size);
+        r->segment = size;
+        return 0;
+    }
     if (sk->type == SOCK_STREAM || (m->cmsg_level != SOL_IP && m->cmsg_level != SOL_IPV6))
         return 0;
     if (m->cmsg_level == SOL_IPV6 && sk->family != AF_INET6)
