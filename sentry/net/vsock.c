@@ -16,6 +16,7 @@
 #include <linux/vm_sockets.h>
 #include <netinet/tcp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/cred.h"
