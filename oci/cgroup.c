@@ -227,6 +227,25 @@ static bool path_ok(const char *path)
 static struct tree *trees;
 static unsigned ntrees;
 
+char **oci_cgroup_keys(void)
+{
+    char **keys;
+
+    if (!ntrees)
+        ntrees = find_trees(&trees);
+    keys = xcalloc(ntrees + 1, sizeof *keys);
+    for (unsigned i = 0; i < ntrees && *trees[i].key; i++)
+        keys[i] = trees[i].key;
+    return keys;
+}
+
+const char *oci_cgroup_dir_name(unsigned i)
+{
+    const char *slash = strrchr(trees[i].mount, '/');
+
+    return slash ? slash + 1 : trees[i].mount;
+}
+
 int oci_cgroup_plan(const struct oci_config *c, const char *id, char ***ret_dirs)
 {
     *ret_dirs = xcalloc(1, sizeof **ret_dirs);
@@ -235,7 +254,8 @@ int oci_cgroup_plan(const struct oci_config *c, const char *id, char ***ret_dirs
     if (oci.systemd_cgroup)
         return oci_fail("systemd cgroup flag passed, but systemd support for managing cgroups is "
                         "not available; use the cgroupfs driver");
-    ntrees = find_trees(&trees);
+    if (!ntrees)
+        ntrees = find_trees(&trees);
     *ret_dirs = xcalloc(ntrees + 1, sizeof **ret_dirs);
     for (unsigned i = 0; i < ntrees; i++) {
         char *path = path_in(&trees[i], c, id);

@@ -41,3 +41,16 @@ int64_t oci_cgroup_number(char **dirs, const char *v1_file, const char *v2_file)
 /* Of a file of lines "key number". */
 int64_t oci_cgroup_keyed(char **dirs, const char *file, const char *key);
 bool oci_cgroup_is_v2(char **dirs);
+/* How many tasks the guest may have; -1: no limit; OCI_UNSET: this host does not say. */
+int64_t oci_cgroup_tasks(char **dirs);
+
+/* The hierarchies of version 1 that are used here, as /proc/self/cgroup has their controllers; NULL at the end. Empty:
+ * version 2. */
+char **oci_cgroup_keys(void);
+/* The name that a hierarchy has beneath /sys/fs/cgroup. */
+const char *oci_cgroup_dir_name(unsigned i);
+/*
+ * cgroup_view.c: what the container is to see of it, as a descriptor; -1. dirs NULL: there is none, and what r
+ * says counts.
+ */
+int oci_cgroup_view(char **dirs, const struct oci_resources *r);

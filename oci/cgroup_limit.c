@@ -143,6 +143,15 @@ static int pids(char **dirs, const struct oci_resources *r)
     return put_number(dirs, "pids.max", TASKS_EACH * r->pids + OWN_TASKS);
 }
 
+int64_t oci_cgroup_tasks(char **dirs)
+{
+    int64_t v = oci_cgroup_number(dirs, "pids.max", "pids.max");
+
+    if (v == OCI_UNSET)
+        return v;
+    return v == INT64_MAX ? -1 : MAX((v - OWN_TASKS) / TASKS_EACH, 1);
+}
+
 static int unified(char **dirs, const struct oci_resources *r)
 {
     json_t *all = (json_t *)(uintptr_t)r->unified, *value;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -201,6 +202,22 @@ static int fork_proxy(struct making *m)
     return 0;
 }
 
+/* Of what was made, and holds. */
+static int see_cgroup(struct making *m)
+{
+    int fd = oci_cgroup_view(m->state->cgroups, &m->config->resources);
+    off_t n = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    void *text = n > 0 ? mmap(NULL, (size_t)n, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+
+    if (fd >= 0)
+        close(fd);
+    if (text == MAP_FAILED)
+        return oci_fail("cannot see the container's cgroup: %s", oci_strerror(errno));
+    m->box.launch.cgroup = text;
+    m->box.launch.ncgroup = (size_t)n;
+    return 0;
+}
+
 static int make(struct making *m)
 {
     struct oci_state *s = m->state;
@@ -209,7 +226,7 @@ static int make(struct making *m)
         return 1;
     if (oci_state_save(s) < 0)
         return oci_fail("cannot write the state of %s", s->id);
-    if (oci_cgroup_make(m->config, s->cgroups) || fork_proxy(m))
+    if (oci_cgroup_make(m->config, s->cgroups) || see_cgroup(m) || fork_proxy(m))
         return 1;
     if (oci_state_save(s) < 0)
         return oci_fail("cannot write the state of %s", s->id);

@@ -491,6 +491,44 @@ def limits():
 
 
 @group("config")
+def cgroups():
+    """A mount of type cgroup: the limits that hold, in the layout of the host; they follow `update`."""
+    at = "/sys/fs/cgroup"
+    mounts = [m for m in w.spec()["mounts"] if m["destination"] != at] + [
+        {"destination": at, "type": "cgroup", "source": "cgroup", "options": ["nosuid", "noexec", "nodev", "relatime", "ro"]}]
+    v2 = not os.path.isdir("/sys/fs/cgroup/memory")
+    files = {"limit": "memory.max", "low": "memory.low", "now": "memory.current", "pids": "pids.max", "tasks": "pids.current", "cpu": "cpu.max", "cpus": "cpuset.cpus.effective",
+             "procs": "cgroup.procs"} if v2 else \
+        {"limit": "memory/memory.limit_in_bytes", "low": "memory/memory.soft_limit_in_bytes", "now": "memory/memory.usage_in_bytes", "pids": "pids/pids.max",
+         "tasks": "pids/pids.current", "cpu": "cpu/cpu.cfs_quota_us", "cpus": "cpuset/cpuset.cpus", "procs": "memory/cgroup.procs"}
+
+    def read(ident, what):
+        return w.oci("exec", ident, "cat", at + "/" + files[what]).stdout.strip()
+    ident, path, r = w.create("sh", "-c", "sleep 100 & sleep 100", mounts=mounts, own=True, linux__resources={
+        "memory": {"limit": 64 << 20, "reservation": 32 << 20}, "pids": {"limit": 20}, "cpu": {"quota": 150000, "period": 100000}})
+    w.check("create with a mount of cgroups", r == 0 and w.oci("start", ident).returncode == 0, open(path + "/out").read())
+    w.check("memory", (read(ident, "limit"), read(ident, "low")) == (str(64 << 20), str(32 << 20)), (read(ident, "limit"), read(ident, "low")))
+    w.check("memory in use", 0 < int(read(ident, "now") or 0) < 64 << 20, read(ident, "now"))
+    w.check("pids", read(ident, "pids") == "20" and 3 <= int(read(ident, "tasks") or 0) <= 8, (read(ident, "pids"), read(ident, "tasks")))
+    w.check("cpu", read(ident, "cpu") == ("150000 100000" if v2 else "150000"), read(ident, "cpu"))
+    w.check("processes", read(ident, "procs").split()[:1] == ["1"] and len(read(ident, "procs").split()) >= 3, read(ident, "procs"))
+    r = w.oci("exec", ident, "sh", "-c", "cat /proc/self/cgroup; grep -c ' - cgroup' /proc/self/mountinfo; grep memory /proc/cgroups; echo 1 >%s/%s || echo refused; mkdir %s/sub || echo not made" %
+              (at, files["limit"], at if v2 else at + "/memory"))
+    own = r.stdout.splitlines()
+    with open("/proc/self/cgroup") as f:
+        here = [line.split(":")[1] for line in f if (line.split(":")[1] == "") == v2]
+    w.check("/proc/self/cgroup", [line.split(":", 1)[1] for line in own[:len(here)]] == [k + ":/" for k in here], r)
+    w.check("mounts and /proc/cgroups", own[len(here)] == str(len(here)) and own[len(here) + 1].startswith("memory\t"), r)
+    w.check("nothing is written", own[-2:] == ["refused", "not made"], r)
+    w.check("update", w.oci("update", "--memory", str(48 << 20), "--pids-limit", "10", ident).returncode == 0)
+    w.check("what it has changed", (read(ident, "limit"), read(ident, "pids"), read(ident, "cpu").split()[0]) == (str(48 << 20), "10", "150000"),
+            (read(ident, "limit"), read(ident, "pids"), read(ident, "cpu")))
+    r = w.oci("exec", ident, "sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 5 & done; wait", timeout=30)
+    w.check("the new limit of tasks holds", "fork" in r.stderr, r)
+    w.check("update without pids", w.oci("update", "--memory", str(60 << 20), ident).returncode == 0 and (read(ident, "pids"), read(ident, "limit")) == ("10", str(60 << 20)))
+
+
+@group("config")
 def network():
     """A namespace of networks that somebody else made: the container is reached there, and reaches out, by its address."""
     name = "oci%d" % os.getpid()
