@@ -134,13 +134,18 @@ static int cpu_v2(char **dirs, const struct oci_resources *r)
 
 /* ---- both ---- */
 
+int64_t oci_cgroup_host_tasks(int64_t guest)
+{
+    return guest < 0 || guest > INT32_MAX ? -1 : TASKS_EACH * guest + OWN_TASKS;
+}
+
 static int pids(char **dirs, const struct oci_resources *r)
 {
     if (!told(r->pids))
         return 0;
-    if (r->pids < 0 || r->pids > INT32_MAX)
-        return put(dirs, "pids.max", "max");
-    return put_number(dirs, "pids.max", TASKS_EACH * r->pids + OWN_TASKS);
+    const int64_t host = oci_cgroup_host_tasks(r->pids);
+
+    return host < 0 ? put(dirs, "pids.max", "max") : put_number(dirs, "pids.max", host);
 }
 
 int64_t oci_cgroup_tasks(char **dirs)

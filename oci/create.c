@@ -222,16 +222,18 @@ static int make(struct making *m)
 {
     struct oci_state *s = m->state;
 
-    if (keep_config(m->options, s) || oci_cgroup_plan(m->config, s->id, &s->cgroups))
+    if (keep_config(m->options, s) || oci_cgroup_plan(m->config, s->id, &s->cgroups, &s->unit))
         return 1;
     if (oci_state_save(s) < 0)
         return oci_fail("cannot write the state of %s", s->id);
-    if (oci_cgroup_make(m->config, s->cgroups) || see_cgroup(m) || fork_proxy(m))
+    if (oci_cgroup_make(m->config, s->id, s->cgroups, s->unit) || see_cgroup(m) || fork_proxy(m))
         return 1;
     if (oci_state_save(s) < 0)
         return oci_fail("cannot write the state of %s", s->id);
-    if (await_proxy(m, SYNC_NAMESPACES) || run_hooks(m, HOOK_PRESTART) ||
-        run_hooks(m, HOOK_CREATE_RUNTIME))
+    if (await_proxy(m, SYNC_NAMESPACES))
+        return 1;
+    oci_cgroup_held();
+    if (run_hooks(m, HOOK_PRESTART) || run_hooks(m, HOOK_CREATE_RUNTIME))
         return 1;
     tell_proxy(m, SYNC_GO);
     if (await_proxy(m, SYNC_READY))
@@ -254,7 +256,7 @@ static void undo(struct making *m)
         waitpid(s->pid, NULL, 0);
     }
     oci_cgroup_kill(s->cgroups);
-    oci_cgroup_remove(s->cgroups);
+    oci_cgroup_remove(s->cgroups, s->unit);
     oci_state_remove(s);
 }
 

@@ -13,6 +13,7 @@
 #include "oci/cgroup.h"
 #include "oci/create.h"
 #include "oci/oci.h"
+#include "oci/scope.h"
 #include "oci/wire.h"
 
 /* ---- ps ---- */
@@ -301,7 +302,8 @@ int oci_update(int argc, char **argv)
         r.cpus = cpus;
     if (mems)
         r.mems = mems;
-    if (oci_cgroup_limit(s.cgroups, &r))
+    if ((s.unit && scope_set(s.unit, &r, oci_cgroup_is_v2(s.cgroups))) ||
+        oci_cgroup_limit(s.cgroups, &r))
         return 1;
     return tell(&s, &r);
 }
