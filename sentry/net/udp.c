@@ -422,6 +422,7 @@ static void udp_release(struct sock *sk)
     if (s->bound)
         port_release(s);
     unlock(&udp_lock);
+    host_unlisten(s);
     host_udp_release(s);
     list_for_each_safe(m, mn, &s->msgs, link)
         msg_free(m);

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -528,6 +529,35 @@ def cgroups():
     w.check("update without pids", w.oci("update", "--memory", str(60 << 20), ident).returncode == 0 and (read(ident, "pids"), read(ident, "limit")) == ("10", str(60 << 20)))
 
 
+def shown(name):
+    """What is told of interfaces and routes is what the host tells in that namespace."""
+    script = "; ".join(["ls /sys/class/net", "cat /sys/class/net/eth0/address /sys/class/net/eth0/mtu /sys/class/net/eth0/operstate /sys/class/net/eth0/ifindex",
+                        "cat /proc/net/ipv6_route | grep -v ' lo$' | grep -v ' 80 ' | grep -v '^ff0' | cut -d' ' -f1,2,5,6,10-", "readlink /sys/class/net/eth0 | sed 's,.*/,,'"])
+    routes = [["10.77.0.9"], ["8.8.8.8"], ["10.77.0.2"], ["fd77::9"], ["fd78::1"]]
+    spec = w.spec("sh", "-c", script)
+    for n in spec["linux"]["namespaces"]:
+        if n["type"] == "network":
+            n["path"] = "/var/run/netns/" + name
+    r = w.oci("run", "--bundle", w.bundle(spec), w.id())
+    outside = subprocess.run(["ip", "netns", "exec", name, "sh", "-c", script], capture_output=True, text=True)
+    w.check("/sys/class/net and ipv6_route", sorted(r.stdout.split("\n")) == sorted(outside.stdout.split("\n")) and "eth0" in r.stdout, (r, outside.stdout))
+    tool = shutil.which("ip")
+    tree = {"destination": "/host", "source": "/", "options": ["rbind", "ro"]}
+    spec = w.spec("sh", "-c", "; ".join("chroot /host %s route get %s" % (tool, " ".join(a)) for a in routes) + "; chroot /host %s route get 127.0.0.1" % tool,
+                  mounts=w.spec()["mounts"] + [tree])
+    for n in spec["linux"]["namespaces"]:
+        if n["type"] == "network":
+            n["path"] = "/var/run/netns/" + name
+    for caps in spec["process"]["capabilities"].values():
+        caps.append("CAP_SYS_CHROOT")
+    r = w.oci("run", "--bundle", w.bundle(spec), w.id())
+    said = [subprocess.run(["ip", "netns", "exec", name, "ip", "route", "get", *a], capture_output=True, text=True).stdout for a in routes + [["127.0.0.1"]]]
+
+    def ways(text):
+        return [re.sub(r"from :: |proto \w+ |metric \d+ |pref \w+|uid 0", "", line).split() for line in text.split("\n") if " dev " in line]
+    w.check("ip route get", ways(r.stdout) == ways("".join(said)) and len(ways(r.stdout)) == 6, (r, said))
+
+
 @group("config")
 def network():
     """A namespace of networks that somebody else made: the container is reached there, and reaches out, by its address."""
@@ -542,8 +572,11 @@ def network():
     try:
         ip("addr", "add", "10.77.0.1/24", "dev", "v" + name)
         ip("link", "set", "v" + name, "up")
-        for args in (("addr", "add", "10.77.0.2/24", "dev", "eth0"), ("link", "set", "eth0", "up"), ("link", "set", "lo", "up")):
+        for args in (("addr", "add", "10.77.0.2/24", "dev", "eth0"), ("link", "set", "eth0", "up"), ("link", "set", "lo", "up"),
+                     ("route", "add", "default", "via", "10.77.0.1"), ("-6", "addr", "add", "fd77::2/64", "dev", "eth0", "nodad"),
+                     ("-6", "route", "add", "fd78::/32", "via", "fd77::1")):
             ip("netns", "exec", name, "ip", *args)
+        shown(name)
         spec = w.spec("sh", "-c", "(echo from-inside | nc -l -p 80) & sleep 0.3; nc 10.77.0.1 9090; wait")
         for n in spec["linux"]["namespaces"]:
             if n["type"] == "network":
@@ -560,6 +593,27 @@ def network():
         w.check("reached at a low port", c.recv(100) == b"from-inside\n")
         c.close()
         w.check("network: the end", p.communicate(timeout=20)[0] == "from-host\n")
+        spec["process"]["args"] = ["chroot", "/host", "/usr/bin/python3", "-c", "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('0.0.0.0', 53)); "
+                                   "a, who = s.recvfrom(100); s.sendto(b'got ' + a, who)"]
+        spec["mounts"] = w.spec()["mounts"] + [{"destination": "/host", "source": "/", "options": ["rbind", "ro"]}]
+        for caps in spec["process"]["capabilities"].values():
+            caps.append("CAP_SYS_CHROOT")
+        p = subprocess.Popen([w.runtime, "--root", w.states, "run", "--bundle", w.bundle(spec), w.ids[-1] + "u"], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        w.ids.append(w.ids[-1] + "u")
+        c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        c.settimeout(0.5)
+        answer = b""
+        for _ in range(20): # nobody may listen yet
+            try:
+                c.sendto(b"datagram\n", ("10.77.0.2", 53))
+                answer, who = c.recvfrom(100)
+                break
+            except OSError:
+                pass
+        w.check("a datagram is answered from that port", answer == b"got datagram\n" and who == ("10.77.0.2", 53), (answer, p.poll()))
+        w.oci("kill", w.ids[-1], "9")
+        print(p.communicate(timeout=20)[0], end="")
     finally:
         ip("link", "del", "v" + name)
         ip("netns", "del", name)
