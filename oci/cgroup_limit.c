@@ -81,6 +81,10 @@ static int memory_v1(char **dirs, const struct oci_resources *r)
         e = put_number(dirs, swap, both);
     if (e == 0 && told(r->reservation))
         e = put_number(dirs, "memory.soft_limit_in_bytes", r->reservation);
+    if (e == 0 && r->swappiness >= 0 && r->swappiness <= 100) /* old callers say -1 */
+        e = put_number(dirs, "memory.swappiness", r->swappiness);
+    if (e == 0 && r->no_oom_killer)
+        e = put(dirs, "memory.oom_control", "1");
     return e;
 }
 

@@ -506,12 +506,16 @@ def cgroups():
     def read(ident, what):
         return w.oci("exec", ident, "cat", at + "/" + files[what]).stdout.strip()
     ident, path, r = w.create("sh", "-c", "sleep 100 & sleep 100", mounts=mounts, own=True, linux__resources={
-        "memory": {"limit": 64 << 20, "reservation": 32 << 20}, "pids": {"limit": 20}, "cpu": {"quota": 150000, "period": 100000}})
+        "memory": {"limit": 64 << 20, "reservation": 32 << 20, "swappiness": 10, "disableOOMKiller": not v2}, "pids": {"limit": 20},
+        "cpu": {"quota": 150000, "period": 100000}})
     w.check("create with a mount of cgroups", r == 0 and w.oci("start", ident).returncode == 0, open(path + "/out").read())
     w.check("memory", (read(ident, "limit"), read(ident, "low")) == (str(64 << 20), str(32 << 20)), (read(ident, "limit"), read(ident, "low")))
     w.check("memory in use", 0 < int(read(ident, "now") or 0) < 64 << 20, read(ident, "now"))
     w.check("pids", read(ident, "pids") == "20" and 3 <= int(read(ident, "tasks") or 0) <= 8, (read(ident, "pids"), read(ident, "tasks")))
     w.check("cpu", read(ident, "cpu") == ("150000 100000" if v2 else "150000"), read(ident, "cpu"))
+    if not v2:
+        r = w.oci("exec", ident, "cat", at + "/memory/memory.swappiness", at + "/memory/memory.oom_control")
+        w.check("swappiness, no OOM killer", r.stdout.startswith("10\noom_kill_disable 1\n"), r)
     w.check("processes", read(ident, "procs").split()[:1] == ["1"] and len(read(ident, "procs").split()) >= 3, read(ident, "procs"))
     r = w.oci("exec", ident, "sh", "-c", "cat /proc/self/cgroup; grep -c ' - cgroup' /proc/self/mountinfo; grep memory /proc/cgroups; echo 1 >%s/%s || echo refused; mkdir %s/sub || echo not made" %
               (at, files["limit"], at if v2 else at + "/memory"))
