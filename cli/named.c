@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "abi/fdmsg.h"
+#include "abi/unfenced.h"
 #include "cli/cli.h"
 #include "cli/error.h"
 #include "cli/exec_tty.h"
@@ -25,6 +26,8 @@
 #include "cli/signals.h"
 #include "sentry/job.h"
 
+#define NOBODY 65534 /* of whom the host's root is shown as, in a user namespace */
+
 bool named_ok(const char *name)
 {
     size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
@@ -32,13 +35,21 @@ bool named_ok(const char *name)
     return n > 0 && n <= 60 && name[n] == 0 && name[0] != '.' && name[0] != '-';
 }
 
-/* Ours, and nobody else's to write in: else anybody could answer in a sandbox's name. */
+/*
+ * Ours, and nobody else's to write in: else anybody could answer in a sandbox's name. Nor to put another in its
+ * place, as who owns the directory above could, or anybody where that is open to all and not sticky.
+ */
 static bool is_ours(const char *dir)
 {
-    struct stat st;
+    char *above = xasprintf("%s/..", dir);
+    struct stat st, up;
+    bool ours = lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+                (st.st_mode & 022) == 0 && stat(above, &up) == 0 &&
+                (up.st_uid == geteuid() || up.st_uid == 0 || up.st_uid == NOBODY) &&
+                ((up.st_mode & 022) == 0 || (up.st_mode & S_ISVTX));
 
-    return lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
-           (st.st_mode & 022) == 0;
+    free(above);
+    return ours || unfenced("namesdir");
 }
 
 const char *named_dir(void)
