@@ -43,11 +43,25 @@ static const char *const v1_files[] = {
     "blkio.throttle.write_iops_device",
 };
 static const char *const v2_files[] = {
-    "cgroup.controllers",  "cpu.idle",       "cpu.max",         "cpu.max.burst",
-    "cpu.weight",          "cpu.weight.nice", "cpuset.cpus",     "cpuset.cpus.effective",
-    "cpuset.mems",         "cpuset.mems.effective", "io.max",    "io.weight",
-    "memory.high",         "memory.low",     "memory.max",      "memory.min",
-    "memory.oom.group",    "memory.swap.high", "memory.swap.max",
+    "cgroup.controllers",
+    "cpu.idle",
+    "cpu.max",
+    "cpu.max.burst",
+    "cpu.weight",
+    "cpu.weight.nice",
+    "cpuset.cpus",
+    "cpuset.cpus.effective",
+    "cpuset.mems",
+    "cpuset.mems.effective",
+    "io.max",
+    "io.weight",
+    "memory.high",
+    "memory.low",
+    "memory.max",
+    "memory.min",
+    "memory.oom.group",
+    "memory.swap.high",
+    "memory.swap.max",
 };
 
 static void put(FILE *f, const char *name, const char *value)

@@ -165,9 +165,10 @@ static int ask(struct words *w)
     pid_t pid;
 
     if (helper < 0 || pipe2(err, O_CLOEXEC) < 0) {
-        snprintf(failure, sizeof failure,
-                 "systemd cgroup flag passed, but sbx-systemd, which asks it, is not beside sbx, nor in "
-                 "../libexec/sbx: it is built where libsystemd is");
+        snprintf(
+            failure, sizeof failure,
+            "systemd cgroup flag passed, but sbx-systemd, which asks it, is not beside sbx, nor in "
+            "../libexec/sbx: it is built where libsystemd is");
         return 1;
     }
     fflush(NULL);

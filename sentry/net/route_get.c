@@ -69,8 +69,8 @@ static void find_source(const struct netdevs *d, struct answer *a)
 
     while (!a->has_source && (h = netdevs_next(d, h, RTM_NEWADDR))) {
         const struct ifaddrmsg *i = NLMSG_DATA(h);
-        const void *ip =
-            netdevs_attr(h, a->family == AF_INET ? IFA_LOCAL : IFA_ADDRESS, size_of(a->family));
+        const void *ip = netdevs_attr(h, a->family == AF_INET ? IFA_LOCAL : IFA_ADDRESS,
+                                      size_of(a->family));
 
         if (!ip || i->ifa_family != a->family || (int)i->ifa_index != a->oif ||
             (a->family == AF_INET6 && i->ifa_scope != RT_SCOPE_UNIVERSE))

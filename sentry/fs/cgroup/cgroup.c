@@ -260,7 +260,7 @@ static const struct {
 } controllers[] = {
 #define OF(c)                                                                                      \
     {                                                                                              \
-        #c, v1_##c, ARRAY_SIZE(v1_##c)                                                             \
+#c, v1_##c, ARRAY_SIZE(v1_##c)                                                             \
     }
     OF(memory), OF(cpu), OF(cpuacct), OF(cpuset), OF(pids), OF(blkio), OF(devices), OF(freezer),
 #undef OF

@@ -15,7 +15,8 @@
 
 #define CGROUP_SELF "/proc/self/cgroup"
 #define CGROUP_ALL "/proc/cgroups"
-#define CGROUP_TASKS "tasks" /* a number: so many there may be, the sentry among them; 0: as by default */
+#define CGROUP_TASKS                                                                               \
+    "tasks" /* a number: so many there may be, the sentry among them; 0: as by default */
 
 struct ptext;
 struct super;

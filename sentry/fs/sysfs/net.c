@@ -54,8 +54,8 @@ static void put_mac(struct ptext *out, const uint8_t *mac)
 
 static const char *operstate(const struct nlmsghdr *h)
 {
-    static const char *const names[] = { "unknown", "notpresent", "down",
-                                         "lowerlayerdown", "testing", "dormant", "up" };
+    static const char *const names[] = { "unknown", "notpresent", "down", "lowerlayerdown",
+                                         "testing", "dormant",    "up" };
     const uint8_t *v = netdevs_attr(h, IFLA_OPERSTATE, 1);
 
     return v && *v < ARRAY_SIZE(names) ? names[*v] : names[0];
@@ -129,8 +129,8 @@ static PROC_SHOW(show_count)
 
 #define COUNT(f) PFILE_ARG(#f, 0444, show_count, offsetof(struct rtnl_link_stats64, f))
 static const struct pnode count_nodes[] = {
-    COUNT(collisions), COUNT(multicast),  COUNT(rx_bytes),  COUNT(rx_dropped), COUNT(rx_errors),
-    COUNT(rx_packets), COUNT(tx_bytes),   COUNT(tx_dropped), COUNT(tx_errors),  COUNT(tx_packets),
+    COUNT(collisions), COUNT(multicast), COUNT(rx_bytes),   COUNT(rx_dropped), COUNT(rx_errors),
+    COUNT(rx_packets), COUNT(tx_bytes),  COUNT(tx_dropped), COUNT(tx_errors),  COUNT(tx_packets),
 };
 static const struct pdir count_dir = { PNODES(count_nodes) };
 
@@ -167,8 +167,8 @@ static PROC_SHOW(show_lo_count)
 
 #define LO_COUNT(name, what) PFILE_ARG(name, 0444, show_lo_count, what)
 static const struct pnode lo_count_nodes[] = {
-    LO_COUNT("rx_bytes", 'b'),   LO_COUNT("rx_dropped", 0), LO_COUNT("rx_errors", 0),
-    LO_COUNT("rx_packets", 'p'), LO_COUNT("tx_bytes", 'b'), LO_COUNT("tx_dropped", 0),
+    LO_COUNT("rx_bytes", 'b'),   LO_COUNT("rx_dropped", 0),   LO_COUNT("rx_errors", 0),
+    LO_COUNT("rx_packets", 'p'), LO_COUNT("tx_bytes", 'b'),   LO_COUNT("tx_dropped", 0),
     LO_COUNT("tx_errors", 0),    LO_COUNT("tx_packets", 'p'),
 };
 static const struct pdir lo_count_dir = { PNODES(lo_count_nodes) };
