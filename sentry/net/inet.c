@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "sentry/kernel/cred.h"
+#include "sentry/kernel/kernel.h"
 #include "sentry/kernel/sysctl.h"
 #include "sentry/kernel/task.h"
 #include "sentry/net/host.h"
@@ -205,7 +206,24 @@ static int bind_check(struct task *t, struct isock *s, const struct inet_addr *a
     return 0;
 }
 
+/* A container's socket of UDP is to be reached outside, too: it has its own addresses there. */
+static bool binds_outside(const struct isock *s)
+{
+    return s->sk.type == SOCK_DGRAM && s->sk.protocol == IPPROTO_UDP && s->port_bound &&
+           kernel.first == 1 && broker_is_host() &&
+           (inet_is_any(&s->local) || broker_own_address(&s->local));
+}
+
+static int bind_inside(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n);
+
 int inet_bind(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n)
+{
+    int r = t->call.phase == 0 ? bind_inside(t, sk, a, n) : 0;
+
+    return r == 0 && binds_outside(inet_sk(sk)) ? host_bind(t, inet_sk(sk)) : r;
+}
+
+static int bind_inside(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n)
 {
     const struct sockaddr_in *in = (const void *)a;
     struct isock *s = inet_sk(sk);
@@ -238,7 +256,7 @@ int inet_bind(struct task *t, struct sock *sk, const struct sockaddr *a, socklen
     }
     s->port_bound = addr.port != 0;
     s->addr_bound = !inet_is_any(&addr);
-    if (sk->type == SOCK_DGRAM && s->port_bound &&
+    if (sk->type == SOCK_DGRAM && s->port_bound && kernel.first != 1 &&
         (inet_is_any(&addr) || broker_own_address(&addr)))
         broker_note_bound(addr.port);
     return 0;

@@ -499,6 +499,7 @@ static void udp_release(struct sock *sk)
         port_release(s);
     unlock(&udp_lock);
     inet_leave_groups(s);
+    host_unlisten(s);
     host_udp_release(s);
     list_for_each_safe(m, mn, &s->msgs, link)
         msg_free(m);
