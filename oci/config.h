@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "abi/idmap.h"
 #include "abi/types.h"
 #include "sentry/process.h"
 #include "sentry/sentry.h"
@@ -88,7 +89,7 @@ struct oci_config {
 
     struct oci_namespace *namespaces;
     unsigned nnamespaces;
-    bool id_maps;
+    struct idmap uids, gids; /* n 0: none were given */
     struct oci_device *devices;
     unsigned ndevices;
     const char *cgroups_path;

@@ -195,7 +195,7 @@ static void take_client(void)
     if (fd < 0)
         return;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
-        (who.uid == geteuid() || who.uid == 0)) {
+        userns_may_ask(px.setup->config, who.uid)) {
         for (unsigned i = 0; i < CLIENTS; i++) {
             if (px.clients[i].fd < 0) {
                 px.clients[i] = (struct client){ .fd = fd };
@@ -448,8 +448,13 @@ static void enter(void)
         snprintf(why, sizeof why, "cannot enter the container's cgroup: %s", oci_strerror(r));
         give_up(why);
     }
-    if (namespaces_enter(s->config, why) < 0)
+    px.listener = wire_listen(s->state); /* while the folder is ours to write to */
+    if (px.listener < 0)
+        give_up("cannot listen in the state folder");
+    if (namespaces_join(s->config, why) < 0 || userns_enter(s->config, s->sync, why) < 0 ||
+        namespaces_make(s->config, why) < 0)
         give_up(why);
+    userns_show(px.launch);
     tell_creator(SYNC_NAMESPACES, "");
     await_creator(SYNC_GO);
     if (oci_hooks_run(s->config, HOOK_CREATE_CONTAINER, s->state, OCI_CREATING, why) < 0)
@@ -472,16 +477,13 @@ void proxy_main(const struct proxy_setup *s)
     if (!s->foreground)
         setsid();
     take_signals();
-    enter();
     if (s->console) {
         slave = terminal_open(s->console, s->config->process.rows, s->config->process.cols, px.why);
         if (slave < 0)
             give_up(px.why);
     }
+    enter();
     find_terminal(slave);
-    px.listener = wire_listen(s->state);
-    if (px.listener < 0)
-        give_up("cannot listen in the state folder");
     launch();
     px.network = oci.net && strcmp(oci.net, "none") == 0 ? -1 : network_watch();
     tell_network();

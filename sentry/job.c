@@ -128,6 +128,10 @@ static int start(uint32_t id, const struct parsed *p, int fds[3], char why[PROCE
     struct task *t;
     int r;
 
+    if (p->head.as.flags & PROCESS_PATH && process_ids_wrong(&p->head.as)) {
+        snprintf(why, PROCESS_WHY, "%s", process_ids_wrong(&p->head.as));
+        return -EINVAL;
+    }
     r = task_spawn_first(p->argv[0], p->argv, p->envp, &t);
     if (r < 0)
         return r;
