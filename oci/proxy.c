@@ -194,8 +194,7 @@ static void take_client(void)
 
     if (fd < 0)
         return;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
-        userns_may_ask(px.setup->config, who.uid)) {
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 && userns_may_ask(who.uid)) {
         for (unsigned i = 0; i < CLIENTS; i++) {
             if (px.clients[i].fd < 0) {
                 px.clients[i] = (struct client){ .fd = fd };
@@ -455,6 +454,7 @@ static void enter(void)
         namespaces_make(s->config, why) < 0)
         give_up(why);
     userns_show(px.launch);
+    userns_maker(s->sync);
     tell_creator(SYNC_NAMESPACES, "");
     await_creator(SYNC_GO);
     if (oci_hooks_run(s->config, HOOK_CREATE_CONTAINER, s->state, OCI_CREATING, why) < 0)

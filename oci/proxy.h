@@ -61,5 +61,6 @@ int userns_map(const struct oci_config *c, pid_t pid);
 int userns_enter(const struct oci_config *c, int sync, char why[OCI_WHY]);
 /* The maps that are ours from then on are shown inside. */
 void userns_show(struct launch *l);
-/* Is who has connected the proxy's own user, or root? */
-bool userns_may_ask(const struct oci_config *c, uid_t uid);
+/* Is uid, as it is seen from here, who made the proxy, or root? The first says who that is. */
+void userns_maker(int sync);
+bool userns_may_ask(uid_t uid);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,7 +20,7 @@
 #include "oci/oci.h"
 #include "oci/proxy.h"
 
-#define OVERFLOW_ID 65534
+static uid_t maker;
 
 bool userns_is_new(const struct oci_config *c)
 {
@@ -173,9 +174,19 @@ int userns_enter(const struct oci_config *c, int sync, char why[OCI_WHY])
     return become_root(why);
 }
 
-/* From a user namespace root of the host is nobody; there it holds that the folder is the caller's alone. */
-bool userns_may_ask(const struct oci_config *c, uid_t uid)
+/*
+ * From a user namespace root of the host is nobody, and the maker may be any user of the container: the other end
+ * of our socket has his number. That the folder is his alone holds there, too.
+ */
+void userns_maker(int sync)
 {
-    return uid == geteuid() || uid == 0 ||
-           (oci_namespace_of(c, CLONE_NEWUSER) && uid == OVERFLOW_ID);
+    struct ucred who;
+    socklen_t len = sizeof who;
+
+    maker = getsockopt(sync, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 ? who.uid : geteuid();
+}
+
+bool userns_may_ask(uid_t uid)
+{
+    return uid == maker || uid == 0;
 }
