@@ -34,6 +34,7 @@ enum control_type {
     CTL_FROZEN,  /* value: 0 or an errno */
     CTL_STARTED, /* value: number << 32 (of a job; 0: the first): the program runs; where that is asked for */
     CTL_USAGE,   /* struct stats_usage of cli/stats.h, as bytes in text */
+    CTL_NOTIFY,  /* a container's program has said READY=1 (sd_notify) */
     CTL_LEARNED, /* text: enum learned, then what; value 1, without text: there was more */
 };
 

@@ -28,6 +28,7 @@
 #include "cli/user.h"
 #include "gofer/gofer.h"
 #include "sentry/kernel/limits.h"
+#include "sentry/process.h"
 #include "sentry/sentry.h"
 
 #define LAUNCH_STEPS 12
@@ -39,6 +40,9 @@ struct launch {
     const struct user *user;
     const struct program *program;
     const struct process_spec *container; /* sentry/sentry.h; NULL: `sbx run` */
+    const int *passed; /* descriptors that the program finds from 3 on */
+    unsigned npassed;  /* at most PASSED_MAX */
+    const char *notify; /* sentry/sentry.h */
     const char *domainname;
     const struct sentry_sysctl *sysctls;
     unsigned nsysctls;

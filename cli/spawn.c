@@ -211,13 +211,19 @@ pid_t spawn(unsigned want, unsigned must, uint64_t without, uid_t host_uid, bool
     return pid;
 }
 
+static void die_with_parent(void)
+{
+    if (!unfenced("deathsig"))
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+}
+
 void child_begin(struct spawn *sp)
 {
     sigset_t none;
     char c;
 
     sanitize_child();
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    die_with_parent();
     sigemptyset(&none);
     for (int sig = 1; sig < 32; sig++) /* ignored ones are inherited through an exec */
         signal(sig, SIG_DFL);
@@ -263,8 +269,7 @@ int child_become(const struct spawn *sp)
             setresgid(sp->uid, sp->uid, sp->uid) < 0 || setresuid(sp->uid, sp->uid, sp->uid) < 0)
             return -errno;
     }
-    /* A change of ids clears it. */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    die_with_parent(); /* a change of ids clears it */
     prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? -errno : 0;
 }

@@ -74,8 +74,6 @@ static void say_ignored(const struct oci_config *c)
         oci_log(OCI_DEBUG, "linux.seccomp has no effect: the guest's calls do not reach the host");
     if (c->intel_rdt)
         oci_log(OCI_WARNING, "linux.intelRdt has no effect");
-    if (c->nhooks[HOOK_START_CONTAINER])
-        oci_log(OCI_WARNING, "hooks.startContainer are not run yet");
 }
 
 /* ---- the program ---- */

@@ -11,3 +11,5 @@
  */
 int oci_hooks_run(const struct oci_config *c, enum oci_hook_kind kind, const struct oci_state *s,
                   enum oci_status status, char why[OCI_WHY]);
+/* What a hook reads, as a descriptor; -1. */
+int oci_hooks_state(const struct oci_state *s, enum oci_status status);

@@ -18,6 +18,7 @@
 
 #include "cli/error.h"
 #include "oci/box.h"
+#include "oci/notify.h"
 #include "oci/oci.h"
 
 int rootfs_open(const char *rootfs, const char *path, int flags)
@@ -79,7 +80,7 @@ static int refused(const struct oci_mount *m, const char *why)
                     m->source ? m->source : m->type, m->destination, why);
 }
 
-static bool known_device(dev_t dev)
+bool box_device(dev_t dev)
 {
     static const struct {
         unsigned maj, min;
@@ -100,7 +101,7 @@ static int add_bind(const struct oci_mount *m, const struct oci_state *s, struct
 
     if (!src || stat(src, &st) < 0)
         return refused(m, oci_strerror(errno));
-    if (S_ISCHR(st.st_mode) && known_device(st.st_rdev)) {
+    if (S_ISCHR(st.st_mode) && box_device(st.st_rdev)) {
         mount = add(shown, SM_NODE, m->destination);
         mount->mode = st.st_mode;
         mount->rdev = st.st_rdev;
@@ -197,7 +198,7 @@ static void add_devices(const struct oci_config *c, struct shown *shown)
         const struct oci_device *d = &c->devices[i];
         const dev_t dev = makedev((unsigned)d->major, (unsigned)d->minor);
 
-        if (!S_ISFIFO(d->mode) && (!S_ISCHR(d->mode) || !known_device(dev))) {
+        if (!S_ISFIFO(d->mode) && (!S_ISCHR(d->mode) || !box_device(dev))) {
             left_out++;
             continue;
         }
@@ -211,6 +212,19 @@ static void add_devices(const struct oci_config *c, struct shown *shown)
     if (left_out)
         oci_log(OCI_WARNING, "%u devices of the host are not there inside", left_out);
     add(shown, SM_DEVICES, "/dev");
+}
+
+/* ---- what we add ---- */
+
+static void add_notify(struct shown *s)
+{
+    struct sentry_mount *m = add(s, SM_FS, NOTIFY_DIR);
+
+    m->type = "tmpfs";
+    m->options = "mode=755,size=4k";
+    m->flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    add(s, SM_NODE, NOTIFY_INSIDE)->mode = S_IFSOCK | 0777;
+    add(s, SM_READONLY, NOTIFY_DIR);
 }
 
 /* ---- all ---- */
@@ -247,6 +261,8 @@ int box_mounts(const struct oci_config *c, const struct oci_state *s, struct sho
         r = add_one(&c->mounts[i], s, ret);
     if (r)
         return r;
+    if (notify_wanted())
+        add_notify(ret);
     add_devices(c, ret);
     if (c->propagation)
         add(ret, SM_PROPAGATE, "/")->flags = c->propagation & ~(unsigned)MS_REC;

@@ -21,6 +21,7 @@
 #pragma once
 
 #include "oci/box.h"
+#include "oci/passed.h"
 #include "oci/wire.h"
 
 enum { SYNC_USERNS = 128, SYNC_NAMESPACES, SYNC_GO, SYNC_READY, SYNC_KEEP };
@@ -31,6 +32,8 @@ struct proxy_setup {
     struct box *box;
     int sync;            /* its end of the socket to create */
     const char *console; /* path of the socket that the terminal's other side goes to; NULL: none */
+    const struct passed *passed;
+    bool notify;         /* its program has a socket for sd_notify */
     bool foreground;     /* `run` without --detach: the caller's own terminal and session */
 };
 
@@ -61,6 +64,6 @@ int userns_map(const struct oci_config *c, pid_t pid);
 int userns_enter(const struct oci_config *c, int sync, char why[OCI_WHY]);
 /* The maps that are ours from then on are shown inside. */
 void userns_show(struct launch *l);
-/* Is uid, as it is seen from here, who made the proxy, or root? The first says who that is. */
+/* Who made the proxy, as he is seen from here: what the other end of sync is tells. */
 void userns_maker(int sync);
-bool userns_may_ask(uid_t uid);
+uid_t userns_made_by(void);

@@ -168,7 +168,7 @@ int userns_enter(const struct oci_config *c, int sync, char why[OCI_WHY])
         return 0;
     if (join_or_make(ns->path, why) < 0)
         return -1;
-    if (!ns->path && (wire_send(sync, &m, NULL, 0) < 0 || wire_receive(sync, &m, NULL) != 1 ||
+    if (!ns->path && (wire_send(sync, &m, NULL, 0) < 0 || wire_receive(sync, &m, NULL, NULL) != 1 ||
                       m.type != SYNC_GO))
         _exit(1); /* it was ended, or has said why */
     return become_root(why);
@@ -186,7 +186,7 @@ void userns_maker(int sync)
     maker = getsockopt(sync, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 ? who.uid : geteuid();
 }
 
-bool userns_may_ask(uid_t uid)
+uid_t userns_made_by(void)
 {
-    return uid == maker || uid == 0;
+    return maker;
 }

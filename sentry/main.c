@@ -383,7 +383,9 @@ void sentry_main(const struct sentry_config *cfg)
         mount_error(at, r);
     set_sysctls(cfg);
     start_step("tree");
-    r = make_init();
+    r = cfg->notify ? notify_open(cfg->notify) : 0;
+    if (r == 0)
+        r = make_init();
     if (r == 0)
         r = start_first(cfg, &first);
     if (r < 0)

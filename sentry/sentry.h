@@ -113,6 +113,9 @@ struct sentry_config {
      * all else is ready, until CTL_START. NULL: `sbx run`.
      */
     const struct process_spec *container;
+    const int *passed; /* host descriptors of the program's 3, 4, ... */
+    unsigned npassed;
+    const char *notify;     /* path of a socket that it may say READY=1 to; NULL: none */
     const char *domainname; /* NULL: none */
     const struct sentry_sysctl *sysctls;
     unsigned nsysctls;

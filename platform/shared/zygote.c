@@ -185,7 +185,8 @@ static void become_zygote(int sock, const struct zygote_plan *p, int blob_fd)
     struct rlimit core = { 1, 1 }, nproc;
     sigset_t none;
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!unfenced("deathsig"))
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_NAME, "sbx-stub"); /* as its children are called too */
     setrlimit(RLIMIT_CORE, &core);  /* 0 would not stop a piped core handler of the host */
     if (getrlimit(RLIMIT_NPROC, &nproc) == 0) { /* threads that no sentry has seen */

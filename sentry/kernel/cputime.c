@@ -23,6 +23,14 @@ void task_cputime_locked(struct task *t, uint64_t *ret_user_ns, uint64_t *ret_sy
     *ret_sys_ns = s;
 }
 
+bool task_runs_locked(struct task *t)
+{
+    assert_locked(&kernel.tasks_lock);
+    if (t->dead || atomic_load(&t->where) != IN_GUEST)
+        return false;
+    return !(t->ctx && kernel.platform->ctx_sleeps && kernel.platform->ctx_sleeps(t->ctx));
+}
+
 /* How much of a sum is whose is an estimate that may move back; what was told does not. */
 static void never_less(struct tgroup *g, uint64_t *u, uint64_t *s)
 {

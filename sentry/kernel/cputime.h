@@ -7,6 +7,8 @@
 
 /* tasks_lock held: a live thread's context must not leave meanwhile. */
 void task_cputime_locked(struct task *t, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
+/* Does t run guest code now? Not where it sleeps in a call that its stub answers. tasks_lock held. */
+bool task_runs_locked(struct task *t);
 /* Live and dead threads, without waited-for children. */
 void group_cputime_locked(struct tgroup *g, uint64_t *ret_user_ns, uint64_t *ret_sys_ns);
 

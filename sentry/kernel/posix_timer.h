@@ -21,6 +21,7 @@ struct sigtimer { /* all under tasks_lock */
     ktime_t expires;  /* monotonic, or ns of cpu */
     ktime_t interval; /* 0: once */
     int overrun_last;
+    pid_t last_taker; /* of a signal for whoever runs */
     bool counts; /* a POSIX timer: overruns are shown in the siginfo */
     struct sigqueue entry;
 };

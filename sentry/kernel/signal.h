@@ -87,9 +87,10 @@ void signal_set_blocked(struct task *t, sigset64 set);
 void signal_set_blocked_locked(struct task *t, sigset64 set);
 void sigpending_init(struct sigpending *p);
 void sigpending_flush_locked(struct sigpending *p);
-/* Queues q, an entry of the owner's own (dequeued set), for t or for g. false: it is queued already
- * or the signal is ignored. */
-bool signal_send_entry_locked(struct task *t, struct tgroup *g, struct sigqueue *q);
+/* Queues q, an entry of the owner's own (dequeued set), for t or (t NULL) for g: then first, one of g's
+ * or NULL, is asked first to take it. false: it is queued already or the signal is ignored. */
+bool signal_send_entry_locked(struct task *t, struct tgroup *g, struct task *first,
+                              struct sigqueue *q);
 /* Takes such an entry off its queue, wherever it is. */
 void sigqueue_cancel_locked(struct sigqueue *q);
 /* Temporarily other mask for one call (ppoll, sigsuspend, ...): old one back when it is answered. */

@@ -12,10 +12,12 @@
 #include <limits.h>
 #include <string.h>
 
+#include "sentry/kernel/cputime.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/posix_timer.h"
 
 #define IGNORED_TICK 10000000
+#define LOOKS 64 /* at so many threads, for one that runs */
 
 static void start(struct sigtimer *st)
 {
@@ -51,6 +53,32 @@ static void taken(struct sigqueue *q)
         start(st);
 }
 
+/*
+ * Linux notices that a process has used its time on a cpu that runs one of its threads, and that one
+ * gets the signal: so profilers learn where the time goes. Here it is one that runs now, in turn.
+ * NULL: none does.
+ */
+static struct task *running(struct sigtimer *st)
+{
+    struct task *t, *found = NULL;
+    int looks = 0;
+
+    list_for_each(t, &st->group->tasks, group_link) {
+        bool later = t->tid > st->last_taker;
+        if ((found && !later) || !task_runs_locked(t)) {
+            if (++looks == LOOKS)
+                break;
+            continue;
+        }
+        found = t;
+        if (later)
+            break;
+    }
+    if (found)
+        st->last_taker = found->tid;
+    return found;
+}
+
 static void expired(struct ktimer *tm)
 {
     struct sigtimer *st = container_of(tm, struct sigtimer, tm);
@@ -64,7 +92,8 @@ static void expired(struct ktimer *tm)
     }
     if (!st->interval)
         st->armed = false;
-    bool queued = signal_send_entry_locked(st->target, st->group, &st->entry);
+    struct task *first = st->is_cpu && !st->target ? running(st) : NULL;
+    bool queued = signal_send_entry_locked(st->target, st->group, first, &st->entry);
     if (!queued && st->interval) {
         forward(st, ktime_add(now, IGNORED_TICK));
         start(st);

@@ -34,6 +34,8 @@ struct usock {
     struct list peer_link;  /* [N] in peer->peers */
     struct list peers;      /* [N] sockets connected to this one */
     _Atomic bool peer_full; /* the peer has no room: what poll says */
+    void (*hear)(const void *data, size_t n); /* [I] of a datagram socket of the kernel's: who gets
+                                                 what is sent, under locks; NULL: who receives */
     bool peer_died;         /* [N] the next send says ECONNREFUSED */
 
     /* inflight.c */
@@ -70,6 +72,8 @@ int unix_autobind(struct usock *u);
 
 int unix_bind(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n);
 int unix_getname(struct sock *sk, bool peer, struct sockaddr_storage *ret);
+/* u, new and of the kernel's, is found at p (taken over), and what is sent there goes to hear. For ever. */
+void unix_hear(struct usock *u, const struct path *p, void (*hear)(const void *data, size_t n));
 void unix_release(struct sock *sk);
 void unix_info(struct sock *sk, struct net_info *ret);
 

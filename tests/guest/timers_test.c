@@ -169,6 +169,42 @@ static void cpu_itimers(void)
     }
 }
 
+static _Atomic int taken[3]; /* by the first thread, and by two that work */
+static _Thread_local int who;
+
+static void profiled(int sig)
+{
+    (void)sig;
+    taken[who]++;
+}
+
+static void *works(void *arg)
+{
+    who = *(int *)arg;
+    while (taken[1] + taken[2] < 200 || !taken[1] || !taken[2])
+        ;
+    return NULL;
+}
+
+/* Who uses the time gets the signal that says so, not who sleeps. */
+static void profile(void)
+{
+    struct itimerval it = { .it_value = { 0, 4000 }, .it_interval = { 0, 4000 } };
+    struct sigaction sa = { .sa_handler = profiled, .sa_flags = SA_RESTART };
+    pthread_t th[2];
+    int number[] = { 1, 2 };
+
+    CHECK_EQ(sigaction(SIGPROF, &sa, NULL), 0);
+    CHECK_EQ(setitimer(ITIMER_PROF, &it, NULL), 0);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(pthread_create(&th[i], NULL, works, &number[i]), 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(th[i], NULL);
+    it = (struct itimerval){ 0 };
+    CHECK_EQ(setitimer(ITIMER_PROF, &it, NULL), 0);
+    CHECK(taken[0] < 20);
+}
+
 static void posix_timers(void)
 {
     struct sigevent ev = { .sigev_notify = SIGEV_SIGNAL,
@@ -337,6 +373,7 @@ int main(void)
     RUN(sleeps);
     RUN(itimers);
     RUN(cpu_itimers);
+    RUN(profile);
     RUN(posix_timers);
     RUN(overrun);
     RUN(absolute_and_silent);

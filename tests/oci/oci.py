@@ -438,6 +438,35 @@ def hooks():
 
 
 @group("config")
+def hooks_inside():
+    """startContainer: in the container, as its user, before its program."""
+    def hook(script, **more):
+        return dict({"path": "/bin/sh", "args": ["-sh", "-c", script], "env": ["A=b", "PATH=/bin"]}, **more)
+    first = hook("cat >/tmp/state; echo $0 $A $(id -u) $(pwd) $(cat /proc/1/comm) $(ls /tmp | wc -l) >>/tmp/log; echo lost; echo $PPID >>/tmp/log")
+    r = w.run("cat", "/tmp/log", "/tmp/state", own=True, hooks={"startContainer": [first, hook("echo second >>/tmp/log")]}, process__user={"uid": 1000, "gid": 1000},
+              process__cwd="/var", annotations={"a": "b"})
+    lines = r.stdout.splitlines()
+    w.check("hooks startContainer", r.returncode == 0 and lines[:3] == ["-sh b 1000 /var sbx-init 1", "0", "second"], r)
+    s = json.loads(lines[3]) if len(lines) > 3 else {}
+    w.check("their state", s.get("status") == "created" and s.get("pid") == 1 and s.get("annotations") == {"a": "b"}, s)
+    for what, h, words in (("fails", hook("echo said >&2; exit 3"), "exit status 3, stderr: said"), ("is killed", hook("kill -9 $$"), "signal: 9"),
+                           ("is not there", {"path": "/no/such"}, "no such file or directory"),
+                           ("hangs", hook("sleep 60", timeout=1), "did not end in 1 seconds")):
+        ident, path, r = w.create("touch", "/tmp/ran", own=True, hooks={"startContainer": [h, hook("touch /tmp/second")]})
+        begin = time.time()
+        r = w.oci("start", ident)
+        w.check("one that " + what, r.returncode == 1 and "error running startContainer hook " + h["path"] in r.stderr and words in r.stderr, r)
+        w.check("one that %s: nothing ran" % what, w.wait(ident, "stopped", 3) and os.listdir(path + "/rootfs/tmp") == [] and time.time() - begin < 4)
+    log = os.path.join(w.top, "all-hooks")
+    outside = {n: [{"path": "/bin/sh", "args": ["sh", "-c", "echo %s >>%s" % (n, log)]}] for n in ("prestart", "createRuntime", "createContainer", "poststart", "poststop")}
+    r = w.run("sh", "-c", "echo program >>/log/all-hooks; sleep 0.3", hooks=dict(outside, startContainer=[hook("echo startContainer >>/log/all-hooks")]),
+              mounts=w.spec()["mounts"] + [{"destination": "/log", "source": w.top, "options": ["bind"]}])
+    said = open(log).read().split()
+    w.check("all six in their order", said[:4] == ["prestart", "createRuntime", "createContainer", "startContainer"] and sorted(said[4:6]) == ["poststart", "program"] and
+            said[6:] == ["poststop"], (said, r))
+
+
+@group("config")
 def limits():
     ident, path, r = w.create("sleep", "100", linux__resources={"memory": {"limit": 64 << 20}, "pids": {"limit": 20}, "cpu": {"shares": 512, "quota": 50000, "period": 100000}})
     w.check("create with limits", r == 0, open(path + "/out").read())
@@ -563,6 +592,134 @@ def detached():
     r = w.oci("exec", "--detach", ident, "nonsense")
     w.check("exec --detach of nothing", r.returncode == 1 and "executable file not found" in r.stderr, r)
     subreaper(False)
+
+
+@group("exec")
+def passed():
+    """--preserve-fds and LISTEN_FDS: descriptors of ours, by a shell that puts them there."""
+    given = os.path.join(w.top, "given")
+    with open(given, "w") as f:
+        f.write("of the host\n")
+
+    def call(redirect, *args, fds=(), env=None):
+        return subprocess.run(["sh", "-c", 'exec "$0" "$@" ' + redirect, w.runtime, "--root", w.states, *args], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=60, pass_fds=fds, env=dict(os.environ, **(env or {})))
+
+    def run(redirect, n, script, **more):
+        return call(redirect, "run", "--preserve-fds", str(n), "--bundle", w.bundle(w.spec("sh", "-c", script)), w.id(), **more)
+    r = run("3<%s 4>%s/to" % (given, w.top), 2, "cat <&3; echo back >&4; ls /proc/self/fd | tr '\\n' ' '")
+    w.check("--preserve-fds", r.stdout == "of the host\n0 1 2 3 4 5 " and open(w.top + "/to").read() == "back\n", r)
+    r = run("3<%s" % given, 1, "echo x 2>/dev/null >&3 || echo refused")
+    w.check("one to be read is not written", r.stdout == "refused\n", r)
+    r = run("3<%s" % given, 0, "test -e /proc/self/fd/3 || echo none")
+    w.check("--preserve-fds 0", r.stdout == "none\n", r)
+    r = run("3<%s" % given, 2, "true")
+    w.check("one that is not there", r.returncode == 1 and "unable to stat preserved-fd 1 (of 2)" in r.stderr, r)
+    r = run("3</etc", 1, "true")
+    w.check("a directory", r.returncode == 1 and "descriptor 3 cannot be passed on: it is a directory" in r.stderr, r)
+    r = run("3</dev/loop-control", 1, "true") if os.path.exists("/dev/loop-control") else run("3<>/dev/ptmx", 1, "true")
+    w.check("a device", r.returncode == 1 and "cannot be passed on: it is a device" in r.stderr, r)
+    with socket.socket() as s:
+        s.listen(1)
+        r = run("3<&%d" % s.fileno(), 1, "true", fds=[s.fileno()])
+    w.check("a socket that listens", r.returncode == 1 and "it is a socket that listens" in r.stderr, r)
+    a, b = socket.socketpair()
+    r = run("3<&%d" % b.fileno(), 1, "read line <&3; echo $line; echo answer >&3", fds=[b.fileno()]) if a.send(b"question\n") else None
+    w.check("a socket with a peer", r.stdout == "question\n" and a.recv(100) == b"answer\n", r)
+    r = run("3<%s" % given, 0, "env | grep LISTEN_ | sort; cat <&3", env={"LISTEN_FDS": "1", "LISTEN_FDNAMES": "one"})
+    w.check("LISTEN_FDS", r.stdout == "LISTEN_FDNAMES=one\nLISTEN_FDS=1\nLISTEN_PID=1\nof the host\n", r)
+    r = run("3<%s" % given, 0, "env | grep -c LISTEN_", env={"LISTEN_FDS": "1", "LISTEN_PID": "1"})
+    w.check("LISTEN_FDS of another", r.stdout == "0\n", r)
+    r = run("3<%s 4<%s" % (given, given), 1, "env | grep LISTEN_FDS; ls /proc/self/fd | tr '\\n' ' '", env={"LISTEN_FDS": "1"})
+    w.check("both", r.stdout == "LISTEN_FDS=1\n0 1 2 3 4 5 ", r)
+    ident, path, r = w.create("sleep", "100")
+    w.oci("start", ident)
+    r = call("3<%s" % given, "exec", "--preserve-fds", "1", ident, "sh", "-c", "cat <&3")
+    w.check("exec --preserve-fds", r.stdout == "of the host\n", r)
+    r = call("3<%s" % given, "exec", ident, "sh", "-c", "test $LISTEN_PID = $$ && echo mine $LISTEN_FDS", env={"LISTEN_FDS": "1"})
+    w.check("exec with LISTEN_FDS", r.stdout == "mine 1\n", r)
+    r = call("", "exec", "--preserve-fds", "1", ident, "true")
+    w.check("exec: one that is not there", r.returncode == 255 and "unable to stat preserved-fd 0 (of 1)" in r.stderr, r)
+    got, put = os.pipe()
+    ident, b = w.id(), w.bundle(w.spec("sh", "-c", "echo on its way >&3; exec sleep 100 3>&-"))
+    with open(os.devnull, "w") as null:
+        subprocess.run(["sh", "-c", 'exec "$0" "$@" 3>&%d' % put, w.runtime, "--root", w.states, "create", "--preserve-fds", "1", "--bundle", b, ident],
+                       stdin=null, stdout=null, stderr=null, pass_fds=[put])
+    os.close(put)
+    w.oci("start", ident)
+    with os.fdopen(got) as f:
+        w.check("its end is the program's", f.read() == "on its way\n" and w.state(ident)["status"] == "running")
+
+
+class Manager:
+    """What systemd is to a service of Type=notify: a socket, and what came there."""
+
+    def __init__(self, name):
+        self.path = os.path.join(w.top, name)
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind(self.path)
+        self.sock.settimeout(10)
+        self.env = dict(os.environ, NOTIFY_SOCKET=self.path)
+        self.heard = []
+
+    def listen(self):
+        while "BARRIER=1" not in self.heard:
+            data, fds, _, _ = socket.recv_fds(self.sock, 4096, 1)
+            self.heard.append(data.decode())
+            for fd in fds:
+                os.close(fd)
+
+
+@group("exec")
+def notified():
+    """NOTIFY_SOCKET: READY=1 comes out, nothing else does; `start` waits for it."""
+    # busybox has no Unix sockets: the program is ours
+    tool = os.path.join(w.tree, "bin/notify")
+    with open(w.top + "/notify.c", "w") as f:
+        f.write(r"""
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    int s = socket(AF_UNIX, SOCK_DGRAM, 0);
+    strncpy(a.sun_path, getenv("NOTIFY_SOCKET"), sizeof a.sun_path - 1);
+    if (connect(s, (struct sockaddr *)&a, sizeof a))
+        return 2;
+    for (int i = 1; i < argc; i++)
+        if (send(s, argv[i], strlen(argv[i]), 0) < 0)
+            return 3;
+}
+""")
+    if subprocess.run(["cc", "-static", "-o", tool, w.top + "/notify.c"]).returncode != 0:
+        skip("no C compiler")
+    m = Manager("manager")
+    said = 'notify STATUS=no "MAINPID=1" && notify "STATUS=yes\nREADY=1\nMAINPID=1"'
+    r = subprocess.Popen([w.runtime, "--root", w.states, "run", "--bundle", w.bundle(w.spec("sh", "-c", "echo $NOTIFY_SOCKET; " + said)), w.id()],
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=m.env, text=True)
+    m.listen()
+    w.check("run tells READY=1 and no more", m.heard == ["READY=1", "BARRIER=1"], m.heard)
+    w.check("its address inside", r.communicate()[0] == "/run/notify/notify.sock\n" and r.returncode == 0)
+    m = Manager("manager2")
+    ident, b = w.id(), w.bundle(w.spec("sh", "-c", "sleep 0.5; %s; sleep 100" % said))
+    null = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": m.env}
+    subprocess.run([w.runtime, "--root", w.states, "create", "--bundle", b, ident], timeout=60, **null)
+    start = subprocess.Popen([w.runtime, "--root", w.states, "start", ident], **null)
+    time.sleep(0.2)
+    w.check("start waits until it is ready", start.poll() is None and w.state(ident)["status"] == "running")
+    m.listen()
+    w.check("start tells who it is", start.wait(10) == 0 and m.heard == ["READY=1", "MAINPID=%d" % w.state(ident)["pid"], "BARRIER=1"], m.heard)
+    ident = w.id()
+    b = w.bundle(w.spec("sleep", "100"))
+    subprocess.run([w.runtime, "--root", w.states, "create", "--bundle", b, ident], timeout=60, **null)
+    start = subprocess.Popen([w.runtime, "--root", w.states, "start", ident], **null)
+    time.sleep(0.3)
+    w.check("killed before it is ready", w.oci("kill", ident, "9").returncode == 0 and start.wait(10) == 0)
+    r = w.run("sh", "-c", "echo got ${NOTIFY_SOCKET-none}; grep -c notify /proc/mounts")
+    w.check("without a manager", r.stdout == "got none\n0\n", r)
 
 
 @group("exec")

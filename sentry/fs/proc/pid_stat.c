@@ -33,7 +33,7 @@ struct snapshot {
     bool has_fs;
 };
 
-static char state_of(const struct pobj *o, const struct task *t, const struct task *reader)
+static char state_of(const struct pobj *o, struct task *t, const struct task *reader)
 {
     const struct tgroup *g = o->group;
 
@@ -46,8 +46,7 @@ static char state_of(const struct pobj *o, const struct task *t, const struct ta
     if (t == reader)
         return 'R';
     if (atomic_load(&t->where) == IN_GUEST)
-        return t->ctx && kernel.platform->ctx_sleeps && kernel.platform->ctx_sleeps(t->ctx) ? 'S'
-                                                                                            : 'R';
+        return task_runs_locked(t) ? 'R' : 'S';
     switch (atomic_load(&t->rec)) {
     case REC_QUEUED:
     case REC_WAITING:
