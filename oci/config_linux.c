@@ -57,7 +57,7 @@ static void parse_namespaces(struct oci_parse *p, const json_t *lx, struct oci_c
     oci_out(p, mark);
 }
 
-static void parse_map(struct oci_parse *p, const json_t *lx, const char *key, struct idmap *ret)
+void oci_parse_map(struct oci_parse *p, const json_t *lx, const char *key, struct idmap *ret)
 {
     const json_t *list = oci_member(p, lx, key, JSON_ARRAY);
     size_t n = json_array_size(list), mark = oci_into(p, key);
@@ -89,8 +89,8 @@ static void parse_maps(struct oci_parse *p, const json_t *lx, struct oci_config 
 {
     const struct oci_namespace *user = oci_namespace_of(ret, CLONE_NEWUSER);
 
-    parse_map(p, lx, "uidMappings", &ret->uids);
-    parse_map(p, lx, "gidMappings", &ret->gids);
+    oci_parse_map(p, lx, "uidMappings", &ret->uids);
+    oci_parse_map(p, lx, "gidMappings", &ret->gids);
     if ((ret->uids.n || ret->gids.n) && !user)
         oci_wrong(p, "uidMappings", "need a namespace of type \"user\"");
     else if (user && !user->path && (!ret->uids.n || !ret->gids.n))

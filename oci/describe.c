@@ -32,8 +32,10 @@ static int print(json_t *o, FILE *f)
 
 int oci_features(int argc, char **argv)
 {
-    static const char *const hooks[] = { "prestart",  "createRuntime", "createContainer", "startContainer",
-                                         "poststart", "poststop",      NULL };
+    static const char *const hooks[] = {
+        "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop",
+        NULL
+    };
     static const char *const namespaces[] = { "cgroup", "ipc", "mount", "network",
                                               "pid",    "uts", NULL };
     json_t *caps = json_array(), *o;
@@ -48,7 +50,7 @@ int oci_features(int argc, char **argv)
                   strings(namespaces), "capabilities", caps, "cgroup", "v1", 1, "v2", 1, "systemd",
                   0, "systemdUser", 0, "rdma", 0, "seccomp", "enabled", 0, "apparmor", "enabled", 0,
                   "selinux", "enabled", 0, "intelRdt", "enabled", 0, "mountExtensions", "idmap",
-                  "enabled", 0, "netDevices", "enabled", 0, "annotations", "dev.sbx.version",
+                  "enabled", 1, "netDevices", "enabled", 0, "annotations", "dev.sbx.version",
                   SBX_VERSION, "potentiallyUnsafeConfigAnnotations");
     return print(o, stdout);
 }

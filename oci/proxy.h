@@ -33,8 +33,8 @@ struct proxy_setup {
     int sync;            /* its end of the socket to create */
     const char *console; /* path of the socket that the terminal's other side goes to; NULL: none */
     const struct passed *passed;
-    bool notify;         /* its program has a socket for sd_notify */
-    bool foreground;     /* `run` without --detach: the caller's own terminal and session */
+    bool notify;     /* its program has a socket for sd_notify */
+    bool foreground; /* `run` without --detach: the caller's own terminal and session */
 };
 
 /* In the child of a fork. Never returns. */
@@ -62,6 +62,12 @@ bool userns_is_new(const struct oci_config *c);
 int userns_map(const struct oci_config *c, pid_t pid);
 /* Joins or makes it, where one is asked for, and becomes its root. sync: to the maker. 0, or -1 with why. */
 int userns_enter(const struct oci_config *c, int sync, char why[OCI_WHY]);
+/* Writes one map of pid by our own rights; 0 or -errno. */
+int idmap_write(pid_t pid, const char *name, const struct idmap *m);
+/* idmap.c: the mounts that have maps of their own. 0, or -1 with why. */
+int idmap_open(struct shown *s, char why[OCI_WHY]);
+/* When the gofer has them. */
+void idmap_close(const struct shown *s);
 /* The maps that are ours from then on are shown inside. */
 void userns_show(struct launch *l);
 /* Who made the proxy, as he is seen from here: what the other end of sync is tells. */

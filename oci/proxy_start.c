@@ -88,6 +88,7 @@ static void launch(void)
     px.launch->t_start_ns = now_ns();
     fail_keep(px.why, sizeof px.why);
     r = launch_start(px.launch);
+    idmap_close(px.launch->shown);
     fail_keep(NULL, 0);
     if (r)
         give_up(px.why);
@@ -113,8 +114,8 @@ static void enter(void)
     px.listener = wire_listen(s->state); /* while the folder is ours to write to */
     if (px.listener < 0)
         give_up("cannot listen in the state folder");
-    if (namespaces_join(s->config, why) < 0 || userns_enter(s->config, s->sync, why) < 0 ||
-        namespaces_make(s->config, why) < 0)
+    if (idmap_open(&s->box->shown, why) < 0 || namespaces_join(s->config, why) < 0 ||
+        userns_enter(s->config, s->sync, why) < 0 || namespaces_make(s->config, why) < 0)
         give_up(why);
     userns_show(px.launch);
     userns_maker(s->sync);

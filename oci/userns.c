@@ -71,16 +71,21 @@ static int ask_helper(pid_t pid, const char *helper, const struct idmap *m)
     return status == 0 ? 0 : -EPERM;
 }
 
-static int write_map(pid_t pid, const char *name, const struct idmap *m, const char *helper)
+int idmap_write(pid_t pid, const char *name, const struct idmap *m)
 {
     char text[IDMAP_RANGES * 34];
     size_t used = 0;
-    int r;
 
     for (unsigned i = 0; i < m->n; i++)
         used += (size_t)snprintf(text + used, sizeof text - used, "%u %u %u\n", m->ranges[i].inside,
                                  m->ranges[i].outside, m->ranges[i].count);
-    r = write_file(pid, name, text);
+    return write_file(pid, name, text);
+}
+
+static int write_map(pid_t pid, const char *name, const struct idmap *m, const char *helper)
+{
+    int r = idmap_write(pid, name, m);
+
     return r == -EPERM && geteuid() != 0 ? ask_helper(pid, helper, m) : r;
 }
 

@@ -97,6 +97,37 @@ def refused(world):
     one("a path that is not there", spec, "user namespace")
 
 
+def idmaps(world):
+    """Of the host's root outside, of the container's inside, and what is made there, too."""
+    vol, b = os.path.join(world.top, "idmap"), None
+    os.makedirs(vol)
+    for name in ("f", "single"):
+        with open("%s/%s" % (vol, name), "w") as f:
+            f.write(name + "\n")
+        os.chmod("%s/%s" % (vol, name), 0o600)
+    os.chown(vol + "/single", 3, 4)
+    spec = mapped(world, "sh", "-c", "stat -c '%u %g' /v/f /s; cat /v/f; touch /v/new; chown 7:8 /v/new; stat -c '%u %g' /v/new; touch /r/x")
+    for dst, src, how in (("/v", vol, ["rw"]), ("/s", vol + "/single", ["rw"]), ("/r", vol, ["ro"])):
+        spec["mounts"].append({"destination": dst, "type": "bind", "source": src, "options": ["rbind", "idmap", *how]})
+    b = own(world, spec)
+    r = world.oci("run", "--bundle", b, world.id())
+    if "MOUNT_ATTR_IDMAP" in r.stderr:
+        print("not asked: mounts with maps of ids: " + r.stderr)
+        return
+    world.check("idmap inside", r.stdout == "0 0\n3 4\nf\n7 8\n" and r.returncode == 1 and "Read-only" in r.stderr, r)
+    st = os.stat(vol + "/new")
+    world.check("idmap outside", (st.st_uid, st.st_gid) == (7, 8), st)
+    spec = world.spec("stat", "-c", "%u", "/v/f") # without a user namespace, by maps of the mount
+    some = [{"containerID": 0, "hostID": 5000, "size": 100}]
+    spec["mounts"].append({"destination": "/v", "type": "bind", "source": vol, "options": ["rbind"], "uidMappings": some, "gidMappings": some})
+    r = world.oci("run", "--bundle", world.bundle(spec), world.id())
+    world.check("idmap by the mount's own maps", r.stdout == "5000\n", r)
+    del spec["mounts"][-1]["uidMappings"], spec["mounts"][-1]["gidMappings"]
+    spec["mounts"][-1]["options"].append("idmap")
+    r = world.oci("run", "--bundle", world.bundle(spec), world.id())
+    world.check("idmap without maps", r.returncode == 1 and "idmap needs maps" in r.stderr, r)
+
+
 def life(world):
     ident, out = world.id(), open(os.path.join(world.top, "life"), "w")
     b = own(world, mapped(world, "sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.1; done"))
@@ -159,6 +190,7 @@ def main():
     try:
         maps(world)
         refused(world)
+        idmaps(world)
         life(world)
         ordinary(world)
     finally:
