@@ -18,12 +18,14 @@ bad = []
 
 
 class Docker:
-    def __init__(self, sbx):
+    def __init__(self, sbx, more=None):
+        """more: commands of further runtimes, by name."""
         self.top = tempfile.mkdtemp(prefix="docker-")
         runtime = os.path.join(self.top, "sbx-oci")
         os.symlink(os.path.realpath(sbx), runtime)
         with open(self.top + "/daemon.json", "w") as f:
-            json.dump({"runtimes": {"sbx": {"path": runtime}}}, f)
+            others = {n: {"path": shutil.which(c[0]), "runtimeArgs": c[1:]} for n, c in (more or {}).items() if n != "runc"}
+            json.dump({"runtimes": {"sbx": {"path": runtime}, **others}}, f)
         self.env = dict(os.environ, DOCKER_HOST="unix://%s/sock" % self.top, DOCKER_CONFIG=self.top + "/config")
         self.log = open(self.top + "/log", "w")
         # In a network of its own, where a bridge is nobody else's business.
