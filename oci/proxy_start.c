@@ -101,6 +101,16 @@ static void launch(void)
     passed_close(px.setup->passed);
 }
 
+/* Where the configuration has none it is that of the namespace, which may be a pod's. */
+static void take_hostname(void)
+{
+    static char name[65];
+
+    if ((!px.setup->config->hostname || !*px.setup->config->hostname) &&
+        gethostname(name, sizeof name - 1) == 0 && *name)
+        px.setup->box->options.hostname = name;
+}
+
 static void enter(void)
 {
     const struct proxy_setup *s = px.setup;
@@ -117,6 +127,7 @@ static void enter(void)
     if (idmap_open(&s->box->shown, why) < 0 || namespaces_join(s->config, why) < 0 ||
         userns_enter(s->config, s->sync, why) < 0 || namespaces_make(s->config, why) < 0)
         give_up(why);
+    take_hostname();
     userns_show(px.launch);
     userns_maker(s->sync);
     tell_creator(SYNC_NAMESPACES, "");
