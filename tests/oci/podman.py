@@ -15,33 +15,9 @@ import sys
 import tempfile
 import time
 
-from bundle import rootfs, skip
+from bundle import RANGE, USER, add_user, alone, rootfs, skip
 
 LIMITS = ["--ulimit=nofile=100:100", "--ulimit=nproc=500:500"]  # its defaults are more than some hosts let runc set
-
-
-USER, RANGE = 54321, 1700000000
-
-
-def add_user(top):
-    """Files of /etc that know him, and devices that he may open, for us and what we start."""
-    lines = {"passwd": "sbxtest:x:%d:%d::%s/home:/bin/sh\n" % (USER, USER, top), "group": "sbxtest:x:%d:\n" % USER,
-             "subuid": "sbxtest:%d:65536\n" % RANGE, "subgid": "sbxtest:%d:65536\n" % RANGE}
-    for name, line in lines.items():
-        if not os.path.exists("/etc/" + name):
-            skip("there is no /etc/" + name)
-        with open("/etc/" + name) as f:
-            text = f.read()
-        with open("%s/%s" % (top, name), "w") as f:
-            f.write(text + line)
-        subprocess.run(["mount", "--bind", "%s/%s" % (top, name), "/etc/" + name], check=True)
-    if os.path.exists("/dev/net/tun"):
-        os.mknod(top + "/tun", 0o600 | stat.S_IFCHR, os.makedev(10, 200))
-        os.chmod(top + "/tun", 0o666)
-        subprocess.run(["mount", "--bind", top + "/tun", "/dev/net/tun"], check=True)
-    for d in ("home", "run"):
-        os.mkdir("%s/%s" % (top, d), 0o700)
-        os.chown("%s/%s" % (top, d), USER, USER)
 
 
 class Podman:
@@ -60,10 +36,22 @@ class Podman:
         if rootless:
             os.chmod(self.top, 0o755)
             add_user(self.top)
+            self.prepare()
             home = self.top + "/home"
             self.env = {"PATH": os.environ["PATH"], "HOME": home, "XDG_RUNTIME_DIR": self.top + "/run"}
             self.base = ["setpriv", "--reuid=%d" % USER, "--regid=%d" % USER, "--clear-groups", "podman", "--root", home + "/s",
                          "--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=none"]
+
+    def prepare(self):
+        """Folders of his, and a device that he may open."""
+        top = self.top
+        if os.path.exists("/dev/net/tun"):
+            os.mknod(top + "/tun", 0o600 | stat.S_IFCHR, os.makedev(10, 200))
+            os.chmod(top + "/tun", 0o666)
+            subprocess.run(["mount", "--bind", top + "/tun", "/dev/net/tun"], check=True)
+        for d in ("home", "run"):
+            os.mkdir("%s/%s" % (top, d), 0o700)
+            os.chown("%s/%s" % (top, d), USER, USER)
 
     def __call__(self, rt, *args, **more):
         more.setdefault("stdin", subprocess.DEVNULL)
@@ -155,9 +143,8 @@ def main():
     for need in ("podman", "conmon", "runc", *(("setpriv", "newuidmap", "unshare") if rootless else ())):
         if not shutil.which(need):
             skip(need + " is not installed")
-    if rootless and "SBX_UNSHARED" not in os.environ:
-        os.environ["SBX_UNSHARED"] = "1"
-        os.execvp("unshare", ["unshare", "-m", "--propagation", "private", sys.executable, "-B", *sys.argv])
+    if rootless:
+        alone()
     podman = Podman(sys.argv[1], rootless)
     bad = []
     try:
