@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sockets, as the rest of the sentry sees them. The network is the sandbox's own: Unix sockets and
- * a loopback that are kernel objects of ours; no packet is ever made and no host socket is opened.
+ * a loopback that are kernel objects of ours; no host socket is opened, and packets are made only for who
+ * looks at them (tap.h).
  */
 #pragma once
 

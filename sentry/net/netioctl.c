@@ -6,8 +6,11 @@
  */
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/ethtool.h>
+#include <linux/net_tstamp.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <netinet/in.h>
@@ -230,9 +233,42 @@ static int ifreq_set(struct task *t, unsigned cmd, struct ifreq *r)
     return same ? 0 : -EPERM;
 }
 
+/* What lo says by SIOCETHTOOL: it has a link, does checksums and segments itself, and stamps in software. */
+static int ethtool(struct task *t, const struct ifreq *r)
+{
+    gaddr_t at = (gaddr_t)(uintptr_t)r->ifr_data;
+    struct ethtool_ts_info ts = { .cmd = ETHTOOL_GET_TS_INFO,
+                                  .so_timestamping = SOF_TIMESTAMPING_TX_SOFTWARE |
+                                                     SOF_TIMESTAMPING_RX_SOFTWARE |
+                                                     SOF_TIMESTAMPING_SOFTWARE,
+                                  .phc_index = -1 };
+    struct ethtool_value v;
+    uint32_t cmd;
+
+    if (get_guest(t, &cmd, at) < 0)
+        return -EFAULT;
+    if (strcmp(r->ifr_name, "lo") != 0)
+        return -EOPNOTSUPP;
+    v = (struct ethtool_value){ .cmd = cmd, .data = cmd != ETHTOOL_GFLAGS };
+    switch (cmd) {
+    case ETHTOOL_GLINK:
+    case ETHTOOL_GRXCSUM:
+    case ETHTOOL_GTXCSUM:
+    case ETHTOOL_GSG:
+    case ETHTOOL_GTSO:
+    case ETHTOOL_GGSO:
+    case ETHTOOL_GGRO:
+    case ETHTOOL_GFLAGS:
+        return put_guest(t, at, &v);
+    case ETHTOOL_GET_TS_INFO:
+        return put_guest(t, at, &ts);
+    }
+    return -EOPNOTSUPP;
+}
+
 long net_ioctl(struct task *t, struct sock *sk, unsigned cmd, uint64_t arg)
 {
-    struct ifreq r;
+    struct ifreq r, probe;
     int e;
 
     (void)sk;
@@ -260,6 +296,13 @@ long net_ioctl(struct task *t, struct sock *sk, unsigned cmd, uint64_t arg)
         r.ifr_name[IFNAMSIZ - 1] = 0;
         e = get_by_name(cmd, &r);
         return e < 0 ? e : put_guest(t, arg, &r);
+    case SIOCETHTOOL:
+        if (get_guest(t, &r, arg) < 0)
+            return -EFAULT;
+        r.ifr_name[IFNAMSIZ - 1] = 0;
+        probe = r;
+        e = get_by_name(SIOCGIFINDEX, &probe);
+        return e < 0 ? e : ethtool(t, &r);
     case SIOCSIFFLAGS:
     case SIOCSIFMTU:
     case SIOCSIFADDR:

@@ -99,6 +99,15 @@ static int netlink_row(const struct net_info *i, void *arg)
     return 0;
 }
 
+static int packet_row(const struct net_info *i, void *arg)
+{
+    struct rows *r = arg;
+
+    pt_printf(r->out, "%016x %-6u %-4d %04x   %-5u %1d %-6u %-6u %-6" PRIu64 "\n", 0, i->refs + 1,
+              i->type, (unsigned)i->state, i->flags, i->state != 0, i->rx, i->uid, i->ino);
+    return 0;
+}
+
 void net_proc_rows(enum proc_net_table table, struct ptext *out)
 {
     struct rows r = { .out = out, .table = table, .listeners = true };
@@ -124,6 +133,9 @@ void net_proc_rows(enum proc_net_table table, struct ptext *out)
         break;
     case PROC_NET_NETLINK:
         net_each(AF_NETLINK, 0, netlink_row, &r);
+        break;
+    case PROC_NET_PACKET:
+        net_each(AF_PACKET, 0, packet_row, &r);
         break;
     }
 }

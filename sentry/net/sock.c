@@ -19,6 +19,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/timer.h"
 #include "sentry/mm/copy.h"
+#include "sentry/net/cbpf.h"
 #include "sentry/net/scm.h"
 #include "sentry/vfs/vfs.h"
 
@@ -109,6 +110,7 @@ static void sock_release(struct file *f)
     list_del(&sk->all_link);
     unlock(&socks.lock);
     sk->ops->release(sk);
+    cbpf_free(atomic_load(&sk->filter));
     peer_clear(&sk->peer);
     wq_done(&sk->rd_wq);
     wq_done(&sk->wr_wq);
@@ -339,12 +341,20 @@ static long sock_ioctl(struct task *t, struct file *f, unsigned cmd, uint64_t ar
     return r == -ENOIOCTLCMD ? net_ioctl(t, sk, cmd, arg) : r;
 }
 
+static int sock_mmap(struct task *t, struct file *f, struct mmap_request *req)
+{
+    struct sock *sk = file_sock(f);
+
+    return sk->ops->mmap ? sk->ops->mmap(t, sk, req) : -ENODEV;
+}
+
 const struct file_ops sock_file_ops = {
     .name = "socket",
     .read = sock_read,
     .write = sock_write,
     .poll = sock_poll,
     .ioctl = sock_ioctl,
+    .mmap = sock_mmap,
     .release = sock_release,
 };
 

@@ -22,6 +22,7 @@
 #include "sentry/net/net.h"
 #include "sentry/vfs/file.h"
 
+struct cbpf;
 struct conn;
 struct cred;
 struct scm;
@@ -99,6 +100,7 @@ struct sock_ops {
     long (*ioctl)(struct task *t, struct sock *sk, unsigned cmd, uint64_t arg); /* NULL: none */
     size_t (*inq)(struct sock *sk);  /* FIONREAD; sock_lock held; NULL: EINVAL */
     size_t (*outq)(struct sock *sk); /* TIOCOUTQ; sock_lock held */
+    int (*mmap)(struct task *t, struct sock *sk, struct mmap_request *req); /* NULL: ENODEV */
     void (*release)(struct sock *sk);
     void (*info)(struct sock *sk, struct net_info *ret);
     bool stream; /* sends raise SIGPIPE, MSG_EOR is refused... */
@@ -132,9 +134,10 @@ struct sock {
         passrights, prefer_busy, no_rehash;
     int stamp; /* 0, SO_TIMESTAMP, SO_TIMESTAMPNS as set (old or new number) */
     int stamping;
-    struct peer peer;     /* [s] */
-    uid_t uid;            /* [I] who made it */
-    struct list all_link; /* the list of all sockets, sock_list_lock */
+    _Atomic(struct cbpf *) filter; /* cbpf.c */
+    struct peer peer;              /* [s] */
+    uid_t uid;                     /* [I] who made it */
+    struct list all_link;          /* the list of all sockets, sock_list_lock */
 };
 
 static inline struct sock *file_sock(struct file *f)
@@ -168,6 +171,7 @@ struct lock *sock_lock(struct sock *sk);
 int unix_create(struct task *t, int type, int protocol, struct sock **ret);
 int inet_create(struct task *t, int family, int type, int protocol, struct sock **ret);
 int netlink_create(struct task *t, int type, int protocol, struct sock **ret);
+int packet_create(struct task *t, int type, int protocol, struct sock **ret);
 int unix_pair(struct task *t, int type, struct sock *ret[2]);
 
 /* The call's socket: slot 0 of the record. ERR_PTR(-EBADF, -ENOTSOCK). */

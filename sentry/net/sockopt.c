@@ -12,6 +12,7 @@
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/timer.h"
+#include "sentry/net/cbpf.h"
 #include "sentry/net/sock.h"
 #include "sentry/vfs/vfs.h"
 
@@ -220,6 +221,13 @@ static int set_int(struct task *t, struct sock *sk, int opt, int val)
     return sock_set_rare(t, sk, opt, val);
 }
 
+/* What comes in has a form that a program can look at. */
+static bool has_filter(const struct sock *sk)
+{
+    return sk->family == AF_PACKET ||
+           (sk->type == SOCK_DGRAM && (sk->family == AF_INET || sk->family == AF_INET6));
+}
+
 int sock_setsockopt(struct task *t, struct sock *sk, int opt, const void *v, socklen_t n)
 {
     struct lock *l;
@@ -230,6 +238,12 @@ int sock_setsockopt(struct task *t, struct sock *sk, int opt, const void *v, soc
     if (n < sizeof val)
         return -EINVAL;
     memcpy(&val, v, sizeof val);
+    if (opt == SO_LOCK_FILTER)
+        return sock_filter_lock(sk, val);
+    if (has_filter(sk) && opt == SO_ATTACH_FILTER)
+        return sock_filter_attach(t, sk, v, n);
+    if (has_filter(sk) && opt == SO_DETACH_FILTER)
+        return sock_filter_detach(sk);
     l = sock_lock(sk);
     switch (opt) {
     case SO_LINGER:

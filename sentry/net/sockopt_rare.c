@@ -3,7 +3,7 @@
  * SOL_SOCKET options of devices and of buffers that servers set though a loopback has little to do for
  * them: kept, told, and refused to whom Linux refuses them. What would ask for something that is not
  * done is not there (ENOPROTOOPT), so that a program goes its other way: SO_ZEROCOPY with its notices,
- * SO_TXTIME, SO_MAX_PACING_RATE, SO_RCVMARK, filters; likewise UDP_SEGMENT and TCP_TX_DELAY.
+ * SO_TXTIME, SO_MAX_PACING_RATE, SO_RCVMARK, filters of streams; likewise UDP_SEGMENT and TCP_TX_DELAY.
  */
 #include <errno.h>
 #include <linux/capability.h>

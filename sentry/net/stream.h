@@ -101,6 +101,7 @@ struct conn {
     struct lock lock; /* LOCK_SOCKET */
     struct sock *end[2];
     struct half to[2]; /* to[i]: what end i reads */
+    uint32_t isn[2];   /* [I] TCP: where the numbers of what end i sends begin (tap.c) */
 };
 
 /* How far what h carries may be read. */

@@ -20,6 +20,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/net/host.h"
 #include "sentry/net/inet.h"
+#include "sentry/net/tap.h"
 
 bool tcp_closed(struct isock *s)
 {
@@ -50,6 +51,7 @@ void tcp_got_reset(struct sock *sk)
 
     if (tcp_closed(s))
         return;
+    tap_tcp_reset(s);
     sk->err = sock_in(sk)->fin && !s->fin_sent ? EPIPE : ECONNRESET;
     s->rst = true;
     sk->shut = SHUT_BOTH;
@@ -83,6 +85,7 @@ static void knock(struct isock *s, struct isock **srv, struct conn **c)
     struct isock *l = port_find_listener(&s->remote, &s->local);
 
     if (!l) {
+        tap_tcp_refused(&s->local, &s->remote);
         LOCK_SCOPE(&s->sk.own_lock);
         tcp_refuse(s);
         return;
@@ -211,6 +214,7 @@ static void leave_pair(struct isock *s, bool reset)
     }
     if (!s->fin_sent) {
         sock_out(&s->sk)->fin = true;
+        tap_tcp_fin(s);
         to->shut |= SHUT_R;
     }
     s->fin_sent = true;
@@ -288,6 +292,7 @@ static int tcp_shutdown(struct task *t, struct sock *sk, int how)
     if (r == 0 && (how & SHUT_W) && !s->fin_sent) {
         s->fin_sent = true;
         sock_out(sk)->fin = true;
+        tap_tcp_fin(s);
         to = sock_other(sk);
         if (to) {
             to->shut |= SHUT_R;
@@ -309,14 +314,14 @@ static void tcp_release(struct sock *sk)
         tcp_stop_listening(s);
     lock(&tcp_lock);
     list_del(&s->syn_link);
-    if (s->bound)
-        port_release(s);
     l = sock_lock(sk);
     c = atomic_load(&sk->conn);
     if (c)
         leave_pair(s, ring_used(&sock_in(sk)->ring) || (sk->linger && !sk->linger_time));
     atomic_store(&sk->conn, NULL);
     unlock(l);
+    if (s->bound)
+        port_release(s);
     unlock(&tcp_lock);
     conn_put(c);
     host_release(s);

@@ -16,6 +16,7 @@
 #include "sentry/mm/copy.h"
 #include "sentry/net/host.h"
 #include "sentry/net/inet.h"
+#include "sentry/net/tap.h"
 
 #define SNDBUF_AUTO 262144
 #define RCVBUF_AUTO 131072
@@ -161,6 +162,7 @@ static ssize_t send_loop(struct task *t, struct sock *sk, struct send_req *r)
         inet_sk(sk)->bytes_out += (uint64_t)n;
         inet_sk(to)->bytes_in += (uint64_t)n;
         count_lo((size_t)n);
+        tap_tcp_data(inet_sk(sk), from, (size_t)n);
         if ((r->flags & MSG_OOB) && !r->it->left)
             mark_urgent(to, out);
         if ((r->flags & MSG_MORE || inet_sk(sk)->tcp.cork) && !(r->flags & MSG_OOB))

@@ -10,6 +10,7 @@
 #include "sentry/kernel/task.h"
 #include "sentry/net/host.h"
 #include "sentry/net/inet.h"
+#include "sentry/net/tap.h"
 
 #define SOMAXCONN_ 4096
 #define SNDBUF_CONNECTED 3939840 /* what Linux tunes a loopback connection to at once */
@@ -78,12 +79,16 @@ void tcp_inherit(struct isock *to, const struct isock *from)
 /* tcp_lock and the own locks of client and listener are held. */
 void tcp_establish(struct isock *client, struct isock *listener, struct isock *srv, struct conn *c)
 {
+    static _Atomic uint32_t next_isn = 0x2545f491u;
+
     tcp_inherit(srv, listener);
     srv->local = client->remote;
     srv->remote = client->local;
     srv->addr_bound = true;
     port_share(srv, srv->local.port);
     srv->sk.state = SOCK_CONNECTED;
+    c->isn[0] = atomic_fetch_add(&next_isn, 0x9e3779b9u);
+    c->isn[1] = ~c->isn[0];
     conn_attach(c, &srv->sk, 1);
     conn_attach(c, &client->sk, 0);
     client->sk.state = SOCK_CONNECTED;
@@ -91,6 +96,7 @@ void tcp_establish(struct isock *client, struct isock *listener, struct isock *s
         client->sk.sndbuf = SNDBUF_CONNECTED;
     if (!srv->sk.sndbuf_set)
         srv->sk.sndbuf = SNDBUF_CONNECTED;
+    tap_tcp_open(client);
     list_add_tail(&listener->sk.acceptq, &srv->sk.accept_link);
     listener->sk.naccept++;
     sock_wake_read(&listener->sk);

@@ -5,13 +5,18 @@
  * means ECONNREFUSED for the sender's next call, if it is connected (or asked for errors).
  */
 #include <errno.h>
+#include <net/ethernet.h>
+#include <net/if_arp.h>
+#include <netinet/udp.h>
 #include <string.h>
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/timer.h"
+#include "sentry/net/cbpf.h"
 #include "sentry/net/host.h"
 #include "sentry/net/inet.h"
+#include "sentry/net/tap.h"
 
 #define UDP4_MAX 65507
 #define UDP6_MAX 65527
@@ -113,10 +118,41 @@ static void nobody_there(struct isock *s)
     sock_wake_all(&s->sk, POLLERR | POLLIN | POLLOUT);
 }
 
+/* What its filter says, which sees the UDP header too, and may shorten it. false: m is not wanted. */
+static bool filtered(struct isock *to, struct msg *m)
+{
+    struct cbpf_data d = { .body = m->data, .body_len = m->len, .head_len = sizeof(struct udphdr) };
+    struct inet_addr at;
+    struct udphdr udp = { 0 };
+    uint32_t want;
+
+    if (!atomic_load(&to->sk.filter))
+        return true;
+    memcpy(&at, &m->to, sizeof at);
+    if (m->addr.ss_family == AF_INET)
+        udp.source = ((const struct sockaddr_in *)(const void *)&m->addr)->sin_port;
+    else
+        udp.source = ((const struct sockaddr_in6 *)(const void *)&m->addr)->sin6_port;
+    udp.dest = htons(at.port);
+    udp.len = htons((uint16_t)(sizeof udp + m->len));
+    d.head = (const uint8_t *)&udp;
+    d.protocol = inet_is_v4(&at) ? ETH_P_IP : ETH_P_IPV6;
+    d.ifindex = 1;
+    d.hatype = ARPHRD_LOOPBACK;
+    want = sock_filter_run(&to->sk, &d);
+    if (want)
+        m->len = MIN(m->len, MAX((size_t)want, sizeof udp) - sizeof udp);
+    return want;
+}
+
 /* True when it was queued. */
 bool udp_put(struct isock *to, struct msg *m)
 {
     LOCK_SCOPE(&to->sk.own_lock);
+    if (!filtered(to, m)) {
+        to->drops++;
+        return false;
+    }
     if (to->msg_bytes + msg_cost(m) > (size_t)to->sk.rcvbuf) {
         to->drops++;
         return false;
@@ -155,11 +191,13 @@ static int transmit(struct isock *s, struct send_req *r, const struct inet_addr 
     atomic_fetch_add(&net_lo_bytes, m->len + 28);
     atomic_fetch_add(&net_lo_packets, 1);
     to = port_find_udp(&dst, &src);
+    fill(s, to ? to : s, m, r, &src, &dst);
+    tap_udp(&src, &dst, m);
     if (!to) {
+        tap_unreachable(&src, &dst, m);
         nobody_there(s);
         return 0;
     }
-    fill(s, to, m, r, &src, &dst);
     return udp_put(to, m);
 }
 

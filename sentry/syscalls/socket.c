@@ -4,6 +4,7 @@
  * operation, encode. Errors come in the order in which Linux looks.
  */
 #include <errno.h>
+#include <linux/if_packet.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -13,6 +14,7 @@
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/copy.h"
+#include "sentry/net/cbpf.h"
 #include "sentry/net/host.h"
 #include "sentry/net/sock.h"
 #include "sentry/syscalls/sockaddr.h"
@@ -57,6 +59,8 @@ static int create(struct task *t, int family, int type, int protocol, struct soc
         return inet_create(t, family, type, protocol, ret);
     case AF_NETLINK:
         return netlink_create(t, type, protocol, ret);
+    case AF_PACKET:
+        return packet_create(t, type, protocol, ret);
     }
     return -EAFNOSUPPORT;
 }
@@ -306,6 +310,14 @@ long sys_getsockopt(struct task *t, int fd, int level, int optname, gaddr_t optv
     v = kzalloc(n + sizeof(uint64_t));
     if (!v)
         return -ENOMEM;
+    if (level == SOL_SOCKET && optname == SO_GET_FILTER) {
+        r = sock_filter_get(t, sk, optval, &n);
+        len = (int)n;
+        return r < 0 ? r : put_guest(t, optlen, &len);
+    }
+    /* Of this one the value says what is asked about. */
+    if (level == SOL_PACKET && optname == PACKET_HDRLEN && n && copy_in(t, v, optval, n) < 0)
+        return -EFAULT;
     if (sk->state == SOCK_HOST && host_getsockopt(t, sk, level, optname, v, &n, &r))
         ; /* the host's */
     else if (level == SOL_SOCKET)

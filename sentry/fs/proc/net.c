@@ -31,6 +31,7 @@ static const char *const heads[] = {
     [PROC_NET_NETLINK] =
         "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    "
         "Drops    Inode\n",
+    [PROC_NET_PACKET] = "sk               RefCnt Type Proto  Iface R Rmem   User   Inode\n",
 };
 
 void (*proc_net_rows)(enum proc_net_table table, struct ptext *out) = net_proc_rows;
@@ -190,7 +191,7 @@ static const struct pnode net_nodes[] = {
     PTEXT("netstat", 0444,
           "TcpExt: SyncookiesSent\nTcpExt: 0\nIpExt: InOctets OutOctets\nIpExt: 0 0\n"),
     PFILE_ARG("netlink", 0444, show_table, PROC_NET_NETLINK),
-    PTEXT("packet", 0444, "sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n"),
+    PFILE_ARG("packet", 0444, show_table, PROC_NET_PACKET),
     PTEXT("protocols", 0444, ""),
     PTEXT("raw", 0444,
           "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"

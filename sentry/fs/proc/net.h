@@ -11,6 +11,7 @@ enum proc_net_table {
     PROC_NET_UDP6,
     PROC_NET_UNIX,
     PROC_NET_NETLINK,
+    PROC_NET_PACKET,
 };
 
 /* Appends the rows of a table, each with its newline, as Linux prints them. May take any lock. Set by
