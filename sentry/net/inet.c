@@ -18,6 +18,7 @@
 #include "sentry/kernel/sysctl.h"
 #include "sentry/kernel/task.h"
 #include "sentry/net/host.h"
+#include "sentry/net/raw.h"
 
 #define SIN6_LEN_MIN 24
 #define NOTES_MAX 8
@@ -318,16 +319,15 @@ static void defaults(struct isock *s)
     strcpy(s->tcp.cc, "cubic");
 }
 
-struct isock *inet_new(struct task *t, int family, int type)
+struct isock *inet_new_of(struct task *t, int family, int type, const struct sock_ops *ops,
+                          int protocol)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    bool tcp = type == SOCK_STREAM;
     struct isock *s;
     struct sock *sk;
 
     pthread_once(&once, port_init);
-    sk = sock_new(t, sizeof *s, tcp ? &tcp_ops : &udp_ops, family, type,
-                  tcp ? IPPROTO_TCP : IPPROTO_UDP);
+    sk = sock_new(t, sizeof *s, ops, family, type, protocol);
     if (IS_ERR(sk))
         return (struct isock *)sk;
     s = inet_sk(sk);
@@ -341,11 +341,18 @@ struct isock *inet_new(struct task *t, int family, int type)
     bcall_init(&s->host.listen);
     s->host.fd = -1;
     defaults(s);
-    if (tcp) {
+    if (type == SOCK_STREAM) {
         sk->sndbuf = 16384;
         sk->rcvbuf = 131072;
     }
     return s;
+}
+
+struct isock *inet_new(struct task *t, int family, int type)
+{
+    bool tcp = type == SOCK_STREAM;
+
+    return inet_new_of(t, family, type, tcp ? &tcp_ops : &udp_ops, tcp ? IPPROTO_TCP : IPPROTO_UDP);
 }
 
 int inet_create(struct task *t, int family, int type, int protocol, struct sock **ret)
@@ -367,7 +374,7 @@ int inet_create(struct task *t, int family, int type, int protocol, struct sock 
             return -EPROTONOSUPPORT;
         break;
     case SOCK_RAW:
-        return protocol ? -EPERM : -EPROTONOSUPPORT;
+        return raw_create(t, family, protocol, ret);
     default:
         return -ESOCKTNOSUPPORT;
     }
