@@ -39,9 +39,9 @@ struct launch {
     const struct user *user;
     const struct program *program;
     const struct process_spec *container; /* sentry/sentry.h; NULL: `sbx run` */
-    const int *passed; /* descriptors that the program finds from 3 on */
-    unsigned npassed;  /* at most PASSED_MAX */
-    const char *notify; /* sentry/sentry.h */
+    const int *passed;                    /* descriptors that the program finds from 3 on */
+    unsigned npassed;                     /* at most PASSED_MAX */
+    const char *notify;                   /* sentry/sentry.h */
     const char *domainname;
     const struct sentry_sysctl *sysctls;
     unsigned nsysctls;

@@ -32,8 +32,10 @@ static int print(json_t *o, FILE *f)
 
 int oci_features(int argc, char **argv)
 {
-    static const char *const hooks[] = { "prestart",  "createRuntime", "createContainer", "startContainer",
-                                         "poststart", "poststop",      NULL };
+    static const char *const hooks[] = {
+        "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop",
+        NULL
+    };
     static const char *const namespaces[] = { "cgroup", "ipc", "mount", "network",
                                               "pid",    "uts", NULL };
     json_t *caps = json_array(), *o;

@@ -68,8 +68,8 @@ static int connect_host(void)
     sock = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (sock < 0)
         return -errno;
-    if (connect(sock, (struct sockaddr *)&a, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) ==
-        0)
+    if (connect(sock, (struct sockaddr *)&a,
+                (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n)) == 0)
         return sock;
     n = (size_t)errno;
     close(sock);

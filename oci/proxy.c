@@ -212,7 +212,7 @@ static void on_message(const struct control_msg *m)
             c = &px.clients[i];
             if (c->fd >= 0 && c->pauser)
                 px_answer(c, m->value ? WIRE_FAILED : WIRE_DONE, 1, frozen_why((int)m->value),
-                       m->value ? strlen(frozen_why((int)m->value)) : 0);
+                          m->value ? strlen(frozen_why((int)m->value)) : 0);
             c->pauser = false;
         }
         break;
@@ -224,7 +224,7 @@ static void on_message(const struct control_msg *m)
         if (!c)
             break;
         px_answer(c, m->type == CTL_JOB_EXIT ? WIRE_EXITED : WIRE_FAILED, (int)(uint32_t)m->value,
-               m->text, m->type == CTL_JOB_EXIT ? 0 : m->len);
+                  m->text, m->type == CTL_JOB_EXIT ? 0 : m->len);
         c->job = 0;
         break;
     case CTL_NOTIFY:
@@ -291,7 +291,7 @@ static void on_signals(void)
             px_tell_winsize();
         else
             px_tell(CTL_SIGNAL, si.ssi_signo | (si.ssi_code == SI_KERNEL ? CTL_SIGNAL_KEY : 0),
-                        NULL, 0);
+                    NULL, 0);
     }
 }
 

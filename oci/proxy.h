@@ -31,8 +31,8 @@ struct proxy_setup {
     int sync;            /* its end of the socket to create */
     const char *console; /* path of the socket that the terminal's other side goes to; NULL: none */
     const struct passed *passed;
-    bool notify;         /* its program has a socket for sd_notify */
-    bool foreground;     /* `run` without --detach: the caller's own terminal and session */
+    bool notify;     /* its program has a socket for sd_notify */
+    bool foreground; /* `run` without --detach: the caller's own terminal and session */
 };
 
 /* In the child of a fork. Never returns. */

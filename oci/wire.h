@@ -16,11 +16,11 @@ enum wire_type {
     /* to the proxy */
     WIRE_START = 1, /* by WIRE_DONE, when the program was loaded, or WIRE_FAILED */
     WIRE_KILL,      /* value: a signal; all: to every process. By WIRE_DONE */
-    WIRE_EXEC,  /* descriptors: request (sentry/job.h), 0, 1, 2 and on; by WIRE_DONE when it was loaded
+    WIRE_EXEC, /* descriptors: request (sentry/job.h), 0, 1, 2 and on; by WIRE_DONE when it was loaded
                       or WIRE_FAILED; then WIRE_EXITED */
-    WIRE_PAUSE,  /* by WIRE_DONE, when nothing runs any more, or WIRE_FAILED */
-    WIRE_RESUME, /* by WIRE_DONE */
-    WIRE_NOTIFY, /* by WIRE_DONE when the program has said READY=1; WIRE_FAILED: it cannot */
+    WIRE_PAUSE,   /* by WIRE_DONE, when nothing runs any more, or WIRE_FAILED */
+    WIRE_RESUME,  /* by WIRE_DONE */
+    WIRE_NOTIFY,  /* by WIRE_DONE when the program has said READY=1; WIRE_FAILED: it cannot */
     WIRE_WINSIZE, /* of an exec; value: rows << 16 | cols */
     /* from it */
     WIRE_DONE = 64,

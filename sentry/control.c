@@ -65,7 +65,8 @@ static void on_control(void *arg, uint32_t events)
     struct control_msg m;
     int fds[JOB_FDS];
     unsigned nfds;
-    ssize_t n = fdmsg_receive(config->control_sock, &m, sizeof m, MSG_DONTWAIT, fds, JOB_FDS, &nfds);
+    ssize_t n = fdmsg_receive(config->control_sock, &m, sizeof m, MSG_DONTWAIT, fds, JOB_FDS,
+                              &nfds);
 
     (void)arg, (void)events;
     if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR))

@@ -27,16 +27,16 @@ struct usock {
     struct room *room; /* [s] who waits for room in its queue or backlog */
 
     /* datagrams */
-    struct list msgs;       /* [s] */
-    size_t msg_bytes;       /* [s] */
-    unsigned nmsgs;         /* [s] */
-    struct usock *peer;     /* [N] */
-    struct list peer_link;  /* [N] in peer->peers */
-    struct list peers;      /* [N] sockets connected to this one */
-    _Atomic bool peer_full; /* the peer has no room: what poll says */
+    struct list msgs;                         /* [s] */
+    size_t msg_bytes;                         /* [s] */
+    unsigned nmsgs;                           /* [s] */
+    struct usock *peer;                       /* [N] */
+    struct list peer_link;                    /* [N] in peer->peers */
+    struct list peers;                        /* [N] sockets connected to this one */
+    _Atomic bool peer_full;                   /* the peer has no room: what poll says */
     void (*hear)(const void *data, size_t n); /* [I] of a datagram socket of the kernel's: who gets
                                                  what is sent, under locks; NULL: who receives */
-    bool peer_died;         /* [N] the next send says ECONNREFUSED */
+    bool peer_died;                           /* [N] the next send says ECONNREFUSED */
 
     /* inflight.c */
     unsigned inflight;                /* [F] references that lie in queues */
