@@ -18,6 +18,7 @@
 
 #include "cli/error.h"
 #include "oci/box.h"
+#include "oci/cgroup.h"
 #include "oci/notify.h"
 #include "oci/oci.h"
 
@@ -92,7 +93,8 @@ bool box_device(dev_t dev)
     return false;
 }
 
-static int add_bind(const struct oci_mount *m, const struct oci_state *s, struct shown *shown)
+static int add_bind(const struct oci_config *c, const struct oci_mount *m,
+                    const struct oci_state *s, struct shown *shown)
 {
     char *src = source_path(m, s);
     struct sentry_mount *mount;
@@ -112,6 +114,13 @@ static int add_bind(const struct oci_mount *m, const struct oci_state *s, struct
                                                : "a device or FIFO of the host cannot be shown");
     e = add_export(shown, src, S_ISREG(st.st_mode));
     e->ro = m->flags & MS_RDONLY;
+    if (m->idmap) {
+        e->uids = m->uids ? m->uids : &c->uids;
+        e->gids = m->gids ? m->gids : &c->gids;
+        e->all = m->idmap_all;
+        if (!e->uids->n || !e->gids->n)
+            return refused(m, "idmap needs maps, its own or those of the container");
+    }
     mount = add(shown, SM_SHARED, m->destination);
     mount->export_id = shown->nshared - 1;
     mount->target = e->only;
@@ -152,6 +161,44 @@ static bool add_copy_up(const struct oci_mount *m, const struct oci_state *s, st
     return true;
 }
 
+static void add_hierarchy(const struct oci_mount *m, const char *key, const char *path,
+                          struct shown *s)
+{
+    struct sentry_mount *mount = add(s, SM_CGROUP, path);
+
+    mount->options = key;
+    mount->source = "cgroup";
+    mount->flags = m->flags;
+}
+
+/* As on the host: one of version 2; or a directory with one of version 1 each, and a name for each controller. */
+static void add_cgroups(const struct oci_mount *m, struct shown *s)
+{
+    char **keys = oci_cgroup_keys();
+    struct sentry_mount *mount;
+
+    if (!*keys || strcmp(m->type, "cgroup2") == 0) {
+        add_hierarchy(m, "", m->destination, s);
+        return;
+    }
+    mount = add(s, SM_FS, m->destination);
+    mount->type = mount->source = "tmpfs";
+    mount->options = "mode=755";
+    mount->flags = m->flags & ~(unsigned)MS_RDONLY;
+    for (unsigned i = 0; keys[i]; i++) {
+        const char *name = oci_cgroup_dir_name(i);
+        char *list = xstrdup(keys[i]), *save = NULL;
+
+        add_hierarchy(m, keys[i], xjoin(m->destination, name), s);
+        for (char *c = strtok_r(list, ",", &save); c && strchr(keys[i], ',');
+             c = strtok_r(NULL, ",", &save))
+            if (strcmp(c, name) != 0)
+                add(s, SM_SYMLINK, xjoin(m->destination, c))->target = name;
+    }
+    if (m->flags & MS_RDONLY)
+        add(s, SM_READONLY, m->destination);
+}
+
 static int add_fs(const struct oci_mount *m, const struct oci_state *s, struct shown *shown)
 {
     static const char *const types[] = { "proc", "sysfs", "tmpfs", "devpts", "mqueue", "ramfs" };
@@ -160,9 +207,8 @@ static int add_fs(const struct oci_mount *m, const struct oci_state *s, struct s
 
     for (unsigned i = 0; i < ARRAY_SIZE(types); i++)
         known |= strcmp(m->type, types[i]) == 0;
-    if (strncmp(m->type, "cgroup", 6) == 0) {
-        oci_log(OCI_DEBUG, "the mount of %s is left out: there are no cgroups inside yet",
-                m->destination);
+    if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0) {
+        add_cgroups(m, shown);
         return 0;
     }
     if (!known)
@@ -229,13 +275,14 @@ static void add_notify(struct shown *s)
 
 /* ---- all ---- */
 
-static int add_one(const struct oci_mount *m, const struct oci_state *s, struct shown *shown)
+static int add_one(const struct oci_config *c, const struct oci_mount *m, const struct oci_state *s,
+                   struct shown *shown)
 {
     int r;
 
     if (strcmp(m->destination, "/") == 0)
         return refused(m, "the root cannot be mounted on");
-    r = m->bind ? add_bind(m, s, shown) : add_fs(m, s, shown);
+    r = m->bind ? add_bind(c, m, s, shown) : add_fs(m, s, shown);
     if (r == 0 && m->propagation && shown->nmounts &&
         shown->mounts[shown->nmounts - 1].path == m->destination)
         add(shown, SM_PROPAGATE, m->destination)->flags = m->propagation;
@@ -258,7 +305,7 @@ int box_mounts(const struct oci_config *c, const struct oci_state *s, struct sho
         m->flags = MS_NOSUID;
     }
     for (unsigned i = 0; r == 0 && i < c->nmounts; i++)
-        r = add_one(&c->mounts[i], s, ret);
+        r = add_one(c, &c->mounts[i], s, ret);
     if (r)
         return r;
     if (notify_wanted())

@@ -14,9 +14,11 @@
 #include <string.h>
 
 #include "sentry/kernel/cred.h"
+#include "sentry/kernel/kernel.h"
 #include "sentry/kernel/sysctl.h"
 #include "sentry/kernel/task.h"
 #include "sentry/net/host.h"
+#include "sentry/net/raw.h"
 
 #define SIN6_LEN_MIN 24
 #define NOTES_MAX 8
@@ -205,7 +207,24 @@ static int bind_check(struct task *t, struct isock *s, const struct inet_addr *a
     return 0;
 }
 
+/* A container's socket of UDP is to be reached outside, too: it has its own addresses there. */
+static bool binds_outside(const struct isock *s)
+{
+    return s->sk.type == SOCK_DGRAM && s->sk.protocol == IPPROTO_UDP && s->port_bound &&
+           kernel.first == 1 && broker_is_host() &&
+           (inet_is_any(&s->local) || broker_own_address(&s->local));
+}
+
+static int bind_inside(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n);
+
 int inet_bind(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n)
+{
+    int r = t->call.phase == 0 ? bind_inside(t, sk, a, n) : 0;
+
+    return r == 0 && binds_outside(inet_sk(sk)) ? host_bind(t, inet_sk(sk)) : r;
+}
+
+static int bind_inside(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n)
 {
     const struct sockaddr_in *in = (const void *)a;
     struct isock *s = inet_sk(sk);
@@ -238,7 +257,7 @@ int inet_bind(struct task *t, struct sock *sk, const struct sockaddr *a, socklen
     }
     s->port_bound = addr.port != 0;
     s->addr_bound = !inet_is_any(&addr);
-    if (sk->type == SOCK_DGRAM && s->port_bound &&
+    if (sk->type == SOCK_DGRAM && s->port_bound && kernel.first != 1 &&
         (inet_is_any(&addr) || broker_own_address(&addr)))
         broker_note_bound(addr.port);
     return 0;
@@ -300,16 +319,15 @@ static void defaults(struct isock *s)
     strcpy(s->tcp.cc, "cubic");
 }
 
-struct isock *inet_new(struct task *t, int family, int type)
+struct isock *inet_new_of(struct task *t, int family, int type, const struct sock_ops *ops,
+                          int protocol)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    bool tcp = type == SOCK_STREAM;
     struct isock *s;
     struct sock *sk;
 
     pthread_once(&once, port_init);
-    sk = sock_new(t, sizeof *s, tcp ? &tcp_ops : &udp_ops, family, type,
-                  tcp ? IPPROTO_TCP : IPPROTO_UDP);
+    sk = sock_new(t, sizeof *s, ops, family, type, protocol);
     if (IS_ERR(sk))
         return (struct isock *)sk;
     s = inet_sk(sk);
@@ -323,11 +341,18 @@ struct isock *inet_new(struct task *t, int family, int type)
     bcall_init(&s->host.listen);
     s->host.fd = -1;
     defaults(s);
-    if (tcp) {
+    if (type == SOCK_STREAM) {
         sk->sndbuf = 16384;
         sk->rcvbuf = 131072;
     }
     return s;
+}
+
+struct isock *inet_new(struct task *t, int family, int type)
+{
+    bool tcp = type == SOCK_STREAM;
+
+    return inet_new_of(t, family, type, tcp ? &tcp_ops : &udp_ops, tcp ? IPPROTO_TCP : IPPROTO_UDP);
 }
 
 int inet_create(struct task *t, int family, int type, int protocol, struct sock **ret)
@@ -349,7 +374,7 @@ int inet_create(struct task *t, int family, int type, int protocol, struct sock 
             return -EPROTONOSUPPORT;
         break;
     case SOCK_RAW:
-        return protocol ? -EPERM : -EPROTONOSUPPORT;
+        return raw_create(t, family, protocol, ret);
     default:
         return -ESOCKTNOSUPPORT;
     }

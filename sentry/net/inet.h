@@ -96,6 +96,12 @@ struct isock {
     struct udp_opts {
         int cork, encap, no_check6_tx, no_check6_rx, segment, gro;
     } udp;
+    struct raw_opts { /* SOCK_RAW; [R] of raw.h */
+        bool hdrincl;
+        int checksum; /* where IPv6's stands in what is sent; -1: nowhere */
+        uint32_t icmp_not;
+        uint32_t icmp6_not[8]; /* bits of the types that are not wanted, as in ICMP_FILTER */
+    } raw;
 };
 
 static inline struct isock *inet_sk(struct sock *sk)
@@ -192,6 +198,8 @@ ssize_t inet_recv_errors(struct isock *s, struct recv_req *r);
 
 /* ---- tcp.c ---- */
 struct isock *inet_new(struct task *t, int family, int type); /* ERR_PTR */
+struct isock *inet_new_of(struct task *t, int family, int type, const struct sock_ops *ops,
+                          int protocol);
 /* Both ways are ended, or it was reset. [s] */
 bool tcp_closed(struct isock *s);
 int tcp_state(struct isock *s); /* TCP_ESTABLISHED ...; [s] */
@@ -229,5 +237,7 @@ uint32_t tcp_poll(struct sock *sk);
 /* What was held for more to come (MSG_MORE, TCP_CORK) may be read. The pair's lock is held. */
 void tcp_push(struct sock *sk);
 size_t tcp_inq(struct sock *sk);
+/* Of a message that was received, what the options ask for. */
+void udp_put_cmsgs(struct isock *s, struct recv_req *r, struct msg *m);
 size_t tcp_outq(struct sock *sk);
 long tcp_ioctl(struct task *t, struct sock *sk, unsigned cmd, uint64_t arg);

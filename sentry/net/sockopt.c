@@ -234,7 +234,7 @@ static int set_int(struct task *t, struct sock *sk, int opt, int val)
 static bool has_filter(const struct sock *sk)
 {
     return sk->family == AF_PACKET ||
-           (sk->type == SOCK_DGRAM && (sk->family == AF_INET || sk->family == AF_INET6));
+           (sk->type != SOCK_STREAM && (sk->family == AF_INET || sk->family == AF_INET6));
 }
 
 int sock_setsockopt(struct task *t, struct sock *sk, int opt, const void *v, socklen_t n)

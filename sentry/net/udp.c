@@ -295,7 +295,7 @@ static ssize_t udp_send(struct task *t, struct sock *sk, struct send_req *r)
 
 /* ---- receiving ---- */
 
-static void put_cmsgs(struct isock *s, struct recv_req *r, struct msg *m)
+void udp_put_cmsgs(struct isock *s, struct recv_req *r, struct msg *m)
 {
     struct in_pktinfo p4 = { .ipi_ifindex = 1 };
     struct in6_pktinfo p6 = { .ipi6_ifindex = 1 };
@@ -339,7 +339,7 @@ static ssize_t recv_one(struct task *t, struct isock *s, struct recv_req *r, str
     ssize_t n = msg_recv_first(t, &s->sk, &s->msgs, r, &m);
 
     if (m && n >= 0)
-        put_cmsgs(s, r, m);
+        udp_put_cmsgs(s, r, m);
     if (m && !(r->flags & MSG_PEEK)) {
         msg_taken(&s->sk, &s->msgs, &s->msg_bytes, m);
         *ret_free = m;
@@ -392,6 +392,7 @@ static void udp_release(struct sock *sk)
         port_release(s);
     unlock(&udp_lock);
     inet_leave_groups(s);
+    host_unlisten(s);
     host_udp_release(s);
     list_for_each_safe(m, mn, &s->msgs, link)
         msg_free(m);
