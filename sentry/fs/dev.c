@@ -11,8 +11,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/random.h>
+#include <linux/vm_sockets.h>
 #include <string.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -23,11 +25,12 @@
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/task.h"
-#include "sentry/net/vsock.h"
+#include "sentry/mm/copy.h"
 #include "sentry/vfs/vfs.h"
 
 #define DEV_MAGIC 0x01021994
 #define CHUNK 65536
+#define VSOCK_MINOR 258 /* which Linux gives it when it comes up */
 
 /* ---- the memory devices ---- */
 
@@ -182,6 +185,16 @@ static const struct file_ops urandom_ops = { .name = "urandom",
                                              .llseek = noop_llseek,
                                              .ioctl = random_ioctl };
 
+static long vsock_ioctl(struct task *t, struct file *f, unsigned cmd, uint64_t arg)
+{
+    uint32_t cid = VMADDR_CID_ANY; /* neither a guest's nor a host's */
+
+    (void)f;
+    return cmd == IOCTL_VM_SOCKETS_GET_LOCAL_CID ? put_guest(t, arg, &cid) : -ENOIOCTLCMD;
+}
+
+static const struct file_ops vsock_ops = { .name = "vsock", .ioctl = vsock_ioctl };
+
 int chrdev_open(struct task *t, struct inode *inode, struct file *f)
 {
     static const struct file_ops *const mem[] = {
@@ -189,8 +202,8 @@ int chrdev_open(struct task *t, struct inode *inode, struct file *f)
     };
     unsigned min = minor(inode->rdev);
 
-    if (inode->rdev == makedev(10, VSOCK_DEV_MINOR)) {
-        f->ops = &vsock_dev_ops;
+    if (inode->rdev == makedev(10, VSOCK_MINOR)) {
+        f->ops = &vsock_ops;
         return 0;
     }
     if (major(inode->rdev) != 1)
@@ -223,7 +236,7 @@ static const struct node {
     { "stderr", S_IFLNK, 0, 0, "/proc/self/fd/2" },
     { "pts", S_IFDIR | 0755, 0, 0, NULL },
     { "shm", S_IFDIR | 01777, 0, 0, NULL },
-    { "vsock", S_IFCHR | 0666, 10, VSOCK_DEV_MINOR, NULL },
+    { "vsock", S_IFCHR | 0666, 10, VSOCK_MINOR, NULL },
 };
 
 static int make_node(struct super *sb, const struct node *n)

@@ -18,6 +18,7 @@
 
 #define GROUPS_MAX 20 /* net.ipv4.igmp_max_memberships */
 #define LO 1
+#define ETH 2 /* of the network outside, where no group can be joined */
 
 struct inet_member {            /* [udp_lock] */
     struct list link, all_link; /* of its socket, of all */
@@ -112,10 +113,12 @@ static int device(int index, uint32_t address)
     struct inet_addr a = inet_from_v4(ntohl(address));
 
     if (index)
-        return index == LO ? LO : -ENODEV;
+        return index == LO || (index == ETH && broker_on()) ? index : -ENODEV;
     if (address == INADDR_ANY)
         return 0;
-    return inet_is_local(&a) && ntohl(address) >> 24 == 127 ? LO : -ENODEV;
+    if (!inet_is_local(&a))
+        return -ENODEV;
+    return ntohl(address) >> 24 == 127 ? LO : ETH;
 }
 
 /* struct in_addr, struct ip_mreq or struct ip_mreqn, by their length: the last has all. */
@@ -147,7 +150,7 @@ int inet_group4(struct isock *s, bool add, const void *v, socklen_t n)
     if (add && !inet_is_multicast(&group))
         return -EINVAL;
     dev = device(m.imr_ifindex, m.imr_address.s_addr);
-    if (dev == 0 || (dev < 0 && add))
+    if (dev == 0 || (dev != LO && add))
         return -ENODEV;
     return add ? join(s, &group) : leave(s, &group);
 }

@@ -163,6 +163,21 @@ struct isock *port_find_udp(const struct inet_addr *dst, const struct inet_addr 
 /* Where the UDP sockets of a port are, with others. */
 struct list *port_udp_bucket(uint16_t port);
 
+/* ---- udp.c, udp_parts.c ---- */
+/* Where it goes, outside or inside; m is used up. 0 or -errno. */
+int udp_deliver(struct isock *s, struct send_req *r, const struct inet_addr *named, struct msg *m);
+/* The same, as many datagrams where UDP_SEGMENT says so. */
+int udp_deliver_segments(struct isock *s, struct send_req *r, struct inet_addr *named,
+                         struct msg *m);
+/*
+ * m is the next part, or all there is. *ret: what is to be sent now, to *named when r->addr says so;
+ * NULL: it waits for more. 0, -EMSGSIZE, -ENOMEM: then m is the caller's.
+ */
+int udp_gather(struct isock *s, struct send_req *r, struct inet_addr *named, struct msg *m,
+               struct msg **ret);
+/* What UDP_CORK and MSG_MORE have gathered goes. 0, or what sending it gave. */
+int udp_push(struct isock *s);
+
 /* ---- group.c ---- */
 /* IP_ADD_MEMBERSHIP, IPV6_JOIN_GROUP, MCAST_JOIN_GROUP and their opposites; IP_MULTICAST_IF. */
 int inet_group4(struct isock *s, bool add, const void *v, socklen_t n);
@@ -224,7 +239,5 @@ void tcp_push(struct sock *sk);
 size_t tcp_inq(struct sock *sk);
 /* Of a message that was received, what the options ask for. */
 void udp_put_cmsgs(struct isock *s, struct recv_req *r, struct msg *m);
-/* What UDP_CORK and MSG_MORE have gathered goes. 0, or what sending it gave. */
-int udp_push(struct isock *s);
 size_t tcp_outq(struct sock *sk);
 long tcp_ioctl(struct task *t, struct sock *sk, unsigned cmd, uint64_t arg);

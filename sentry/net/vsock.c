@@ -21,9 +21,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/task.h"
-#include "sentry/mm/copy.h"
 #include "sentry/net/unix.h"
-#include "sentry/vfs/vfs.h"
 
 #define RESERVED_PORTS 1024
 #define BACKLOG_MAX 4096
@@ -490,15 +488,3 @@ int vsock_create(struct task *t, int type, int protocol, struct sock **ret)
     *ret = sk;
     return 0;
 }
-
-/* ---- /dev/vsock ---- */
-
-static long dev_ioctl(struct task *t, struct file *f, unsigned cmd, uint64_t arg)
-{
-    uint32_t cid = VMADDR_CID_ANY; /* neither a guest's nor a host's */
-
-    (void)f;
-    return cmd == IOCTL_VM_SOCKETS_GET_LOCAL_CID ? put_guest(t, arg, &cid) : -ENOIOCTLCMD;
-}
-
-const struct file_ops vsock_dev_ops = { .name = "vsock", .ioctl = dev_ioctl };

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packet sockets on the loopback device: what UDP and TCP look like there, what is sent by hand, rings,
- * filters. Natively in a network namespace of its own, where nobody else's packets pass.
+ * Packet sockets on the loopback device: what UDP and TCP look like there, what is sent by hand, filters
+ * (packet_ring: rings). Natively in a network namespace of its own, where nobody else's packets pass.
  */
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
-#include <net/if.h>
 #include <net/if_arp.h>
 #include <netinet/ip.h>
 #include <netinet/ip6.h>
@@ -16,54 +15,10 @@
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <poll.h>
-#include <sched.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
-#include "guest.h"
-
-#define ETH sizeof(struct ether_header)
-
-static void to_own_network(void)
-{
-    struct ifreq r = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-    int s;
-
-    if (guest_inside())
-        return;
-    if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
-        SKIP("no network namespace to be had");
-    s = socket(AF_INET, SOCK_DGRAM, 0);
-    if (ioctl(s, SIOCSIFFLAGS, &r) < 0)
-        SKIP("lo cannot be set up");
-    close(s);
-}
-
-static int listener(int type, int proto)
-{
-    struct sockaddr_ll a = { .sll_family = AF_PACKET,
-                             .sll_ifindex = 1,
-                             .sll_protocol = htons((unsigned short)proto) };
-    int s = socket(AF_PACKET, type, 0);
-
-    CHECK(s >= 0);
-    CHECK_EQ(bind(s, (void *)&a, sizeof a), 0);
-    return s;
-}
-
-/* A socket of type that has a port of 127.0.0.1, and its address. */
-static int inet(int type, struct sockaddr_in *a)
-{
-    int s = socket(AF_INET, type, 0);
-    socklen_t n = sizeof *a;
-
-    *a = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    CHECK_EQ(bind(s, (void *)a, sizeof *a), 0);
-    CHECK_EQ(getsockname(s, (void *)a, &n), 0);
-    return s;
-}
+#include "packet.h"
 
 static ssize_t next(int s, void *buf, size_t n, struct sockaddr_ll *from)
 {
@@ -471,158 +426,6 @@ static void filters(void)
     close(p);
 }
 
-/* ---- rings ---- */
-
-static void ring_refusals(int p, int version)
-{
-    struct tpacket_req3 q = { 4096, 4, 2048, 8, 10, 0, 0 };
-    socklen_t n = version == TPACKET_V3 ? sizeof q : sizeof(struct tpacket_req);
-
-    CHECK_ERR(setsockopt(p, SOL_PACKET, PACKET_RX_RING, &q, n - 1), EINVAL);
-    q.tp_block_size = 1000;
-    CHECK_ERR(setsockopt(p, SOL_PACKET, PACKET_RX_RING, &q, n), EINVAL);
-    q.tp_block_size = 4096;
-    q.tp_frame_nr = 7;
-    CHECK_ERR(setsockopt(p, SOL_PACKET, PACKET_RX_RING, &q, n), EINVAL);
-    q.tp_frame_nr = 8;
-    q.tp_frame_size = 2040;
-    CHECK_ERR(setsockopt(p, SOL_PACKET, PACKET_RX_RING, &q, n), EINVAL);
-    q.tp_frame_size = 16;
-    CHECK_ERR(setsockopt(p, SOL_PACKET, PACKET_RX_RING, &q, n), EINVAL);
-    q.tp_frame_size = 2048;
-    q.tp_sizeof_priv = 0xfffffff0u;
-    if (version == TPACKET_V3)
-        CHECK_ERR(setsockopt(p, SOL_PACKET, PACKET_RX_RING, &q, n), EINVAL);
-}
-
-static unsigned char *ring(int p, int version, unsigned tov)
-{
-    struct tpacket_req3 q = { 4096, 4, 2048, 8, tov, 0, 0 };
-    socklen_t n = version == TPACKET_V3 ? sizeof q : sizeof(struct tpacket_req);
-    unsigned char *m;
-
-    CHECK_EQ(setsockopt(p, SOL_PACKET, PACKET_VERSION, &version, sizeof version), 0);
-    ring_refusals(p, version);
-    CHECK_EQ(setsockopt(p, SOL_PACKET, PACKET_RX_RING, &q, n), 0);
-    CHECK_ERR(setsockopt(p, SOL_PACKET, PACKET_RX_RING, &q, n), EBUSY);
-    CHECK_ERR(setsockopt(p, SOL_PACKET, PACKET_VERSION, &version, sizeof version), EBUSY);
-    m = mmap(NULL, 16384, PROT_READ | PROT_WRITE, MAP_SHARED, p, 0);
-    CHECK(m != MAP_FAILED);
-    CHECK(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, p, 0) == MAP_FAILED);
-    return m;
-}
-
-/* The frame that stands in slot i of a ring of version 1 or 2 is the datagram `text`. */
-static void see_frame(int version, unsigned char *f, const char *text)
-{
-    size_t whole = ETH + 28 + strlen(text);
-    struct sockaddr_ll ll;
-
-    if (version == TPACKET_V1) {
-        struct tpacket_hdr *h = (void *)f;
-
-        CHECK(__atomic_load_n(&h->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER);
-        CHECK_EQ(h->tp_len, whole);
-        CHECK_EQ(h->tp_snaplen, whole);
-        CHECK_EQ(h->tp_net, 80);
-        CHECK_EQ(h->tp_mac, 66);
-        CHECK(h->tp_sec && h->tp_usec < 1000000);
-        CHECK(memcmp(f + h->tp_mac + ETH + 28, text, strlen(text)) == 0);
-    } else {
-        struct tpacket2_hdr *h = (void *)f;
-
-        CHECK(__atomic_load_n(&h->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER);
-        CHECK_EQ(h->tp_len, whole);
-        CHECK_EQ(h->tp_mac, 66);
-        CHECK(memcmp(f + h->tp_mac + ETH + 28, text, strlen(text)) == 0);
-    }
-    memcpy(&ll, f + 32, sizeof ll);
-    CHECK_EQ(ll.sll_family, AF_PACKET);
-    CHECK_EQ(ll.sll_protocol, htons(ETH_P_IP));
-    CHECK_EQ(ll.sll_pkttype, PACKET_HOST);
-}
-
-static void ring_of_frames(int version)
-{
-    int p = listener(SOCK_RAW, ETH_P_IP), u;
-    unsigned char *m = ring(p, version, 0);
-    struct pollfd w = { .fd = p, .events = POLLIN };
-    struct tpacket_stats st;
-    struct sockaddr_in to;
-    socklen_t n = sizeof st;
-
-    u = inet(SOCK_DGRAM, &to);
-    CHECK_EQ(poll(&w, 1, 0), 0);
-    for (int i = 0; i < 9; i++)
-        CHECK_EQ(sendto(u, "123456789" + i, (size_t)(9 - i), 0, (void *)&to, sizeof to), 9 - i);
-    CHECK_EQ(poll(&w, 1, 1000), 1);
-    for (int i = 0; i < 8; i++)
-        see_frame(version, m + i * 2048, "123456789" + i);
-    CHECK_EQ(getsockopt(p, SOL_PACKET, PACKET_STATISTICS, &st, &n), 0);
-    CHECK_EQ(st.tp_packets, 9);
-    CHECK_EQ(st.tp_drops, 1); /* the ring was full */
-    for (int i = 0; i < 8; i++)
-        *(volatile unsigned *)(void *)(m + i * 2048) = TP_STATUS_KERNEL;
-    CHECK_EQ(poll(&w, 1, 0), 0);
-    CHECK_EQ(sendto(u, "again", 5, 0, (void *)&to, sizeof to), 5);
-    see_frame(version, m, "again");
-    munmap(m, 16384);
-    close(u);
-    close(p);
-}
-
-static void ring1(void)
-{
-    ring_of_frames(TPACKET_V1);
-}
-
-static void ring2(void)
-{
-    ring_of_frames(TPACKET_V2);
-}
-
-static void ring3(void)
-{
-    int p = listener(SOCK_RAW, ETH_P_IP), u;
-    unsigned char *m = ring(p, TPACKET_V3, 50);
-    struct tpacket_block_desc *b = (void *)m;
-    struct pollfd w = { .fd = p, .events = POLLIN };
-    struct tpacket3_hdr *h;
-    struct sockaddr_in to;
-    char big[1200] = "big";
-
-    u = inet(SOCK_DGRAM, &to);
-    CHECK_EQ(sendto(u, "one", 3, 0, (void *)&to, sizeof to), 3);
-    CHECK_EQ(sendto(u, "three", 5, 0, (void *)&to, sizeof to), 5);
-    CHECK_EQ(poll(&w, 1, 5000), 1); /* when the time of the block is over */
-    CHECK_EQ(b->hdr.bh1.block_status, TP_STATUS_USER | TP_STATUS_BLK_TMO);
-    CHECK_EQ(b->version, TPACKET_V3);
-    CHECK_EQ(b->offset_to_priv, 48);
-    CHECK_EQ(b->hdr.bh1.num_pkts, 2);
-    CHECK_EQ(b->hdr.bh1.seq_num, 1);
-    CHECK_EQ(b->hdr.bh1.offset_to_first_pkt, 48);
-    h = (void *)(m + 48);
-    CHECK_EQ(h->tp_len, ETH + 28 + 3);
-    CHECK_EQ(h->tp_snaplen, ETH + 28 + 3);
-    CHECK_EQ(h->tp_mac, 82);
-    CHECK_EQ(h->tp_net, 96);
-    CHECK_EQ(h->tp_next_offset, 128);
-    CHECK(memcmp((char *)h + h->tp_mac + ETH + 28, "one", 3) == 0);
-    h = (void *)((char *)h + h->tp_next_offset);
-    CHECK_EQ(h->tp_len, ETH + 28 + 5);
-    CHECK_EQ(h->tp_next_offset, 0);
-    CHECK(memcmp((char *)h + h->tp_mac + ETH + 28, "three", 5) == 0);
-    /* Of these three go into a block: the fourth hands it over. */
-    for (int i = 0; i < 4; i++)
-        CHECK_EQ(sendto(u, big, sizeof big, 0, (void *)&to, sizeof to), sizeof big);
-    b = (void *)(m + 4096);
-    CHECK_EQ(b->hdr.bh1.block_status, TP_STATUS_USER);
-    CHECK_EQ(b->hdr.bh1.num_pkts, 3 - (b->hdr.bh1.num_pkts == 2));
-    munmap(m, 16384);
-    close(u);
-    close(p);
-}
-
 static void shown(void)
 {
     int p = listener(SOCK_RAW, ETH_P_ALL), found = 0;
@@ -668,9 +471,6 @@ int main(void)
     RUN(options);
     RUN(auxiliary);
     RUN(filters);
-    RUN(ring1);
-    RUN(ring2);
-    RUN(ring3);
     RUN(shown);
     RUN(rights);
     DONE();
