@@ -6,18 +6,14 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "abi/types.h"
+#include "cli/cleaner.h"
 #include "cli/error.h"
 
 #define PERIOD_US 100000
@@ -28,7 +24,6 @@ static struct box {
     char *back; /* where we were */
 } boxes[BOXES];
 static unsigned nboxes;
-static pid_t cleaner;
 
 static int put(const char *dir, const char *name, const char *text)
 {
@@ -233,65 +228,26 @@ int cgroup_version(void)
     return v;
 }
 
-static void remove_boxes(void)
+/* False: somebody is in there still, and it is left to the cleaner. */
+static bool remove_boxes(void)
 {
-    for (unsigned i = 0; i < nboxes; i++) {
-        rmdir(boxes[i].dir);
-        if (strstr(boxes[i].back, "/sbx-front-"))
-            rmdir(boxes[i].back);
+    bool all = true;
+
+    for (unsigned i = 0; i < nboxes; i++)
+        all &= cleaner_remove(boxes[i].dir);
+    return all;
+}
+
+static int leave_to_cleaner(void)
+{
+    int r = 0;
+
+    for (unsigned i = 0; i < nboxes && r == 0; i++) {
+        r = cleaner_add(boxes[i].dir);
+        if (r == 0 && strstr(boxes[i].back, "/sbx-front-")) /* which we are in until our end */
+            r = cleaner_add(boxes[i].back);
     }
-}
-
-static bool empty(void)
-{
-    char c[2];
-
-    for (unsigned i = 0; i < nboxes; i++) {
-        if (get(boxes[i].dir, "cgroup.procs", c, sizeof c) && c[0])
-            return false;
-    }
-    return true;
-}
-
-/* Waits until the front end has ended and nobody is left in it. */
-static void clean(int front)
-{
-    struct pollfd fd = { .fd = front, .events = POLLIN };
-
-    setsid();
-    prctl(PR_SET_NAME, "sbx-cleaner");
-    for (int sig = 1; sig < 32; sig++)
-        signal(sig, SIG_IGN); /* those of a terminal are not meant for it */
-    close_range(0, (unsigned)front - 1, 0);
-    close_range((unsigned)front + 1, ~0u, 0);
-    while (poll(&fd, 1, -1) < 0 && errno == EINTR)
-        continue;
-    for (int i = 0; i < 1000 && !empty(); i++)
-        usleep(5000);
-    remove_boxes();
-    _exit(0);
-}
-
-static int start_cleaner(void)
-{
-    int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
-
-    cleaner = self < 0 ? -1 : fork();
-    if (cleaner == 0)
-        clean(self);
-    if (self >= 0)
-        close(self);
-    return cleaner < 0 ? -EAGAIN : 0;
-}
-
-static void stop_cleaner(void)
-{
-    if (cleaner <= 1)
-        return;
-    kill(cleaner, SIGKILL);
-    while (waitpid(cleaner, NULL, 0) < 0 && errno == EINTR)
-        continue;
-    cleaner = 0;
+    return r;
 }
 
 bool cgroup_enter(const struct cgroup_want *want, const char **ret_why)
@@ -307,13 +263,12 @@ bool cgroup_enter(const struct cgroup_want *want, const char **ret_why)
         r = r == -ENODEV ? enter_v1(want) : r;
     }
     if (r == 0)
-        r = start_cleaner();
+        r = leave_to_cleaner();
     for (unsigned i = 0; r == 0 && i < nboxes; i++)
         r = put_number(boxes[i].dir, "cgroup.procs", (uint64_t)getpid());
     if (r == 0)
         return true;
     cgroup_leave();
-    stop_cleaner();
     remove_boxes();
     nboxes = 0;
     *ret_why = r == -ENODEV  ? "this host has no such cgroups"
@@ -330,17 +285,8 @@ void cgroup_leave(void)
 
 void cgroup_end(void)
 {
-    bool gone = nboxes == 0;
-
-    for (int i = 0; !gone && i < 100; i++) {
-        gone = empty();
-        if (!gone)
-            usleep(1000);
-    }
-    if (!gone)
-        return;
-    stop_cleaner();
-    remove_boxes();
+    for (int i = 0; i < 100 && !remove_boxes(); i++)
+        usleep(1000);
     nboxes = 0;
 }
 

@@ -5,7 +5,7 @@
  * systemd-run -p Delegate=yes), version 1 as root.
  *
  * The front end enters it, starts the sandbox's processes, which are born there, and leaves it. It removes it
- * at the end; a small process of its own does where the front end was killed.
+ * at the end; where the front end was killed the cleaner does (cli/cleaner.h).
  */
 #pragma once
 
@@ -28,7 +28,7 @@ bool cgroup_enter(const struct cgroup_want *want, const char **ret_why);
 char *cgroup_own(void);
 /* Back to where we came from; the sandbox stays. */
 void cgroup_leave(void);
-/* At the end: removes it, when its processes have ended soon; else that is left to the process of above. */
+/* At the end: removes it, when its processes have ended soon; else that is left to the cleaner. */
 void cgroup_end(void);
 /* Did the host kill one of its processes because memory ended? */
 bool cgroup_oom(void);

@@ -26,6 +26,17 @@ void fail_keep(char *text, size_t cap)
     kept.cap = cap;
 }
 
+/* What is told of a name, a path or an argument does nothing to a terminal: C0, and C1 as UTF-8. */
+static void make_harmless(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p; p++) {
+        if (*p < ' ' || *p == 127)
+            *p = '?';
+        else if (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0)
+            p[0] = p[1] = '?';
+    }
+}
+
 static void line(const char *fmt, va_list ap)
 {
     int saved = errno;
@@ -37,6 +48,8 @@ static void line(const char *fmt, va_list ap)
     }
     if (vasprintf(&text, fmt, ap) < 0)
         text = NULL;
+    if (text)
+        make_harmless(text);
     dprintf(STDERR_FILENO, "sbx: %s%s%s\n", context ? context : "", context ? ": " : "",
             text ? text : fmt);
     free(text);

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "abi/idmap.h"
 #include "abi/tty.h"
 #include "abi/types.h"
 #include "cli/control.h"
@@ -27,6 +28,7 @@
 #include "cli/user.h"
 #include "gofer/gofer.h"
 #include "sentry/kernel/limits.h"
+#include "sentry/process.h"
 #include "sentry/sentry.h"
 
 #define LAUNCH_STEPS 12
@@ -38,10 +40,15 @@ struct launch {
     const struct user *user;
     const struct program *program;
     const struct process_spec *container; /* sentry/sentry.h; NULL: `sbx run` */
+    const int *passed;                    /* descriptors that the program finds from 3 on */
+    unsigned npassed;                     /* at most PASSED_MAX */
+    const char *notify, *cgroup;          /* sentry/sentry.h */
+    size_t ncgroup;
     const char *domainname;
     const struct sentry_sysctl *sysctls;
     unsigned nsysctls;
-    uint64_t mem_total; /* shown inside; 0: the host's */
+    const struct idmap *uids, *gids; /* shown inside; NULL: each id is itself */
+    uint64_t mem_total;              /* shown inside; 0: the host's */
     unsigned ncpus;
     char **envp;
     const struct platform *platform;
@@ -72,7 +79,7 @@ struct launch {
     unsigned nsteps;
 };
 
-/* Three host ids for each sandbox that own nothing: above what distributions and containers assign. */
+/* Of three host ids for each sandbox that own nothing: see ids.h. */
 #define LAUNCH_ID_BASE 0x78000000u
 
 /*
@@ -102,10 +109,11 @@ struct launch_fds {
 
 /* How a child is made and what it may count on. */
 struct spawn {
-    unsigned flags; /* CLONE_NEW* that were granted */
-    int go;         /* readable when the id maps are written; EOF: the front end is gone */
-    uid_t uid;      /* what to become, as numbered inside; (uid_t)-1: stay */
-    bool root;      /* started by root: groups can be dropped */
+    unsigned flags;   /* CLONE_NEW* that were granted */
+    int go;           /* readable when the id maps are written; EOF: the front end is gone */
+    uid_t uid;        /* what to become, as numbered inside; (uid_t)-1: stay */
+    bool root;        /* started by root: groups can be dropped */
+    bool groups_stay; /* but not here */
 };
 
 /*

@@ -126,8 +126,12 @@ static unsigned keep_descriptors(const struct launch *l, const struct launch_fds
         if (candidates[i] >= 0)
             keep[n++] = candidates[i];
     }
+    for (unsigned i = 0; i < l->npassed; i++)
+        keep[n++] = l->passed[i];
     return n;
 }
+
+static int passed[PASSED_MAX]; /* their numbers in the sentry */
 
 static void fill(struct sentry_config *c, const struct launch *l, const struct launch_fds *f)
 {
@@ -164,9 +168,18 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
     c->ngroups = l->user->ngroups;
     c->hostname = l->options->hostname ? l->options->hostname : "sbx";
     c->container = l->container;
+    c->notify = l->notify;
+    c->cgroup = l->cgroup;
+    c->ncgroup = l->ncgroup;
     c->domainname = l->domainname;
+    for (unsigned i = 0; i < l->npassed; i++)
+        passed[i] = l->passed[i];
+    c->passed = passed;
+    c->npassed = l->npassed;
     c->sysctls = l->sysctls;
     c->nsysctls = l->nsysctls;
+    c->uids = l->uids;
+    c->gids = l->gids;
     c->mem_total = l->mem_total;
     c->ncpus = l->ncpus;
     c->stats = l->options->stats != STATS_OFF;
@@ -186,6 +199,8 @@ static bool settle_channels(struct sentry_config *c)
 
     for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
         hostfd_clear(all[i]);
+    for (unsigned i = 0; i < c->npassed; i++)
+        hostfd_clear(&passed[i]);
     if (!hostfd_settle(&c->control_sock, HOSTFD_CONTROL))
         return false;
     /* Numbers that are not used are taken as well: nothing else may get one. */
@@ -201,7 +216,7 @@ static bool settle_channels(struct sentry_config *c)
 void sentry_child(const struct launch *l, const struct launch_fds *f, struct spawn *sp)
 {
     struct sentry_config cfg = { 0 };
-    int keep[14], null_fd, root_fd = -1, r;
+    int keep[15 + PASSED_MAX], null_fd, root_fd = -1, r;
     unsigned n;
     uint64_t shift = 0;
 
@@ -211,6 +226,7 @@ void sentry_child(const struct launch *l, const struct launch_fds *f, struct spa
     die_first();
     fill(&cfg, l, f);
     cfg.platform = l->platform;
+    cfg.groups_stay = l->uids && sp->groups_stay;
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (sp->flags)
         shift = enter_time(l->without);

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/unfenced.h"
 #include "cli/error.h"
 #include "cli/json.h"
 #include "cli/serve.h"
@@ -100,7 +101,8 @@ void logs_add(int stream, const char *buf, size_t n)
 
     clock_gettime(CLOCK_REALTIME, &now);
     r.time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-    if (logs.size + sizeof r + n > LOGS_HALF && logs.size > sizeof(struct logs_head)) {
+    if (!unfenced("logbound") && logs.size + sizeof r + n > LOGS_HALF &&
+        logs.size > sizeof(struct logs_head)) {
         close(logs.fd);
         rename(logs.path, logs.old);
         if (fresh() < 0 && logs.fd >= 0) {
@@ -142,7 +144,9 @@ void logs_close(const char *name, int status, char *const *command, bool keep)
     json_put(o, "since", json_integer((json_int_t)logs.since));
     json_put(o, "ended", json_integer((json_int_t)time(NULL)));
     json_put(o, "command", words);
-    f = path ? fopen(path, "we") : NULL;
+    if (path && !unfenced("endlink")) /* what was put there meanwhile is not written through */
+        unlink(path);
+    f = path ? fopen(path, unfenced("endlink") ? "we" : "wxe") : NULL;
     if (f) {
         fchmod(fileno(f), 0600);
         fputs(json_line(o), f);

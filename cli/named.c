@@ -16,6 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "abi/fdmsg.h"
+#include "abi/unfenced.h"
 #include "cli/cli.h"
 #include "cli/error.h"
 #include "cli/exec_tty.h"
@@ -24,6 +26,8 @@
 #include "cli/signals.h"
 #include "sentry/job.h"
 
+#define NOBODY 65534 /* of whom the host's root is shown as, in a user namespace */
+
 bool named_ok(const char *name)
 {
     size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.");
@@ -31,13 +35,21 @@ bool named_ok(const char *name)
     return n > 0 && n <= 60 && name[n] == 0 && name[0] != '.' && name[0] != '-';
 }
 
-/* Ours, and nobody else's to write in: else anybody could answer in a sandbox's name. */
+/*
+ * Ours, and nobody else's to write in: else anybody could answer in a sandbox's name. Nor to put another in its
+ * place, as who owns the directory above could, or anybody where that is open to all and not sticky.
+ */
 static bool is_ours(const char *dir)
 {
-    struct stat st;
+    char *above = xasprintf("%s/..", dir);
+    struct stat st, up;
+    bool ours = lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+                (st.st_mode & 022) == 0 && stat(above, &up) == 0 &&
+                (up.st_uid == geteuid() || up.st_uid == 0 || up.st_uid == NOBODY) &&
+                ((up.st_mode & 022) == 0 || (up.st_mode & S_ISVTX));
 
-    return lstat(dir, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
-           (st.st_mode & 022) == 0;
+    free(above);
+    return ours || unfenced("namesdir");
 }
 
 const char *named_dir(void)
@@ -228,15 +240,6 @@ static bool send_request(int sock, int request, int far)
 {
     static struct serve_msg m = { .type = SERVE_EXEC };
     int fds[4] = { request, 0, 1, 2 };
-    struct iovec iov = { &m, sizeof m };
-    union {
-        char buf[CMSG_SPACE(sizeof fds)];
-        struct cmsghdr align;
-    } u = { { 0 } };
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof u.buf
-    };
-    struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
 
     for (int i = 1; i < 4 && far >= 0; i++)
         fds[i] = far;             /* the first one counts */
@@ -244,11 +247,7 @@ static bool send_request(int sock, int request, int far)
         if (fcntl(fds[i], F_GETFD) < 0)
             fds[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
     }
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof fds);
-    memcpy(CMSG_DATA(c), fds, sizeof fds);
-    return sendmsg(sock, &msg, MSG_NOSIGNAL) == sizeof m;
+    return fdmsg_send(sock, &m, sizeof m, fds, ARRAY_SIZE(fds)) == 0;
 }
 
 /* What is passed on to the command: from before it can begin, as it may be answered at once. */

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "cli/cgroup.h"
+#include "cli/cleaner.h"
 #include "cli/error.h"
 #include "cli/netfence_prog.h"
 
@@ -107,7 +108,7 @@ static void detach(int dir, int prog)
 
 #define PREFIX "sbx-net-"
 
-/* What front ends that were killed have left. One that has a process in it is not removed by the host. */
+/* What front ends have left that were killed with their cleaners. One that has a process in it is not removed by the host. */
 static void sweep(const char *parent)
 {
     DIR *d = opendir(parent);
@@ -128,6 +129,7 @@ static void sweep(const char *parent)
 static int make_dir(struct netfence *f)
 {
     char *parent = cgroup_own();
+    int r;
 
     if (!parent)
         return -ENODEV;
@@ -136,6 +138,9 @@ static int make_dir(struct netfence *f)
     free(parent);
     if (mkdir(f->path, 0755) < 0 && errno != EEXIST)
         return -errno;
+    r = cleaner_add(f->path);
+    if (r < 0)
+        return r;
     f->dir = open(f->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return f->dir < 0 ? -errno : 0;
 }
@@ -241,7 +246,7 @@ void netfence_close(struct netfence *f)
         close(f->prog);
     if (f->peers >= 0)
         close(f->peers);
-    for (int i = 0; f->path && i < 100 && rmdir(f->path) < 0 && errno == EBUSY; i++)
+    for (int i = 0; f->path && i < 100 && !cleaner_remove(f->path); i++)
         usleep(1000);
     free(f->path);
     *f = (struct netfence){ .dir = -1, .prog = -1, .peers = -1 };

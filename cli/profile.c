@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "abi/unfenced.h"
 #include "cli/error.h"
 #include "cli/results.h"
 #include "cli/results_write.h"
@@ -152,6 +153,8 @@ static int accept_text(const struct run_options *o, const char *path, const stru
 {
     int state, e = write_state(&state);
 
+    if (unfenced("trust"))
+        return 0;
     if (e)
         return e;
     if (!was_accepted(state, path, t)) {
@@ -192,7 +195,8 @@ int profile_check_links(const struct profile *p, const struct run_options *o)
     const char *home = getenv("HOME");
     int e = 0;
 
-    for (unsigned i = 0; p->dir && bind && e == 0 && i < o->nbinds; i++) {
+    for (unsigned i = 0; p->dir && bind && !unfenced("profilelinks") && e == 0 && i < o->nbinds;
+         i++) {
         const char *src = o->binds[i].src;
         bool at_home = home && src[0] == '~' && src[1] == '/';
         char *path = at_home ? xasprintf("%s%s", home, src + 1) : xstrdup(src);

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "abi/fdmsg.h"
+#include "abi/unfenced.h"
 #include "cli/error.h"
 #include "cli/json.h"
 #include "cli/logs.h"
@@ -115,26 +117,9 @@ static void drop(struct client *c)
 static void tell_sentry(const struct launch *l, uint32_t type, uint64_t value, const int *fds,
                         unsigned n)
 {
-    struct control_msg m = { .type = type, .value = value };
-    struct iovec iov = { &m, sizeof m };
-    union {
-        char buf[CMSG_SPACE(4 * sizeof(int))];
-        struct cmsghdr align;
-    } u = { { 0 } };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+    const struct control_msg m = { .type = type, .value = value };
 
-    if (n) {
-        struct cmsghdr *c;
-
-        msg.msg_control = u.buf;
-        msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
-        c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(n * sizeof(int));
-        memcpy(CMSG_DATA(c), fds, n * sizeof(int));
-    }
-    sendmsg(l->control, &msg, MSG_NOSIGNAL);
+    fdmsg_send(l->control, &m, sizeof m, fds, n);
 }
 
 static void put_string(FILE *f, const char *s)
@@ -398,51 +383,44 @@ static void on_request(struct launch *l, struct client *c, const struct serve_ms
 static void serve_client(struct launch *l, struct client *c)
 {
     static struct serve_msg m;
-    struct iovec iov = { &m, sizeof m };
-    union {
-        char buf[CMSG_SPACE(4 * sizeof(int))];
-        struct cmsghdr align;
-    } u;
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof u.buf
-    };
-    ssize_t n = recvmsg(c->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    struct cmsghdr *cm = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-    int fds[4] = { -1, -1, -1, -1 };
-    unsigned nfds = 0;
+    int fds[4];
+    unsigned nfds;
+    ssize_t n = fdmsg_receive(c->fd, &m, sizeof m, MSG_DONTWAIT, fds, ARRAY_SIZE(fds), &nfds);
 
-    if (cm && cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS) {
-        nfds = (unsigned)((cm->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-        memcpy(fds, CMSG_DATA(cm), nfds * sizeof(int));
-    }
     if (n == (ssize_t)sizeof m)
         on_request(l, c, &m, fds, nfds);
-    for (unsigned i = 0; i < nfds; i++) {
-        if (fds[i] >= 0)
-            close(fds[i]);
-    }
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+    fdmsg_close(fds, nfds);
+    if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR))
         drop(c);
 }
 
-static void take_client(void)
+int serve_accept(int listener, uid_t user)
 {
-    int fd = accept4(serve.listener, NULL, NULL, SOCK_CLOEXEC);
+    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     struct ucred who;
     socklen_t len = sizeof who;
 
     if (fd < 0)
-        return;
+        return -1;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
-        (who.uid == geteuid() || who.uid == 0)) {
-        for (unsigned i = 0; i < SERVE_CLIENTS; i++) {
-            if (serve.clients[i].fd < 0) {
-                serve.clients[i] = (struct client){ .fd = fd };
-                return;
-            }
+        (who.uid == user || who.uid == 0 || unfenced("peercred")))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static void take_client(void)
+{
+    int fd = serve_accept(serve.listener, geteuid());
+
+    for (unsigned i = 0; fd >= 0 && i < SERVE_CLIENTS; i++) {
+        if (serve.clients[i].fd < 0) {
+            serve.clients[i] = (struct client){ .fd = fd };
+            return;
         }
     }
-    close(fd);
+    if (fd >= 0)
+        close(fd);
 }
 
 void named_serve(struct launch *l, const struct pollfd *fds)

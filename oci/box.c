@@ -51,8 +51,6 @@ static int check_namespaces(const struct oci_config *c)
 {
     const struct oci_namespace *ns;
 
-    if (oci_namespace_of(c, CLONE_NEWUSER) || c->id_maps)
-        return oci_fail("user namespaces are not supported yet; leave the mapping of ids out");
     ns = oci_namespace_of(c, CLONE_NEWPID);
     if (ns && ns->path)
         return oci_fail("a pid namespace of another container cannot be joined");
@@ -76,8 +74,6 @@ static void say_ignored(const struct oci_config *c)
         oci_log(OCI_DEBUG, "linux.seccomp has no effect: the guest's calls do not reach the host");
     if (c->intel_rdt)
         oci_log(OCI_WARNING, "linux.intelRdt has no effect");
-    if (c->nhooks[HOOK_START_CONTAINER])
-        oci_log(OCI_WARNING, "hooks.startContainer are not run yet");
 }
 
 /* ---- the program ---- */

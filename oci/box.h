@@ -21,8 +21,15 @@ struct box {
  */
 int box_build(const struct oci_config *c, const struct oci_state *s, struct box *ret);
 
+/*
+ * job.c: the request that asks the sentry for process p, as a descriptor; -1. path: the file to run, NULL: as
+ * args[0] says. flags: PROCESS_*, beside those that p has.
+ */
+int box_job(const struct oci_process *p, const char *path, char *const *env, uint32_t flags);
 /* The environment of p, each name once, with a HOME by the rootfs' passwd where it has none. */
 char **box_environment(const struct oci_process *p, const char *rootfs);
+/* mounts.c: is it one that every container has, null and its like? */
+bool box_device(dev_t dev);
 /* mounts.c: the same for the tree. */
 int box_mounts(const struct oci_config *c, const struct oci_state *s, struct shown *ret);
 /* A path beneath the rootfs, no link leads out of it: a descriptor (O_PATH but for flags), or -errno. */

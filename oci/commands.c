@@ -33,6 +33,7 @@ int oci_start(int argc, char **argv)
     const char *id = oci_id_only(argc, argv, oci_options(argc, argv, no_options));
     static struct oci_config c;
     struct oci_state s;
+    int notify;
 
     if (!id || oci_state_get(id, /* lock= */ true, &s))
         return 1;
@@ -48,8 +49,10 @@ int oci_start(int argc, char **argv)
     }
     if (!kept_config(&s, &c))
         return oci_fail("container %s: its configuration cannot be read", id);
-    if (container_start(&s, &c) == 0)
+    if (container_start(&s, &c, &notify) == 0) {
+        container_notify(&s, notify);
         return 0;
+    }
     if (s.status == OCI_RUNNING) /* a hook has failed, and its program was ended */
         container_remove(&s);
     return 1;
@@ -192,7 +195,7 @@ int container_remove(struct oci_state *s)
     int r;
 
     end_processes(s);
-    r = oci_cgroup_remove(s->cgroups);
+    r = oci_cgroup_remove(s->cgroups, s->unit);
     if (r < 0)
         oci_log(OCI_WARNING, "the cgroup of %s cannot be removed: %s", s->id, oci_strerror(r));
     r = oci_state_remove(s);

@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,6 +21,7 @@
 #include "cli/error.h"
 #include "oci/cgroup.h"
 #include "oci/hooks.h"
+#include "oci/notify.h"
 #include "oci/oci.h"
 #include "oci/proxy.h"
 
@@ -104,8 +107,6 @@ static int check_terminal(const struct create_options *o, const struct oci_confi
         return oci_fail("cannot allocate tty: standard input is none");
     if (!c->process.terminal && socket)
         return oci_fail("cannot use console socket if runc will not detach or allocate tty");
-    if (o->preserve && strcmp(o->preserve, "0") != 0)
-        return oci_fail("--preserve-fds is not supported yet");
     return 0;
 }
 
@@ -135,6 +136,7 @@ struct making {
     struct oci_config *config;
     struct oci_state *state;
     struct box box;
+    struct passed passed;
     int sync;
 };
 
@@ -142,7 +144,7 @@ struct making {
 static int await_proxy(const struct making *m, uint32_t type)
 {
     struct wire_msg msg;
-    int status, r = wire_receive(m->sync, &msg, NULL);
+    int status, r = wire_receive(m->sync, &msg, NULL, NULL);
 
     if (r == 1 && msg.type == type)
         return 0;
@@ -187,6 +189,8 @@ static int fork_proxy(struct making *m)
                                            .box = &m->box,
                                            .sync = socks[1],
                                            .console = console && *console ? console : NULL,
+                                           .passed = &m->passed,
+                                           .notify = m->box.launch.notify,
                                            .foreground = m->options->foreground };
 
         m->state->pid = getpid();
@@ -198,20 +202,43 @@ static int fork_proxy(struct making *m)
     return 0;
 }
 
+/* Of what was made, and holds. */
+static int see_cgroup(struct making *m)
+{
+    int fd = oci_cgroup_view(m->state->cgroups, &m->config->resources);
+    off_t n = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    void *text = n > 0 ? mmap(NULL, (size_t)n, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+
+    if (fd >= 0)
+        close(fd);
+    if (text == MAP_FAILED)
+        return oci_fail("cannot see the container's cgroup: %s", oci_strerror(errno));
+    m->box.launch.cgroup = text;
+    m->box.launch.ncgroup = (size_t)n;
+    return 0;
+}
+
 static int make(struct making *m)
 {
     struct oci_state *s = m->state;
 
-    if (keep_config(m->options, s) || oci_cgroup_plan(m->config, s->id, &s->cgroups))
+    if (keep_config(m->options, s) || oci_cgroup_plan(m->config, s->id, &s->cgroups, &s->unit))
         return 1;
     if (oci_state_save(s) < 0)
         return oci_fail("cannot write the state of %s", s->id);
-    if (oci_cgroup_make(m->config, s->cgroups) || fork_proxy(m))
+    if (oci_cgroup_make(m->config, s->id, s->cgroups, s->unit) || see_cgroup(m) || fork_proxy(m))
         return 1;
     if (oci_state_save(s) < 0)
         return oci_fail("cannot write the state of %s", s->id);
-    if (await_proxy(m, SYNC_NAMESPACES) || run_hooks(m, HOOK_PRESTART) ||
-        run_hooks(m, HOOK_CREATE_RUNTIME))
+    if (userns_is_new(m->config)) {
+        if (await_proxy(m, SYNC_USERNS) || userns_map(m->config, s->pid))
+            return 1;
+        tell_proxy(m, SYNC_GO);
+    }
+    if (await_proxy(m, SYNC_NAMESPACES))
+        return 1;
+    oci_cgroup_held();
+    if (run_hooks(m, HOOK_PRESTART) || run_hooks(m, HOOK_CREATE_RUNTIME))
         return 1;
     tell_proxy(m, SYNC_GO);
     if (await_proxy(m, SYNC_READY))
@@ -234,8 +261,25 @@ static void undo(struct making *m)
         waitpid(s->pid, NULL, 0);
     }
     oci_cgroup_kill(s->cgroups);
-    oci_cgroup_remove(s->cgroups);
+    oci_cgroup_remove(s->cgroups, s->unit);
     oci_state_remove(s);
+}
+
+static int prepare(struct making *m)
+{
+    struct oci_process *p = &m->config->process;
+
+    if (passed_find(m->options->preserve, &m->passed))
+        return 1;
+    p->env = passed_environment(&m->passed, p->env);
+    if (notify_wanted())
+        p->env = notify_environment(p->env);
+    if (box_build(m->config, m->state, &m->box))
+        return 1;
+    m->box.launch.passed = m->passed.fds;
+    m->box.launch.npassed = m->passed.n;
+    m->box.launch.notify = notify_wanted() ? NOTIFY_INSIDE : NULL;
+    return 0;
 }
 
 int container_create(const char *id, const struct create_options *o, struct oci_config *c,
@@ -254,19 +298,21 @@ int container_create(const char *id, const struct create_options *o, struct oci_
     s->terminal = c->process.terminal;
     s->status = OCI_CREATING;
     m = (struct making){ .options = o, .config = c, .state = s, .sync = -1 };
-    if (box_build(c, s, &m.box) == 0 && make(&m) == 0) {
+    if (prepare(&m) == 0 && make(&m) == 0) {
         close(m.sync);
+        passed_close(&m.passed);
         return 0;
     }
     undo(&m);
     return 1;
 }
 
-int container_start(struct oci_state *s, const struct oci_config *c)
+int container_start(struct oci_state *s, const struct oci_config *c, int *ret_notify)
 {
     struct wire_msg m = { .type = WIRE_START };
     char why[OCI_WHY];
 
+    *ret_notify = notify_wanted() ? notify_ask(s) : -1; /* before it may be over */
     if (wire_ask(s, &m))
         return 1;
     s->status = OCI_RUNNING;
@@ -310,7 +356,16 @@ static void forward(const struct signalfd_siginfo *si)
         kill(running, (int)si->ssi_signo);
 }
 
-static int wait_for(pid_t pid)
+void container_notify(struct oci_state *s, int notify)
+{
+    if (notify < 0)
+        return;
+    oci_state_unlock(s); /* it may take long until it is ready, and be killed before */
+    notify_pass(notify, s->pid);
+}
+
+/* notify: a connection of notify_ask(). */
+static int wait_for(pid_t pid, int notify)
 {
     struct signalfd_siginfo si;
     sigset_t set;
@@ -321,7 +376,13 @@ static int wait_for(pid_t pid)
     sigprocmask(SIG_BLOCK, &set, NULL);
     fd = signalfd(-1, &set, SFD_CLOEXEC);
     while (waitpid(pid, &status, WNOHANG) != pid) {
-        if (read(fd, &si, sizeof si) == (ssize_t)sizeof si)
+        struct pollfd p[] = { { .fd = fd, .events = POLLIN }, { .fd = notify, .events = POLLIN } };
+
+        if (poll(p, ARRAY_SIZE(p), -1) > 0 && p[1].revents) {
+            notify_pass(notify, 0); /* who runs it has started us */
+            notify = -1;
+        }
+        if (p[0].revents && read(fd, &si, sizeof si) == (ssize_t)sizeof si)
             forward(&si);
     }
     close(fd);
@@ -350,7 +411,7 @@ int oci_run(int argc, char **argv)
     };
     const char *id = oci_id_only(argc, argv, oci_options(argc, argv, list));
     sigset_t all, old;
-    int status;
+    int status, notify;
 
     if (!id)
         return 1;
@@ -359,14 +420,16 @@ int oci_run(int argc, char **argv)
     sigprocmask(SIG_BLOCK, &all, &old); /* none is lost before they are passed on */
     if (container_create(id, &o, &c, &s))
         return 1;
-    if (container_start(&s, &c)) {
+    if (container_start(&s, &c, &notify)) {
         container_remove(&s);
         return 1;
     }
-    if (detach)
+    if (detach) {
+        container_notify(&s, notify);
         return 0;
+    }
     oci_state_unlock(&s);
-    status = wait_for(s.pid);
+    status = wait_for(s.pid, notify);
     if (!keep)
         container_remove(&s);
     return status;

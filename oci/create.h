@@ -16,8 +16,13 @@ struct create_options {
  */
 int container_create(const char *id, const struct create_options *o, struct oci_config *c,
                      struct oci_state *ret);
-/* Lets its program run. 0, or 1 after the error was printed. */
-int container_start(struct oci_state *s, const struct oci_config *c);
+/*
+ * Lets its program run. *ret_notify is for container_notify(); -1: nobody waits for READY=1. 0, or 1 after the
+ * error was printed.
+ */
+int container_start(struct oci_state *s, const struct oci_config *c, int *ret_notify);
+/* Waits until its program is ready, or has ended, and tells the manager. */
+void container_notify(struct oci_state *s, int notify);
 /* What is left of it goes, processes too; hooks poststop are run. 0 or 1. */
 int container_remove(struct oci_state *s);
 /* Decimal, under another name first. 0, or 1 after the error was printed. */

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -25,8 +24,8 @@
 #include "oci/create.h"
 #include "oci/exec_terminal.h"
 #include "oci/oci.h"
+#include "oci/passed.h"
 #include "oci/proxy.h"
-#include "sentry/job.h"
 
 #define EXEC_FAILED 255 /* an attached exec that could not be */
 
@@ -36,6 +35,7 @@ struct exec {
     bool detach, tty, no_new_privs, ignore_paused;
     struct oci_process *what;
     struct oci_state *state;
+    struct passed passed;
 };
 
 /* ---- what is to be run ---- */
@@ -139,38 +139,14 @@ static int find_process(const struct exec *e, char **args, struct oci_process *r
     return from_options(e, &c, args, ret);
 }
 
-static void put(FILE *f, const char *s)
-{
-    fwrite(s, 1, strlen(s) + 1, f);
-}
-
 /* sentry/job.h: what the sentry reads. A descriptor, or -1. */
 static int write_request(const struct exec *e)
 {
-    const struct oci_process *p = e->what;
-    struct job_request h = { .as = p->spec };
-    int fd = memfd_create("job", MFD_CLOEXEC);
-    FILE *f = fd >= 0 ? fdopen(dup(fd), "w") : NULL;
+    struct oci_process with = *e->what;
 
-    if (!f)
-        return -1;
-    char **env = box_environment(p, e->state->rootfs);
-
-    if (p->terminal)
-        h.as.flags |= PROCESS_TTY;
-    h.as.rows = (uint16_t)p->rows;
-    h.as.cols = (uint16_t)p->cols;
-    while (p->args[h.argc])
-        h.argc++;
-    while (env[h.envc])
-        h.envc++;
-    fwrite(&h, sizeof h, 1, f);
-    put(f, p->cwd);
-    for (char **a = p->args; *a; a++)
-        put(f, *a);
-    for (char **v = env; *v; v++)
-        put(f, *v);
-    return fclose(f) == 0 && lseek(fd, 0, SEEK_END) <= (off_t)JOB_REQUEST_MAX ? fd : -1;
+    with.env = passed_environment(&e->passed, with.env);
+    return box_job(&with, NULL, box_environment(&with, e->state->rootfs),
+                   (with.terminal ? PROCESS_TTY : 0) | (e->passed.listen ? PROCESS_LISTEN : 0));
 }
 
 /* ---- the process ---- */
@@ -202,15 +178,17 @@ static int begin(const struct exec *e, struct exec_terminal *tty, char why[OCI_W
         return -1;
     if (tty->theirs >= 0)
         fds[1] = tty->theirs;
-    for (int i = 1; i < WIRE_FDS; i++) /* a closed one becomes nothing */
+    for (int i = 1; i < 4; i++) /* a closed one becomes nothing */
         if (fcntl(fds[i], F_GETFD) < 0)
             fds[i] = open("/dev/null", O_RDWR | O_CLOEXEC);
-    r = wire_send(sock, &m, fds, WIRE_FDS);
+    memcpy(fds + 4, e->passed.fds, e->passed.n * sizeof *fds);
+    r = wire_send(sock, &m, fds, 4 + e->passed.n);
+    passed_close(&e->passed);
     close(fds[0]);
     if (tty->theirs >= 0)
         close(tty->theirs);
     if (r == 0)
-        r = wire_receive(sock, &m, NULL) == 1 ? 0 : -EPIPE;
+        r = wire_receive(sock, &m, NULL, NULL) == 1 ? 0 : -EPIPE;
     if (r == 0 && m.type == WIRE_DONE)
         return sock;
     if (r == 0 && m.type == WIRE_FAILED)
@@ -251,7 +229,7 @@ static int attend(int sock, int signals, struct exec_terminal *tty)
             pass_on(sock, signals, tty);
         if (!fds[0].revents)
             continue;
-        if (wire_receive(sock, &m, NULL) != 1)
+        if (wire_receive(sock, &m, NULL, NULL) != 1)
             break;
         if (m.type != WIRE_EXITED)
             continue;
@@ -279,12 +257,13 @@ static void join_container(const struct oci_state *s)
 
 static __attribute__((noreturn)) void exec_proxy(const struct exec *e, int to_parent)
 {
-    const int keep[] = { 0, 1, 2, to_parent, e->state->dir_fd };
+    int keep[5 + PASSED_MAX] = { 0, 1, 2, to_parent, e->state->dir_fd };
     struct exec_terminal tty;
     char why[OCI_WHY];
     int sock, null, signals;
 
-    child_close_all_but(keep, ARRAY_SIZE(keep), -1);
+    memcpy(keep + 5, e->passed.fds, e->passed.n * sizeof *keep);
+    child_close_all_but(keep, 5 + e->passed.n, -1);
     oci_log_child();
     prctl(PR_SET_PDEATHSIG, 0);
     prctl(PR_SET_NAME, "sbx-exec");
@@ -423,9 +402,7 @@ int oci_exec(int argc, char **argv)
         return EXEC_FAILED;
     if (check_terminal(&e))
         return EXEC_FAILED;
-    if (e.preserve && strcmp(e.preserve, "0") != 0) {
-        oci_fail("--preserve-fds is not supported yet");
+    if (passed_find(e.preserve, &e.passed))
         return EXEC_FAILED;
-    }
     return e.detach ? detach(&e) : attached(&e);
 }

@@ -20,8 +20,7 @@
 #include "cli/launch.h"
 #include "oci/oci.h"
 
-/* What it reads as its standard input. */
-static int state_file(const struct oci_state *s, enum oci_status status)
+int oci_hooks_state(const struct oci_state *s, enum oci_status status)
 {
     json_t *o = oci_state_json(s, status, /* hook= */ true);
     char *text = json_dumps(o, JSON_COMPACT);
@@ -105,7 +104,7 @@ static void attend(pid_t pid, int err, unsigned timeout, char *text, size_t cap,
 static int run_one(const struct oci_hook *h, const struct oci_state *s, enum oci_status status,
                    char why[OCI_WHY])
 {
-    int in = state_file(s, status), err[2], wait_status;
+    int in = oci_hooks_state(s, status), err[2], wait_status;
     char text[256];
     pid_t pid;
 
@@ -142,8 +141,10 @@ static int run_one(const struct oci_hook *h, const struct oci_state *s, enum oci
 int oci_hooks_run(const struct oci_config *c, enum oci_hook_kind kind, const struct oci_state *s,
                   enum oci_status status, char why[OCI_WHY])
 {
-    for (unsigned i = 0; i < c->nhooks[kind]; i++)
+    int r = 0;
+
+    for (unsigned i = 0; i < c->nhooks[kind] && (r == 0 || kind == HOOK_POSTSTOP); i++)
         if (run_one(&c->hooks[kind][i], s, status, why) < 0)
-            return -1;
-    return 0;
+            r = -1;
+    return r;
 }

@@ -18,6 +18,8 @@
 
 #include "cli/error.h"
 #include "oci/box.h"
+#include "oci/cgroup.h"
+#include "oci/notify.h"
 #include "oci/oci.h"
 
 int rootfs_open(const char *rootfs, const char *path, int flags)
@@ -79,7 +81,7 @@ static int refused(const struct oci_mount *m, const char *why)
                     m->source ? m->source : m->type, m->destination, why);
 }
 
-static bool known_device(dev_t dev)
+bool box_device(dev_t dev)
 {
     static const struct {
         unsigned maj, min;
@@ -91,7 +93,8 @@ static bool known_device(dev_t dev)
     return false;
 }
 
-static int add_bind(const struct oci_mount *m, const struct oci_state *s, struct shown *shown)
+static int add_bind(const struct oci_config *c, const struct oci_mount *m,
+                    const struct oci_state *s, struct shown *shown)
 {
     char *src = source_path(m, s);
     struct sentry_mount *mount;
@@ -100,7 +103,7 @@ static int add_bind(const struct oci_mount *m, const struct oci_state *s, struct
 
     if (!src || stat(src, &st) < 0)
         return refused(m, oci_strerror(errno));
-    if (S_ISCHR(st.st_mode) && known_device(st.st_rdev)) {
+    if (S_ISCHR(st.st_mode) && box_device(st.st_rdev)) {
         mount = add(shown, SM_NODE, m->destination);
         mount->mode = st.st_mode;
         mount->rdev = st.st_rdev;
@@ -111,6 +114,13 @@ static int add_bind(const struct oci_mount *m, const struct oci_state *s, struct
                                                : "a device or FIFO of the host cannot be shown");
     e = add_export(shown, src, S_ISREG(st.st_mode));
     e->ro = m->flags & MS_RDONLY;
+    if (m->idmap) {
+        e->uids = m->uids ? m->uids : &c->uids;
+        e->gids = m->gids ? m->gids : &c->gids;
+        e->all = m->idmap_all;
+        if (!e->uids->n || !e->gids->n)
+            return refused(m, "idmap needs maps, its own or those of the container");
+    }
     mount = add(shown, SM_SHARED, m->destination);
     mount->export_id = shown->nshared - 1;
     mount->target = e->only;
@@ -151,6 +161,44 @@ static bool add_copy_up(const struct oci_mount *m, const struct oci_state *s, st
     return true;
 }
 
+static void add_hierarchy(const struct oci_mount *m, const char *key, const char *path,
+                          struct shown *s)
+{
+    struct sentry_mount *mount = add(s, SM_CGROUP, path);
+
+    mount->options = key;
+    mount->source = "cgroup";
+    mount->flags = m->flags;
+}
+
+/* As on the host: one of version 2; or a directory with one of version 1 each, and a name for each controller. */
+static void add_cgroups(const struct oci_mount *m, struct shown *s)
+{
+    char **keys = oci_cgroup_keys();
+    struct sentry_mount *mount;
+
+    if (!*keys || strcmp(m->type, "cgroup2") == 0) {
+        add_hierarchy(m, "", m->destination, s);
+        return;
+    }
+    mount = add(s, SM_FS, m->destination);
+    mount->type = mount->source = "tmpfs";
+    mount->options = "mode=755";
+    mount->flags = m->flags & ~(unsigned)MS_RDONLY;
+    for (unsigned i = 0; keys[i]; i++) {
+        const char *name = oci_cgroup_dir_name(i);
+        char *list = xstrdup(keys[i]), *save = NULL;
+
+        add_hierarchy(m, keys[i], xjoin(m->destination, name), s);
+        for (char *c = strtok_r(list, ",", &save); c && strchr(keys[i], ',');
+             c = strtok_r(NULL, ",", &save))
+            if (strcmp(c, name) != 0)
+                add(s, SM_SYMLINK, xjoin(m->destination, c))->target = name;
+    }
+    if (m->flags & MS_RDONLY)
+        add(s, SM_READONLY, m->destination);
+}
+
 static int add_fs(const struct oci_mount *m, const struct oci_state *s, struct shown *shown)
 {
     static const char *const types[] = { "proc", "sysfs", "tmpfs", "devpts", "mqueue", "ramfs" };
@@ -159,9 +207,8 @@ static int add_fs(const struct oci_mount *m, const struct oci_state *s, struct s
 
     for (unsigned i = 0; i < ARRAY_SIZE(types); i++)
         known |= strcmp(m->type, types[i]) == 0;
-    if (strncmp(m->type, "cgroup", 6) == 0) {
-        oci_log(OCI_DEBUG, "the mount of %s is left out: there are no cgroups inside yet",
-                m->destination);
+    if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0) {
+        add_cgroups(m, shown);
         return 0;
     }
     if (!known)
@@ -197,7 +244,7 @@ static void add_devices(const struct oci_config *c, struct shown *shown)
         const struct oci_device *d = &c->devices[i];
         const dev_t dev = makedev((unsigned)d->major, (unsigned)d->minor);
 
-        if (!S_ISFIFO(d->mode) && (!S_ISCHR(d->mode) || !known_device(dev))) {
+        if (!S_ISFIFO(d->mode) && (!S_ISCHR(d->mode) || !box_device(dev))) {
             left_out++;
             continue;
         }
@@ -213,15 +260,29 @@ static void add_devices(const struct oci_config *c, struct shown *shown)
     add(shown, SM_DEVICES, "/dev");
 }
 
+/* ---- what we add ---- */
+
+static void add_notify(struct shown *s)
+{
+    struct sentry_mount *m = add(s, SM_FS, NOTIFY_DIR);
+
+    m->type = "tmpfs";
+    m->options = "mode=755,size=4k";
+    m->flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    add(s, SM_NODE, NOTIFY_INSIDE)->mode = S_IFSOCK | 0777;
+    add(s, SM_READONLY, NOTIFY_DIR);
+}
+
 /* ---- all ---- */
 
-static int add_one(const struct oci_mount *m, const struct oci_state *s, struct shown *shown)
+static int add_one(const struct oci_config *c, const struct oci_mount *m, const struct oci_state *s,
+                   struct shown *shown)
 {
     int r;
 
     if (strcmp(m->destination, "/") == 0)
         return refused(m, "the root cannot be mounted on");
-    r = m->bind ? add_bind(m, s, shown) : add_fs(m, s, shown);
+    r = m->bind ? add_bind(c, m, s, shown) : add_fs(m, s, shown);
     if (r == 0 && m->propagation && shown->nmounts &&
         shown->mounts[shown->nmounts - 1].path == m->destination)
         add(shown, SM_PROPAGATE, m->destination)->flags = m->propagation;
@@ -244,9 +305,11 @@ int box_mounts(const struct oci_config *c, const struct oci_state *s, struct sho
         m->flags = MS_NOSUID;
     }
     for (unsigned i = 0; r == 0 && i < c->nmounts; i++)
-        r = add_one(&c->mounts[i], s, ret);
+        r = add_one(c, &c->mounts[i], s, ret);
     if (r)
         return r;
+    if (notify_wanted())
+        add_notify(ret);
     add_devices(c, ret);
     if (c->propagation)
         add(ret, SM_PROPAGATE, "/")->flags = c->propagation & ~(unsigned)MS_REC;

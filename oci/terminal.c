@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "abi/fdmsg.h"
 #include "cli/error.h"
 #include "oci/oci.h"
 #include "oci/proxy.h"
@@ -47,22 +48,9 @@ static int connect_to(const char *path)
 
 static int send_master(int sock, int master)
 {
-    char name[] = "/dev/ptmx";
-    struct iovec iov = { name, sizeof name - 1 };
-    union {
-        char buf[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } u = { { 0 } };
-    struct msghdr m = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof u.buf
-    };
-    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+    static const char name[] = "/dev/ptmx";
 
-    c->cmsg_level = SOL_SOCKET;
-    c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(c), &master, sizeof master);
-    return sendmsg(sock, &m, MSG_NOSIGNAL) < 0 ? -errno : 0;
+    return fdmsg_send(sock, name, sizeof name - 1, &master, 1);
 }
 
 static int open_pair(int *ret_master)
@@ -88,7 +76,7 @@ int send_pidfd(const char *path, pid_t pid)
     if (sock < 0)
         return oci_fail("--pidfd-socket %s: connect: %s", path, oci_strerror(sock));
     fd = (int)syscall(SYS_pidfd_open, pid, 0);
-    r = fd < 0 ? -errno : send_with(sock, "pidfd", 5, &fd, 1);
+    r = fd < 0 ? -errno : fdmsg_send(sock, "pidfd", 5, &fd, 1);
     if (fd >= 0)
         close(fd);
     close(sock);

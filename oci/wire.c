@@ -9,6 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "abi/fdmsg.h"
 #include "oci/oci.h"
 #include "oci/state.h"
 
@@ -52,73 +53,23 @@ int wire_connect(const struct oci_state *s)
     return fd;
 }
 
-int send_with(int sock, const void *data, size_t len, const int *fds, unsigned n)
-{
-    struct iovec iov = { (void *)(uintptr_t)data, len };
-    union {
-        char buf[CMSG_SPACE(WIRE_FDS * sizeof(int))];
-        struct cmsghdr align;
-    } u = { { 0 } };
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-    if (n) {
-        struct cmsghdr *c;
-
-        msg.msg_control = u.buf;
-        msg.msg_controllen = CMSG_SPACE(n * sizeof(int));
-        c = CMSG_FIRSTHDR(&msg);
-        c->cmsg_level = SOL_SOCKET;
-        c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(n * sizeof(int));
-        memcpy(CMSG_DATA(c), fds, n * sizeof(int));
-    }
-    while (sendmsg(sock, &msg, MSG_NOSIGNAL) < 0) {
-        if (errno != EINTR)
-            return -errno;
-    }
-    return 0;
-}
-
 int wire_send(int sock, const struct wire_msg *m, const int *fds, unsigned n)
 {
-    return send_with(sock, m, sizeof *m, fds, n);
+    return fdmsg_send(sock, m, sizeof *m, fds, n);
 }
 
-int wire_receive(int sock, struct wire_msg *ret, int *fds)
+int wire_receive(int sock, struct wire_msg *ret, int *fds, unsigned *ret_n)
 {
-    struct iovec iov = { ret, sizeof *ret };
-    union {
-        char buf[CMSG_SPACE(WIRE_FDS * sizeof(int))];
-        struct cmsghdr align;
-    } u;
-    struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-    struct cmsghdr *c;
-    ssize_t n;
+    unsigned got, *n = ret_n ? ret_n : &got;
+    ssize_t r = fdmsg_receive(sock, ret, sizeof *ret, 0, fds, fds ? WIRE_FDS : 0, n);
 
-    if (fds) {
-        msg.msg_control = u.buf;
-        msg.msg_controllen = sizeof u.buf;
-        for (int i = 0; i < WIRE_FDS; i++)
-            fds[i] = -1;
-    }
-    while ((n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC)) < 0) {
-        if (errno != EINTR)
-            return -errno;
-    }
-    c = n > 0 && fds ? CMSG_FIRSTHDR(&msg) : NULL;
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-        memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
-    if (n == 0)
+    if (r == 0)
         return 0;
-    if (n != (ssize_t)sizeof *ret || ret->len > sizeof ret->text) {
-        for (int i = 0; fds && i < WIRE_FDS; i++) {
-            if (fds[i] >= 0)
-                close(fds[i]);
-            fds[i] = -1;
-        }
-        return -EPROTO;
-    }
-    return 1;
+    if (r == (ssize_t)sizeof *ret && ret->len <= sizeof ret->text)
+        return 1;
+    fdmsg_close(fds, *n);
+    *n = 0;
+    return r < 0 ? (int)r : -EPROTO;
 }
 
 int wire_ask(const struct oci_state *s, const struct wire_msg *m)
@@ -130,7 +81,7 @@ int wire_ask(const struct oci_state *s, const struct wire_msg *m)
         return oci_fail("container not running");
     r = wire_send(sock, m, NULL, 0);
     if (r == 0)
-        r = wire_receive(sock, &answer, NULL);
+        r = wire_receive(sock, &answer, NULL, NULL);
     close(sock);
     if (r <= 0)
         return oci_fail("container not running");

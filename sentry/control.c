@@ -7,7 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "abi/fdmsg.h"
 #include "cli/control.h"
+#include "sentry/fs/cgroup/cgroup.h"
 #include "sentry/fs/tty/tty.h"
 #include "sentry/job.h"
 #include "sentry/kernel/event.h"
@@ -17,7 +19,7 @@
 #include "sentry/net/netdev.h"
 #include "sentry/start.h"
 
-#define JOB_FDS 4
+#define JOB_FDS (4 + PASSED_MAX)
 
 static const struct sentry_config *config;
 static struct task *held; /* the first program, until it is to run */
@@ -59,45 +61,26 @@ static void on_start(void)
         task_make_ready(t);
 }
 
-static ssize_t control_receive(struct control_msg *m, int fds[JOB_FDS], unsigned *ret_nfds)
-{
-    struct iovec iov = { m, sizeof *m };
-    union {
-        char buf[CMSG_SPACE(JOB_FDS * sizeof(int))];
-        struct cmsghdr align;
-    } u;
-    struct msghdr msg = {
-        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = u.buf, .msg_controllen = sizeof u.buf
-    };
-    ssize_t n = recvmsg(config->control_sock, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-
-    *ret_nfds = 0;
-    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-        *ret_nfds = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-        memcpy(fds, CMSG_DATA(c), *ret_nfds * sizeof(int));
-    }
-    return n;
-}
-
 static void on_control(void *arg, uint32_t events)
 {
     struct control_msg m;
     int fds[JOB_FDS];
     unsigned nfds;
-    ssize_t n = control_receive(&m, fds, &nfds);
+    ssize_t n = fdmsg_receive(config->control_sock, &m, sizeof m, MSG_DONTWAIT, fds, JOB_FDS,
+                              &nfds);
 
     (void)arg, (void)events;
-    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+    if (n == 0 || (n < 0 && n != -EAGAIN && n != -EINTR))
         _exit(0); /* the front end is gone */
-    if (n == (ssize_t)sizeof m && m.type == CTL_JOB && nfds == JOB_FDS) {
-        job_start((uint32_t)m.value, fds[0], fds + 1);
+    if (n == (ssize_t)sizeof m && m.type == CTL_JOB && nfds >= 4) {
+        job_start((uint32_t)m.value, fds[0], fds + 1, nfds - 1);
         return;
     }
     if (n == (ssize_t)sizeof m && m.type == CTL_NETWORK && nfds == 1)
         (void)netdevs_take(fds[0]);
-    while (nfds > 0)
-        close(fds[--nfds]);
+    if (n == (ssize_t)sizeof m && m.type == CTL_CGROUP && nfds == 1)
+        (void)cgroup_view_take(fds[0]);
+    fdmsg_close(fds, nfds);
     if (n != (ssize_t)sizeof m)
         return;
     switch (m.type) {

@@ -71,6 +71,11 @@ static int stdio(struct task *t, const struct sentry_config *cfg)
             continue;
         r = IS_ERR(f) ? PTR_ERR(f) : fd_install_at(t, f, i, false);
     }
+    for (unsigned i = 0; i < cfg->npassed && r >= 0; i++) {
+        struct file *f = host_file_new(cfg->passed[i], O_RDWR);
+
+        r = IS_ERR(f) ? PTR_ERR(f) : fd_install_at(t, f, 3 + (int)i, false);
+    }
     if (tty && r >= 0)
         r = tty_set_controlling(t, tty);
     file_put(tty);
@@ -144,8 +149,12 @@ static int start_container(const struct sentry_config *cfg, struct task **ret)
 {
     char path[PATH_MAX];
     struct task *t;
-    int r = task_spawn_first(cfg->argv[0], cfg->argv, cfg->envp, &t);
+    const char *wrong = process_ids_wrong(cfg->container);
+    int r;
 
+    if (wrong)
+        sandbox_start_refused(wrong);
+    r = task_spawn_first(cfg->argv[0], cfg->argv, cfg->envp, &t);
     if (r < 0)
         return r;
     t->group->is_init = t->group->unkillable = true;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "abi/fdmsg.h"
 #include "abi/tty.h"
 #include "cli/control.h"
 #include "sentry/fs/tty/tty.h"
@@ -105,46 +106,70 @@ static int set_terminal(struct task *t, uint32_t id, const struct process_spec *
     return r < 0 ? r : 0;
 }
 
-static int set_stdio(struct task *t, int fds[3])
+static int set_files(struct task *t, int *fds, int from, int n)
 {
     int r = 0;
 
-    for (int i = 0; r >= 0 && i < 3; i++) {
+    for (int i = from; r >= 0 && i < n; i++) {
         struct file *f;
 
         if (fds[i] < 0)
             continue;
-        f = host_file_new(fds[i], i == 0 ? O_RDONLY : O_WRONLY);
+        f = host_file_new(fds[i], i == 0 ? O_RDONLY : i < 3 ? O_WRONLY : O_RDWR);
         fds[i] = -1; /* the file's, or closed */
         r = IS_ERR(f) ? PTR_ERR(f) : fd_install_at(t, f, i, false);
     }
     return r < 0 ? r : 0;
 }
 
-static int start(uint32_t id, const struct parsed *p, int fds[3], char why[PROCESS_WHY])
+/* Who looks for descriptors (sd_listen_fds(3)) wants to find its own number beside them. */
+static int say_pid(struct task *t, char **envp)
 {
+    static const char name[] = "LISTEN_PID=";
+    static char text[32];
+
+    for (char **at = envp; *at; at++) {
+        if (strncmp(*at, name, sizeof name - 1) != 0)
+            continue;
+        snprintf(text, sizeof text, "%s%d", name, t->group->pid);
+        *at = text;
+    }
+    return exec_first_env(t, envp);
+}
+
+static int start(uint32_t id, const struct parsed *p, int *fds, int n, char why[PROCESS_WHY])
+{
+    const char *name = p->argv[0];
     char path[PATH_MAX];
     struct file *tty = NULL;
     struct task *t;
     int r;
 
-    r = task_spawn_first(p->argv[0], p->argv, p->envp, &t);
+    if (p->head.as.flags & PROCESS_PATH && process_ids_wrong(&p->head.as)) {
+        snprintf(why, PROCESS_WHY, "%s", process_ids_wrong(&p->head.as));
+        return -EINVAL;
+    }
+    r = task_spawn_first(name, p->argv + (p->head.as.flags & PROCESS_FILE ? 1 : 0), p->envp, &t);
     if (r < 0)
         return r;
     t->group->job = id;
-    r = process_furnish(t, &p->head.as, p->cwd);
+    r = p->head.as.flags & PROCESS_LISTEN ? say_pid(t, p->envp) : 0;
+    if (r == 0)
+        r = process_furnish(t, &p->head.as, p->cwd);
     if (r < 0 && p->head.as.flags & PROCESS_PATH)
         process_cwd_failed(p->cwd, r, why);
     if (r == 0) {
-        r = process_find(t, p->argv[0], p->envp, path, sizeof path);
+        r = process_find(t, name, p->envp, path, sizeof path);
         if (r < 0 && p->head.as.flags & PROCESS_PATH)
-            process_failed(p->argv[0], r, why);
+            process_failed(name, r, why);
     }
     if (r == 0)
         r = exec_first_path(t, path);
     if (r == 0)
         r = p->head.as.flags & PROCESS_TTY ? set_terminal(t, id, &p->head.as, fds, &tty)
-                                           : set_stdio(t, fds);
+                                           : set_files(t, fds, 0, 3);
+    if (r == 0)
+        r = set_files(t, fds, 3, n);
     if (r < 0) {
         file_put(tty);
         call_end(t);
@@ -167,22 +192,18 @@ static int status_of(int err)
     return err == ENOENT || err == ENOTDIR ? 127 : 126;
 }
 
-void job_start(uint32_t id, int request, const int stdio[3])
+void job_start(uint32_t id, int request, int *fds, unsigned n)
 {
-    int fds[3] = { stdio[0], stdio[1], stdio[2] };
     char why[PROCESS_WHY] = "";
     struct parsed p;
     int r = parse(request, &p);
 
     if (r == 0) {
-        r = start(id, &p, fds, why);
+        r = start(id, &p, fds, (int)n, why);
         parsed_free(&p);
     }
     close(request);
-    for (int i = 0; i < 3; i++) {
-        if (fds[i] >= 0)
-            close(fds[i]);
-    }
+    fdmsg_close(fds, n);
     if (r < 0)
         tty_relay_over(id);
     if (r < 0 && *why)

@@ -17,10 +17,10 @@ struct job_request {
 #define JOB_REQUEST_MAX (4u << 20)
 
 /*
- * Starts one. Takes over all descriptors (stdio ones: -1 is closed). Answers by CTL_JOB_EXIT or
+ * Starts one. Takes over all n descriptors (at least 3; -1 is closed). Answers by CTL_JOB_EXIT or
  * CTL_JOB_FAILED, at once or later. On the event thread.
  */
-void job_start(uint32_t id, int request, const int stdio[3]);
+void job_start(uint32_t id, int request, int *fds, unsigned n);
 /* To the whole process. No-op when it has ended. */
 void job_signal(uint32_t id, int sig);
 /* To all that runs inside. */

@@ -30,11 +30,13 @@
 #include "cli/control.h"
 #include "gofer/client.h"
 #include "sentry/fence.h"
+#include "sentry/fs/cgroup/cgroup.h"
 #include "sentry/fs/proc/sys_set.h"
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/exec.h"
+#include "sentry/kernel/ids.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/oom.h"
@@ -277,6 +279,7 @@ static void init_kernel(const struct sentry_config *cfg)
         kernel.mem_total = MIN(kernel.mem_total, cfg->mem_total);
     if (cfg->ncpus)
         kernel.ncpus = MIN(kernel.ncpus, cfg->ncpus);
+    ids_shown(cfg->uids, cfg->gids, cfg->groups_stay);
     kcharge_limit(limit_of(LIMIT_KERNEL));
 }
 
@@ -375,13 +378,17 @@ void sentry_main(const struct sentry_config *cfg)
     if (r < 0)
         start_error("the network", r);
     vfs_init();
+    if (cfg->cgroup)
+        (void)cgroup_view_set(cfg->cgroup, cfg->ncgroup);
     const char *at = NULL;
     r = vfs_build(cfg, &at);
     if (r < 0)
         mount_error(at, r);
     set_sysctls(cfg);
     start_step("tree");
-    r = make_init();
+    r = cfg->notify ? notify_open(cfg->notify) : 0;
+    if (r == 0)
+        r = make_init();
     if (r == 0)
         r = start_first(cfg, &first);
     if (r < 0)

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 
 #define PROCESS_GROUPS 64
+#define PASSED_MAX 200 /* descriptors of the host that one may find, beside the standard streams */
 
 enum { /* flags: what is told beside the ids */
        PROCESS_CAPS = 1,
@@ -19,6 +20,8 @@ enum { /* flags: what is told beside the ids */
        PROCESS_MAKE_CWD = 8, /* it is made where it is not there */
        PROCESS_PATH = 16,    /* errors are told in text, as OCI runtimes word them */
        PROCESS_TTY = 32,     /* of a job: its streams are a terminal of its own, by descriptor 0 */
+       PROCESS_FILE = 128,   /* of a job: the first argument is the file to run, and not one */
+       PROCESS_LISTEN = 64,  /* of a job: its LISTEN_PID is to be its own number */
 };
 
 struct process_spec {
@@ -40,6 +43,8 @@ struct task;
 
 /* Of a spec that came from outside: 0 or -EINVAL. */
 int process_check(const struct process_spec *s);
+/* Why its ids cannot be, in one line; NULL: they can. */
+const char *process_ids_wrong(const struct process_spec *s);
 /*
  * t, which is not published yet, gets credentials, directories, an empty table of descriptors and
  * limits. -ENOENT, -ENOTDIR, -EACCES: cwd.

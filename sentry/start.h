@@ -18,6 +18,9 @@ void first_limits(struct tgroup *g);
 void start_step(const char *name);
 void start_report_end(const struct sentry_config *cfg);
 
+/* sentry/notify.c: the socket at path is heard from now on. 0 or -errno. */
+int notify_open(const char *path);
+
 /* sentry/pause.c: freezes the guest, and tells CTL_FROZEN; lets it go on. On the event thread. */
 void pause_begin(void);
 void pause_end(void);

@@ -13,8 +13,9 @@ HOME, WORK, DATA = TOP / "home", TOP / "work", TOP / "data"
 for d in (HOME / ".ssh", HOME / "one", HOME / ".cache/tool", WORK, DATA / "many", DATA / "deep/er", DATA / "unused"):
     d.mkdir(parents=True)
 ENV = {"PATH": "/usr/bin:/bin", "HOME": str(HOME), "LC_ALL": "C.UTF-8"}
-if "SBX_WITHOUT" in os.environ:
-    ENV["SBX_WITHOUT"] = os.environ["SBX_WITHOUT"]
+for name in ("SBX_WITHOUT", "SBX_UNFENCED"):
+    if name in os.environ:
+        ENV[name] = os.environ[name]
 (HOME / ".ssh/id").write_text("secret\n")
 (HOME / "one/f").write_text("one\n")
 (HOME / "top").write_text("top\n")
@@ -80,6 +81,10 @@ def files():
     lines = PROFILE.read_text().splitlines()
     check("a name does not write the profile", [x for x in lines if x[:1] != "#"] == ['bind = ["%s/many/1:ro"]' % d] and
           "\x1b" not in PROFILE.read_text(), lines)
+    (DATA / "deep:/er").mkdir(parents=True)  # in a profile: SRC:DST
+    (DATA / "deep:/er/single").write_text("another\n")
+    r = sbx("learn", "cat", d + "/deep:/er/single")
+    check("a name is not two", "bind" not in r.stdout.replace("binds", "") or "deep:" not in r.stdout.split("bind", 1)[1], r)
     r = sbx("learn", "ls", str(HOME))
     check("a home is not proposed", "bind" not in r.stdout and "not proposed" in r.stdout, r)
 

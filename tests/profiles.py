@@ -15,7 +15,7 @@ PROFILES = HOME / ".config/sbx"
 PROFILES.mkdir(parents=True)
 WORK.mkdir()
 ENV = {"PATH": "/usr/bin:/bin", "HOME": str(HOME), "LC_ALL": "C.UTF-8"}
-for name in ("SBX_WITHOUT",):
+for name in ("SBX_WITHOUT", "SBX_UNFENCED"):
     if name in os.environ:
         ENV[name] = os.environ[name]
 (TOP / "data").mkdir()

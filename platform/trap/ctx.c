@@ -254,21 +254,37 @@ void ctx_get(struct ctx *c)
     atomic_fetch_add(&c->refs, 1);
 }
 
+/* The last one goes under trap.lock, together with the lists: nobody finds a ctx that has none. */
+static bool was_last(struct ctx *c)
+{
+    int n = atomic_load(&c->refs);
+    bool last;
+
+    while (n > 1) {
+        if (atomic_compare_exchange_weak(&c->refs, &n, n - 1))
+            return false;
+    }
+    pthread_mutex_lock(&trap.lock);
+    last = atomic_fetch_sub(&c->refs, 1) == 1;
+    if (last) {
+        tlist_del(&c->hash_link);
+        tlist_del(&c->stub_link);
+    }
+    if (last && !c->left) {
+        atomic_fetch_add(&trap.st.local, __atomic_load_n(&c->block->local, __ATOMIC_RELAXED));
+        block_free(c->stub->as, c->index);
+    }
+    pthread_mutex_unlock(&trap.lock);
+    return last;
+}
+
 void ctx_drop(struct ctx *c)
 {
     struct stub *s = c->stub;
 
-    if (atomic_fetch_sub(&c->refs, 1) != 1)
+    if (!was_last(c))
         return;
     ops_clone_forget(c);
-    if (!c->left)
-        atomic_fetch_add(&trap.st.local, __atomic_load_n(&c->block->local, __ATOMIC_RELAXED));
-    pthread_mutex_lock(&trap.lock);
-    tlist_del(&c->hash_link);
-    tlist_del(&c->stub_link);
-    if (!c->left)
-        block_free(s->as, c->index);
-    pthread_mutex_unlock(&trap.lock);
     if (c->own)
         atomic_fetch_sub(&s->nown, 1);
     if (c->own || c->counts)
@@ -366,6 +382,7 @@ void ctx_free(struct ctx *c)
     if (unborn) {
         c->nonce = 0; /* whoever shows it now is refused */
         tlist_del(&c->hash_link);
+        tlist_del(&c->stub_link); /* or the stub's death would drop the thread's reference, too */
     } else if (handed_on) {
         tlist_del(&c->stub_link);
     } else if (!c->stub->dead) {

@@ -390,6 +390,15 @@ int exec_first_path(struct task *t, const char *path)
     return 0;
 }
 
+int exec_first_env(struct task *t, char *const envp[])
+{
+    struct exec_state *s = t->call.scratch;
+
+    exec_strings_free(&s->envp);
+    s->envp = (struct exec_strings){ 0 };
+    return exec_strings_from_kernel(&s->envp, envp);
+}
+
 int task_spawn_first(const char *path, char *const argv[], char *const envp[], struct task **ret)
 {
     struct exec_state *s;

@@ -28,6 +28,8 @@ int kernel_init(void);
 int task_spawn_first(const char *path, char *const argv[], char *const envp[], struct task **ret);
 /* Before it is published: another file is to be run, under the same arguments. */
 int exec_first_path(struct task *t, const char *path);
+/* Or with another environment. 0 or -ENOMEM. */
+int exec_first_env(struct task *t, char *const envp[]);
 
 /*
  * A new task for clone (task.c). parent NULL: pid 1. Allocates the task, unless CLONE_THREAD its

@@ -203,6 +203,14 @@ static int bind_path(struct task *t, struct usock *u, const struct sockaddr *a, 
     return 0;
 }
 
+void unix_hear(struct usock *u, const struct path *p, void (*hear)(const void *data, size_t n))
+{
+    u->hear = hear;
+    LOCK_SCOPE(&unix_lock);
+    u->path = *p;
+    dentry_inode(p->dentry)->sock = u;
+}
+
 int unix_bind(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n)
 {
     const struct sockaddr_un *un = (const void *)a;

@@ -27,14 +27,16 @@ struct usock {
     struct room *room; /* [s] who waits for room in its queue or backlog */
 
     /* datagrams */
-    struct list msgs;       /* [s] */
-    size_t msg_bytes;       /* [s] */
-    unsigned nmsgs;         /* [s] */
-    struct usock *peer;     /* [N] */
-    struct list peer_link;  /* [N] in peer->peers */
-    struct list peers;      /* [N] sockets connected to this one */
-    _Atomic bool peer_full; /* the peer has no room: what poll says */
-    bool peer_died;         /* [N] the next send says ECONNREFUSED */
+    struct list msgs;                         /* [s] */
+    size_t msg_bytes;                         /* [s] */
+    unsigned nmsgs;                           /* [s] */
+    struct usock *peer;                       /* [N] */
+    struct list peer_link;                    /* [N] in peer->peers */
+    struct list peers;                        /* [N] sockets connected to this one */
+    _Atomic bool peer_full;                   /* the peer has no room: what poll says */
+    void (*hear)(const void *data, size_t n); /* [I] of a datagram socket of the kernel's: who gets
+                                                 what is sent, under locks; NULL: who receives */
+    bool peer_died;                           /* [N] the next send says ECONNREFUSED */
 
     /* inflight.c */
     unsigned inflight;                /* [F] references that lie in queues */
@@ -70,10 +72,18 @@ int unix_autobind(struct usock *u);
 
 int unix_bind(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n);
 int unix_getname(struct sock *sk, bool peer, struct sockaddr_storage *ret);
+/* u, new and of the kernel's, is found at p (taken over), and what is sent there goes to hear. For ever. */
+void unix_hear(struct usock *u, const struct path *p, void (*hear)(const void *data, size_t n));
 void unix_release(struct sock *sk);
 void unix_info(struct sock *sk, struct net_info *ret);
 
-/* unix_io.c */
+/* unix_stream.c: what all connected pairs do alike, those of AF_VSOCK too. For poll, inq, outq: sk locked. */
+int unix_pair_shutdown(struct task *t, struct sock *sk, int how);
+uint32_t unix_pair_poll(struct sock *sk);
+size_t unix_pair_inq(struct sock *sk);
+size_t unix_pair_outq(struct sock *sk);
+
+/* unix_io.c; these, too. */
 ssize_t unix_stream_send(struct task *t, struct sock *sk, struct send_req *r);
 ssize_t unix_stream_recv(struct task *t, struct sock *sk, struct recv_req *r);
 ssize_t unix_seq_send(struct task *t, struct sock *sk, struct send_req *r);

@@ -135,6 +135,11 @@ static int deliver(struct task *t, struct usock *from, struct usock *dest, struc
     e = want_room(t, from, to, r);
     if (e < 0 || !m)
         return e;
+    if (to->hear) {
+        to->hear(m->data, m->len);
+        msg_free(m);
+        return 0;
+    }
     return enqueue(t, from, to, r, m);
 }
 

@@ -5,14 +5,13 @@
 #include <sys/wait.h>
 
 #include "abi/sched.h"
+#include "sentry/kernel/access.h"
 #include "sentry/kernel/cputime.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
 #include "sentry/mm/copy.h"
 #include "sentry/syscalls/table.h"
-
-#define CAP_SYS_PTRACE 19
 
 long sys_exit(struct task *t, int status)
 {
@@ -117,9 +116,7 @@ static int robust_list_of(struct task *t, pid_t pid, gaddr_t *ret)
     struct task *o = pid ? task_find_locked(pid) : t;
     if (!o)
         return -ESRCH;
-    const struct cred *c = t->cred, *oc = o->cred;
-    if (o->group != t->group && !task_capable(t, CAP_SYS_PTRACE) &&
-        (c->uid != oc->uid || c->uid != oc->euid || c->uid != oc->suid))
+    if (!task_may_access_locked(t, o, /* fs= */ false))
         return -EPERM;
     *ret = o->ctx ? kernel.platform->ctx_word(o->ctx, CW_ROBUST) : 0;
     return 0;

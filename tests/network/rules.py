@@ -366,6 +366,104 @@ def test_owner_only():
         same(b.do(f"reach('{PUBLIC}',80)"), "'hello'")
 
 
+def test_race():
+    """Once the change has returned nothing that was sent later arrives, by connections old or new, TCP or UDP."""
+    came, lock = [], threading.Lock()
+    srv = socket.create_server((PUBLIC, 7110), backlog=4096)
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind((PUBLIC, 7110))
+
+    def take(read):
+        try:
+            while b := read():
+                for stamp, in struct.iter_unpack("d", b[:len(b) & ~7]):
+                    with lock:
+                        came.append(stamp)
+        except OSError:
+            pass
+
+    def serve(c):
+        f = c.makefile("rb")
+        take(lambda: f.read(8))
+
+    def accept():
+        try:
+            while True:
+                threading.Thread(target=serve, args=(srv.accept()[0],), daemon=True).start()
+        except OSError:
+            pass
+
+    threading.Thread(target=accept, daemon=True).start()
+    threading.Thread(target=lambda: take(lambda: udp.recv(8)), daemon=True).start()
+    with Box("--allow-net", f"{PUBLIC}:7110") as b:
+        b.do("do:import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))")
+        b.do(f"""do:
+on=True
+def stamp(): return struct.pack('d',time.time())
+def anew(): # a connection for each word
+    while on:
+        try:
+            s=socket.create_connection(('{PUBLIC}',7110)); s.send(stamp()); s.close()
+        except OSError: time.sleep(0.003)
+def kept(): # those that are open, as long as they are
+    while on:
+        ss=[]
+        try:
+            while on:
+                if len(ss)<20: ss.append(socket.create_connection(('{PUBLIC}',7110)))
+                for s in ss: s.send(stamp())
+                time.sleep(0.001)
+        except OSError: time.sleep(0.003)
+def spray(): # with and without a peer
+    s=socket.socket(socket.AF_INET, socket.SOCK_DGRAM); c=None
+    while on:
+        try:
+            s.sendto(stamp(),('{PUBLIC}',7110))
+            if not c: c=socket.socket(socket.AF_INET, socket.SOCK_DGRAM); c.connect(('{PUBLIC}',7110))
+            c.send(stamp())
+            time.sleep(0.001)
+        except OSError: c=None; time.sleep(0.003)
+def nonblocking(): # many under way at once
+    while on:
+        ss=[]
+        for i in range(30):
+            s=socket.socket(); s.setblocking(False); s.connect_ex(('{PUBLIC}',7110)); ss.append(s)
+        for s in ss:
+            try: s.send(stamp())
+            except OSError: pass
+            s.close()
+        time.sleep(0.003)
+ths=[threading.Thread(target=f) for f in (anew,anew,kept,kept,spray,nonblocking)]
+for t in ths: t.start()
+""")
+        late = 0
+        for i in range(15):
+            b.net("allow", f"{PUBLIC}:7110")
+            at = len(came)
+            for _ in range(200):
+                if len(came) > at + 50:
+                    break
+                time.sleep(0.02)
+            else:
+                raise AssertionError(f"round {i}: nothing comes")
+            if i % 2:
+                b.net("remove", f"{PUBLIC}:7110")
+            else:
+                b.net("deny", "93.184.216.0/24:7110")
+            done = time.time()
+            time.sleep(0.3)
+            with lock:
+                late += sum(stamp > done for stamp in came)
+                came.clear()
+            if i % 2 == 0:
+                b.net("remove", "93.184.216.0/24:7110")
+        b.do("do:on=False\nfor t in ths: t.join()")
+        if late:
+            raise AssertionError(f"{late} words: what was sent after a change is late")
+    srv.close()
+    udp.close()
+
+
 def test_load():
     """Rules come and go under a thousand busy connections and as many attempts: what is cut is silent."""
     srv = Server(7107)

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -438,6 +439,35 @@ def hooks():
 
 
 @group("config")
+def hooks_inside():
+    """startContainer: in the container, as its user, before its program."""
+    def hook(script, **more):
+        return dict({"path": "/bin/sh", "args": ["-sh", "-c", script], "env": ["A=b", "PATH=/bin"]}, **more)
+    first = hook("cat >/tmp/state; echo $0 $A $(id -u) $(pwd) $(cat /proc/1/comm) $(ls /tmp | wc -l) >>/tmp/log; echo lost; echo $PPID >>/tmp/log")
+    r = w.run("cat", "/tmp/log", "/tmp/state", own=True, hooks={"startContainer": [first, hook("echo second >>/tmp/log")]}, process__user={"uid": 1000, "gid": 1000},
+              process__cwd="/var", annotations={"a": "b"})
+    lines = r.stdout.splitlines()
+    w.check("hooks startContainer", r.returncode == 0 and lines[:3] == ["-sh b 1000 /var sbx-init 1", "0", "second"], r)
+    s = json.loads(lines[3]) if len(lines) > 3 else {}
+    w.check("their state", s.get("status") == "created" and s.get("pid") == 1 and s.get("annotations") == {"a": "b"}, s)
+    for what, h, words in (("fails", hook("echo said >&2; exit 3"), "exit status 3, stderr: said"), ("is killed", hook("kill -9 $$"), "signal: 9"),
+                           ("is not there", {"path": "/no/such"}, "no such file or directory"),
+                           ("hangs", hook("sleep 60", timeout=1), "did not end in 1 seconds")):
+        ident, path, r = w.create("touch", "/tmp/ran", own=True, hooks={"startContainer": [h, hook("touch /tmp/second")]})
+        begin = time.time()
+        r = w.oci("start", ident)
+        w.check("one that " + what, r.returncode == 1 and "error running startContainer hook " + h["path"] in r.stderr and words in r.stderr, r)
+        w.check("one that %s: nothing ran" % what, w.wait(ident, "stopped", 3) and os.listdir(path + "/rootfs/tmp") == [] and time.time() - begin < 4)
+    log = os.path.join(w.top, "all-hooks")
+    outside = {n: [{"path": "/bin/sh", "args": ["sh", "-c", "echo %s >>%s" % (n, log)]}] for n in ("prestart", "createRuntime", "createContainer", "poststart", "poststop")}
+    r = w.run("sh", "-c", "echo program >>/log/all-hooks; sleep 0.3", hooks=dict(outside, startContainer=[hook("echo startContainer >>/log/all-hooks")]),
+              mounts=w.spec()["mounts"] + [{"destination": "/log", "source": w.top, "options": ["bind"]}])
+    said = open(log).read().split()
+    w.check("all six in their order", said[:4] == ["prestart", "createRuntime", "createContainer", "startContainer"] and sorted(said[4:6]) == ["poststart", "program"] and
+            said[6:] == ["poststop"], (said, r))
+
+
+@group("config")
 def limits():
     ident, path, r = w.create("sleep", "100", linux__resources={"memory": {"limit": 64 << 20}, "pids": {"limit": 20}, "cpu": {"shares": 512, "quota": 50000, "period": 100000}})
     w.check("create with limits", r == 0, open(path + "/out").read())
@@ -462,6 +492,77 @@ def limits():
 
 
 @group("config")
+def cgroups():
+    """A mount of type cgroup: the limits that hold, in the layout of the host; they follow `update`."""
+    at = "/sys/fs/cgroup"
+    mounts = [m for m in w.spec()["mounts"] if m["destination"] != at] + [
+        {"destination": at, "type": "cgroup", "source": "cgroup", "options": ["nosuid", "noexec", "nodev", "relatime", "ro"]}]
+    v2 = not os.path.isdir("/sys/fs/cgroup/memory")
+    files = {"limit": "memory.max", "low": "memory.low", "now": "memory.current", "pids": "pids.max", "tasks": "pids.current", "cpu": "cpu.max", "cpus": "cpuset.cpus.effective",
+             "procs": "cgroup.procs"} if v2 else \
+        {"limit": "memory/memory.limit_in_bytes", "low": "memory/memory.soft_limit_in_bytes", "now": "memory/memory.usage_in_bytes", "pids": "pids/pids.max",
+         "tasks": "pids/pids.current", "cpu": "cpu/cpu.cfs_quota_us", "cpus": "cpuset/cpuset.cpus", "procs": "memory/cgroup.procs"}
+
+    def read(ident, what):
+        return w.oci("exec", ident, "cat", at + "/" + files[what]).stdout.strip()
+    ident, path, r = w.create("sh", "-c", "sleep 100 & sleep 100", mounts=mounts, own=True, linux__resources={
+        "memory": {"limit": 64 << 20, "reservation": 32 << 20, "swappiness": 10, "disableOOMKiller": not v2}, "pids": {"limit": 20},
+        "cpu": {"quota": 150000, "period": 100000}})
+    w.check("create with a mount of cgroups", r == 0 and w.oci("start", ident).returncode == 0, open(path + "/out").read())
+    w.check("memory", (read(ident, "limit"), read(ident, "low")) == (str(64 << 20), str(32 << 20)), (read(ident, "limit"), read(ident, "low")))
+    w.check("memory in use", 0 < int(read(ident, "now") or 0) < 64 << 20, read(ident, "now"))
+    w.check("pids", read(ident, "pids") == "20" and 3 <= int(read(ident, "tasks") or 0) <= 8, (read(ident, "pids"), read(ident, "tasks")))
+    w.check("cpu", read(ident, "cpu") == ("150000 100000" if v2 else "150000"), read(ident, "cpu"))
+    if not v2:
+        r = w.oci("exec", ident, "cat", at + "/memory/memory.swappiness", at + "/memory/memory.oom_control")
+        w.check("swappiness, no OOM killer", r.stdout.startswith("10\noom_kill_disable 1\n"), r)
+    w.check("processes", read(ident, "procs").split()[:1] == ["1"] and len(read(ident, "procs").split()) >= 3, read(ident, "procs"))
+    r = w.oci("exec", ident, "sh", "-c", "cat /proc/self/cgroup; grep -c ' - cgroup' /proc/self/mountinfo; grep memory /proc/cgroups; echo 1 >%s/%s || echo refused; mkdir %s/sub || echo not made" %
+              (at, files["limit"], at if v2 else at + "/memory"))
+    own = r.stdout.splitlines()
+    with open("/proc/self/cgroup") as f:
+        here = [line.split(":")[1] for line in f if (line.split(":")[1] == "") == v2]
+    w.check("/proc/self/cgroup", [line.split(":", 1)[1] for line in own[:len(here)]] == [k + ":/" for k in here], r)
+    w.check("mounts and /proc/cgroups", own[len(here)] == str(len(here)) and own[len(here) + 1].startswith("memory\t"), r)
+    w.check("nothing is written", own[-2:] == ["refused", "not made"], r)
+    w.check("update", w.oci("update", "--memory", str(48 << 20), "--pids-limit", "10", ident).returncode == 0)
+    w.check("what it has changed", (read(ident, "limit"), read(ident, "pids"), read(ident, "cpu").split()[0]) == (str(48 << 20), "10", "150000"),
+            (read(ident, "limit"), read(ident, "pids"), read(ident, "cpu")))
+    r = w.oci("exec", ident, "sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 5 & done; wait", timeout=30)
+    w.check("the new limit of tasks holds", "fork" in r.stderr, r)
+    w.check("update without pids", w.oci("update", "--memory", str(60 << 20), ident).returncode == 0 and (read(ident, "pids"), read(ident, "limit")) == ("10", str(60 << 20)))
+
+
+def shown(name):
+    """What is told of interfaces and routes is what the host tells in that namespace."""
+    script = "; ".join(["ls /sys/class/net", "cat /sys/class/net/eth0/address /sys/class/net/eth0/mtu /sys/class/net/eth0/operstate /sys/class/net/eth0/ifindex",
+                        "cat /proc/net/ipv6_route | grep -v ' lo$' | grep -v ' 80 ' | grep -v '^ff0' | cut -d' ' -f1,2,5,6,10-", "readlink /sys/class/net/eth0 | sed 's,.*/,,'"])
+    routes = [["10.77.0.9"], ["8.8.8.8"], ["10.77.0.2"], ["fd77::9"], ["fd78::1"]]
+    spec = w.spec("sh", "-c", script)
+    for n in spec["linux"]["namespaces"]:
+        if n["type"] == "network":
+            n["path"] = "/var/run/netns/" + name
+    r = w.oci("run", "--bundle", w.bundle(spec), w.id())
+    outside = subprocess.run(["ip", "netns", "exec", name, "sh", "-c", script], capture_output=True, text=True)
+    w.check("/sys/class/net and ipv6_route", sorted(r.stdout.split("\n")) == sorted(outside.stdout.split("\n")) and "eth0" in r.stdout, (r, outside.stdout))
+    tool = shutil.which("ip")
+    tree = {"destination": "/host", "source": "/", "options": ["rbind", "ro"]}
+    spec = w.spec("sh", "-c", "; ".join("chroot /host %s route get %s" % (tool, " ".join(a)) for a in routes) + "; chroot /host %s route get 127.0.0.1" % tool,
+                  mounts=w.spec()["mounts"] + [tree])
+    for n in spec["linux"]["namespaces"]:
+        if n["type"] == "network":
+            n["path"] = "/var/run/netns/" + name
+    for caps in spec["process"]["capabilities"].values():
+        caps.append("CAP_SYS_CHROOT")
+    r = w.oci("run", "--bundle", w.bundle(spec), w.id())
+    said = [subprocess.run(["ip", "netns", "exec", name, "ip", "route", "get", *a], capture_output=True, text=True).stdout for a in routes + [["127.0.0.1"]]]
+
+    def ways(text):
+        return [re.sub(r"from :: |proto \w+ |metric \d+ |pref \w+|uid 0", "", line).split() for line in text.split("\n") if " dev " in line]
+    w.check("ip route get", ways(r.stdout) == ways("".join(said)) and len(ways(r.stdout)) == 6, (r, said))
+
+
+@group("config")
 def network():
     """A namespace of networks that somebody else made: the container is reached there, and reaches out, by its address."""
     name = "oci%d" % os.getpid()
@@ -475,8 +576,11 @@ def network():
     try:
         ip("addr", "add", "10.77.0.1/24", "dev", "v" + name)
         ip("link", "set", "v" + name, "up")
-        for args in (("addr", "add", "10.77.0.2/24", "dev", "eth0"), ("link", "set", "eth0", "up"), ("link", "set", "lo", "up")):
+        for args in (("addr", "add", "10.77.0.2/24", "dev", "eth0"), ("link", "set", "eth0", "up"), ("link", "set", "lo", "up"),
+                     ("route", "add", "default", "via", "10.77.0.1"), ("-6", "addr", "add", "fd77::2/64", "dev", "eth0", "nodad"),
+                     ("-6", "route", "add", "fd78::/32", "via", "fd77::1")):
             ip("netns", "exec", name, "ip", *args)
+        shown(name)
         spec = w.spec("sh", "-c", "(echo from-inside | nc -l -p 80) & sleep 0.3; nc 10.77.0.1 9090; wait")
         for n in spec["linux"]["namespaces"]:
             if n["type"] == "network":
@@ -493,6 +597,27 @@ def network():
         w.check("reached at a low port", c.recv(100) == b"from-inside\n")
         c.close()
         w.check("network: the end", p.communicate(timeout=20)[0] == "from-host\n")
+        spec["process"]["args"] = ["chroot", "/host", "/usr/bin/python3", "-c", "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('0.0.0.0', 53)); "
+                                   "a, who = s.recvfrom(100); s.sendto(b'got ' + a, who)"]
+        spec["mounts"] = w.spec()["mounts"] + [{"destination": "/host", "source": "/", "options": ["rbind", "ro"]}]
+        for caps in spec["process"]["capabilities"].values():
+            caps.append("CAP_SYS_CHROOT")
+        p = subprocess.Popen([w.runtime, "--root", w.states, "run", "--bundle", w.bundle(spec), w.ids[-1] + "u"], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        w.ids.append(w.ids[-1] + "u")
+        c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        c.settimeout(0.5)
+        answer = b""
+        for _ in range(20): # nobody may listen yet
+            try:
+                c.sendto(b"datagram\n", ("10.77.0.2", 53))
+                answer, who = c.recvfrom(100)
+                break
+            except OSError:
+                pass
+        w.check("a datagram is answered from that port", answer == b"got datagram\n" and who == ("10.77.0.2", 53), (answer, p.poll()))
+        w.oci("kill", w.ids[-1], "9")
+        print(p.communicate(timeout=20)[0], end="")
     finally:
         ip("link", "del", "v" + name)
         ip("netns", "del", name)
@@ -563,6 +688,134 @@ def detached():
     r = w.oci("exec", "--detach", ident, "nonsense")
     w.check("exec --detach of nothing", r.returncode == 1 and "executable file not found" in r.stderr, r)
     subreaper(False)
+
+
+@group("exec")
+def passed():
+    """--preserve-fds and LISTEN_FDS: descriptors of ours, by a shell that puts them there."""
+    given = os.path.join(w.top, "given")
+    with open(given, "w") as f:
+        f.write("of the host\n")
+
+    def call(redirect, *args, fds=(), env=None):
+        return subprocess.run(["sh", "-c", 'exec "$0" "$@" ' + redirect, w.runtime, "--root", w.states, *args], capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL, timeout=60, pass_fds=fds, env=dict(os.environ, **(env or {})))
+
+    def run(redirect, n, script, **more):
+        return call(redirect, "run", "--preserve-fds", str(n), "--bundle", w.bundle(w.spec("sh", "-c", script)), w.id(), **more)
+    r = run("3<%s 4>%s/to" % (given, w.top), 2, "cat <&3; echo back >&4; ls /proc/self/fd | tr '\\n' ' '")
+    w.check("--preserve-fds", r.stdout == "of the host\n0 1 2 3 4 5 " and open(w.top + "/to").read() == "back\n", r)
+    r = run("3<%s" % given, 1, "echo x 2>/dev/null >&3 || echo refused")
+    w.check("one to be read is not written", r.stdout == "refused\n", r)
+    r = run("3<%s" % given, 0, "test -e /proc/self/fd/3 || echo none")
+    w.check("--preserve-fds 0", r.stdout == "none\n", r)
+    r = run("3<%s" % given, 2, "true")
+    w.check("one that is not there", r.returncode == 1 and "unable to stat preserved-fd 1 (of 2)" in r.stderr, r)
+    r = run("3</etc", 1, "true")
+    w.check("a directory", r.returncode == 1 and "descriptor 3 cannot be passed on: it is a directory" in r.stderr, r)
+    r = run("3</dev/loop-control", 1, "true") if os.path.exists("/dev/loop-control") else run("3<>/dev/ptmx", 1, "true")
+    w.check("a device", r.returncode == 1 and "cannot be passed on: it is a device" in r.stderr, r)
+    with socket.socket() as s:
+        s.listen(1)
+        r = run("3<&%d" % s.fileno(), 1, "true", fds=[s.fileno()])
+    w.check("a socket that listens", r.returncode == 1 and "it is a socket that listens" in r.stderr, r)
+    a, b = socket.socketpair()
+    r = run("3<&%d" % b.fileno(), 1, "read line <&3; echo $line; echo answer >&3", fds=[b.fileno()]) if a.send(b"question\n") else None
+    w.check("a socket with a peer", r.stdout == "question\n" and a.recv(100) == b"answer\n", r)
+    r = run("3<%s" % given, 0, "env | grep LISTEN_ | sort; cat <&3", env={"LISTEN_FDS": "1", "LISTEN_FDNAMES": "one"})
+    w.check("LISTEN_FDS", r.stdout == "LISTEN_FDNAMES=one\nLISTEN_FDS=1\nLISTEN_PID=1\nof the host\n", r)
+    r = run("3<%s" % given, 0, "env | grep -c LISTEN_", env={"LISTEN_FDS": "1", "LISTEN_PID": "1"})
+    w.check("LISTEN_FDS of another", r.stdout == "0\n", r)
+    r = run("3<%s 4<%s" % (given, given), 1, "env | grep LISTEN_FDS; ls /proc/self/fd | tr '\\n' ' '", env={"LISTEN_FDS": "1"})
+    w.check("both", r.stdout == "LISTEN_FDS=1\n0 1 2 3 4 5 ", r)
+    ident, path, r = w.create("sleep", "100")
+    w.oci("start", ident)
+    r = call("3<%s" % given, "exec", "--preserve-fds", "1", ident, "sh", "-c", "cat <&3")
+    w.check("exec --preserve-fds", r.stdout == "of the host\n", r)
+    r = call("3<%s" % given, "exec", ident, "sh", "-c", "test $LISTEN_PID = $$ && echo mine $LISTEN_FDS", env={"LISTEN_FDS": "1"})
+    w.check("exec with LISTEN_FDS", r.stdout == "mine 1\n", r)
+    r = call("", "exec", "--preserve-fds", "1", ident, "true")
+    w.check("exec: one that is not there", r.returncode == 255 and "unable to stat preserved-fd 0 (of 1)" in r.stderr, r)
+    got, put = os.pipe()
+    ident, b = w.id(), w.bundle(w.spec("sh", "-c", "echo on its way >&3; exec sleep 100 3>&-"))
+    with open(os.devnull, "w") as null:
+        subprocess.run(["sh", "-c", 'exec "$0" "$@" 3>&%d' % put, w.runtime, "--root", w.states, "create", "--preserve-fds", "1", "--bundle", b, ident],
+                       stdin=null, stdout=null, stderr=null, pass_fds=[put])
+    os.close(put)
+    w.oci("start", ident)
+    with os.fdopen(got) as f:
+        w.check("its end is the program's", f.read() == "on its way\n" and w.state(ident)["status"] == "running")
+
+
+class Manager:
+    """What systemd is to a service of Type=notify: a socket, and what came there."""
+
+    def __init__(self, name):
+        self.path = os.path.join(w.top, name)
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind(self.path)
+        self.sock.settimeout(10)
+        self.env = dict(os.environ, NOTIFY_SOCKET=self.path)
+        self.heard = []
+
+    def listen(self):
+        while "BARRIER=1" not in self.heard:
+            data, fds, _, _ = socket.recv_fds(self.sock, 4096, 1)
+            self.heard.append(data.decode())
+            for fd in fds:
+                os.close(fd)
+
+
+@group("exec")
+def notified():
+    """NOTIFY_SOCKET: READY=1 comes out, nothing else does; `start` waits for it."""
+    # busybox has no Unix sockets: the program is ours
+    tool = os.path.join(w.tree, "bin/notify")
+    with open(w.top + "/notify.c", "w") as f:
+        f.write(r"""
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+    struct sockaddr_un a = { .sun_family = AF_UNIX };
+    int s = socket(AF_UNIX, SOCK_DGRAM, 0);
+    strncpy(a.sun_path, getenv("NOTIFY_SOCKET"), sizeof a.sun_path - 1);
+    if (connect(s, (struct sockaddr *)&a, sizeof a))
+        return 2;
+    for (int i = 1; i < argc; i++)
+        if (send(s, argv[i], strlen(argv[i]), 0) < 0)
+            return 3;
+}
+""")
+    if subprocess.run(["cc", "-static", "-o", tool, w.top + "/notify.c"]).returncode != 0:
+        skip("no C compiler")
+    m = Manager("manager")
+    said = 'notify STATUS=no "MAINPID=1" && notify "STATUS=yes\nREADY=1\nMAINPID=1"'
+    r = subprocess.Popen([w.runtime, "--root", w.states, "run", "--bundle", w.bundle(w.spec("sh", "-c", "echo $NOTIFY_SOCKET; " + said)), w.id()],
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=m.env, text=True)
+    m.listen()
+    w.check("run tells READY=1 and no more", m.heard == ["READY=1", "BARRIER=1"], m.heard)
+    w.check("its address inside", r.communicate()[0] == "/run/notify/notify.sock\n" and r.returncode == 0)
+    m = Manager("manager2")
+    ident, b = w.id(), w.bundle(w.spec("sh", "-c", "sleep 0.5; %s; sleep 100" % said))
+    null = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": m.env}
+    subprocess.run([w.runtime, "--root", w.states, "create", "--bundle", b, ident], timeout=60, **null)
+    start = subprocess.Popen([w.runtime, "--root", w.states, "start", ident], **null)
+    time.sleep(0.2)
+    w.check("start waits until it is ready", start.poll() is None and w.state(ident)["status"] == "running")
+    m.listen()
+    w.check("start tells who it is", start.wait(10) == 0 and m.heard == ["READY=1", "MAINPID=%d" % w.state(ident)["pid"], "BARRIER=1"], m.heard)
+    ident = w.id()
+    b = w.bundle(w.spec("sleep", "100"))
+    subprocess.run([w.runtime, "--root", w.states, "create", "--bundle", b, ident], timeout=60, **null)
+    start = subprocess.Popen([w.runtime, "--root", w.states, "start", ident], **null)
+    time.sleep(0.3)
+    w.check("killed before it is ready", w.oci("kill", ident, "9").returncode == 0 and start.wait(10) == 0)
+    r = w.run("sh", "-c", "echo got ${NOTIFY_SOCKET-none}; grep -c notify /proc/mounts")
+    w.check("without a manager", r.stdout == "got none\n0\n", r)
 
 
 @group("exec")

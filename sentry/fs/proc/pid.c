@@ -219,7 +219,7 @@ static int tid_object(struct task *t, const struct pobj *o, int64_t num, struct 
         GUARDED("smaps", 0444, proc_show_smaps),                                                   \
         GUARDED("smaps_rollup", 0444, proc_show_smaps_rollup), PTEXT("wchan", 0444, "0"),          \
         GUARDED("stack", 0400, proc_show_text), PFILE("schedstat", 0444, proc_show_schedstat),     \
-        PTEXT("cpuset", 0444, "/\n"), PTEXT("cgroup", 0444, "0::/\n"),                             \
+        PTEXT("cpuset", 0444, "/\n"), PFILE("cgroup", 0444, proc_show_cgroup),                     \
         PFILE_ARG("oom_score", 0444, proc_show_oom, 0),                                            \
         { .name = "oom_adj",                                                                       \
           .mode = S_IFREG | 0644,                                                                  \
@@ -233,8 +233,9 @@ static int tid_object(struct task *t, const struct pobj *o, int64_t num, struct 
           .arg = 2 },                                                                              \
         PTEXT("loginuid", 0644, "4294967295"), PTEXT("sessionid", 0444, "4294967295"),             \
         GUARDED("io", 0400, proc_show_io), PFILE("uid_map", 0644, proc_show_idmap),                \
-        PFILE("gid_map", 0644, proc_show_idmap), PFILE("projid_map", 0644, proc_show_idmap),       \
-        PTEXT("setgroups", 0644, "allow\n")
+        PFILE_ARG("gid_map", 0644, proc_show_idmap, 1),                                            \
+        PFILE_ARG("projid_map", 0644, proc_show_idmap, 2),                                         \
+        PFILE("setgroups", 0644, proc_show_setgroups)
 
 static const struct pnode tid_nodes[] = {
     COMMON_NODES,

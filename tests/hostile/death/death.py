@@ -6,7 +6,9 @@ death.py SBX [--moments N] [--seed N] [--json] [PART...]
 Ends one process of a working sandbox, at random moments, and looks at what is left of it: no
 process, mount, file or shared memory ten seconds later; the time is printed. The exit status and a
 line on standard error tell what happened. Parts: front sentry gofer zygote stub first (kill -9 of
-that one), terminal (its terminal is closed), stop (SIGSTOP and SIGCONT), oom (in a cgroup without
+that one), clones (stubs that fork, one after the other, beside a first program that stays), cgroups
+(of a front end that has made some), still (a program that makes no call), terminal (its terminal is
+closed), stop (SIGSTOP and SIGCONT), oom (in a cgroup without
 memory), full (no space on the host).
 """
 import json
@@ -104,7 +106,7 @@ def things(front, own):
     with open("/proc/self/mounts") as f:
         found += [m for m in f if own in m or "sbx" in m]
     for top, folders, _ in os.walk("/sys/fs/cgroup"):
-        found += [os.path.join(top, n) for n in folders if f"sbx-{front}" in n]
+        found += [os.path.join(top, n) for n in folders if n in (f"sbx-{front}", f"sbx-net-{front}", f"sbx-front-{front}")]
     return found
 
 
@@ -215,6 +217,50 @@ def kills(sbx, which, moments):
     return times
 
 
+def cgroups(sbx, _, moments):
+    """A front end that has made control groups, for a limit and for the network's second fence: they go, too."""
+    times, made = [], 0
+    for _ in range(moments):
+        box = Sandbox(sbx, ["--memory=500M", "--allow-net=127.0.0.1:1", "/bin/sh", "-c", "echo up; " + WORK])
+        if moments > 1 and random.random() < 0.7:  # else while it starts
+            box.process.stdout.readline()
+        time.sleep(random.uniform(0, 0.3) ** 2)
+        made += any("cgroup" in f for f in things(box.front, box.own))
+        all_of_it = [box.front] + family(box.front)
+        start = time.monotonic()
+        os.kill(box.front, signal.SIGKILL)
+        box.process.wait()
+        times.append(box.await_nothing(all_of_it, start))
+        while things(box.front, box.own) and time.monotonic() - start < LEFT:
+            time.sleep(0.01)
+        box.done()
+    if not made:
+        print("cgroups: none can be made here")
+    return times
+
+
+def still(sbx, _, moments):
+    """Processes that make no call, and so never hear that nobody answers them."""
+    times = []
+    for which in ("front", "sentry", "gofer", "zygote"):
+        for _ in range(max(1, moments // 4)):
+            box = Sandbox(sbx, ["/bin/sh", "-c", "(while :; do :; done) & echo up; while :; do :; done"])
+            box.process.stdout.readline()
+            time.sleep(random.uniform(0, 0.2))
+            all_of_it, victim = [box.front] + family(box.front), box.part(which)
+            start = time.monotonic()
+            os.kill(victim, signal.SIGKILL)
+            try:
+                box.process.wait(LEFT)
+            except subprocess.TimeoutExpired:
+                fail(f"{which}: the sandbox goes on without it")
+                box.process.kill()
+                box.process.wait()
+            times.append(box.await_nothing(all_of_it, start))
+            box.done()
+    return times
+
+
 def terminal(sbx, _, moments):
     """The terminal is closed: SIGHUP to all, and the end of every read and write."""
     times = []
@@ -304,9 +350,42 @@ def full(sbx, _, __):
     return []
 
 
+WORKERS = ("worker() { while :; do /bin/true; /bin/true | cat; (:); done; }; "
+           "while :; do worker & worker & worker & wait; done")
+
+
+def clones(sbx, _, moments):
+    """Stubs end in the middle of forks, at the maker's side or the child's: the sandbox outlives them."""
+    box = Sandbox(sbx, ["/bin/sh", "-c", "echo up; " + WORKERS])
+    box.process.stdout.readline()
+    hit, until = 0, time.monotonic() + 60 + moments
+    while hit < 3 * moments and box.process.poll() is None and time.monotonic() < until:
+        time.sleep(random.uniform(0, 0.03))
+        victim, first = box.part("stub"), box.part("first")
+        if victim and first and victim != first:
+            try:
+                os.kill(victim, signal.SIGKILL)
+                hit += 1
+            except ProcessLookupError:
+                pass
+    all_of_it = [box.front] + family(box.front)
+    start = time.monotonic()
+    early = box.process.poll()
+    box.process.kill()
+    box.process.wait()
+    took = box.await_nothing(all_of_it, start)
+    text = box.done()
+    if early is not None:
+        fail(f"clones: after {hit} stubs the sandbox has ended with {early}: {text.strip()}")
+    elif hit < moments:
+        fail(f"clones: only {hit} of {moments} moments were hit")
+    return [took]
+
+
 PARTS = {**{p: lambda sbx, which, n: kills(sbx, which, n)
             for p in ("front", "sentry", "gofer", "zygote", "stub", "first")},
-         "terminal": terminal, "stop": stop, "oom": oom, "full": full}
+         "clones": clones, "cgroups": cgroups, "still": still, "terminal": terminal, "stop": stop,
+         "oom": oom, "full": full}
 
 
 def main():
