@@ -152,8 +152,8 @@ int host_leave(struct isock *s)
  */
 static void linger(int fd, int seconds)
 {
-    const ktime_t end = ktime_now() + (ktime_t)(seconds < 0 ? 1 << 20 : MIN(seconds, 1 << 20)) *
-                                          1000000000;
+    const ktime_t end = ktime_now() +
+                        (ktime_t)(seconds < 0 ? 1 << 20 : MIN(seconds, 1 << 20)) * 1000000000;
     int left = 0;
 
     shutdown(fd, SHUT_RDWR);

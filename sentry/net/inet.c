@@ -429,17 +429,21 @@ int inet_cmsg(struct sock *sk, const struct cmsghdr *m, struct send_req *r)
         memcpy(r->pktinfo.addr, &p6.ipi6_addr, 16);
         return 0;
     }
-    if (n < sizeof v)
+    bool v4 = m->cmsg_level == SOL_IP;
+    if (v4 && m->cmsg_type == IP_TOS && n == 1)
+        v = *CMSG_DATA(m);
+    else if (n == sizeof v)
+        memcpy(&v, CMSG_DATA(m), sizeof v);
+    else
         return -EINVAL;
-    memcpy(&v, CMSG_DATA(m), sizeof v);
-    if (m->cmsg_type == (m->cmsg_level == SOL_IP ? IP_TTL : IPV6_HOPLIMIT)) {
-        if (v < 0 || v > 255)
+    if (m->cmsg_type == (v4 ? IP_TTL : IPV6_HOPLIMIT)) {
+        if (v < (v4 ? 1 : -1) || v > 255) /* -1: as if it were not given */
             return -EINVAL;
         r->ttl = v;
         return 0;
     }
-    if (m->cmsg_type == (m->cmsg_level == SOL_IP ? IP_TOS : IPV6_TCLASS)) {
-        if (v < 0 || v > 255)
+    if (m->cmsg_type == (v4 ? IP_TOS : IPV6_TCLASS)) {
+        if (v < (v4 ? 0 : -1) || v > 255)
             return -EINVAL;
         r->tos = v;
         return 0;

@@ -120,9 +120,7 @@ void tap_fill(uint8_t *frame, size_t n, uint8_t proto, const struct inet_addr *s
               const struct inet_addr *dst, int ttl, int tos, int check)
 {
     bool v4 = inet_is_v4(dst);
-    struct frame f = {
-        .buf = frame, .len = n, .v4 = v4, .proto = proto, .src = *src, .dst = *dst
-    };
+    struct frame f = { .buf = frame, .len = n, .v4 = v4, .proto = proto, .src = *src, .dst = *dst };
     uint16_t c;
 
     f.l4 = frame + TAP_ETH + (v4 ? sizeof(struct iphdr) : sizeof(struct ip6_hdr));

@@ -215,7 +215,9 @@ static void protocols(void)
     CHECK_EQ(recv(s, buf, sizeof buf, MSG_TRUNC), 21);
     close(s), close(v), close(other);
     /* Nobody takes it: ICMP says so, with the packet. */
-    struct iphdr ip = { .version = 4, .ihl = 5, .ttl = 9, .protocol = 252, .daddr = a.sin_addr.s_addr };
+    struct iphdr ip = {
+        .version = 4, .ihl = 5, .ttl = 9, .protocol = 252, .daddr = a.sin_addr.s_addr
+    };
     CHECK_EQ(sendto(out, &ip, sizeof ip, 0, (void *)&a, sizeof a), (int)sizeof ip);
     CHECK_EQ(recv(icmp, buf, sizeof buf, 0), 20 + 8 + 20);
     CHECK_EQ(buf[20], ICMP_DEST_UNREACH);

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -263,6 +264,55 @@ static void options(void)
     close(s);
 }
 
+/* What is given with one datagram: 0, or the error. */
+static int given(int s, const void *to, socklen_t len, int level, int type, const void *v, size_t n)
+{
+    char ctl[CMSG_SPACE(16)] = { 0 };
+    struct iovec io = { .iov_base = "g", .iov_len = 1 };
+    struct msghdr m = { .msg_name = (void *)(uintptr_t)to,
+                        .msg_namelen = len,
+                        .msg_iov = &io,
+                        .msg_iovlen = 1,
+                        .msg_control = ctl,
+                        .msg_controllen = CMSG_SPACE(n) };
+    struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+    *c = (struct cmsghdr){ .cmsg_len = CMSG_LEN(n), .cmsg_level = level, .cmsg_type = type };
+    memcpy(CMSG_DATA(c), v, n);
+    return sendmsg(s, &m, 0) == 1 ? 0 : errno;
+}
+
+static void with_one(void)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in6 b = { .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+    const int none = -1, much = 256, zero = 0, some = 7;
+    socklen_t n = sizeof a;
+    int u = socket(AF_INET, SOCK_DGRAM, 0), v = socket(AF_INET6, SOCK_DGRAM, 0);
+
+    CHECK_EQ(bind(u, (void *)&a, n), 0);
+    CHECK_EQ(getsockname(u, (void *)&a, &n), 0);
+    n = sizeof b;
+    CHECK_EQ(bind(v, (void *)&b, n), 0);
+    CHECK_EQ(getsockname(v, (void *)&b, &n), 0);
+#define IN4(type, val, size) given(u, &a, sizeof a, SOL_IP, type, val, size)
+#define IN6(type, val, size) given(v, &b, sizeof b, SOL_IPV6, type, val, size)
+    CHECK_EQ(IN4(IP_TTL, &some, 4), 0);
+    CHECK_EQ(IN4(IP_TTL, &zero, 4), EINVAL);
+    CHECK_EQ(IN4(IP_TTL, &none, 4), EINVAL);
+    CHECK_EQ(IN4(IP_TTL, &some, 1), EINVAL);
+    CHECK_EQ(IN4(IP_TOS, &some, 1), 0);
+    CHECK_EQ(IN4(IP_TOS, &zero, 4), 0);
+    CHECK_EQ(IN4(IP_TOS, &none, 4), EINVAL);
+    CHECK_EQ(IN6(IPV6_TCLASS, &none, 4), 0); /* as if it were not given */
+    CHECK_EQ(IN6(IPV6_HOPLIMIT, &none, 4), 0);
+    CHECK_EQ(IN6(IPV6_HOPLIMIT, &zero, 4), 0);
+    CHECK_EQ(IN6(IPV6_HOPLIMIT, &much, 4), EINVAL);
+    CHECK_EQ(IN6(IPV6_TCLASS, &some, 3), EINVAL);
+    CHECK_EQ(IN6(IPV6_TCLASS, &some, 5), EINVAL);
+    close(u), close(v);
+}
+
 int main(void)
 {
     RUN(basics);
@@ -271,6 +321,7 @@ int main(void)
     RUN(ports);
     RUN(six);
     RUN(control);
+    RUN(with_one);
     RUN(options);
     DONE();
 }

@@ -27,7 +27,8 @@ def ask(code, **more):
 
 
 km = KernelManager(kernel_name="python3")
-km.kernel_cmd = ["/usr/bin/python3", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+km.kernel_cmd = ["/usr/bin/python3", "-m", "ipykernel_launcher", "-f", "{connection_file}",
+                 "--HistoryManager.enabled=False"]  # it may write a line twice after an interrupt
 km.start_kernel()
 client = km.client()
 client.start_channels()
