@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 
+import containers
 import fixtures
 import growth
 import idle
@@ -39,11 +40,13 @@ def parse_args():
                         "part of the rows or --quick build/release/bench/results")
     parser.add_argument("--growth", action="store_true", help="how cost grows with the number of "
                         "files, mappings, tasks, threads, names and mounts, instead of the rows")
+    parser.add_argument("--containers", action="store_true", help="as an OCI runtime, beside runc, "
+                        "crun and with --runsc gVisor, instead of the rows; --side NAME=COMMAND adds one")
     parser.add_argument("--list", action="store_true", help="list the rows")
     args = parser.parse_args()
     args.runs = args.runs or (2 if args.quick else 7)
     args.sbx = os.path.abspath(args.sbx)
-    part = args.quick or args.only or args.sides
+    part = args.quick or args.only or args.sides or args.containers
     args.out = args.out or (f"{BUILD}/bench/results" if part else f"{HERE}/results")
     return args
 
@@ -102,6 +105,10 @@ def exit_status(lines):
 
 def main():
     args = parse_args()
+    if args.containers:
+        status = containers.main(args, {**report.host(), "runs": args.runs, "quick": args.quick})
+        print(f"\nwritten to {os.path.relpath(args.out)}")
+        return status
     cwd = f"{BUILD}/bench/run"
     place = rows.Place(f"{cwd}/tree", cwd, args.quick)
     measure.be_subreaper()

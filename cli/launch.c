@@ -19,6 +19,7 @@
 #include "abi/without.h"
 #include "cli/error.h"
 #include "cli/host.h"
+#include "cli/ids.h"
 #include "cli/require.h"
 
 /* An ordinary user without user namespaces: then Landlock is all that holds the gofer. */
@@ -235,16 +236,17 @@ int launch_start(struct launch *l)
     struct launch_fds f = { .broker_sock = { -1, -1 } };
     struct spawn sp;
     const bool userns = l->options->require & REQUIRE_USERNS;
-    uid_t base = LAUNCH_ID_BASE + 4 * (uid_t)getpid();
+    struct launch_ids ids;
     int r = make_channels(l, &f);
 
     if (r)
         return r;
+    launch_ids(&ids);
     launch_step(l, "channels");
     /* The sentry first: it has the most to do before it needs the other. */
     l->sentry = spawn(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNET |
                           CLONE_NEWUTS | CLONE_NEWCGROUP,
-                      userns ? CLONE_NEWUSER : 0, l->without, base + 1,
+                      userns ? CLONE_NEWUSER : 0, l->without, ids.sentry,
                       /* whole= */ false, &sp, &l->sentry_pidfd);
     if (l->sentry == 0)
         sentry_child(l, &f, &sp);
@@ -252,7 +254,7 @@ int launch_start(struct launch *l)
         return refused("sentry", -l->sentry);
     launch_step(l, "sentry");
     l->gofer = spawn(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC,
-                     userns ? CLONE_NEWUSER : 0, l->without, base,
+                     userns ? CLONE_NEWUSER : 0, l->without, ids.gofer,
                      /* whole= */ true, &sp, &l->gofer_pidfd);
     if (l->gofer == 0)
         gofer_child(l, &f, &sp, /* shared= */ false);
@@ -262,7 +264,7 @@ int launch_start(struct launch *l)
     r = start_shared(l, &f, userns ? CLONE_NEWUSER : 0);
     if (r)
         return r;
-    r = start_broker(l, &f, base + 2, userns);
+    r = start_broker(l, &f, ids.broker, userns);
     if (r)
         return r;
     launch_step(l, "gofer");

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "abi/idmap.h"
 #include "abi/tty.h"
 #include "abi/types.h"
 #include "cli/control.h"
@@ -46,7 +47,8 @@ struct launch {
     const char *domainname;
     const struct sentry_sysctl *sysctls;
     unsigned nsysctls;
-    uint64_t mem_total; /* shown inside; 0: the host's */
+    const struct idmap *uids, *gids; /* shown inside; NULL: each id is itself */
+    uint64_t mem_total;              /* shown inside; 0: the host's */
     unsigned ncpus;
     char **envp;
     const struct platform *platform;
@@ -77,7 +79,7 @@ struct launch {
     unsigned nsteps;
 };
 
-/* Three host ids for each sandbox that own nothing: above what distributions and containers assign. */
+/* Of three host ids for each sandbox that own nothing: see ids.h. */
 #define LAUNCH_ID_BASE 0x78000000u
 
 /*
@@ -107,10 +109,11 @@ struct launch_fds {
 
 /* How a child is made and what it may count on. */
 struct spawn {
-    unsigned flags; /* CLONE_NEW* that were granted */
-    int go;         /* readable when the id maps are written; EOF: the front end is gone */
-    uid_t uid;      /* what to become, as numbered inside; (uid_t)-1: stay */
-    bool root;      /* started by root: groups can be dropped */
+    unsigned flags;   /* CLONE_NEW* that were granted */
+    int go;           /* readable when the id maps are written; EOF: the front end is gone */
+    uid_t uid;        /* what to become, as numbered inside; (uid_t)-1: stay */
+    bool root;        /* started by root: groups can be dropped */
+    bool groups_stay; /* but not here */
 };
 
 /*

@@ -82,6 +82,9 @@ static int open_shared(const struct shown_export *e, bool detached, struct gofer
                        int *ret_held)
 {
     ret->setid = e->setid;
+    *ret_held = -1;
+    if (!e->only && e->uids)
+        return ret->fd = e->tree;
     if (!e->only) {
         ret->fd = open_export(e->src, detached, /* shared= */ true, e->ro, ret_held);
         return ret->fd;
@@ -89,7 +92,8 @@ static int open_shared(const struct shown_export *e, bool detached, struct gofer
     ret->single = true;
     ret->names = &e->only;
     ret->nnames = 1;
-    ret->fd = open_export(e->dir, detached, /* shared= */ true, e->ro, ret_held);
+    ret->fd = e->uids ? e->tree
+                      : open_export(e->dir, detached, /* shared= */ true, e->ro, ret_held);
     ret->only_fd = ret->fd < 0 ? -1 : openat(ret->fd, e->only, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     return ret->only_fd;
 }

@@ -178,6 +178,8 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
     c->npassed = l->npassed;
     c->sysctls = l->sysctls;
     c->nsysctls = l->nsysctls;
+    c->uids = l->uids;
+    c->gids = l->gids;
     c->mem_total = l->mem_total;
     c->ncpus = l->ncpus;
     c->stats = l->options->stats != STATS_OFF;
@@ -224,6 +226,7 @@ void sentry_child(const struct launch *l, const struct launch_fds *f, struct spa
     die_first();
     fill(&cfg, l, f);
     cfg.platform = l->platform;
+    cfg.groups_stay = l->uids && sp->groups_stay;
     null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (sp->flags)
         shift = enter_time(l->without);

@@ -101,7 +101,8 @@ void logs_add(int stream, const char *buf, size_t n)
 
     clock_gettime(CLOCK_REALTIME, &now);
     r.time_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-    if (!unfenced("logbound") && logs.size + sizeof r + n > LOGS_HALF && logs.size > sizeof(struct logs_head)) {
+    if (!unfenced("logbound") && logs.size + sizeof r + n > LOGS_HALF &&
+        logs.size > sizeof(struct logs_head)) {
         close(logs.fd);
         rename(logs.path, logs.old);
         if (fresh() < 0 && logs.fd >= 0) {

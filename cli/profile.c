@@ -195,7 +195,8 @@ int profile_check_links(const struct profile *p, const struct run_options *o)
     const char *home = getenv("HOME");
     int e = 0;
 
-    for (unsigned i = 0; p->dir && bind && !unfenced("profilelinks") && e == 0 && i < o->nbinds; i++) {
+    for (unsigned i = 0; p->dir && bind && !unfenced("profilelinks") && e == 0 && i < o->nbinds;
+         i++) {
         const char *src = o->binds[i].src;
         bool at_home = home && src[0] == '~' && src[1] == '/';
         char *path = at_home ? xasprintf("%s%s", home, src + 1) : xstrdup(src);

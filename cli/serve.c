@@ -394,7 +394,7 @@ static void serve_client(struct launch *l, struct client *c)
         drop(c);
 }
 
-int serve_accept(int listener)
+int serve_accept(int listener, uid_t user)
 {
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     struct ucred who;
@@ -403,7 +403,7 @@ int serve_accept(int listener)
     if (fd < 0)
         return -1;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
-        (who.uid == geteuid() || who.uid == 0 || unfenced("peercred")))
+        (who.uid == user || who.uid == 0 || unfenced("peercred")))
         return fd;
     close(fd);
     return -1;
@@ -411,7 +411,7 @@ int serve_accept(int listener)
 
 static void take_client(void)
 {
-    int fd = serve_accept(serve.listener);
+    int fd = serve_accept(serve.listener, geteuid());
 
     for (unsigned i = 0; fd >= 0 && i < SERVE_CLIENTS; i++) {
         if (serve.clients[i].fd < 0) {

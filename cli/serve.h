@@ -74,8 +74,8 @@ bool named_ask(int fd, enum serve_type type, int value, struct serve_msg *ret);
 char **named_list(unsigned *ret_n);
 /* All of SERVE_TEXT, to be freed; NULL: there is none, or it has ended. */
 char *named_text(int fd, enum serve_type type, int value);
-/* The next who connects, where that is our own user or root; -1. */
-int serve_accept(int listener);
+/* The next who connects, where that is this user or root; -1. */
+int serve_accept(int listener, uid_t user);
 /* As named_connect; -1 and not a word. */
 int named_try(const char *name);
 

@@ -13,6 +13,8 @@
 #include "cli/view.h"
 #include "sentry/sentry.h"
 
+struct idmap;
+
 struct shown_export {
     const char *src; /* on the host, absolute; opened by the gofer's launcher */
     bool public_only;
@@ -22,6 +24,10 @@ struct shown_export {
     bool ro;                /* shared: seen live, and not written to */
     bool setid;             /* shared: a container's own tree (gofer/gofer.h) */
     const char *dir, *only; /* shared, a single file: its directory and its name there; else NULL */
+    /* shared, with a map of ids of its own: tree is the mount, detached, of src or dir; all: the mounts in it, too */
+    const struct idmap *uids, *gids;
+    int tree;
+    bool all;
 };
 
 struct shown {

@@ -29,6 +29,7 @@
 #include "abi/without.h"
 #include "cli/control.h"
 #include "cli/error.h"
+#include "cli/ids.h"
 #include "cli/launch.h"
 #include "cli/sanitize.h"
 
@@ -52,24 +53,23 @@ static int write_proc(pid_t pid, const char *name, const char *text)
 /* Every id of our own namespace, mapped to itself. */
 static void identity_map(const char *which, char *buf, size_t n)
 {
-    char path[32];
-    unsigned inside, outside, count;
+    struct idmap map;
     size_t used = 0;
-    FILE *f;
 
-    snprintf(path, sizeof path, "/proc/self/%s", which);
-    f = fopen(path, "re");
+    idmap_own(which, &map);
     buf[0] = 0;
-    while (f && used < n && fscanf(f, "%u %u %u", &inside, &outside, &count) == 3)
-        used += (size_t)snprintf(buf + used, n - used, "%u %u %u\n", inside, inside, count);
-    if (f)
-        fclose(f);
+    for (unsigned i = 0; i < map.n && used < n; i++) {
+        const struct idmap_range *r = &map.ranges[i];
+
+        used += (size_t)snprintf(buf + used, n - used, "%u %u %u\n", r->inside, r->inside,
+                                 r->count);
+    }
 }
 
 /* Outside of all user namespaces that is one line; inside of one it is refused, and asked for. */
 static int write_identity(pid_t pid, const char *which)
 {
-    char map[512];
+    char map[IDMAP_RANGES * 34];
 
     if (write_proc(pid, which, "0 0 4294967295") == 0)
         return 0;
@@ -126,10 +126,24 @@ static int give_up(pid_t pid, int pidfd, int go, int r)
     return WIFSIGNALED(status) ? -ECANCELED : r;
 }
 
+/* In a user namespace that an ordinary user has made nobody may drop groups. */
+static bool groups_stay(void)
+{
+    char text[8] = "";
+    FILE *f = fopen("/proc/self/setgroups", "re");
+    bool denied = f && fgets(text, sizeof text, f) && strncmp(text, "deny", 4) == 0;
+
+    if (f)
+        fclose(f);
+    return denied;
+}
+
 static pid_t try_spawn(unsigned flags, bool root, uid_t host_uid, bool whole, struct spawn *ret,
                        int *ret_pidfd)
 {
-    struct spawn sp = { .flags = flags, .root = root, .uid = (uid_t)-1 };
+    struct spawn sp = {
+        .flags = flags, .root = root, .uid = (uid_t)-1, .groups_stay = root && groups_stay()
+    };
     int fds[2], r = 0;
     pid_t pid;
 
@@ -251,8 +265,8 @@ int child_become(const struct spawn *sp)
         return 0;
     if (sp->uid != (uid_t)-1) {
         prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
-        if (setgroups(0, NULL) < 0 || setresgid(sp->uid, sp->uid, sp->uid) < 0 ||
-            setresuid(sp->uid, sp->uid, sp->uid) < 0)
+        if ((setgroups(0, NULL) < 0 && !sp->groups_stay) ||
+            setresgid(sp->uid, sp->uid, sp->uid) < 0 || setresuid(sp->uid, sp->uid, sp->uid) < 0)
             return -errno;
     }
     die_with_parent(); /* a change of ids clears it */

@@ -51,8 +51,6 @@ static int check_namespaces(const struct oci_config *c)
 {
     const struct oci_namespace *ns;
 
-    if (oci_namespace_of(c, CLONE_NEWUSER) || c->id_maps)
-        return oci_fail("user namespaces are not supported yet; leave the mapping of ids out");
     ns = oci_namespace_of(c, CLONE_NEWPID);
     if (ns && ns->path)
         return oci_fail("a pid namespace of another container cannot be joined");

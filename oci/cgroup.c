@@ -270,10 +270,22 @@ int oci_cgroup_plan(const struct oci_config *c, const char *id, char ***ret_dirs
     return 0;
 }
 
+static bool asked(int64_t v)
+{
+    return v != OCI_UNSET && v > 0;
+}
+
+static bool limits_asked(const struct oci_resources *r)
+{
+    return asked(r->memory) || asked(r->swap) || asked(r->reservation) || asked(r->shares) ||
+           asked(r->quota) || asked(r->pids) || r->cpus || r->mems || json_object_size(r->unified);
+}
+
 /* Where it is not ours to make, and that is no error, it goes from the list. */
 int oci_cgroup_make(const struct oci_config *c, const char *id, char **dirs, const char *unit)
 {
     unsigned kept = 0;
+    int refused = 0;
 
     if (unit && *dirs &&
         scope_start(unit, *dirs + strlen(trees[0].mount), id, &c->resources, !*trees[0].key))
@@ -289,9 +301,13 @@ int oci_cgroup_make(const struct oci_config *c, const char *id, char **dirs, con
         if (!oci.rootless && geteuid() == 0 && r != -EROFS)
             return oci_fail("unable to apply cgroup configuration: mkdir %s: %s", dirs[i],
                             oci_strerror(r));
-        oci_log(OCI_WARNING, "no cgroup at %s: %s", dirs[i], oci_strerror(r));
+        oci_log(OCI_DEBUG, "no cgroup at %s: %s", dirs[i], oci_strerror(r));
+        refused = r;
     }
     dirs[kept] = NULL;
+    if (refused && limits_asked(&c->resources))
+        oci_log(OCI_WARNING, "limits of linux.resources are not held: no cgroup can be made: %s",
+                oci_strerror(refused));
     return oci_cgroup_limit(dirs, &c->resources);
 }
 

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "abi/idmap.h"
 #include "abi/types.h"
 #include "sentry/process.h"
 #include "sentry/sentry.h"
@@ -35,9 +36,11 @@ struct oci_mount {
     const char *destination, *type, *source; /* type and source may be NULL */
     char **options;                          /* NULL at the end, never NULL */
     bool bind, recursive, copy_up;
-    unsigned flags;       /* MS_* of the mount */
-    unsigned propagation; /* MS_SHARED and its kin, with MS_REC; 0: none was given */
-    char *data;           /* what is left, with commas */
+    bool idmap, idmap_all;     /* with maps of ids; those of mounts in it, too */
+    struct idmap *uids, *gids; /* NULL: those of the container */
+    unsigned flags;            /* MS_* of the mount */
+    unsigned propagation;      /* MS_SHARED and its kin, with MS_REC; 0: none was given */
+    char *data;                /* what is left, with commas */
 };
 
 struct oci_process {
@@ -90,7 +93,7 @@ struct oci_config {
 
     struct oci_namespace *namespaces;
     unsigned nnamespaces;
-    bool id_maps;
+    struct idmap uids, gids; /* n 0: none were given */
     struct oci_device *devices;
     unsigned ndevices;
     const char *cgroups_path;
@@ -153,6 +156,7 @@ void oci_out(struct oci_parse *p, size_t mark);
 /* ---- the parts ---- */
 void oci_parse_process(struct oci_parse *p, const json_t *o, struct oci_process *ret);
 void oci_parse_mounts(struct oci_parse *p, const json_t *doc, struct oci_config *ret);
+void oci_parse_map(struct oci_parse *p, const json_t *o, const char *key, struct idmap *ret);
 void oci_parse_linux(struct oci_parse *p, const json_t *doc, struct oci_config *ret);
 void oci_parse_resources(struct oci_parse *p, const json_t *o, struct oci_resources *ret);
 unsigned oci_propagation(const char *word); /* 0: it is none */

@@ -57,6 +57,47 @@ static void parse_namespaces(struct oci_parse *p, const json_t *lx, struct oci_c
     oci_out(p, mark);
 }
 
+void oci_parse_map(struct oci_parse *p, const json_t *lx, const char *key, struct idmap *ret)
+{
+    const json_t *list = oci_member(p, lx, key, JSON_ARRAY);
+    size_t n = json_array_size(list), mark = oci_into(p, key);
+
+    if (n > IDMAP_RANGES)
+        oci_wrong(p, "", "has more than %d ranges", IDMAP_RANGES);
+    for (size_t i = 0; i < n && oci_well(p); i++) {
+        const json_t *o = json_array_get(list, i);
+        int64_t inside = -1, outside = -1, count = 0;
+
+        if (!json_is_object(o)) {
+            oci_wrong(p, "", "expected objects in it");
+            break;
+        }
+        oci_number(p, o, "containerID", 0, UINT32_MAX - 1, &inside);
+        oci_number(p, o, "hostID", 0, UINT32_MAX - 1, &outside);
+        oci_number(p, o, "size", 0, UINT32_MAX, &count);
+        if (inside < 0 || outside < 0 || count < 1 || inside + count > UINT32_MAX ||
+            outside + count > UINT32_MAX)
+            oci_wrong(p, "", "needs containerID, hostID and a size that fits");
+        else
+            ret->ranges[ret->n++] = (struct idmap_range){ (uint32_t)inside, (uint32_t)outside,
+                                                          (uint32_t)count };
+    }
+    oci_out(p, mark);
+}
+
+static void parse_maps(struct oci_parse *p, const json_t *lx, struct oci_config *ret)
+{
+    const struct oci_namespace *user = oci_namespace_of(ret, CLONE_NEWUSER);
+
+    oci_parse_map(p, lx, "uidMappings", &ret->uids);
+    oci_parse_map(p, lx, "gidMappings", &ret->gids);
+    if ((ret->uids.n || ret->gids.n) && !user)
+        oci_wrong(p, "uidMappings", "need a namespace of type \"user\"");
+    else if (user && !user->path && (!ret->uids.n || !ret->gids.n))
+        oci_wrong(p, ret->uids.n ? "gidMappings" : "uidMappings",
+                  "a new user namespace needs them");
+}
+
 static void parse_device(struct oci_parse *p, const json_t *o, struct oci_device *d)
 {
     const char *type = NULL;
@@ -173,8 +214,7 @@ void oci_parse_linux(struct oci_parse *p, const json_t *doc, struct oci_config *
         oci_parse_resources(p, resources, &ret->resources);
         oci_out(p, inner);
     }
-    ret->id_maps = json_array_size(oci_member(p, lx, "uidMappings", JSON_ARRAY)) > 0 ||
-                   json_array_size(oci_member(p, lx, "gidMappings", JSON_ARRAY)) > 0;
+    parse_maps(p, lx, ret);
     ret->seccomp = oci_member(p, lx, "seccomp", JSON_OBJECT) != NULL;
     ret->intel_rdt = oci_member(p, lx, "intelRdt", JSON_OBJECT) != NULL;
     word = NULL;

@@ -87,7 +87,7 @@ static const struct {
 
 const char *const *oci_mount_words(void)
 {
-    static const char *list[ARRAY_SIZE(words) + ARRAY_SIZE(propagations) + 4];
+    static const char *list[ARRAY_SIZE(words) + ARRAY_SIZE(propagations) + 6];
     unsigned n = 0;
 
     if (list[0])
@@ -99,6 +99,8 @@ const char *const *oci_mount_words(void)
     list[n++] = "bind";
     list[n++] = "rbind";
     list[n++] = "tmpcopyup";
+    list[n++] = "idmap";
+    list[n++] = "ridmap";
     return list;
 }
 
@@ -124,7 +126,7 @@ static bool take_flag(struct oci_mount *m, const char *word)
     return false;
 }
 
-static void take_option(struct oci_parse *p, struct oci_mount *m, const char *word)
+static void take_option(struct oci_mount *m, const char *word)
 {
     unsigned type = oci_propagation(word);
 
@@ -136,13 +138,32 @@ static void take_option(struct oci_parse *p, struct oci_mount *m, const char *wo
     } else if (strcmp(word, "tmpcopyup") == 0) {
         m->copy_up = true;
     } else if (strcmp(word, "idmap") == 0 || strcmp(word, "ridmap") == 0) {
-        oci_wrong(p, "options", "idmap is not supported");
+        m->idmap = true;
+        m->idmap_all |= word[0] == 'r';
     } else if (!take_flag(m, word)) {
         char *old = m->data;
 
         m->data = old ? xasprintf("%s,%s", old, word) : xstrdup(word);
         free(old);
     }
+}
+
+static void parse_maps(struct oci_parse *p, const json_t *o, struct oci_mount *m)
+{
+    m->uids = xcalloc(1, sizeof *m->uids);
+    m->gids = xcalloc(1, sizeof *m->gids);
+    oci_parse_map(p, o, "uidMappings", m->uids);
+    oci_parse_map(p, o, "gidMappings", m->gids);
+    if (!m->uids->n != !m->gids->n)
+        oci_wrong(p, m->uids->n ? "gidMappings" : "uidMappings", "both are needed");
+    m->idmap |= m->uids->n > 0;
+    if (m->uids->n == 0) {
+        free(m->uids);
+        free(m->gids);
+        m->uids = m->gids = NULL;
+    }
+    if (m->idmap && !m->bind)
+        oci_wrong(p, "uidMappings", "are for binds");
 }
 
 static void parse_mount(struct oci_parse *p, const json_t *o, struct oci_mount *m)
@@ -165,8 +186,9 @@ static void parse_mount(struct oci_parse *p, const json_t *o, struct oci_mount *
     if (*m->destination != '/') /* old callers gave such */
         m->destination = xasprintf("/%s", m->destination);
     for (char **word = m->options; *word; word++)
-        take_option(p, m, *word);
+        take_option(m, *word);
     m->bind |= m->type && strcmp(m->type, "bind") == 0;
+    parse_maps(p, o, m);
     if (m->bind && (!m->source || !*m->source))
         oci_wrong(p, "source", "is missing of a bind");
     if (!m->bind && (!m->type || !*m->type))

@@ -230,6 +230,11 @@ static int make(struct making *m)
         return 1;
     if (oci_state_save(s) < 0)
         return oci_fail("cannot write the state of %s", s->id);
+    if (userns_is_new(m->config)) {
+        if (await_proxy(m, SYNC_USERNS) || userns_map(m->config, s->pid))
+            return 1;
+        tell_proxy(m, SYNC_GO);
+    }
     if (await_proxy(m, SYNC_NAMESPACES))
         return 1;
     oci_cgroup_held();

@@ -52,7 +52,7 @@ int oci_features(int argc, char **argv)
         "mountOptions", strings(oci_mount_words()), "linux", "namespaces", strings(namespaces),
         "capabilities", caps, "cgroup", "v1", 1, "v2", 1, "systemd", helper >= 0, "systemdUser", 0,
         "rdma", 0, "seccomp", "enabled", 0, "apparmor", "enabled", 0, "selinux", "enabled", 0,
-        "intelRdt", "enabled", 0, "mountExtensions", "idmap", "enabled", 0, "netDevices", "enabled",
+        "intelRdt", "enabled", 0, "mountExtensions", "idmap", "enabled", 1, "netDevices", "enabled",
         0, "annotations", "dev.sbx.version", SBX_VERSION, "potentiallyUnsafeConfigAnnotations");
     return print(o, stdout);
 }

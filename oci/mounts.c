@@ -93,7 +93,8 @@ bool box_device(dev_t dev)
     return false;
 }
 
-static int add_bind(const struct oci_mount *m, const struct oci_state *s, struct shown *shown)
+static int add_bind(const struct oci_config *c, const struct oci_mount *m,
+                    const struct oci_state *s, struct shown *shown)
 {
     char *src = source_path(m, s);
     struct sentry_mount *mount;
@@ -113,6 +114,13 @@ static int add_bind(const struct oci_mount *m, const struct oci_state *s, struct
                                                : "a device or FIFO of the host cannot be shown");
     e = add_export(shown, src, S_ISREG(st.st_mode));
     e->ro = m->flags & MS_RDONLY;
+    if (m->idmap) {
+        e->uids = m->uids ? m->uids : &c->uids;
+        e->gids = m->gids ? m->gids : &c->gids;
+        e->all = m->idmap_all;
+        if (!e->uids->n || !e->gids->n)
+            return refused(m, "idmap needs maps, its own or those of the container");
+    }
     mount = add(shown, SM_SHARED, m->destination);
     mount->export_id = shown->nshared - 1;
     mount->target = e->only;
@@ -267,13 +275,14 @@ static void add_notify(struct shown *s)
 
 /* ---- all ---- */
 
-static int add_one(const struct oci_mount *m, const struct oci_state *s, struct shown *shown)
+static int add_one(const struct oci_config *c, const struct oci_mount *m, const struct oci_state *s,
+                   struct shown *shown)
 {
     int r;
 
     if (strcmp(m->destination, "/") == 0)
         return refused(m, "the root cannot be mounted on");
-    r = m->bind ? add_bind(m, s, shown) : add_fs(m, s, shown);
+    r = m->bind ? add_bind(c, m, s, shown) : add_fs(m, s, shown);
     if (r == 0 && m->propagation && shown->nmounts &&
         shown->mounts[shown->nmounts - 1].path == m->destination)
         add(shown, SM_PROPAGATE, m->destination)->flags = m->propagation;
@@ -296,7 +305,7 @@ int box_mounts(const struct oci_config *c, const struct oci_state *s, struct sho
         m->flags = MS_NOSUID;
     }
     for (unsigned i = 0; r == 0 && i < c->nmounts; i++)
-        r = add_one(&c->mounts[i], s, ret);
+        r = add_one(c, &c->mounts[i], s, ret);
     if (r)
         return r;
     if (notify_wanted())

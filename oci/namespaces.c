@@ -113,48 +113,59 @@ static int join(const struct oci_namespace *ns, char why[OCI_WHY])
     return r < 0 ? -1 : 0;
 }
 
-int namespaces_enter(const struct oci_config *c, char why[OCI_WHY])
-{
-    /* That of mounts last: paths of the others are the host's. */
-    static const unsigned order[] = { CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP,
-                                      CLONE_NEWNS };
+/* That of mounts last: paths of the others are the host's. */
+static const unsigned order[] = { CLONE_NEWNET, CLONE_NEWIPC, CLONE_NEWUTS, CLONE_NEWCGROUP,
+                                  CLONE_NEWNS };
 
+int namespaces_join(const struct oci_config *c, char why[OCI_WHY])
+{
     struct stat net = { 0 };
 
     stat("/proc/self/ns/net", &net);
     for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
         const struct oci_namespace *ns = oci_namespace_of(c, order[i]);
 
-        if (!ns)
+        if (!ns || !ns->path)
             continue;
-        if (ns->path) {
-            if (join(ns, why) < 0)
-                return -1;
-            if (ns->type == CLONE_NEWNET && !same_network(net.st_dev, net.st_ino) &&
-                set_network(c, why) < 0)
-                return -1;
-            continue;
-        }
-        if (unshare((int)ns->type) < 0) {
-            if (oci.rootless || geteuid() != 0) {
-                oci_log(OCI_WARNING, "no %s namespace of its own: %s", type_name(ns->type),
-                        oci_strerror(errno));
-                continue;
-            }
-            snprintf(why, OCI_WHY, "cannot make a %s namespace: %s", type_name(ns->type),
-                     oci_strerror(errno));
+        if (join(ns, why) < 0)
             return -1;
+        if (ns->type == CLONE_NEWNET && !same_network(net.st_dev, net.st_ino) &&
+            set_network(c, why) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int make(const struct oci_config *c, unsigned type, char why[OCI_WHY])
+{
+    if (unshare((int)type) < 0) {
+        if (oci.rootless || geteuid() != 0) {
+            oci_log(OCI_WARNING, "no %s namespace of its own: %s", type_name(type),
+                    oci_strerror(errno));
+            return 0;
         }
-        if (ns->type == CLONE_NEWNET) {
-            raise_loopback();
-            if (set_network(c, why) < 0)
-                return -1;
-        }
-        if (ns->type == CLONE_NEWUTS && c->hostname &&
-            sethostname(c->hostname, strlen(c->hostname)) < 0)
-            oci_log(OCI_DEBUG, "the host's uts namespace keeps its name: %s", oci_strerror(errno));
-        if (ns->type == CLONE_NEWNS) /* mounts of the host come, ours do not go */
-            mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL);
+        snprintf(why, OCI_WHY, "cannot make a %s namespace: %s", type_name(type),
+                 oci_strerror(errno));
+        return -1;
+    }
+    if (type == CLONE_NEWNET) {
+        raise_loopback();
+        return set_network(c, why);
+    }
+    if (type == CLONE_NEWUTS && c->hostname && sethostname(c->hostname, strlen(c->hostname)) < 0)
+        oci_log(OCI_DEBUG, "the host's uts namespace keeps its name: %s", oci_strerror(errno));
+    if (type == CLONE_NEWNS) /* mounts of the host come, ours do not go */
+        mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL);
+    return 0;
+}
+
+int namespaces_make(const struct oci_config *c, char why[OCI_WHY])
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
+        const struct oci_namespace *ns = oci_namespace_of(c, order[i]);
+
+        if (ns && !ns->path && make(c, order[i], why) < 0)
+            return -1;
     }
     return 0;
 }

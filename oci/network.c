@@ -71,11 +71,11 @@ int network_snapshot(void)
 {
     static const struct {
         int type;
-        unsigned char family;
-    } list[] = { { RTM_GETLINK, AF_UNSPEC },
-                 { RTM_GETADDR, AF_UNSPEC },
-                 { RTM_GETROUTE, AF_UNSPEC },
-                 { RTM_GETNEIGH, AF_UNSPEC } };
+        unsigned head; /* what is longer is noted in the host's log */
+    } list[] = { { RTM_GETLINK, sizeof(struct ifinfomsg) },
+                 { RTM_GETADDR, sizeof(struct ifaddrmsg) },
+                 { RTM_GETROUTE, sizeof(struct rtmsg) },
+                 { RTM_GETNEIGH, sizeof(struct ndmsg) } };
     int route = open_route(0, 0), fd = memfd_create("network", MFD_CLOEXEC);
     size_t total = 0;
 
@@ -83,13 +83,13 @@ int network_snapshot(void)
         struct {
             struct nlmsghdr h;
             struct ifinfomsg link; /* the longest of their heads */
-        } q = { .h = { .nlmsg_len = sizeof q,
+        } q = { .h = { .nlmsg_len = NLMSG_LENGTH(list[i].head),
                        .nlmsg_type = (uint16_t)list[i].type,
                        .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
                        .nlmsg_seq = i + 1 },
-                .link.ifi_family = list[i].family };
+                .link.ifi_family = AF_UNSPEC };
 
-        if (send(route, &q, sizeof q, 0) != (ssize_t)sizeof q)
+        if (send(route, &q, q.h.nlmsg_len, 0) != (ssize_t)q.h.nlmsg_len)
             break;
         while (take(route, fd, &total))
             continue;

@@ -23,7 +23,7 @@ struct oci_globals {
     const char *log;  /* NULL: standard error */
     bool json, debug;
     bool systemd_cgroup, no_cgroup;
-    bool rootless;
+    bool rootless; /* what the caller has no right to, of the host's, is left out with a warning */
     const char *net; /* of runsc's flag: none, host, sandbox; NULL: not given */
 };
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "cli/error.h"
+#include "cli/ids.h"
 #include "oci/oci.h"
 
 #ifndef SBX_COMMIT
@@ -58,7 +59,7 @@ const char *oci_id_only(int argc, char **argv, int at)
 
 static bool truth(const char *s, bool *ret)
 {
-    static const char *const yes[] = { "true", "1", "t", "T", "TRUE", "True", "auto" };
+    static const char *const yes[] = { "true", "1", "t", "T", "TRUE", "True" };
     static const char *const no[] = { "false", "0", "f", "F", "FALSE", "False" };
 
     for (unsigned i = 0; i < ARRAY_SIZE(yes); i++)
@@ -107,9 +108,15 @@ static int take(const char *cmd, const struct oci_option *o, const char *value, 
     bool flag = true;
 
     if (!o->takes_value) {
-        if (!value && o->to == &oci.rootless && next && truth(next, &flag)) {
-            oci.rootless = flag;
-            return 1; /* runc has its value in the next word, runsc has none */
+        if (o->to == &oci.rootless) {
+            const char *word = value ? value : next;
+
+            if (word && strcmp(word, "auto") == 0)
+                return value ? 0 : 1; /* that was found out */
+            if (!value && next && truth(next, &flag)) {
+                oci.rootless = flag;
+                return 1; /* runc has its value in the next word, runsc has none */
+            }
         }
         if (value && !truth(value, &flag)) {
             oci_fail("%s: invalid boolean value \"%s\" for --%s", cmd, value, o->name);
@@ -229,14 +236,24 @@ static int command(int argc, char **argv)
     return oci_fail("No help topic for '%s'", argv[0]);
 }
 
-static const char *default_root(void)
+static struct idmap users;
+
+/* Root of a user namespace has not the rights of root: podman without it, and Docker's rootlesskit, start us so. */
+static bool find_rootless(void)
+{
+    idmap_own("uid_map", &users);
+    return geteuid() != 0 || users.ranges[0].outside != 0 || users.ranges[0].count != UINT32_MAX;
+}
+
+static const char *default_root(bool rootless)
 {
     const char *base = getenv("XDG_RUNTIME_DIR");
 
-    if (geteuid() == 0)
+    if (!rootless)
         return "/run/sbx-oci";
     return base && *base == '/' ? xjoin(base, "sbx-oci")
-                                : xasprintf("/tmp/sbx-oci-%u", (unsigned)geteuid());
+                                : xasprintf("/tmp/sbx-oci-%u", (unsigned)users.ranges[0].outside +
+                                                                   (unsigned)geteuid());
 }
 
 int oci_main(int argc, char **argv)
@@ -276,10 +293,12 @@ int oci_main(int argc, char **argv)
         { "allow-flag-override", 0, false, NULL, NULL },
         { NULL, 0, false, NULL, NULL },
     };
+    bool rootless;
     int at;
 
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
         return help();
+    rootless = oci.rootless = find_rootless();
     at = oci_options(argc, argv, list);
     if (at < 0)
         return 1;
@@ -290,7 +309,7 @@ int oci_main(int argc, char **argv)
     oci.systemd_cgroup = systemd || (manager && strcmp(manager, "systemd") == 0);
     oci.no_cgroup = ignore_cgroups || (manager && strcmp(manager, "disabled") == 0);
     if (!oci.root || !*oci.root)
-        oci.root = default_root();
+        oci.root = default_root(rootless);
     if (show_version)
         return version();
     if (at >= argc)

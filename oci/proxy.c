@@ -155,7 +155,7 @@ static void serve(struct client *c)
 
 static void take_client(void)
 {
-    int fd = serve_accept(px.listener);
+    int fd = serve_accept(px.listener, userns_made_by());
 
     for (unsigned i = 0; fd >= 0 && i < CLIENTS; i++) {
         if (px.clients[i].fd < 0) {

@@ -5,10 +5,12 @@
  * has ended, and ends with its status, or with 128 and the signal. Signals to it act on that process.
  *
  *   create            the proxy
- *     fork ------------> cgroup, namespaces
+ *     fork ------------> terminal, cgroup, namespaces
+ *     <--------- USERNS  (where it has made a new one)
+ *     maps of ids, GO ->
  *     <----- NAMESPACES
  *     hooks prestart, createRuntime
- *     GO --------------> hooks createContainer, terminal, launch_start()
+ *     GO --------------> hooks createContainer, launch_start()
  *     <---------- READY  (or WIRE_FAILED, and it ends)
  *     state, pid file
  *     KEEP ------------> serves control.sock
@@ -22,7 +24,7 @@
 #include "oci/passed.h"
 #include "oci/wire.h"
 
-enum { SYNC_NAMESPACES = 128, SYNC_GO, SYNC_READY, SYNC_KEEP };
+enum { SYNC_USERNS = 128, SYNC_NAMESPACES, SYNC_GO, SYNC_READY, SYNC_KEEP };
 
 struct proxy_setup {
     const struct oci_config *config;
@@ -46,5 +48,28 @@ int terminal_open(const char *console, unsigned rows, unsigned cols, char why[OC
  * was printed. */
 int send_pidfd(const char *path, pid_t pid);
 
-/* namespaces.c: enters or makes those that the configuration names. 0, or -1 with one line in why. */
-int namespaces_enter(const struct oci_config *c, char why[OCI_WHY]);
+/*
+ * namespaces.c: enters those that the configuration has a path of, or makes the others. That of users is
+ * userns.c's, between the two: who joins needs the caller's rights, what is made is to belong to it.
+ * 0, or -1 with one line in why.
+ */
+int namespaces_join(const struct oci_config *c, char why[OCI_WHY]);
+int namespaces_make(const struct oci_config *c, char why[OCI_WHY]);
+
+/* userns.c. A new one is asked for, whose maps are to be written. */
+bool userns_is_new(const struct oci_config *c);
+/* The maps of pid, which has made one. 0, or 1 after the error was printed. */
+int userns_map(const struct oci_config *c, pid_t pid);
+/* Joins or makes it, where one is asked for, and becomes its root. sync: to the maker. 0, or -1 with why. */
+int userns_enter(const struct oci_config *c, int sync, char why[OCI_WHY]);
+/* Writes one map of pid by our own rights; 0 or -errno. */
+int idmap_write(pid_t pid, const char *name, const struct idmap *m);
+/* idmap.c: the mounts that have maps of their own. 0, or -1 with why. */
+int idmap_open(struct shown *s, char why[OCI_WHY]);
+/* When the gofer has them. */
+void idmap_close(const struct shown *s);
+/* The maps that are ours from then on are shown inside. */
+void userns_show(struct launch *l);
+/* Who made the proxy, as he is seen from here: what the other end of sync is tells. */
+void userns_maker(int sync);
+uid_t userns_made_by(void);

@@ -88,6 +88,7 @@ static void launch(void)
     px.launch->t_start_ns = now_ns();
     fail_keep(px.why, sizeof px.why);
     r = launch_start(px.launch);
+    idmap_close(px.launch->shown);
     fail_keep(NULL, 0);
     if (r)
         give_up(px.why);
@@ -100,6 +101,16 @@ static void launch(void)
     passed_close(px.setup->passed);
 }
 
+/* Where the configuration has none it is that of the namespace, which may be a pod's. */
+static void take_hostname(void)
+{
+    static char name[65];
+
+    if ((!px.setup->config->hostname || !*px.setup->config->hostname) &&
+        gethostname(name, sizeof name - 1) == 0 && *name)
+        px.setup->box->options.hostname = name;
+}
+
 static void enter(void)
 {
     const struct proxy_setup *s = px.setup;
@@ -110,8 +121,15 @@ static void enter(void)
         snprintf(why, sizeof why, "cannot enter the container's cgroup: %s", oci_strerror(r));
         give_up(why);
     }
-    if (namespaces_enter(s->config, why) < 0)
+    px.listener = wire_listen(s->state); /* while the folder is ours to write to */
+    if (px.listener < 0)
+        give_up("cannot listen in the state folder");
+    if (idmap_open(&s->box->shown, why) < 0 || namespaces_join(s->config, why) < 0 ||
+        userns_enter(s->config, s->sync, why) < 0 || namespaces_make(s->config, why) < 0)
         give_up(why);
+    take_hostname();
+    userns_show(px.launch);
+    userns_maker(s->sync);
     tell_creator(SYNC_NAMESPACES, "");
     await_creator(SYNC_GO);
     if (oci_hooks_run(s->config, HOOK_CREATE_CONTAINER, s->state, OCI_CREATING, why) < 0)
@@ -134,16 +152,13 @@ void proxy_main(const struct proxy_setup *s)
     if (!s->foreground)
         setsid();
     take_signals();
-    enter();
     if (s->console) {
         slave = terminal_open(s->console, s->config->process.rows, s->config->process.cols, px.why);
         if (slave < 0)
             give_up(px.why);
     }
+    enter();
     find_terminal(slave);
-    px.listener = wire_listen(s->state);
-    if (px.listener < 0)
-        give_up("cannot listen in the state folder");
     launch();
     px.network = oci.net && strcmp(oci.net, "none") == 0 ? -1 : network_watch();
     px_tell_network();

@@ -149,8 +149,12 @@ static int start_container(const struct sentry_config *cfg, struct task **ret)
 {
     char path[PATH_MAX];
     struct task *t;
-    int r = task_spawn_first(cfg->argv[0], cfg->argv, cfg->envp, &t);
+    const char *wrong = process_ids_wrong(cfg->container);
+    int r;
 
+    if (wrong)
+        sandbox_start_refused(wrong);
+    r = task_spawn_first(cfg->argv[0], cfg->argv, cfg->envp, &t);
     if (r < 0)
         return r;
     t->group->is_init = t->group->unkillable = true;

@@ -145,6 +145,10 @@ static int start(uint32_t id, const struct parsed *p, int *fds, int n, char why[
     struct task *t;
     int r;
 
+    if (p->head.as.flags & PROCESS_PATH && process_ids_wrong(&p->head.as)) {
+        snprintf(why, PROCESS_WHY, "%s", process_ids_wrong(&p->head.as));
+        return -EINVAL;
+    }
     r = task_spawn_first(name, p->argv + (p->head.as.flags & PROCESS_FILE ? 1 : 0), p->envp, &t);
     if (r < 0)
         return r;

@@ -36,6 +36,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/exec.h"
+#include "sentry/kernel/ids.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/oom.h"
@@ -278,6 +279,7 @@ static void init_kernel(const struct sentry_config *cfg)
         kernel.mem_total = MIN(kernel.mem_total, cfg->mem_total);
     if (cfg->ncpus)
         kernel.ncpus = MIN(kernel.ncpus, cfg->ncpus);
+    ids_shown(cfg->uids, cfg->gids, cfg->groups_stay);
     kcharge_limit(limit_of(LIMIT_KERNEL));
 }
 

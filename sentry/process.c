@@ -10,6 +10,7 @@
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/cred.h"
+#include "sentry/kernel/ids.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/start.h"
 #include "sentry/vfs/build.h"
@@ -24,6 +25,19 @@ int process_check(const struct process_spec *s)
             return -EINVAL;
     }
     return 0;
+}
+
+const char *process_ids_wrong(const struct process_spec *s)
+{
+    if (!uid_known(s->uid))
+        return "cannot set uid to unmapped user in user namespace";
+    if (!gid_known(s->gid))
+        return "cannot set gid to unmapped user in user namespace";
+    for (uint32_t i = 0; i < s->ngroups; i++)
+        if (groups_denied() || !gid_known(s->groups[i]))
+            return groups_denied() ? "cannot set any additional groups in a rootless container"
+                                   : "cannot set gid to unmapped user in user namespace";
+    return NULL;
 }
 
 static struct cred *make_cred(const struct process_spec *s)

@@ -43,6 +43,8 @@ struct task;
 
 /* Of a spec that came from outside: 0 or -EINVAL. */
 int process_check(const struct process_spec *s);
+/* Why its ids cannot be, in one line; NULL: they can. */
+const char *process_ids_wrong(const struct process_spec *s);
 /*
  * t, which is not published yet, gets credentials, directories, an empty table of descriptors and
  * limits. -ENOENT, -ENOTDIR, -EACCES: cwd.

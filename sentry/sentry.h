@@ -12,6 +12,7 @@
 #include "abi/tty.h"
 #include "cli/control.h"
 
+struct idmap;
 struct platform;
 struct process_spec;
 
@@ -121,8 +122,10 @@ struct sentry_config {
     const char *domainname; /* NULL: none */
     const struct sentry_sysctl *sysctls;
     unsigned nsysctls;
-    uint64_t mem_total; /* bytes of memory that are shown; 0: the host's */
-    unsigned ncpus;     /* processors that are shown; 0: the host's */
+    const struct idmap *uids, *gids; /* which ids there are; NULL: all */
+    bool groups_stay;                /* setgroups(2) is denied */
+    uint64_t mem_total;              /* bytes of memory that are shown; 0: the host's */
+    unsigned ncpus;                  /* processors that are shown; 0: the host's */
 
     const uint64_t *limits; /* kernel/limits.h; NULL: the defaults */
     bool stats;

@@ -22,7 +22,7 @@ struct sigtimer { /* all under tasks_lock */
     ktime_t interval; /* 0: once */
     int overrun_last;
     pid_t last_taker; /* of a signal for whoever runs */
-    bool counts; /* a POSIX timer: overruns are shown in the siginfo */
+    bool counts;      /* a POSIX timer: overruns are shown in the siginfo */
     struct sigqueue entry;
 };
 

@@ -349,7 +349,7 @@ bool broker_wants(const struct isock *s, const struct inet_addr *dst)
 {
     bool nobody;
 
-    if (!net || inet_is_any(dst) || broker_own_address(dst))
+    if (!net || inet_is_any(dst))
         return false;
     if (inet_is_v4(dst) && s->sk.family == AF_INET6 && s->v6only)
         return false;
@@ -359,7 +359,11 @@ bool broker_wants(const struct isock *s, const struct inet_addr *dst)
         return true;
     if (!atomic_load(&loopback))
         return false;
-    LOCK_SCOPE(port_lock(s)); /* who listens inside comes first, then the host's */
+    /*
+     * Who listens inside comes first, then the host's: also on an address of ours, where another container of the
+     * same pod may.
+     */
+    LOCK_SCOPE(port_lock(s));
     nobody = s->sk.type == SOCK_STREAM ? !port_find_listener(dst, &s->local)
                                        : !port_find_udp(dst, &s->local);
     return nobody;

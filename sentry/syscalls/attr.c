@@ -9,6 +9,7 @@
 #include <utime.h>
 
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/ids.h"
 #include "sentry/syscalls/path_arg.h"
 #include "sentry/syscalls/table.h"
 #include "sentry/vfs/fsflags.h"
@@ -72,6 +73,11 @@ long sys_fchmod(struct task *t, int fd, unsigned mode)
 
 /* ---- chown ---- */
 
+static bool owner_known(uid_t uid, gid_t gid)
+{
+    return (uid == (uid_t)-1 || uid_known(uid)) && (gid == (gid_t)-1 || gid_known(gid));
+}
+
 static struct setattr owner(uid_t uid, gid_t gid)
 {
     struct setattr a = { .valid = ATTR_CHOWN, .uid = uid, .gid = gid };
@@ -87,7 +93,7 @@ long sys_fchownat(struct task *t, int dfd, gaddr_t path, uid_t uid, gid_t gid, i
 {
     struct setattr a = owner(uid, gid);
 
-    if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
+    if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) || !owner_known(uid, gid))
         return -EINVAL;
     return at_setattr(t, dfd, path, flags, &a);
 }
@@ -106,7 +112,7 @@ long sys_fchown(struct task *t, int fd, uid_t uid, gid_t gid)
 {
     struct setattr a = owner(uid, gid);
 
-    return fd_setattr(t, fd, &a);
+    return owner_known(uid, gid) ? fd_setattr(t, fd, &a) : -EINVAL;
 }
 
 /* ---- times ---- */

@@ -9,6 +9,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/cred.h"
+#include "sentry/kernel/ids.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/copy.h"
 #include "sentry/syscalls/table.h"
@@ -97,7 +98,7 @@ long sys_setuid(struct task *t, uid_t uid)
     const struct cred *old = t->cred;
     struct cred *c;
 
-    if (uid == NOID)
+    if (!uid_known(uid))
         return -EINVAL;
     c = cred_copy(old);
     if (!c)
@@ -110,12 +111,26 @@ long sys_setuid(struct task *t, uid_t uid)
     return finish_uid(t, c);
 }
 
+/* Left as it is, or one that there is. */
+static bool uid_ok(uint32_t uid)
+{
+    return uid == NOID || uid_known(uid);
+}
+
+static bool gid_ok(uint32_t gid)
+{
+    return gid == NOID || gid_known(gid);
+}
+
 long sys_setreuid(struct task *t, uid_t ruid, uid_t euid)
 {
     const struct cred *old = t->cred;
     bool may = task_capable(t, CAP_SETUID);
-    struct cred *c = cred_copy(old);
+    struct cred *c;
 
+    if (!uid_ok(ruid) || !uid_ok(euid))
+        return -EINVAL;
+    c = cred_copy(old);
     if (!c)
         return -ENOMEM;
     if (ruid != NOID) {
@@ -143,6 +158,8 @@ long sys_setresuid(struct task *t, uid_t ruid, uid_t euid, uid_t suid)
     const struct cred *o = t->cred;
     struct cred *c;
 
+    if (!uid_ok(ruid) || !uid_ok(euid) || !uid_ok(suid))
+        return -EINVAL;
     if (!task_capable(t, CAP_SETUID) &&
         !(one_of(ruid, o->uid, o->euid, o->suid) && one_of(euid, o->uid, o->euid, o->suid) &&
           one_of(suid, o->uid, o->euid, o->suid)))
@@ -165,7 +182,7 @@ long sys_setfsuid(struct task *t, uid_t uid)
     uid_t before = o->fsuid;
     struct cred *c;
 
-    if (uid == NOID || uid == before ||
+    if (!uid_known(uid) || uid == before ||
         (!task_capable(t, CAP_SETUID) && !one_of(uid, o->uid, o->euid, o->suid)))
         return before;
     c = cred_copy(o);
@@ -195,7 +212,7 @@ long sys_setgid(struct task *t, gid_t gid)
     const struct cred *old = t->cred;
     struct cred *c;
 
-    if (gid == NOID)
+    if (!gid_known(gid))
         return -EINVAL;
     c = cred_copy(old);
     if (!c)
@@ -212,8 +229,11 @@ long sys_setregid(struct task *t, gid_t rgid, gid_t egid)
 {
     const struct cred *old = t->cred;
     bool may = task_capable(t, CAP_SETGID);
-    struct cred *c = cred_copy(old);
+    struct cred *c;
 
+    if (!gid_ok(rgid) || !gid_ok(egid))
+        return -EINVAL;
+    c = cred_copy(old);
     if (!c)
         return -ENOMEM;
     if (rgid != NOID) {
@@ -236,6 +256,8 @@ long sys_setresgid(struct task *t, gid_t rgid, gid_t egid, gid_t sgid)
     const struct cred *o = t->cred;
     struct cred *c;
 
+    if (!gid_ok(rgid) || !gid_ok(egid) || !gid_ok(sgid))
+        return -EINVAL;
     if (!task_capable(t, CAP_SETGID) &&
         !(one_of(rgid, o->gid, o->egid, o->sgid) && one_of(egid, o->gid, o->egid, o->sgid) &&
           one_of(sgid, o->gid, o->egid, o->sgid)))
@@ -258,7 +280,7 @@ long sys_setfsgid(struct task *t, gid_t gid)
     gid_t before = o->fsgid;
     struct cred *c;
 
-    if (gid == NOID || gid == before ||
+    if (!gid_known(gid) || gid == before ||
         (!task_capable(t, CAP_SETGID) && !one_of(gid, o->gid, o->egid, o->sgid)))
         return before;
     c = cred_copy(o);
@@ -289,7 +311,7 @@ long sys_setgroups(struct task *t, int size, gaddr_t list)
     _cleanup_kfree_ gid_t *groups = NULL;
     struct cred *c;
 
-    if (!task_capable(t, CAP_SETGID))
+    if (!task_capable(t, CAP_SETGID) || groups_denied())
         return -EPERM;
     if ((unsigned)size > NGROUPS_MAX_LX)
         return -EINVAL;
@@ -299,7 +321,7 @@ long sys_setgroups(struct task *t, int size, gaddr_t list)
     if (copy_in(t, groups, list, (unsigned)size * sizeof *groups) < 0)
         return -EFAULT;
     for (int i = 0; i < size; i++)
-        if (groups[i] == NOID)
+        if (!gid_known(groups[i]))
             return -EINVAL;
     c = cred_copy(t->cred);
     if (!c)

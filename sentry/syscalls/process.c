@@ -13,7 +13,6 @@
 #include "sentry/mm/copy.h"
 #include "sentry/syscalls/table.h"
 
-
 long sys_exit(struct task *t, int status)
 {
     return do_exit(t, (status & 0xff) << 8);

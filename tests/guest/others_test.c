@@ -38,7 +38,8 @@ static void be_victim(uid_t uid, int dumpable)
     struct rlimit files;
     char c;
 
-    if (setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0 || prctl(PR_SET_DUMPABLE, dumpable) < 0)
+    if (setresgid(uid, uid, uid) < 0 || setresuid(uid, uid, uid) < 0 ||
+        prctl(PR_SET_DUMPABLE, dumpable) < 0)
         _exit(90);
     shm_id = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600);
     msg_id = msgget(IPC_PRIVATE, IPC_CREAT | 0600);
@@ -53,7 +54,10 @@ static void be_victim(uid_t uid, int dumpable)
     shmctl(shm_id, IPC_RMID, NULL);
     msgctl(msg_id, IPC_RMID, NULL);
     semctl(sem_id, 0, IPC_RMID);
-    _exit(strcmp(secret, "untouched") != 0 ? 92 : files.rlim_cur == 7 ? 93 : getpriority(PRIO_PROCESS, 0) ? 94 : 0);
+    _exit(strcmp(secret, "untouched") != 0 ? 92
+          : files.rlim_cur == 7            ? 93
+          : getpriority(PRIO_PROCESS, 0)   ? 94
+                                           : 0);
 }
 
 /* ---- what is tried: 0 or more when it succeeds ---- */
@@ -90,31 +94,106 @@ static long pidfd(void)
     return syscall(SYS_pidfd_open, victim, 0);
 }
 
-static long t_kill(void) { return kill(victim, SIGTERM); }
-static long t_probe(void) { return kill(victim, 0); }
-static long t_tgkill(void) { return syscall(SYS_tgkill, victim, victim, SIGUSR1); }
-static long t_tkill(void) { return syscall(SYS_tkill, victim, SIGUSR1); }
-static long t_stop(void) { return kill(victim, SIGSTOP); }
-static long t_pidfd_signal(void) { return syscall(SYS_pidfd_send_signal, pidfd(), SIGTERM, NULL, 0); }
-static long t_pidfd_getfd(void) { return syscall(438 /* pidfd_getfd */, pidfd(), 0, 0); }
-static long t_sigqueue(void) { return sigqueue(victim, SIGUSR1, (union sigval){ 0 }); }
-static long t_kcmp(void) { return syscall(SYS_kcmp, getpid(), victim, KCMP_VM, 0, 0); }
-static long t_ptrace(void) { return ptrace(PTRACE_SEIZE, victim, NULL, NULL); }
-static long t_nice(void) { return setpriority(PRIO_PROCESS, (id_t)victim, 19); }
-static long t_mem(void) { return of_proc("mem", O_RDWR); }
-static long t_environ(void) { return of_proc("environ", O_RDONLY); }
-static long t_maps(void) { return of_proc("maps", O_RDONLY); }
-static long t_smaps(void) { return of_proc("smaps", O_RDONLY); }
-static long t_auxv(void) { return of_proc("auxv", O_RDONLY); }
-static long t_comm(void) { return of_proc("comm", O_WRONLY); }
-static long t_oom(void) { return of_proc("oom_score_adj", O_WRONLY); }
-static long t_input(void) { return of_proc("fd/0", O_RDONLY | O_NONBLOCK | O_CLOEXEC); }
-static long t_fdinfo(void) { return of_proc("fdinfo/0", O_RDONLY); }
-static long t_cwd(void) { return link_of("cwd"); }
-static long t_root(void) { return link_of("root"); }
-static long t_exe(void) { return link_of("exe"); }
-static long t_fd(void) { return link_of("fd/0"); }
-static long t_ns(void) { return link_of("ns/mnt"); }
+static long t_kill(void)
+{
+    return kill(victim, SIGTERM);
+}
+static long t_probe(void)
+{
+    return kill(victim, 0);
+}
+static long t_tgkill(void)
+{
+    return syscall(SYS_tgkill, victim, victim, SIGUSR1);
+}
+static long t_tkill(void)
+{
+    return syscall(SYS_tkill, victim, SIGUSR1);
+}
+static long t_stop(void)
+{
+    return kill(victim, SIGSTOP);
+}
+static long t_pidfd_signal(void)
+{
+    return syscall(SYS_pidfd_send_signal, pidfd(), SIGTERM, NULL, 0);
+}
+static long t_pidfd_getfd(void)
+{
+    return syscall(438 /* pidfd_getfd */, pidfd(), 0, 0);
+}
+static long t_sigqueue(void)
+{
+    return sigqueue(victim, SIGUSR1, (union sigval){ 0 });
+}
+static long t_kcmp(void)
+{
+    return syscall(SYS_kcmp, getpid(), victim, KCMP_VM, 0, 0);
+}
+static long t_ptrace(void)
+{
+    return ptrace(PTRACE_SEIZE, victim, NULL, NULL);
+}
+static long t_nice(void)
+{
+    return setpriority(PRIO_PROCESS, (id_t)victim, 19);
+}
+static long t_mem(void)
+{
+    return of_proc("mem", O_RDWR);
+}
+static long t_environ(void)
+{
+    return of_proc("environ", O_RDONLY);
+}
+static long t_maps(void)
+{
+    return of_proc("maps", O_RDONLY);
+}
+static long t_smaps(void)
+{
+    return of_proc("smaps", O_RDONLY);
+}
+static long t_auxv(void)
+{
+    return of_proc("auxv", O_RDONLY);
+}
+static long t_comm(void)
+{
+    return of_proc("comm", O_WRONLY);
+}
+static long t_oom(void)
+{
+    return of_proc("oom_score_adj", O_WRONLY);
+}
+static long t_input(void)
+{
+    return of_proc("fd/0", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+}
+static long t_fdinfo(void)
+{
+    return of_proc("fdinfo/0", O_RDONLY);
+}
+static long t_cwd(void)
+{
+    return link_of("cwd");
+}
+static long t_root(void)
+{
+    return link_of("root");
+}
+static long t_exe(void)
+{
+    return link_of("exe");
+}
+static long t_fd(void)
+{
+    return link_of("fd/0");
+}
+static long t_ns(void)
+{
+    return link_of("ns/mnt");
+}
 
 static long t_read(void)
 {
@@ -162,7 +241,10 @@ static long t_affinity(void)
     return sched_setaffinity(victim, sizeof set, &set);
 }
 
-static long t_ioprio(void) { return syscall(SYS_ioprio_set, 1, victim, 3 << 13); }
+static long t_ioprio(void)
+{
+    return syscall(SYS_ioprio_set, 1, victim, 3 << 13);
+}
 
 static long t_robust(void)
 {
@@ -172,12 +254,30 @@ static long t_robust(void)
     return syscall(SYS_get_robust_list, victim, &head, &n);
 }
 
-static long t_shm(void) { return shmat(shm_id, NULL, 0) == (void *)-1 ? -1 : 0; }
-static long t_shm_remove(void) { return shmctl(shm_id, IPC_RMID, NULL); }
-static long t_msg(void) { return msgsnd(msg_id, &(long[2]){ 1, 2 }, 8, IPC_NOWAIT); }
-static long t_msg_remove(void) { return msgctl(msg_id, IPC_RMID, NULL); }
-static long t_sem(void) { return semop(sem_id, &(struct sembuf){ 0, 1, 0 }, 1); }
-static long t_sem_remove(void) { return semctl(sem_id, 0, IPC_RMID); }
+static long t_shm(void)
+{
+    return shmat(shm_id, NULL, 0) == (void *)-1 ? -1 : 0;
+}
+static long t_shm_remove(void)
+{
+    return shmctl(shm_id, IPC_RMID, NULL);
+}
+static long t_msg(void)
+{
+    return msgsnd(msg_id, &(long[2]){ 1, 2 }, 8, IPC_NOWAIT);
+}
+static long t_msg_remove(void)
+{
+    return msgctl(msg_id, IPC_RMID, NULL);
+}
+static long t_sem(void)
+{
+    return semop(sem_id, &(struct sembuf){ 0, 1, 0 }, 1);
+}
+static long t_sem_remove(void)
+{
+    return semctl(sem_id, 0, IPC_RMID);
+}
 
 static const struct way {
     const char *name;
@@ -185,18 +285,54 @@ static const struct way {
     int err;
     bool looks; /* refused within one user, too, where the other is not dumpable */
 } ways[] = {
-#define WAY(name, err) { #name, t_##name, err, false }
-#define LOOK(name, err) { #name, t_##name, err, true }
-    LOOK(pidfd_getfd, EPERM), LOOK(read, EPERM), LOOK(write, EPERM), LOOK(kcmp, EPERM), LOOK(ptrace, EPERM),
-    WAY(nice, EPERM), WAY(scheduler, EPERM), WAY(affinity, EPERM), WAY(ioprio, EPERM), WAY(limit, EPERM),
-    WAY(limits, EPERM), LOOK(robust, EPERM), LOOK(mem, EACCES), LOOK(environ, EACCES), LOOK(maps, EACCES),
-    LOOK(smaps, EACCES), LOOK(auxv, EACCES), WAY(comm, EACCES), LOOK(oom, EACCES), LOOK(input, EACCES),
-    LOOK(fdinfo, EACCES), LOOK(cwd, EACCES), LOOK(root, EACCES), LOOK(exe, EACCES), LOOK(fd, EACCES),
-    LOOK(ns, EACCES), WAY(shm, EACCES), WAY(shm_remove, EPERM), WAY(msg, EACCES), WAY(msg_remove, EPERM),
-    WAY(sem, EACCES), WAY(sem_remove, EPERM),
+#define WAY(name, err)                                                                             \
+    {                                                                                              \
+#name, t_##name, err, false                                                                \
+    }
+#define LOOK(name, err)                                                                            \
+    {                                                                                              \
+#name, t_##name, err, true                                                                 \
+    }
+    LOOK(pidfd_getfd, EPERM),
+    LOOK(read, EPERM),
+    LOOK(write, EPERM),
+    LOOK(kcmp, EPERM),
+    LOOK(ptrace, EPERM),
+    WAY(nice, EPERM),
+    WAY(scheduler, EPERM),
+    WAY(affinity, EPERM),
+    WAY(ioprio, EPERM),
+    WAY(limit, EPERM),
+    WAY(limits, EPERM),
+    LOOK(robust, EPERM),
+    LOOK(mem, EACCES),
+    LOOK(environ, EACCES),
+    LOOK(maps, EACCES),
+    LOOK(smaps, EACCES),
+    LOOK(auxv, EACCES),
+    WAY(comm, EACCES),
+    LOOK(oom, EACCES),
+    LOOK(input, EACCES),
+    LOOK(fdinfo, EACCES),
+    LOOK(cwd, EACCES),
+    LOOK(root, EACCES),
+    LOOK(exe, EACCES),
+    LOOK(fd, EACCES),
+    LOOK(ns, EACCES),
+    WAY(shm, EACCES),
+    WAY(shm_remove, EPERM),
+    WAY(msg, EACCES),
+    WAY(msg_remove, EPERM),
+    WAY(sem, EACCES),
+    WAY(sem_remove, EPERM),
     /* Last: who is dead is not read. */
-    WAY(probe, EPERM), WAY(pidfd_signal, EPERM), WAY(stop, EPERM), WAY(sigqueue, EPERM), WAY(tkill, EPERM),
-    WAY(tgkill, EPERM), WAY(kill, EPERM),
+    WAY(probe, EPERM),
+    WAY(pidfd_signal, EPERM),
+    WAY(stop, EPERM),
+    WAY(sigqueue, EPERM),
+    WAY(tkill, EPERM),
+    WAY(tgkill, EPERM),
+    WAY(kill, EPERM),
 };
 
 /* In a process of uid: how many got through. */

@@ -40,6 +40,30 @@ def rootfs(path):
     return path
 
 
+def alone():
+    """Once more in a mount namespace of its own."""
+    if "SBX_ALONE" not in os.environ:
+        os.environ["SBX_ALONE"] = "1"
+        os.execvp("unshare", ["unshare", "-m", "--propagation", "private", sys.executable, "-B", *sys.argv])
+
+
+USER, RANGE = 54321, 1700000000
+
+
+def add_user(top):
+    """Files of /etc that know a user with a range of ids, for us and what we start: see alone()."""
+    lines = {"passwd": "sbxtest:x:%d:%d::%s/home:/bin/sh\n" % (USER, USER, top), "group": "sbxtest:x:%d:\n" % USER,
+             "subuid": "sbxtest:%d:65536\n" % RANGE, "subgid": "sbxtest:%d:65536\n" % RANGE}
+    for name, line in lines.items():
+        if not os.path.exists("/etc/" + name):
+            skip("there is no /etc/" + name)
+        with open("/etc/" + name) as f:
+            text = f.read()
+        with open("%s/%s" % (top, name), "w") as f:
+            f.write(text + line)
+        subprocess.run(["mount", "--bind", "%s/%s" % (top, name), "/etc/" + name], check=True)
+
+
 class World:
     """One folder with a rootfs, a root of states, and what was started, which goes at the end."""
 

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""docker.py SBX: under a dockerd of its own, each command by runc and by sbx; they must say the same."""
+"""
+docker.py SBX [remap]: under a dockerd of its own, each command by runc and by sbx; they must say the same. remap: with
+--userns-remap, every container in a user namespace.
+"""
 import json
 import os
 import pty
@@ -12,18 +15,20 @@ import sys
 import tempfile
 import time
 
-from bundle import rootfs, skip
+from bundle import RANGE, add_user, alone, rootfs, skip
 
 bad = []
 
 
 class Docker:
-    def __init__(self, sbx):
+    def __init__(self, sbx, more=None, remap=False):
+        """more: commands of further runtimes, by name."""
         self.top = tempfile.mkdtemp(prefix="docker-")
         runtime = os.path.join(self.top, "sbx-oci")
         os.symlink(os.path.realpath(sbx), runtime)
         with open(self.top + "/daemon.json", "w") as f:
-            json.dump({"runtimes": {"sbx": {"path": runtime}}}, f)
+            others = {n: {"path": shutil.which(c[0]), "runtimeArgs": c[1:]} for n, c in (more or {}).items() if n != "runc"}
+            json.dump({"runtimes": {"sbx": {"path": runtime}, **others}}, f)
         self.env = dict(os.environ, DOCKER_HOST="unix://%s/sock" % self.top, DOCKER_CONFIG=self.top + "/config")
         self.log = open(self.top + "/log", "w")
         # In a network of its own, where a bridge is nobody else's business.
@@ -31,6 +36,11 @@ class Docker:
         self.bridge = bool(shutil.which("ip")) and subprocess.run(alone, capture_output=True).returncode == 0
         net = ["--bip=10.99.0.1/24"] if self.bridge else ["--bridge=none"]
         begin = ["unshare", "--net", "sh", "-c", 'ip link set lo up; exec "$@"', "sh"] if self.bridge else []
+        self.remap = remap
+        if remap:
+            os.chmod(self.top, 0o755)
+            add_user(self.top)
+            net.append("--userns-remap=sbxtest")
         self.daemon = subprocess.Popen(
             [*begin, "dockerd", *net, "--config-file", self.top + "/daemon.json", "--data-root", self.top + "/data", "--exec-root", self.top + "/exec",
              "--pidfile", self.top + "/pid", "-H", "unix://%s/sock" % self.top, "--iptables=false", "--ip-forward=false",
@@ -59,6 +69,8 @@ class Docker:
             except subprocess.TimeoutExpired:
                 self.daemon.kill()
         self.log.close()
+        for name in ("passwd", "group", "subuid", "subgid") if self.remap else ():
+            subprocess.run(["umount", "/etc/" + name], stderr=subprocess.DEVNULL)
         for line in sorted(open("/proc/mounts").read().splitlines(), reverse=True):
             at = line.split()[1]
             if at.startswith(self.top + "/"):
@@ -111,6 +123,8 @@ def one_shot(docker, rt):
     os.makedirs(vol, exist_ok=True)
     with open(vol + "/f", "w") as f:
         f.write("host\n")
+    if docker.remap:
+        os.chown(vol, RANGE, RANGE)
     out = {}
 
     def ask(name, *args, **more):
@@ -128,6 +142,8 @@ def one_shot(docker, rt):
     out["-v written"] = open(vol + "/g").read() if os.path.exists(vol + "/g") else None
     ask("-v ro", *run, "-v", vol + ":/v:ro", "box", "sh", "-c", "echo x >/v/h || echo refused")
     ask("file on dir", *run, "-v", vol + "/f:/etc", "box", "true")
+    ask("maps", *run, "-v", vol + ":/v", "box", "sh", "-c", "cat /proc/self/uid_map; touch /v/mine; stat -c '%u %g' /v/mine")
+    out["owner of a volume's file"] = os.stat(vol + "/mine").st_uid
     ask("--tmpfs", *run, "--tmpfs", "/t:size=1m,mode=700", "box", "stat", "-c", "%a", "/t")
     ask("--read-only", *run, "--read-only", "box", "sh", "-c", "touch /x 2>/dev/null || echo refused")
     ask("--ulimit", *run, "--ulimit", "nofile=100:200", "box", "sh", "-c", "ulimit -n; ulimit -Hn")
@@ -257,7 +273,10 @@ def main():
     for need in ("dockerd", "docker", "containerd", "runc"):
         if not shutil.which(need):
             skip(need + " is not installed")
-    docker = Docker(sys.argv[1])
+    remap = "remap" in sys.argv
+    if remap:
+        alone()
+    docker = Docker(sys.argv[1], remap=remap)
     try:
         tree = rootfs(docker.top + "/tree")
         tar = subprocess.run(["tar", "-C", tree, "-c", "."], capture_output=True).stdout
@@ -268,6 +287,9 @@ def main():
         if "unable to apply caps" in theirs["--privileged"][2]:  # a host that has not all of them
             del theirs["--privileged"]
             check("--privileged", ours["--privileged"][:2] == (0, "ok\n"), ours["--privileged"])
+        if remap and "creating device nodes" in theirs["--device"][2]:  # older runc in a user namespace
+            del theirs["--device"]
+            check("--device", ours["--device"][:2] == (0, "ok\n"), ours["--device"])
         for name in theirs:
             check(name, theirs[name] == ours[name], "\n  runc: %r\n  sbx:  %r" % (theirs[name], ours[name]))
         for name in theirs if "-v" in sys.argv else ():

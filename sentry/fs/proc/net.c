@@ -27,6 +27,11 @@ static const char *const heads[] = {
     [PROC_NET_UDP6] = "  sl  local_address                         remote_address                  "
                       "      st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref "
                       "pointer drops\n",
+    [PROC_NET_RAW] = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
+                     "   uid  timeout inode ref pointer drops\n",
+    [PROC_NET_RAW6] = "  sl  local_address                         remote_address                  "
+                      "      st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref "
+                      "pointer drops\n",
     [PROC_NET_UNIX] = "Num       RefCount Protocol Flags    Type St Inode Path\n",
     [PROC_NET_NETLINK] =
         "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    "
@@ -233,9 +238,8 @@ static const struct pnode net_nodes[] = {
     PFILE_ARG("netlink", 0444, show_table, PROC_NET_NETLINK),
     PFILE_ARG("packet", 0444, show_table, PROC_NET_PACKET),
     PTEXT("protocols", 0444, ""),
-    PTEXT("raw", 0444,
-          "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
-          "   uid  timeout inode ref pointer drops\n"),
+    PFILE_ARG("raw", 0444, show_table, PROC_NET_RAW),
+    PFILE_ARG("raw6", 0444, show_table, PROC_NET_RAW6),
     PFILE("route", 0444, show_route),
     PTEXT("snmp", 0444, snmp),
     PTEXT("sockstat", 0444, sockstat),

@@ -233,8 +233,9 @@ static int tid_object(struct task *t, const struct pobj *o, int64_t num, struct 
           .arg = 2 },                                                                              \
         PTEXT("loginuid", 0644, "4294967295"), PTEXT("sessionid", 0444, "4294967295"),             \
         GUARDED("io", 0400, proc_show_io), PFILE("uid_map", 0644, proc_show_idmap),                \
-        PFILE("gid_map", 0644, proc_show_idmap), PFILE("projid_map", 0644, proc_show_idmap),       \
-        PTEXT("setgroups", 0644, "allow\n")
+        PFILE_ARG("gid_map", 0644, proc_show_idmap, 1),                                            \
+        PFILE_ARG("projid_map", 0644, proc_show_idmap, 2),                                         \
+        PFILE("setgroups", 0644, proc_show_setgroups)
 
 static const struct pnode tid_nodes[] = {
     COMMON_NODES,

@@ -12,6 +12,7 @@
 #include "sentry/fs/proc/proc.h"
 #include "sentry/kernel/core.h"
 #include "sentry/kernel/cputime.h"
+#include "sentry/kernel/ids.h"
 #include "sentry/mm/mm.h"
 
 PROC_SHOW(proc_show_text)
@@ -296,8 +297,22 @@ PROC_SHOW(proc_show_children)
 
 PROC_SHOW(proc_show_idmap)
 {
+    static const struct idmap projects = { .n = 1, .ranges = { { 0, 0, UINT32_MAX } } };
+    const struct idmap *m = n->arg == 0   ? ids_of_users()
+                            : n->arg == 1 ? ids_of_groups()
+                                          : &projects;
+
+    (void)t, (void)o;
+    for (unsigned i = 0; i < m->n; i++)
+        pt_printf(out, "%10u %10u %10u\n", m->ranges[i].inside, m->ranges[i].outside,
+                  m->ranges[i].count);
+    return 0;
+}
+
+PROC_SHOW(proc_show_setgroups)
+{
     (void)t, (void)n, (void)o;
-    pt_puts(out, "         0          0 4294967295\n");
+    pt_puts(out, groups_denied() ? "deny\n" : "allow\n");
     return 0;
 }
 

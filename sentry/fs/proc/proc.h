@@ -81,7 +81,8 @@ PROC_SHOW(proc_show_schedstat);
 PROC_SHOW(proc_show_slack);
 PROC_STORE(proc_store_slack);
 PROC_SHOW(proc_show_children);
-PROC_SHOW(proc_show_idmap);
+PROC_SHOW(proc_show_idmap); /* n->arg: 0 users, 1 groups, 2 projects */
+PROC_SHOW(proc_show_setgroups);
 PROC_SHOW(proc_show_personality);
 PROC_SHOW(proc_show_syscall);
 PROC_SHOW(proc_show_text); /* fixed text: n->arg is a const char * */
