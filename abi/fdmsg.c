@@ -48,7 +48,8 @@ ssize_t fdmsg_receive(int sock, void *data, size_t len, int flags, int *fds, uns
     struct msghdr msg = { .msg_iov = &iov,
                           .msg_iovlen = 1,
                           .msg_control = u.buf,
-                          .msg_controllen = CMSG_LEN(max * sizeof(int)) }; /* without what aligns: it
+                          .msg_controllen = CMSG_LEN(max *
+                                                     sizeof(int)) }; /* without what aligns: it
                                                                               holds one more */
     struct cmsghdr *c;
     ssize_t n;

@@ -385,6 +385,8 @@ static int wait_for(pid_t pid, int notify)
         if (p[0].revents && read(fd, &si, sizeof si) == (ssize_t)sizeof si)
             forward(&si);
     }
+    if (notify >= 0) /* it ended at once: what it said is there, or the end */
+        notify_pass(notify, 0);
     close(fd);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

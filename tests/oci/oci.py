@@ -457,7 +457,7 @@ def hooks_inside():
         begin = time.time()
         r = w.oci("start", ident)
         w.check("one that " + what, r.returncode == 1 and "error running startContainer hook " + h["path"] in r.stderr and words in r.stderr, r)
-        w.check("one that %s: nothing ran" % what, w.wait(ident, "stopped", 3) and os.listdir(path + "/rootfs/tmp") == [] and time.time() - begin < 4)
+        w.check("one that %s: nothing ran" % what, w.wait(ident, "stopped") and os.listdir(path + "/rootfs/tmp") == [] and time.time() - begin < 40)
     log = os.path.join(w.top, "all-hooks")
     outside = {n: [{"path": "/bin/sh", "args": ["sh", "-c", "echo %s >>%s" % (n, log)]}] for n in ("prestart", "createRuntime", "createContainer", "poststart", "poststop")}
     r = w.run("sh", "-c", "echo program >>/log/all-hooks; sleep 0.3", hooks=dict(outside, startContainer=[hook("echo startContainer >>/log/all-hooks")]),
@@ -608,7 +608,7 @@ def network():
         c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         c.settimeout(0.5)
         answer = b""
-        for _ in range(20): # nobody may listen yet
+        for _ in range(80): # nobody may listen yet
             try:
                 c.sendto(b"datagram\n", ("10.77.0.2", 53))
                 answer, who = c.recvfrom(100)
@@ -754,7 +754,7 @@ class Manager:
         self.path = os.path.join(w.top, name)
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.sock.bind(self.path)
-        self.sock.settimeout(10)
+        self.sock.settimeout(30)
         self.env = dict(os.environ, NOTIFY_SOCKET=self.path)
         self.heard = []
 
@@ -800,20 +800,21 @@ int main(int argc, char **argv)
     w.check("run tells READY=1 and no more", m.heard == ["READY=1", "BARRIER=1"], m.heard)
     w.check("its address inside", r.communicate()[0] == "/run/notify/notify.sock\n" and r.returncode == 0)
     m = Manager("manager2")
-    ident, b = w.id(), w.bundle(w.spec("sh", "-c", "sleep 0.5; %s; sleep 100" % said))
+    ident, b = w.id(), w.bundle(w.spec("sh", "-c", "until test -e /tmp/go; do sleep 0.05; done; %s; sleep 100" % said), own=True)
     null = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": m.env}
     subprocess.run([w.runtime, "--root", w.states, "create", "--bundle", b, ident], timeout=60, **null)
     start = subprocess.Popen([w.runtime, "--root", w.states, "start", ident], **null)
-    time.sleep(0.2)
-    w.check("start waits until it is ready", start.poll() is None and w.state(ident)["status"] == "running")
+    w.check("start waits until it is ready", w.wait(ident, "running") and start.poll() is None)
+    time.sleep(0.3)
+    w.check("and waits", start.poll() is None)
+    open(b + "/rootfs/tmp/go", "w").close()
     m.listen()
-    w.check("start tells who it is", start.wait(10) == 0 and m.heard == ["READY=1", "MAINPID=%d" % w.state(ident)["pid"], "BARRIER=1"], m.heard)
+    w.check("start tells who it is", start.wait(30) == 0 and m.heard == ["READY=1", "MAINPID=%d" % w.state(ident)["pid"], "BARRIER=1"], m.heard)
     ident = w.id()
     b = w.bundle(w.spec("sleep", "100"))
     subprocess.run([w.runtime, "--root", w.states, "create", "--bundle", b, ident], timeout=60, **null)
     start = subprocess.Popen([w.runtime, "--root", w.states, "start", ident], **null)
-    time.sleep(0.3)
-    w.check("killed before it is ready", w.oci("kill", ident, "9").returncode == 0 and start.wait(10) == 0)
+    w.check("killed before it is ready", w.wait(ident, "running") and w.oci("kill", ident, "9").returncode == 0 and start.wait(30) == 0)
     r = w.run("sh", "-c", "echo got ${NOTIFY_SOCKET-none}; grep -c notify /proc/mounts")
     w.check("without a manager", r.stdout == "got none\n0\n", r)
 

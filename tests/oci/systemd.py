@@ -102,7 +102,7 @@ def main():
     os.environ["DBUS_SYSTEM_BUS_ADDRESS"] = "unix:path=" + top + "/socket"
     before = [os.path.join(base, "system.slice") for base in trees() if not os.path.exists(os.path.join(base, "system.slice"))]
     bus = subprocess.Popen(["dbus-daemon", "--config-file=" + top + "/conf", "--nofork"], stderr=subprocess.DEVNULL)
-    for _ in range(100):
+    for _ in range(400):
         if os.path.exists(top + "/socket"):
             break
         time.sleep(0.05)
