@@ -48,7 +48,8 @@ ssize_t fdmsg_receive(int sock, void *data, size_t len, int flags, int *fds, uns
     struct msghdr msg = { .msg_iov = &iov,
                           .msg_iovlen = 1,
                           .msg_control = u.buf,
-                          .msg_controllen = CMSG_SPACE(max * sizeof(int)) };
+                          .msg_controllen = CMSG_LEN(max * sizeof(int)) }; /* without what aligns: it
+                                                                              holds one more */
     struct cmsghdr *c;
     ssize_t n;
 
@@ -62,8 +63,10 @@ ssize_t fdmsg_receive(int sock, void *data, size_t len, int flags, int *fds, uns
         *ret_n = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
         memcpy(fds, CMSG_DATA(c), *ret_n * sizeof(int));
     }
-    if (msg.msg_flags & MSG_CTRUNC)
-        fdmsg_close(fds, *ret_n), *ret_n = 0;
+    if (msg.msg_flags & MSG_CTRUNC) {
+        fdmsg_close(fds, *ret_n);
+        *ret_n = 0;
+    }
     return n;
 }
 

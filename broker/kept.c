@@ -63,7 +63,7 @@ void disconnect(int fd, bool tcp)
         (void)connect(fd, &none, sizeof none);
 }
 
-/* As close(2) does where nobody else has it, and never waits. */
+/* As close(2) does where nobody else has it; it never waits, as SO_LINGER has no time here (option.c). */
 static void end(const struct kept *k)
 {
     struct linger l = { 0, 0 };
@@ -74,15 +74,11 @@ static void end(const struct kept *k)
         return;
     if (getsockopt(k->fd, SOL_SOCKET, SO_LINGER, &l, &n) < 0)
         l.l_onoff = 0;
-    if (!k->tcp || (l.l_onoff && l.l_linger == 0) ||
+    if (!k->tcp || l.l_onoff ||
         (ioctl(k->fd, FIONREAD, &unread) == 0 && unread > 0))
         disconnect(k->fd, k->tcp);
     else
         shutdown(k->fd, SHUT_RDWR);
-    if (l.l_onoff && l.l_linger) {
-        l.l_onoff = 0;
-        setsockopt(k->fd, SOL_SOCKET, SO_LINGER, &l, sizeof l);
-    }
 }
 
 void kept_end(uint32_t tag)

@@ -39,6 +39,8 @@ static void show_peer(struct nb_addr *a)
     set_gateway(a);
 }
 
+static void on_datagram(struct watch *w, uint32_t events);
+
 static void on_accept(struct watch *w, uint32_t events)
 {
     (void)events;
@@ -73,7 +75,7 @@ static struct net_publish *published(uint16_t port, bool udp)
     return NULL;
 }
 
-static int bind_host(const struct nb_req *m, const uint8_t *data)
+static int bind_host(const struct nb_req *m, const uint8_t *data, int type)
 {
     struct sockaddr_storage ss;
     socklen_t n = to_sockaddr(&m->addr, &ss);
@@ -81,7 +83,8 @@ static int bind_host(const struct nb_req *m, const uint8_t *data)
 
     if (!broker->policy->host)
         return -EACCES;
-    fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
+    fd = socket(ss.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                type == SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP);
     if (fd < 0)
         return -errno;
     apply_options(fd, data, m->len);
@@ -100,7 +103,7 @@ void serve_listen(const struct nb_req *m, const uint8_t *data)
     struct nb_rep r = { .op = NB_ANSWER, .tag = m->tag };
     struct sockaddr_storage ss = { 0 };
     socklen_t n = sizeof ss;
-    int fd = p ? fcntl(p->fd, F_DUPFD_CLOEXEC, 3) : bind_host(m, data);
+    int fd = p ? fcntl(p->fd, F_DUPFD_CLOEXEC, 3) : bind_host(m, data, SOCK_STREAM);
     struct watch *w;
 
     if (fd >= 0 && p)
@@ -141,6 +144,8 @@ void serve_unlisten(const struct nb_req *m)
     struct watch *w = watch_find(m->tag, on_accept);
 
     if (!w)
+        w = watch_find(m->tag, on_datagram);
+    if (!w || !w->tag) /* published ports have none, and stay */
         return;
     shutdown(w->fd, SHUT_RD);
     watch_free(w, /* keep= */ false);
@@ -215,20 +220,51 @@ static void on_datagram(struct watch *w, uint32_t events)
     }
 }
 
+void serve_bind(const struct nb_req *m, const uint8_t *data)
+{
+    struct nb_rep r = { .op = NB_ANSWER, .tag = m->tag };
+    struct sockaddr_storage ss = { 0 };
+    socklen_t n = sizeof ss;
+    int fd = m->tag ? bind_host(m, data, SOCK_DGRAM) : -EPROTO;
+    struct watch *w = fd >= 0 ? watch_new(fd, EPOLLIN, on_datagram) : NULL;
+
+    if (!w) {
+        if (fd >= 0)
+            close(fd);
+        answer_error(m->tag, fd < 0 ? fd : -ENOBUFS);
+        return;
+    }
+    w->tag = m->tag;
+    w->port = m->addr.port;
+    if (getsockname(fd, (struct sockaddr *)&ss, &n) == 0)
+        from_sockaddr(&ss, &r.local);
+    reply(&r, NULL, -1);
+}
+
+/* The socket of that port inside; -1. */
+static int udp_socket(uint16_t port)
+{
+    const struct net_publish *p = published(port, true);
+    const struct watch *w = p ? NULL : watch_find_port(port, on_datagram);
+
+    return p ? p->fd : w ? w->fd : -1;
+}
+
 void serve_sendto(const struct nb_req *m, const uint8_t *data)
 {
-    struct net_publish *p = published((uint16_t)m->arg, true);
+    const uint16_t port = (uint16_t)m->arg;
+    const int fd = udp_socket(port);
     struct sockaddr_storage ss;
     socklen_t n = to_sockaddr(&m->addr, &ss);
-    int at = p ? find_peer(p->port, &m->addr) : -1;
+    int at = fd >= 0 ? find_peer(port, &m->addr) : -1;
 
-    if (p && at < 0)
-        at = find_behind_gateway(p->port, &m->addr);
+    if (fd >= 0 && at < 0)
+        at = find_behind_gateway(port, &m->addr);
     if (at >= 0)
-        sendto(p->fd, data, m->len, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&peers[at].real,
+        sendto(fd, data, m->len, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&peers[at].real,
                peers[at].len);
-    else if (p && may_reach(&m->addr))
-        sendto(p->fd, data, m->len, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&ss, n);
+    else if (fd >= 0 && may_reach(&m->addr))
+        sendto(fd, data, m->len, MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&ss, n);
 }
 
 void publish_init(void)

@@ -96,6 +96,14 @@ struct watch *watch_find(uint32_t tag, void (*fn)(struct watch *, uint32_t))
     return NULL;
 }
 
+struct watch *watch_find_port(unsigned port, void (*fn)(struct watch *, uint32_t))
+{
+    for (struct watch *w = all; w; w = w->next)
+        if (w->fn == fn && w->port == port)
+            return w;
+    return NULL;
+}
+
 /* Runs what is over its time; how long until the next, in ms, -1: none. */
 static int run_deadlines(void)
 {
@@ -193,6 +201,9 @@ static void serve(const struct nb_req *m, int fd)
         break;
     case NB_LISTEN:
         serve_listen(m, data);
+        break;
+    case NB_BIND:
+        serve_bind(m, data);
         break;
     case NB_MORE:
         serve_more(m);

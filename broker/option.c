@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "abi/types.h"
+#include "abi/unfenced.h"
 #include "broker/server.h"
 
 static const struct {
@@ -55,6 +56,20 @@ static bool is_allowed(int level, int name, bool get)
     return false;
 }
 
+/*
+ * Who closes the last descriptor of a socket with SO_LINGER waits for it, and that may be us, who have it for a
+ * moment. Its time is the sentry's to wait for; here it is off, or zero.
+ */
+static bool would_wait(int level, int name, const void *value, size_t n)
+{
+    struct linger l = { 0, 0 };
+
+    if (level != SOL_SOCKET || name != SO_LINGER || unfenced("brokerlinger"))
+        return false;
+    memcpy(&l, value, MIN(n, sizeof l));
+    return l.l_onoff && l.l_linger;
+}
+
 void apply_options(int fd, const uint8_t *data, uint32_t len)
 {
     struct nb_opt o;
@@ -64,6 +79,8 @@ void apply_options(int fd, const uint8_t *data, uint32_t len)
         if (!is_allowed(o.level, o.name, false))
             continue;
         const struct linger linger = { 1, o.value };
+        if (would_wait(o.level, o.name, &linger, sizeof linger))
+            continue;
         if (o.level == SOL_SOCKET && o.name == SO_LINGER)
             setsockopt(fd, o.level, o.name, &linger, sizeof linger);
         else
@@ -83,6 +100,8 @@ void serve_setopt(const struct nb_req *m, const uint8_t *data, int fd)
     memcpy(&o, data, sizeof o);
     if (!is_allowed(o.level, o.name, false))
         r = -ENOPROTOOPT;
+    else if (would_wait(o.level, o.name, data + sizeof o, m->len - sizeof o))
+        r = -EINVAL;
     else if (setsockopt(fd, o.level, o.name, data + sizeof o, m->len - (uint32_t)sizeof o) < 0)
         r = -errno;
     answer_error(m->tag, r);

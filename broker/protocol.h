@@ -12,13 +12,14 @@
  *   NB_LISTEN   addr; arg: how many may be handed over; data: struct nb_opt[]
  *                                                         answer: local; then NB_ACCEPTED for each
  *   NB_MORE     tag of a NB_LISTEN, arg: so many more     none
- *   NB_UNLISTEN tag of a NB_LISTEN                        none
+ *   NB_BIND     addr, of UDP; data: struct nb_opt[]       answer: local; then NB_DATAGRAM for what comes
+ *   NB_UNLISTEN tag of a NB_LISTEN or NB_BIND             none
  *   NB_SETOPT   socket; one struct nb_opt and its value   answer
  *   NB_GETOPT   socket; one struct nb_opt, arg: room      answer: the value
  *   NB_URGENT   socket; one byte                          answer
  *   NB_DNS      data: a query                             answer: data
- *   NB_SENDTO   arg: the published port inside, addr; data: a datagram        none
- * and of itself the broker sends NB_DATAGRAM (arg: port inside, peer, data) for published UDP, and
+ *   NB_SENDTO   arg: the published or bound port inside, addr; data: a datagram        none
+ * and of itself the broker sends NB_DATAGRAM (arg: port inside, peer, data) for published or bound UDP, and
  * NB_POLICY (arg 1: the host's loopback can be reached) when the rules have changed.
  *
  * What is wrong in form gets -EPROTO and harms nobody but its sender.
@@ -39,6 +40,7 @@ enum nb_op {
     NB_DNS,
     NB_SENDTO,
     NB_SEND,
+    NB_BIND,
     /* to the sentry */
     NB_ANSWER = 64,
     NB_ACCEPTED,

@@ -44,6 +44,7 @@ void watch_free(struct watch *w, bool keep);
 void watch_each(void (*fn)(struct watch *, uint32_t), void (*visit)(struct watch *w));
 /* The one of that tag and fn; NULL. */
 struct watch *watch_find(uint32_t tag, void (*fn)(struct watch *, uint32_t));
+struct watch *watch_find_port(unsigned port, void (*fn)(struct watch *, uint32_t));
 
 /* Sends; fd (or -1) stays the caller's. False: it could not be sent, and what belongs to it is to go. */
 bool reply(const struct nb_rep *r, const void *data, int fd);
@@ -64,6 +65,7 @@ void serve_connect(const struct nb_req *m, const uint8_t *data);
 void serve_cancel(const struct nb_req *m);
 void serve_listen(const struct nb_req *m, const uint8_t *data);
 void serve_more(const struct nb_req *m);
+void serve_bind(const struct nb_req *m, const uint8_t *data);
 void serve_unlisten(const struct nb_req *m);
 void serve_setopt(const struct nb_req *m, const uint8_t *data, int fd);
 void serve_getopt(const struct nb_req *m, const uint8_t *data, int fd);

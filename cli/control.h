@@ -14,8 +14,9 @@ enum control_type {
     CTL_JOB_WINSIZE, /* value: number << 32 | rows << 16 | cols */
     CTL_CONT,        /* the front end was continued; value: enum term_place */
     CTL_NETWORK,     /* with a descriptor: what interfaces there are (sentry/net/netdev.h) */
-    CTL_START,       /* a container's program may run */
-    CTL_FREEZE,      /* nothing of the guest is to run, by CTL_FROZEN; CTL_THAW ends it */
+    CTL_CGROUP, /* with a descriptor: what is seen of the control group (sentry/fs/cgroup/cgroup.h) */
+    CTL_START,  /* a container's program may run */
+    CTL_FREEZE, /* nothing of the guest is to run, by CTL_FROZEN; CTL_THAW ends it */
     CTL_THAW,
     CTL_ASK_USAGE, /* answered by CTL_USAGE */
     /* sentry to front end */

@@ -42,7 +42,8 @@ struct launch {
     const struct process_spec *container; /* sentry/sentry.h; NULL: `sbx run` */
     const int *passed;                    /* descriptors that the program finds from 3 on */
     unsigned npassed;                     /* at most PASSED_MAX */
-    const char *notify;                   /* sentry/sentry.h */
+    const char *notify, *cgroup;          /* sentry/sentry.h */
+    size_t ncgroup;
     const char *domainname;
     const struct sentry_sysctl *sysctls;
     unsigned nsysctls;

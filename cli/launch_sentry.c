@@ -169,6 +169,8 @@ static void fill(struct sentry_config *c, const struct launch *l, const struct l
     c->hostname = l->options->hostname ? l->options->hostname : "sbx";
     c->container = l->container;
     c->notify = l->notify;
+    c->cgroup = l->cgroup;
+    c->ncgroup = l->ncgroup;
     c->domainname = l->domainname;
     for (unsigned i = 0; i < l->npassed; i++)
         passed[i] = l->passed[i];

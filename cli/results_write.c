@@ -207,7 +207,10 @@ int write_apply(struct results *r)
     struct said s;
     int e;
 
-    if (r->n == 0) {
+    if (r->n == 0) { /* what was agreed to before is done, or undone, all the same */
+        e = apply_interrupted(r->state, r->dir) ? run_writer(r, r->dir, /* into= */ false, &s) : 0;
+        if (e)
+            return e;
         note("nothing was changed in %s", r->host);
         return 0;
     }

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cli/beside.h"
 #include "cli/error.h"
 #include "cli/results.h"
 
@@ -24,44 +25,6 @@
 #define SECONDS_MAX 5
 
 /* ---- the reader's process ---- */
-
-/* Installed by who installed us, and nobody else's to write in. */
-static bool is_ours(int fd, const struct stat *self)
-{
-    struct stat st;
-
-    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & 022) == 0 &&
-           (st.st_uid == 0 || st.st_uid == geteuid() || st.st_uid == self->st_uid);
-}
-
-/* Beside us in a build; in ../libexec/sbx where we are installed. */
-static int open_reader(void)
-{
-    static const char *const places[] = { "sbx-toml", "../libexec/sbx/sbx-toml" };
-    char self[4096];
-    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    struct stat st;
-
-    if (n <= 0 || stat("/proc/self/exe", &st) < 0)
-        return -1;
-    self[n] = 0;
-    char *slash = strrchr(self, '/');
-
-    if (!slash)
-        return -1;
-    slash[slash == self] = 0;
-    for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
-        char *path = xjoin(self, places[i]);
-        int fd = open(path, O_PATH | O_CLOEXEC);
-
-        free(path);
-        if (fd >= 0 && is_ours(fd, &st))
-            return fd;
-        if (fd >= 0)
-            close(fd);
-    }
-    return -1;
-}
 
 static void limit(int resource, rlim_t value)
 {
@@ -118,7 +81,7 @@ static char *read_all(int fd, size_t *ret_n)
 static char *ask_reader(const char *where, const char *text, size_t n, size_t *ret_n)
 {
     int in = memfd_create("profile", MFD_CLOEXEC), out[2] = { -1, -1 }, status = 0;
-    int reader = open_reader();
+    int reader = program_beside("sbx-toml");
     char *answer;
     pid_t pid;
 

@@ -18,6 +18,9 @@ install(TARGETS sbx RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(CODE "
   file(CREATE_LINK sbx \"\$ENV{DESTDIR}\${CMAKE_INSTALL_PREFIX}/${CMAKE_INSTALL_BINDIR}/sbx-oci\" SYMBOLIC)
 ")
+if(TARGET sbx-systemd)
+  install(TARGETS sbx-systemd RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sbx)
+endif()
 install(TARGETS sbx-toml RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/sbx)
 install(FILES docs/sbx.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES docs/completions/sbx.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions

@@ -12,7 +12,7 @@ foreach(_src ${_users})
   file(STRINGS ${_src} _uses REGEX "include \"abi/unfenced\\.h\"" LIMIT_COUNT 1)
   if(_uses)
     list(APPEND SBX_UNFENCED_SOURCES ${_src})
-    # A file that begins or ceases to use it is found when it changes.
+    # A file that ceases to use it is found when it changes; for one that begins to, run cmake.
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${_src})
   endif()
 endforeach()

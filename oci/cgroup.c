@@ -16,6 +16,7 @@
 #include "cli/error.h"
 #include "oci/cgroup_priv.h"
 #include "oci/oci.h"
+#include "oci/scope.h"
 
 int cg_put(const char *dir, const char *name, const char *text)
 {
@@ -227,18 +228,40 @@ static bool path_ok(const char *path)
 static struct tree *trees;
 static unsigned ntrees;
 
-int oci_cgroup_plan(const struct oci_config *c, const char *id, char ***ret_dirs)
+char **oci_cgroup_keys(void)
 {
+    char **keys;
+
+    if (!ntrees)
+        ntrees = find_trees(&trees);
+    keys = xcalloc(ntrees + 1, sizeof *keys);
+    for (unsigned i = 0; i < ntrees && *trees[i].key; i++)
+        keys[i] = trees[i].key;
+    return keys;
+}
+
+const char *oci_cgroup_dir_name(unsigned i)
+{
+    const char *slash = strrchr(trees[i].mount, '/');
+
+    return slash ? slash + 1 : trees[i].mount;
+}
+
+int oci_cgroup_plan(const struct oci_config *c, const char *id, char ***ret_dirs, char **ret_unit)
+{
+    char *scope = NULL;
+
     *ret_dirs = xcalloc(1, sizeof **ret_dirs);
+    *ret_unit = NULL;
     if (oci.no_cgroup)
         return 0;
-    if (oci.systemd_cgroup)
-        return oci_fail("systemd cgroup flag passed, but systemd support for managing cgroups is "
-                        "not available; use the cgroupfs driver");
-    ntrees = find_trees(&trees);
+    if (oci.systemd_cgroup && scope_names(c->cgroups_path, id, ret_unit, &scope))
+        return 1;
+    if (!ntrees)
+        ntrees = find_trees(&trees);
     *ret_dirs = xcalloc(ntrees + 1, sizeof **ret_dirs);
     for (unsigned i = 0; i < ntrees; i++) {
-        char *path = path_in(&trees[i], c, id);
+        char *path = scope ? scope : path_in(&trees[i], c, id);
 
         if (!path_ok(path))
             return oci_fail("linux.cgroupsPath: \"%s\" leads out of the cgroups", c->cgroups_path);
@@ -259,10 +282,14 @@ static bool limits_asked(const struct oci_resources *r)
 }
 
 /* Where it is not ours to make, and that is no error, it goes from the list. */
-int oci_cgroup_make(const struct oci_config *c, char **dirs)
+int oci_cgroup_make(const struct oci_config *c, const char *id, char **dirs, const char *unit)
 {
     unsigned kept = 0;
     int refused = 0;
+
+    if (unit && *dirs &&
+        scope_start(unit, *dirs + strlen(trees[0].mount), id, &c->resources, !*trees[0].key))
+        return 1;
 
     for (unsigned i = 0; i < ntrees && dirs[i]; i++) {
         int r = make_path(&trees[i], dirs[i] + strlen(trees[i].mount));
@@ -282,6 +309,11 @@ int oci_cgroup_make(const struct oci_config *c, char **dirs)
         oci_log(OCI_WARNING, "limits of linux.resources are not held: no cgroup can be made: %s",
                 oci_strerror(refused));
     return oci_cgroup_limit(dirs, &c->resources);
+}
+
+void oci_cgroup_held(void)
+{
+    scope_release();
 }
 
 int oci_cgroup_enter(char **dirs)
@@ -351,9 +383,12 @@ static int remove_tree(const char *dir, int *tries)
     return 0;
 }
 
-int oci_cgroup_remove(char **dirs)
+int oci_cgroup_remove(char **dirs, const char *unit)
 {
     int r = 0, tries = 400; /* for all of them */
+
+    if (unit)
+        scope_stop(unit);
 
     for (; dirs && *dirs; dirs++) {
         int e = remove_tree(*dirs, &tries);

@@ -81,6 +81,10 @@ static int memory_v1(char **dirs, const struct oci_resources *r)
         e = put_number(dirs, swap, both);
     if (e == 0 && told(r->reservation))
         e = put_number(dirs, "memory.soft_limit_in_bytes", r->reservation);
+    if (e == 0 && r->swappiness >= 0 && r->swappiness <= 100) /* old callers say -1 */
+        e = put_number(dirs, "memory.swappiness", r->swappiness);
+    if (e == 0 && r->no_oom_killer)
+        e = put(dirs, "memory.oom_control", "1");
     return e;
 }
 
@@ -134,13 +138,27 @@ static int cpu_v2(char **dirs, const struct oci_resources *r)
 
 /* ---- both ---- */
 
+int64_t oci_cgroup_host_tasks(int64_t guest)
+{
+    return guest < 0 || guest > INT32_MAX ? -1 : TASKS_EACH * guest + OWN_TASKS;
+}
+
 static int pids(char **dirs, const struct oci_resources *r)
 {
     if (!told(r->pids))
         return 0;
-    if (r->pids < 0 || r->pids > INT32_MAX)
-        return put(dirs, "pids.max", "max");
-    return put_number(dirs, "pids.max", TASKS_EACH * r->pids + OWN_TASKS);
+    const int64_t host = oci_cgroup_host_tasks(r->pids);
+
+    return host < 0 ? put(dirs, "pids.max", "max") : put_number(dirs, "pids.max", host);
+}
+
+int64_t oci_cgroup_tasks(char **dirs)
+{
+    int64_t v = oci_cgroup_number(dirs, "pids.max", "pids.max");
+
+    if (v == OCI_UNSET)
+        return v;
+    return v == INT64_MAX ? -1 : MAX((v - OWN_TASKS) / TASKS_EACH, 1);
 }
 
 static int unified(char **dirs, const struct oci_resources *r)

@@ -195,7 +195,7 @@ int container_remove(struct oci_state *s)
     int r;
 
     end_processes(s);
-    r = oci_cgroup_remove(s->cgroups);
+    r = oci_cgroup_remove(s->cgroups, s->unit);
     if (r < 0)
         oci_log(OCI_WARNING, "the cgroup of %s cannot be removed: %s", s->id, oci_strerror(r));
     r = oci_state_remove(s);

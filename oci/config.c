@@ -105,6 +105,7 @@ static void resources_unset(struct oci_resources *r)
     *r = (struct oci_resources){ .memory = OCI_UNSET,
                                  .swap = OCI_UNSET,
                                  .reservation = OCI_UNSET,
+                                 .swappiness = OCI_UNSET,
                                  .shares = OCI_UNSET,
                                  .quota = OCI_UNSET,
                                  .period = OCI_UNSET,

@@ -70,6 +70,8 @@ struct oci_device {
 
 struct oci_resources {
     int64_t memory, swap, reservation; /* bytes; -1: no limit */
+    int64_t swappiness;                /* of version 1, as what follows */
+    bool no_oom_killer;
     int64_t shares, quota, period;
     const char *cpus, *mems;
     int64_t pids;

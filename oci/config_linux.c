@@ -150,6 +150,8 @@ void oci_parse_resources(struct oci_parse *p, const json_t *o, struct oci_resour
     oci_number(p, memory, "limit", -1, INT64_MAX, &ret->memory);
     oci_number(p, memory, "swap", -1, INT64_MAX, &ret->swap);
     oci_number(p, memory, "reservation", -1, INT64_MAX, &ret->reservation);
+    oci_number(p, memory, "swappiness", INT64_MIN + 1, INT64_MAX, &ret->swappiness);
+    oci_bool(p, memory, "disableOOMKiller", &ret->no_oom_killer);
     oci_out(p, mark);
     oci_into(p, "cpu");
     oci_number(p, cpu, "shares", 0, INT64_MAX, &ret->shares);

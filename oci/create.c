@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -201,15 +202,31 @@ static int fork_proxy(struct making *m)
     return 0;
 }
 
+/* Of what was made, and holds. */
+static int see_cgroup(struct making *m)
+{
+    int fd = oci_cgroup_view(m->state->cgroups, &m->config->resources);
+    off_t n = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+    void *text = n > 0 ? mmap(NULL, (size_t)n, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+
+    if (fd >= 0)
+        close(fd);
+    if (text == MAP_FAILED)
+        return oci_fail("cannot see the container's cgroup: %s", oci_strerror(errno));
+    m->box.launch.cgroup = text;
+    m->box.launch.ncgroup = (size_t)n;
+    return 0;
+}
+
 static int make(struct making *m)
 {
     struct oci_state *s = m->state;
 
-    if (keep_config(m->options, s) || oci_cgroup_plan(m->config, s->id, &s->cgroups))
+    if (keep_config(m->options, s) || oci_cgroup_plan(m->config, s->id, &s->cgroups, &s->unit))
         return 1;
     if (oci_state_save(s) < 0)
         return oci_fail("cannot write the state of %s", s->id);
-    if (oci_cgroup_make(m->config, s->cgroups) || fork_proxy(m))
+    if (oci_cgroup_make(m->config, s->id, s->cgroups, s->unit) || see_cgroup(m) || fork_proxy(m))
         return 1;
     if (oci_state_save(s) < 0)
         return oci_fail("cannot write the state of %s", s->id);
@@ -218,8 +235,10 @@ static int make(struct making *m)
             return 1;
         tell_proxy(m, SYNC_GO);
     }
-    if (await_proxy(m, SYNC_NAMESPACES) || run_hooks(m, HOOK_PRESTART) ||
-        run_hooks(m, HOOK_CREATE_RUNTIME))
+    if (await_proxy(m, SYNC_NAMESPACES))
+        return 1;
+    oci_cgroup_held();
+    if (run_hooks(m, HOOK_PRESTART) || run_hooks(m, HOOK_CREATE_RUNTIME))
         return 1;
     tell_proxy(m, SYNC_GO);
     if (await_proxy(m, SYNC_READY))
@@ -242,7 +261,7 @@ static void undo(struct making *m)
         waitpid(s->pid, NULL, 0);
     }
     oci_cgroup_kill(s->cgroups);
-    oci_cgroup_remove(s->cgroups);
+    oci_cgroup_remove(s->cgroups, s->unit);
     oci_state_remove(s);
 }
 

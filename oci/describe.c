@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/beside.h"
 #include "cli/error.h"
 #include "oci/config.h"
 #include "oci/oci.h"
@@ -39,19 +40,20 @@ int oci_features(int argc, char **argv)
     static const char *const namespaces[] = { "cgroup", "ipc", "mount", "network",
                                               "pid",    "uts", NULL };
     json_t *caps = json_array(), *o;
+    int helper = program_beside("sbx-systemd");
 
     (void)argc, (void)argv;
     for (unsigned i = 0; oci_capability_name(i); i++)
         json_array_append_new(caps, json_string(oci_capability_name(i)));
-    o = json_pack("{s:s, s:s, s:o, s:o, s:{s:o, s:o, s:{s:b, s:b, s:b, s:b, s:b},"
-                  " s:{s:b}, s:{s:b}, s:{s:b}, s:{s:b}, s:{s:{s:b}}, s:{s:b}}, s:{s:s}, s:[]}",
-                  "ociVersionMin", "1.0.0", "ociVersionMax", OCI_VERSION, "hooks", strings(hooks),
-                  "mountOptions", strings(oci_mount_words()), "linux", "namespaces",
-                  strings(namespaces), "capabilities", caps, "cgroup", "v1", 1, "v2", 1, "systemd",
-                  0, "systemdUser", 0, "rdma", 0, "seccomp", "enabled", 0, "apparmor", "enabled", 0,
-                  "selinux", "enabled", 0, "intelRdt", "enabled", 0, "mountExtensions", "idmap",
-                  "enabled", 1, "netDevices", "enabled", 0, "annotations", "dev.sbx.version",
-                  SBX_VERSION, "potentiallyUnsafeConfigAnnotations");
+    o = json_pack(
+        "{s:s, s:s, s:o, s:o, s:{s:o, s:o, s:{s:b, s:b, s:b, s:b, s:b},"
+        " s:{s:b}, s:{s:b}, s:{s:b}, s:{s:b}, s:{s:{s:b}}, s:{s:b}}, s:{s:s}, s:[]}",
+        "ociVersionMin", "1.0.0", "ociVersionMax", OCI_VERSION, "hooks", strings(hooks),
+        "mountOptions", strings(oci_mount_words()), "linux", "namespaces", strings(namespaces),
+        "capabilities", caps, "cgroup", "v1", 1, "v2", 1, "systemd", helper >= 0, "systemdUser", 0,
+        "rdma", 0, "seccomp", "enabled", 0, "apparmor", "enabled", 0, "selinux", "enabled", 0,
+        "intelRdt", "enabled", 0, "mountExtensions", "idmap", "enabled", 1, "netDevices", "enabled",
+        0, "annotations", "dev.sbx.version", SBX_VERSION, "potentiallyUnsafeConfigAnnotations");
     return print(o, stdout);
 }
 

@@ -141,8 +141,10 @@ static int run_one(const struct oci_hook *h, const struct oci_state *s, enum oci
 int oci_hooks_run(const struct oci_config *c, enum oci_hook_kind kind, const struct oci_state *s,
                   enum oci_status status, char why[OCI_WHY])
 {
-    for (unsigned i = 0; i < c->nhooks[kind]; i++)
+    int r = 0;
+
+    for (unsigned i = 0; i < c->nhooks[kind] && (r == 0 || kind == HOOK_POSTSTOP); i++)
         if (run_one(&c->hooks[kind][i], s, status, why) < 0)
-            return -1;
-    return 0;
+            r = -1;
+    return r;
 }

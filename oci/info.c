@@ -13,6 +13,8 @@
 #include "oci/cgroup.h"
 #include "oci/create.h"
 #include "oci/oci.h"
+#include "oci/scope.h"
+#include "oci/wire.h"
 
 /* ---- ps ---- */
 
@@ -218,6 +220,24 @@ int oci_events(int argc, char **argv)
 
 /* ---- update ---- */
 
+/* The program sees what holds now, and the kernel inside counts its tasks by it. */
+static int tell(const struct oci_state *s, const struct oci_resources *r)
+{
+    const struct wire_msg m = { .type = WIRE_CGROUP };
+    int fd = oci_cgroup_view(s->cgroups, r), sock = fd < 0 ? -1 : wire_connect(s), e = -1;
+    struct wire_msg answer;
+
+    if (sock >= 0)
+        e = wire_send(sock, &m, &fd, 1);
+    if (e == 0)
+        e = wire_receive(sock, &answer, NULL, NULL) == 1 ? 0 : -1;
+    if (sock >= 0)
+        close(sock);
+    if (fd >= 0)
+        close(fd);
+    return e == 0 ? 0 : oci_fail("container not running");
+}
+
 int oci_update(int argc, char **argv)
 {
     const char *file = NULL, *memory = NULL, *swap = NULL, *reservation = NULL, *shares = NULL,
@@ -282,5 +302,8 @@ int oci_update(int argc, char **argv)
         r.cpus = cpus;
     if (mems)
         r.mems = mems;
-    return oci_cgroup_limit(s.cgroups, &r);
+    if ((s.unit && scope_set(s.unit, &r, oci_cgroup_is_v2(s.cgroups))) ||
+        oci_cgroup_limit(s.cgroups, &r))
+        return 1;
+    return tell(&s, &r);
 }

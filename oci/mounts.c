@@ -18,6 +18,7 @@
 
 #include "cli/error.h"
 #include "oci/box.h"
+#include "oci/cgroup.h"
 #include "oci/notify.h"
 #include "oci/oci.h"
 
@@ -160,6 +161,44 @@ static bool add_copy_up(const struct oci_mount *m, const struct oci_state *s, st
     return true;
 }
 
+static void add_hierarchy(const struct oci_mount *m, const char *key, const char *path,
+                          struct shown *s)
+{
+    struct sentry_mount *mount = add(s, SM_CGROUP, path);
+
+    mount->options = key;
+    mount->source = "cgroup";
+    mount->flags = m->flags;
+}
+
+/* As on the host: one of version 2; or a directory with one of version 1 each, and a name for each controller. */
+static void add_cgroups(const struct oci_mount *m, struct shown *s)
+{
+    char **keys = oci_cgroup_keys();
+    struct sentry_mount *mount;
+
+    if (!*keys || strcmp(m->type, "cgroup2") == 0) {
+        add_hierarchy(m, "", m->destination, s);
+        return;
+    }
+    mount = add(s, SM_FS, m->destination);
+    mount->type = mount->source = "tmpfs";
+    mount->options = "mode=755";
+    mount->flags = m->flags & ~(unsigned)MS_RDONLY;
+    for (unsigned i = 0; keys[i]; i++) {
+        const char *name = oci_cgroup_dir_name(i);
+        char *list = xstrdup(keys[i]), *save = NULL;
+
+        add_hierarchy(m, keys[i], xjoin(m->destination, name), s);
+        for (char *c = strtok_r(list, ",", &save); c && strchr(keys[i], ',');
+             c = strtok_r(NULL, ",", &save))
+            if (strcmp(c, name) != 0)
+                add(s, SM_SYMLINK, xjoin(m->destination, c))->target = name;
+    }
+    if (m->flags & MS_RDONLY)
+        add(s, SM_READONLY, m->destination);
+}
+
 static int add_fs(const struct oci_mount *m, const struct oci_state *s, struct shown *shown)
 {
     static const char *const types[] = { "proc", "sysfs", "tmpfs", "devpts", "mqueue", "ramfs" };
@@ -168,9 +207,8 @@ static int add_fs(const struct oci_mount *m, const struct oci_state *s, struct s
 
     for (unsigned i = 0; i < ARRAY_SIZE(types); i++)
         known |= strcmp(m->type, types[i]) == 0;
-    if (strncmp(m->type, "cgroup", 6) == 0) {
-        oci_log(OCI_DEBUG, "the mount of %s is left out: there are no cgroups inside yet",
-                m->destination);
+    if (strcmp(m->type, "cgroup") == 0 || strcmp(m->type, "cgroup2") == 0) {
+        add_cgroups(m, shown);
         return 0;
     }
     if (!known)

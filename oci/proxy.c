@@ -95,6 +95,11 @@ static void on_request(struct client *c, const struct wire_msg *m, const int *fd
         px_tell_network(); /* made between create and start, by most */
         px_hooks_run();
         break;
+    case WIRE_CGROUP:
+        if (nfds == 1)
+            px_tell(CTL_CGROUP, 0, fds, 1);
+        px_answer(c, WIRE_DONE, 0, NULL, 0);
+        break;
     case WIRE_NOTIFY:
         c->notify = px.setup->notify && !px.notified;
         if (!c->notify)

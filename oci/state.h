@@ -35,6 +35,7 @@ struct oci_state {
     enum oci_status status; /* as told; oci_status_now is how it is */
     bool terminal;
     char **cgroups; /* directories, NULL at the end */
+    char *unit;     /* of systemd's; NULL: none */
 };
 
 const char *oci_status_name(enum oci_status s);

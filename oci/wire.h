@@ -20,6 +20,7 @@ enum wire_type {
                       or WIRE_FAILED; then WIRE_EXITED */
     WIRE_PAUSE,   /* by WIRE_DONE, when nothing runs any more, or WIRE_FAILED */
     WIRE_RESUME,  /* by WIRE_DONE */
+    WIRE_CGROUP,  /* with a descriptor (cgroup_view.c); by WIRE_DONE */
     WIRE_NOTIFY,  /* by WIRE_DONE when the program has said READY=1; WIRE_FAILED: it cannot */
     WIRE_WINSIZE, /* of an exec; value: rows << 16 | cols */
     /* from it */

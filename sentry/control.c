@@ -9,6 +9,7 @@
 
 #include "abi/fdmsg.h"
 #include "cli/control.h"
+#include "sentry/fs/cgroup/cgroup.h"
 #include "sentry/fs/tty/tty.h"
 #include "sentry/job.h"
 #include "sentry/kernel/event.h"
@@ -77,6 +78,8 @@ static void on_control(void *arg, uint32_t events)
     }
     if (n == (ssize_t)sizeof m && m.type == CTL_NETWORK && nfds == 1)
         (void)netdevs_take(fds[0]);
+    if (n == (ssize_t)sizeof m && m.type == CTL_CGROUP && nfds == 1)
+        (void)cgroup_view_take(fds[0]);
     fdmsg_close(fds, nfds);
     if (n != (ssize_t)sizeof m)
         return;

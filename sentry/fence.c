@@ -3,6 +3,7 @@
 #include "sentry/fence.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -35,13 +36,32 @@ int fence_landlock(const struct sentry_config *cfg)
     return r;
 }
 
+#ifdef __GLIBC__
+static int never(const void *a, const void *b)
+{
+    (void)a, (void)b;
+    return 0;
+}
+#endif
+
+/* For more than a KiB glibc's qsort() asks how much memory there is (sysinfo), once: before there is a filter. */
+static void sort_once(void)
+{
+#ifdef __GLIBC__
+    static char much[4096];
+
+    qsort(much, sizeof much, 1, never);
+#endif
+}
+
 int fence_put_up(const struct sentry_config *cfg)
 {
     static const int none[] = { RLIMIT_CORE, RLIMIT_MSGQUEUE };
     int r = fence_limits(none, ARRAY_SIZE(none));
 
+    sort_once();
     if (r == 0)
-        r = fence_limit(RLIMIT_MEMLOCK, unfenced("memlock") ? RLIM_INFINITY : MEMLOCK);
+        r = fence_limit(RLIMIT_MEMLOCK, MEMLOCK);
     if (r == 0)
         r = fence_limit(RLIMIT_NPROC, NPROC);
     if (r == 0)

@@ -30,6 +30,7 @@
 #include "cli/control.h"
 #include "gofer/client.h"
 #include "sentry/fence.h"
+#include "sentry/fs/cgroup/cgroup.h"
 #include "sentry/fs/proc/sys_set.h"
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/alloc.h"
@@ -377,6 +378,8 @@ void sentry_main(const struct sentry_config *cfg)
     if (r < 0)
         start_error("the network", r);
     vfs_init();
+    if (cfg->cgroup)
+        (void)cgroup_view_set(cfg->cgroup, cfg->ncgroup);
     const char *at = NULL;
     r = vfs_build(cfg, &at);
     if (r < 0)

@@ -30,6 +30,7 @@ enum sentry_mount_kind {
     SM_IMAGE, /* what an image holds, and in memory what is changed of it */
     SM_IMAGE_RO,
     /* of a container (docs/OCI.md) */
+    SM_CGROUP,  /* options: its controllers, as cgroup_fs_new() */
     SM_FS,      /* a file system of that type, with options */
     SM_DEVICES, /* what every container has in /dev; what is there stays */
     SM_NODE,    /* a device: mode with its kind, rdev, uid, gid */
@@ -115,6 +116,8 @@ struct sentry_config {
     const struct process_spec *container;
     const int *passed; /* host descriptors of the program's 3, 4, ... */
     unsigned npassed;
+    const char *cgroup;     /* what is to be seen of its control group (fs/cgroup/cgroup.h); NULL */
+    size_t ncgroup;         /* bytes */
     const char *notify;     /* path of a socket that it may say READY=1 to; NULL: none */
     const char *domainname; /* NULL: none */
     const struct sentry_sysctl *sysctls;

@@ -59,6 +59,38 @@ expect 1 "THROUGH *calls from within the stub's own code: the host's kernel answ
     SBX_UNFENCED=stubfilter ./sbx-unfenced doctor --self-test
 expect 1 "THROUGH *a port that no rule allows, beside one that is allowed: it was reached" \
     SBX_UNFENCED=netpolicy SBX_WITHOUT=bpf ./sbx-unfenced doctor --self-test
+expect 1 "THROUGH *the stub's code and channel.*: the code of all stubs can be written" \
+    SBX_UNFENCED=blobseal ./sbx-unfenced doctor --self-test
+
+# Each line, without any sandbox (SBX_UNFENCED=sandbox: the attacks run on the bait as what they are), by a user who
+# is nobody's root but his own. Not here: what fresh memory holds, which is the host kernel's alone; device nodes,
+# of which this user may open none (they bite in hostile/gofer/paths, kinds); the bomb (bite/death, bombs/bite).
+# What writes is told of by the look at the host afterwards.
+bare() {
+    setpriv --reuid 54321 --regid 54321 --clear-groups unshare -Urm env HOME=/nonexistent TMPDIR="$top/tmp" "SBX_UNFENCED=$1" \
+        ./sbx-unfenced doctor --self-test >"$top/out" 2>&1 </dev/null
+}
+through() {
+    grep -q "THROUGH *$1" out || { echo "FAILED: it does not get through without a sandbox: $1" && cat out && failed=1; }
+}
+if [ "$(id -u)" -eq 0 ] && setpriv --reuid 54321 --regid 54321 --clear-groups unshare -Urm true 2>/dev/null; then
+    bare sandbox
+    for line in 'a file of the host, by its path: open' 'the same through .., links, /proc and file handles: link' \
+        "a TCP port of the host's loopback: connected" 'an abstract socket of the host: connected' \
+        'a socket in the current directory: connected' 'a signal to a process of the host: kill' \
+        'seeing a process of the host: /proc shows it' 'mounts, chroot: ' 'new and foreign namespaces: unshare' \
+        'bpf, perf, keys, userfaultfd, modules, ports: .* succeeds' 'calls of other kinds: 32-bit, x32: int 0x80' \
+        "the host's name, identity, uptime, mounts, environment: " "addresses and messages of the host's kernel: " \
+        'shared memory of the host: ' 'what the host shows afterwards: a file was changed' \
+        'a port that no rule allows, beside one that is allowed: it was reached'; do
+        through "$line"
+    done
+    bare sandbox,nosignal # else its victim is dead
+    through 'tracing a process of the host, reading its memory: ptrace'
+    rm -rf "$top"/tmp/sbx-self-* # with what was written there
+else
+    echo "left out: each attack without a sandbox, for want of root, setpriv, or user namespaces of an ordinary user"
+fi
 # The same build with all its fences holds.
 expect 0 '^23 held, 0 got through$' ./sbx-unfenced doctor --self-test
 # What cannot be tried is no success.

@@ -17,6 +17,7 @@
 #include "abi/fence.h"
 #include "abi/landlock.h"
 #include "abi/types.h"
+#include "abi/unfenced.h"
 #include "abi/without.h"
 #include "fence_writer.h"
 #include "gofer/writer/priv.h"
@@ -59,7 +60,7 @@ static int landlock(const struct apply_job *job)
     uint64_t more = 0;
     int ruleset, r;
 
-    if ((job->without & SBX_WITHOUT_LANDLOCK) || landlock_abi() < 2)
+    if ((job->without & SBX_WITHOUT_LANDLOCK) || unfenced("landlock") || landlock_abi() < 2)
         return 0; /* the first ABI refuses every rename into another directory */
     more |= LANDLOCK_REFER;
     if (landlock_abi() >= 3)

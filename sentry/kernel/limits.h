@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Limits of the whole sandbox: the table is limits.def. Written at the start only. */
+/* Limits of the whole sandbox: the table is limits.def. */
 #pragma once
 
 #include <stdatomic.h>
@@ -19,7 +19,13 @@ extern uint64_t limits[LIMITS];
 
 static inline uint64_t limit_of(enum limit l)
 {
-    return limits[l];
+    return __atomic_load_n(&limits[l], __ATOMIC_RELAXED);
+}
+
+/* While tasks run: who was let in before stays. */
+static inline void limit_set(enum limit l, uint64_t v)
+{
+    __atomic_store_n(&limits[l], v, __ATOMIC_RELAXED);
 }
 
 /* The defaults for a machine with that much memory. */
@@ -36,7 +42,7 @@ bool limits_value(const char *s, uint64_t *ret);
 /* Takes one more of something that is counted in *n. */
 static inline bool limit_take(enum limit l, _Atomic uint64_t *n)
 {
-    if (atomic_fetch_add_explicit(n, 1, memory_order_relaxed) < limits[l])
+    if (atomic_fetch_add_explicit(n, 1, memory_order_relaxed) < limit_of(l))
         return true;
     atomic_fetch_sub_explicit(n, 1, memory_order_relaxed);
     return false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Classic BPF: what SO_ATTACH_FILTER puts on a socket, to choose which packets it wants and how much of
- * each. Packet sockets and UDP have it. A program goes forward only, so it ends.
+ * each. Packet sockets, raw ones and UDP have it. A program goes forward only, so it ends.
  */
 #pragma once
 

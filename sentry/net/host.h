@@ -31,6 +31,11 @@ void host_traffic(uint64_t *ret_received, uint64_t *ret_sent);
 /* ---- listening; host_listen.c ---- */
 /* After s listens inside. 0, -EWAITING, or what the host says; then it does not listen outside. */
 int host_listen(struct task *t, struct isock *s);
+/*
+ * After s, of UDP, was bound inside to a port of its choice: outside as well. 0, -EWAITING, or what the host says;
+ * then it is not bound. host_unlisten() ends it.
+ */
+int host_bind(struct task *t, struct isock *s);
 /* One that came from outside was accepted: there is room for another. */
 void host_accepted(struct isock *listener);
 void host_unlisten(struct isock *s);

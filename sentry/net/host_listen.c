@@ -79,10 +79,10 @@ static void answer(struct bcall *c, const struct nb_rep *r, const uint8_t *data,
     sock_put(&l->sk);
 }
 
-static int ask(struct isock *s)
+static int ask(struct isock *s, uint32_t op)
 {
     struct nb_opt opts[NB_OPTS_MAX];
-    struct nb_req m = { .op = NB_LISTEN,
+    struct nb_req m = { .op = op,
                         .arg = s->sk.backlog + 1,
                         .addr = broker_addr(&s->local),
                         .len = (uint32_t)host_options(s, opts) };
@@ -112,7 +112,7 @@ int host_listen(struct task *t, struct isock *s)
         return 0;
     if (t->call.phase == 0) {
         learn_listen(s->local.port);
-        r = ask(s);
+        r = ask(s, NB_LISTEN);
     }
     t->call.phase = 1;
     if (r == 0) {
@@ -121,6 +121,24 @@ int host_listen(struct task *t, struct isock *s)
     }
     if (r < 0 && r != -EWAITING)
         tcp_stop_listening(s);
+    return r;
+}
+
+int host_bind(struct task *t, struct isock *s)
+{
+    int r = t->call.phase == 0 ? ask(s, NB_BIND) : 0;
+
+    t->call.phase = 1;
+    if (r == 0) {
+        LOCK_SCOPE(&s->sk.own_lock);
+        r = s->host.listen_answered ? s->host.listen_error : task_wait(t, &s->sk.wr_wq, WAIT_KILL);
+    }
+    if (r == 0 || r == -EWAITING)
+        return r;
+    host_unlisten(s);
+    LOCK_SCOPE(&udp_lock);
+    port_release(s);
+    s->local = inet_any(s);
     return r;
 }
 

@@ -69,8 +69,8 @@ size_t host_options(const struct isock *s, struct nb_opt opts[NB_OPTS_MAX])
             (o->level != IPPROTO_IPV6 || s->sk.family == AF_INET6))
             add(opts, &n, o->level, o->name, v);
     }
-    if (s->sk.linger)
-        add(opts, &n, SOL_SOCKET, SO_LINGER, s->sk.linger_time);
+    if (s->sk.linger && s->sk.linger_time == 0) /* else it is ours: host_tcp.c */
+        add(opts, &n, SOL_SOCKET, SO_LINGER, 0);
     if (s->sk.sndbuf_set) /* it is doubled by who sets it */
         add(opts, &n, SOL_SOCKET, SO_SNDBUF, s->sk.sndbuf / 2);
     if (s->sk.rcvbuf_set)
@@ -200,6 +200,11 @@ bool host_setsockopt(struct task *t, struct sock *sk, int level, int opt, const 
     if (!is_sent_on(level, opt) || n > NB_OPT_MAX)
         return false;
     memcpy(data.value, v, n);
+    if (level == SOL_SOCKET && opt == SO_LINGER) {
+        const struct linger l = { sk->linger && sk->linger_time == 0, 0 };
+
+        memcpy(data.value, &l, MIN(n, (socklen_t)sizeof l));
+    }
     sl = slot(t);
     *ret = sl ? go(t, sl, &m, &data, sk) : -ENOMEM;
     return true;

@@ -147,12 +147,13 @@ int host_leave(struct isock *s)
 }
 
 /*
- * What close(2) waits for with SO_LINGER: that all is with the other end. Where the broker has the
- * socket, too, ours is not its last and would not wait.
+ * What close(2) waits for with SO_LINGER: that all is with the other end. The host's socket has no such
+ * time, or the broker would wait where it has the last one of it.
  */
 static void linger(int fd, int seconds)
 {
-    const ktime_t end = ktime_now() + (ktime_t)MIN(MAX(seconds, 0), 1 << 20) * 1000000000;
+    const ktime_t end = ktime_now() + (ktime_t)(seconds < 0 ? 1 << 20 : MIN(seconds, 1 << 20)) *
+                                          1000000000;
     int left = 0;
 
     shutdown(fd, SHUT_RDWR);
@@ -172,7 +173,7 @@ static void put_fd(struct isock *s, int fd, bool watched, uint32_t kept)
     if (watched)
         event_unwatch(fd);
     kernel.platform->worker_block_begin(); /* SO_LINGER */
-    if (kept && sk->linger && sk->linger_time)
+    if (sk->type == SOCK_STREAM && sk->linger && sk->linger_time)
         linger(fd, sk->linger_time);
     broker_closed(kept);
     close(fd);

@@ -378,7 +378,8 @@ static int send_to(struct isock *s, const struct inet_addr *dst, const struct ms
 
     if (broker_is_nameserver(dst))
         return send_query(s, dst, m);
-    if (s->sk.protocol != IPPROTO_UDP || !s->port_bound || !broker_publishes(false, s->local.port))
+    if (s->sk.protocol != IPPROTO_UDP || !s->port_bound ||
+        (!broker_publishes(false, s->local.port) && !s->host.listen.tag))
         return send_to_peer(s, dst, m);
     r = broker_send(&req, m->data, -1, NULL);
     return r < 0 ? r : (int)m->len;

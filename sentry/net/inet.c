@@ -8,14 +8,17 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/capability.h>
+#include <netinet/udp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "sentry/kernel/cred.h"
+#include "sentry/kernel/kernel.h"
 #include "sentry/kernel/sysctl.h"
 #include "sentry/kernel/task.h"
 #include "sentry/net/host.h"
+#include "sentry/net/raw.h"
 
 #define SIN6_LEN_MIN 24
 #define NOTES_MAX 8
@@ -41,6 +44,11 @@ static struct inet_addr from_v4(uint32_t addr, uint16_t port)
     a.ip.s6_addr[10] = a.ip.s6_addr[11] = 0xff;
     memcpy(a.ip.s6_addr + 12, &be, sizeof be);
     return a;
+}
+
+struct inet_addr inet_from_v4(uint32_t addr)
+{
+    return from_v4(addr, 0);
 }
 
 bool inet_is_any(const struct inet_addr *a)
@@ -166,7 +174,7 @@ int inet_route(struct isock *s, struct inet_addr *dst, struct inet_addr *src)
     v4 = inet_is_v4(dst);
     if (v4 && is_broadcast(dst) && s->sk.type == SOCK_DGRAM && !s->sk.broadcast)
         return -EACCES;
-    if (!inet_is_local(dst) || is_broadcast(dst))
+    if ((!inet_is_local(dst) || is_broadcast(dst)) && !inet_group_to_lo(s, dst))
         return -ENETUNREACH;
     if (inet_is_any(src) || IN6_IS_ADDR_UNSPECIFIED(&src->ip)) {
         uint16_t port = src->port;
@@ -199,7 +207,24 @@ static int bind_check(struct task *t, struct isock *s, const struct inet_addr *a
     return 0;
 }
 
+/* A container's socket of UDP is to be reached outside, too: it has its own addresses there. */
+static bool binds_outside(const struct isock *s)
+{
+    return s->sk.type == SOCK_DGRAM && s->sk.protocol == IPPROTO_UDP && s->port_bound &&
+           kernel.first == 1 && broker_is_host() &&
+           (inet_is_any(&s->local) || broker_own_address(&s->local));
+}
+
+static int bind_inside(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n);
+
 int inet_bind(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n)
+{
+    int r = t->call.phase == 0 ? bind_inside(t, sk, a, n) : 0;
+
+    return r == 0 && binds_outside(inet_sk(sk)) ? host_bind(t, inet_sk(sk)) : r;
+}
+
+static int bind_inside(struct task *t, struct sock *sk, const struct sockaddr *a, socklen_t n)
 {
     const struct sockaddr_in *in = (const void *)a;
     struct isock *s = inet_sk(sk);
@@ -232,7 +257,7 @@ int inet_bind(struct task *t, struct sock *sk, const struct sockaddr *a, socklen
     }
     s->port_bound = addr.port != 0;
     s->addr_bound = !inet_is_any(&addr);
-    if (sk->type == SOCK_DGRAM && s->port_bound &&
+    if (sk->type == SOCK_DGRAM && s->port_bound && kernel.first != 1 &&
         (inet_is_any(&addr) || broker_own_address(&addr)))
         broker_note_bound(addr.port);
     return 0;
@@ -294,16 +319,15 @@ static void defaults(struct isock *s)
     strcpy(s->tcp.cc, "cubic");
 }
 
-struct isock *inet_new(struct task *t, int family, int type)
+struct isock *inet_new_of(struct task *t, int family, int type, const struct sock_ops *ops,
+                          int protocol)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    bool tcp = type == SOCK_STREAM;
     struct isock *s;
     struct sock *sk;
 
     pthread_once(&once, port_init);
-    sk = sock_new(t, sizeof *s, tcp ? &tcp_ops : &udp_ops, family, type,
-                  tcp ? IPPROTO_TCP : IPPROTO_UDP);
+    sk = sock_new(t, sizeof *s, ops, family, type, protocol);
     if (IS_ERR(sk))
         return (struct isock *)sk;
     s = inet_sk(sk);
@@ -311,16 +335,24 @@ struct isock *inet_new(struct task *t, int family, int type)
     list_init(&s->synq);
     list_init(&s->syn_link);
     list_init(&s->msgs);
+    list_init(&s->groups);
     list_init(&s->host.peers);
     bcall_init(&s->host.call);
     bcall_init(&s->host.listen);
     s->host.fd = -1;
     defaults(s);
-    if (tcp) {
+    if (type == SOCK_STREAM) {
         sk->sndbuf = 16384;
         sk->rcvbuf = 131072;
     }
     return s;
+}
+
+struct isock *inet_new(struct task *t, int family, int type)
+{
+    bool tcp = type == SOCK_STREAM;
+
+    return inet_new_of(t, family, type, tcp ? &tcp_ops : &udp_ops, tcp ? IPPROTO_TCP : IPPROTO_UDP);
 }
 
 int inet_create(struct task *t, int family, int type, int protocol, struct sock **ret)
@@ -342,7 +374,7 @@ int inet_create(struct task *t, int family, int type, int protocol, struct sock 
             return -EPROTONOSUPPORT;
         break;
     case SOCK_RAW:
-        return protocol ? -EPERM : -EPROTONOSUPPORT;
+        return raw_create(t, family, protocol, ret);
     default:
         return -ESOCKTNOSUPPORT;
     }
@@ -366,6 +398,15 @@ int inet_cmsg(struct sock *sk, const struct cmsghdr *m, struct send_req *r)
 
     if (m->cmsg_level == SOL_SOCKET)
         return m->cmsg_type == SCM_RIGHTS || m->cmsg_type == SCM_CREDENTIALS ? 0 : -EINVAL;
+    if (m->cmsg_level == SOL_UDP && sk->type == SOCK_DGRAM) {
+        uint16_t size;
+
+        if (m->cmsg_type != UDP_SEGMENT || n != sizeof size)
+            return -EINVAL;
+        memcpy(&size, CMSG_DATA(m), sizeof size);
+        r->segment = size;
+        return 0;
+    }
     if (sk->type == SOCK_STREAM || (m->cmsg_level != SOL_IP && m->cmsg_level != SOL_IPV6))
         return 0;
     if (m->cmsg_level == SOL_IPV6 && sk->family != AF_INET6)

@@ -38,6 +38,14 @@ struct isock {
         mc6_all, dontfrag, addr_pref, minhops;
     bool pktinfo, recvttl, recvtos, recvopts, retopts, origdst, checksum, recvfragsize, passsec4;
     bool pktinfo6, hoplimit6, tclass6, origdst6, hopopts6, rthdr6, dstopts6, pathmtu6, fragsize6;
+    int mc_if;        /* where multicast goes: 0, or lo */
+    uint32_t mc_addr; /* as IP_MULTICAST_IF named it */
+    struct {
+        uint32_t next, from; /* [s] numbers of what was sent, of the first that is not told yet */
+        bool pending;        /* [s] */
+    } zc;
+    struct list groups; /* [udp_lock] what it has joined; group.c */
+    unsigned ngroups;
     int rfc4884, rfc4884_6, alert6, unicast_if, unicast6_if, mc6_if;
 
     struct tcp_opts {
@@ -88,6 +96,12 @@ struct isock {
     struct udp_opts {
         int cork, encap, no_check6_tx, no_check6_rx, segment, gro;
     } udp;
+    struct raw_opts { /* SOCK_RAW; [R] of raw.h */
+        bool hdrincl;
+        int checksum; /* where IPv6's stands in what is sent; -1: nowhere */
+        uint32_t icmp_not;
+        uint32_t icmp6_not[8]; /* bits of the types that are not wanted, as in ICMP_FILTER */
+    } raw;
 };
 
 static inline struct isock *inet_sk(struct sock *sk)
@@ -109,6 +123,7 @@ bool inet_is_v4(const struct inet_addr *a);
 bool inet_is_multicast(const struct inet_addr *a);
 struct inet_addr inet_loopback(bool v4, uint16_t port);
 struct inet_addr inet_any(const struct isock *s);
+struct inet_addr inet_from_v4(uint32_t addr); /* host order; port 0 */
 bool inet_same(const struct inet_addr *a, const struct inet_addr *b);
 /*
  * Where a connect or send to *dst goes: the any address means loopback, what is not local is
@@ -145,8 +160,31 @@ int port_may_listen(struct isock *s);
 struct isock *port_find_listener(const struct inet_addr *dst, const struct inet_addr *src);
 struct isock *port_find_udp(const struct inet_addr *dst, const struct inet_addr *src);
 
+/* Where the UDP sockets of a port are, with others. */
+struct list *port_udp_bucket(uint16_t port);
+
+/* ---- group.c ---- */
+/* IP_ADD_MEMBERSHIP, IPV6_JOIN_GROUP, MCAST_JOIN_GROUP and their opposites; IP_MULTICAST_IF. */
+int inet_group4(struct isock *s, bool add, const void *v, socklen_t n);
+int inet_group6(struct isock *s, bool add, const void *v, socklen_t n);
+int inet_group_any(struct isock *s, bool add, const void *v, socklen_t n);
+int inet_group_device(struct isock *s, const void *v, socklen_t n);
+void inet_leave_groups(struct isock *s); /* all, at its end */
+/* Is dst a group, and has s said that it sends to groups on lo? */
+bool inet_group_to_lo(const struct isock *s, const struct inet_addr *dst);
+/* A copy of m, which is the caller's, to each that wants it. udp_lock held. */
+void inet_group_send(const struct msg *m, const struct inet_addr *src, const struct inet_addr *dst);
+
+/* ---- zerocopy.c ---- */
+/* A call has sent something with those flags. [s] */
+void inet_zerocopy_sent(struct isock *s, int flags);
+/* MSG_ERRQUEUE: 0, with what is told, or -EAGAIN. No lock held. */
+ssize_t inet_recv_errors(struct isock *s, struct recv_req *r);
+
 /* ---- tcp.c ---- */
 struct isock *inet_new(struct task *t, int family, int type); /* ERR_PTR */
+struct isock *inet_new_of(struct task *t, int family, int type, const struct sock_ops *ops,
+                          int protocol);
 /* Both ways are ended, or it was reset. [s] */
 bool tcp_closed(struct isock *s);
 int tcp_state(struct isock *s); /* TCP_ESTABLISHED ...; [s] */
@@ -184,6 +222,8 @@ uint32_t tcp_poll(struct sock *sk);
 /* What was held for more to come (MSG_MORE, TCP_CORK) may be read. The pair's lock is held. */
 void tcp_push(struct sock *sk);
 size_t tcp_inq(struct sock *sk);
+/* Of a message that was received, what the options ask for. */
+void udp_put_cmsgs(struct isock *s, struct recv_req *r, struct msg *m);
 /* What UDP_CORK and MSG_MORE have gathered goes. 0, or what sending it gave. */
 int udp_push(struct isock *s);
 size_t tcp_outq(struct sock *sk);

@@ -94,6 +94,7 @@ static const struct opt ip6_opts[] = {
 };
 
 static const struct opt udp_opts[] = {
+    { UDP_SEGMENT, T_INT, AT(udp.segment), 0, UINT16_MAX, 0, 0 },
     { UDP_CORK, T_BOOL, AT(udp.cork), 0, 0, 0, 0 },
     { UDP_NO_CHECK6_TX, T_BOOL, AT(udp.no_check6_tx), 0, 0, 0, 0 },
     { UDP_NO_CHECK6_RX, T_BOOL, AT(udp.no_check6_rx), 0, 0, 0, 0 },
@@ -209,18 +210,19 @@ static int set_ip(struct task *t, struct isock *s, int opt, const void *v, sockl
 
     switch (opt) {
     case IP_ADD_MEMBERSHIP:
-    case IP_ADD_SOURCE_MEMBERSHIP:
-        return n < 8 || !IN_MULTICAST(ntohl(*(const uint32_t *)v)) ? -EINVAL : -ENODEV;
-    case MCAST_JOIN_GROUP:
-        return n < sizeof(struct group_req) ? -EINVAL : -ENODEV;
     case IP_DROP_MEMBERSHIP:
-    case IP_DROP_SOURCE_MEMBERSHIP:
+        return inet_group4(s, opt == IP_ADD_MEMBERSHIP, v, n);
+    case MCAST_JOIN_GROUP:
     case MCAST_LEAVE_GROUP:
-        return n < 8 ? -EINVAL : -EADDRNOTAVAIL;
+        return inet_group_any(s, opt == MCAST_JOIN_GROUP, v, n);
+    case IP_ADD_SOURCE_MEMBERSHIP:
+        return n < sizeof(struct ip_mreq_source) ? -EINVAL : -ENODEV;
+    case IP_DROP_SOURCE_MEMBERSHIP:
+        return n < sizeof(struct ip_mreq_source) ? -EINVAL : -EADDRNOTAVAIL;
     case IP_UNICAST_IF:
         return set_device(&s->unicast_if, v, n, /* net_order= */ true);
     case IP_MULTICAST_IF:
-        return n < 4 ? -EINVAL : 0;
+        return inet_group_device(s, v, n);
     case IP_OPTIONS: /* there are no headers to put any into */
         return n ? -EINVAL : 0;
     case IP_ROUTER_ALERT:
@@ -252,9 +254,13 @@ static int set_ip6(struct task *t, struct isock *s, int opt, const void *v, sock
         memcpy(&val, v, sizeof val);
     switch (opt) {
     case IPV6_ADD_MEMBERSHIP:
+    case IPV6_DROP_MEMBERSHIP:
+        return inet_group6(s, opt == IPV6_ADD_MEMBERSHIP, v, n);
+    case MCAST_JOIN_GROUP:
+    case MCAST_LEAVE_GROUP:
+        return inet_group_any(s, opt == MCAST_JOIN_GROUP, v, n);
     case IPV6_JOIN_ANYCAST:
         return n < 20 ? -EINVAL : -ENODEV;
-    case IPV6_DROP_MEMBERSHIP:
     case IPV6_LEAVE_ANYCAST:
         return n < 20 ? -EINVAL : -EADDRNOTAVAIL;
     case IPV6_V6ONLY:
@@ -362,6 +368,8 @@ static int special(struct isock *s, int level, int opt, int *ret)
             *ret = s->local.port;
             return 0;
         case IP_MULTICAST_IF:
+            *ret = (int)s->mc_addr;
+            return 0;
         case IP_HDRINCL:
         case IP_NODEFRAG:
         case IP_ROUTER_ALERT:

@@ -43,5 +43,8 @@ const char *netdevs_name(const struct netdevs *d, int index);
 /* The first IPv4 address of an interface (0: of any). */
 const struct nlmsghdr *netdevs_ipv4(const struct netdevs *d, int index);
 
+struct nl_out;
+/* route_get.c: answers RTM_GETROUTE of one address; d NULL: as `sbx run`. 0 or -errno. */
+int route_get(struct nl_out *o, const struct nlmsghdr *h, const struct netdevs *d);
 /* false: there are none to be shown; else *ret: is it an address of theirs? */
 bool netdevs_own(const struct inet_addr *a, bool *ret);

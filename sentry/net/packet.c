@@ -13,6 +13,7 @@
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/task.h"
 #include "sentry/net/cbpf.h"
+#include "sentry/net/raw.h"
 #include "sentry/net/tap.h"
 
 #define LO_MTU 65536
@@ -102,13 +103,16 @@ void packet_pass(const uint8_t *frame, size_t n, struct psock *from)
     uint16_t kind;
 
     memcpy(&kind, frame + 12, sizeof kind);
-    LOCK_SCOPE(&packet_lock);
+    lock(&packet_lock);
     list_for_each(p, &all, link)
         if (p != from && p->proto == any && !p->no_outgoing)
             receive(p, frame, n, PACKET_OUTGOING);
     list_for_each(p, &all, link)
         if (p->proto == any || (p->proto && p->proto == kind))
             receive(p, frame, n, type_of(frame));
+    unlock(&packet_lock);
+    if (!from) /* else it has to arrive first */
+        raw_pass(frame + TAP_ETH, n - TAP_ETH);
 }
 
 static ssize_t packet_recv(struct task *t, struct sock *sk, struct recv_req *r)

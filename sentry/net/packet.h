@@ -69,8 +69,12 @@ static inline struct psock *packet_sk(struct sock *sk)
  */
 void packet_pass(const uint8_t *frame, size_t n, struct psock *from);
 
-/* packet_in.c: what was sent by hand arrives. No lock held. */
+/*
+ * packet_in.c: what was sent by hand arrives, as a frame on the wire or, by a raw socket, as a packet that had
+ * a route. No lock held.
+ */
 void packet_in(const uint8_t *frame, size_t n);
+void packet_in_routed(const uint8_t *packet, size_t n);
 
 /* packet_ring.c. packet_lock is held but for putting. */
 unsigned pring_header(int version); /* PACKET_HDRLEN; 0: no such version */

@@ -244,3 +244,9 @@ struct isock *port_find_udp(const struct inet_addr *dst, const struct inet_addr 
     assert_locked(&udp_lock);
     return choose(&udp_ports[dst->port % BUCKETS], dst, src, fit_udp);
 }
+
+struct list *port_udp_bucket(uint16_t port)
+{
+    assert_locked(&udp_lock);
+    return &udp_ports[port % BUCKETS];
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows of /proc/net/tcp, udp, unix and netlink, as net_each gives the sockets. */
+/* The rows of /proc/net/tcp, udp, raw, unix and netlink, as net_each gives the sockets. */
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -57,6 +57,20 @@ static int udp_row(const struct net_info *i, void *arg)
     pt_printf(r->out,
               "%02X %08X:%08X 00:00000000 00000000 %5u        0 %" PRIu64
               " %u 0000000000000000 %" PRIu64 "        \n",
+              (unsigned)i->state, i->tx, i->rx, i->uid, i->ino, i->refs + 1, i->drops);
+    return 0;
+}
+
+static int raw_row(const struct net_info *i, void *arg)
+{
+    struct rows *r = arg;
+
+    pt_printf(r->out, "%4u: ", r->n++);
+    put_addr(r->out, &i->local);
+    put_addr(r->out, &i->remote);
+    pt_printf(r->out,
+              "%02X %08X:%08X 00:00000000 00000000 %5u        0 %" PRIu64
+              " %u 0000000000000000 %" PRIu64 "\n",
               (unsigned)i->state, i->tx, i->rx, i->uid, i->ino, i->refs + 1, i->drops);
     return 0;
 }
@@ -127,6 +141,12 @@ void net_proc_rows(enum proc_net_table table, struct ptext *out)
         break;
     case PROC_NET_UDP6:
         net_each(AF_INET6, SOCK_DGRAM, udp_row, &r);
+        break;
+    case PROC_NET_RAW:
+        net_each(AF_INET, SOCK_RAW, raw_row, &r);
+        break;
+    case PROC_NET_RAW6:
+        net_each(AF_INET6, SOCK_RAW, raw_row, &r);
         break;
     case PROC_NET_UNIX:
         net_each(AF_UNIX, 0, unix_row, &r);

@@ -317,7 +317,7 @@ static int get_route(struct nl_out *o, const struct nlmsghdr *h, bool dump)
     int family = family_of(h);
 
     if (!dump)
-        return -ENETUNREACH;
+        return route_get(o, h, d);
     if (d) {
         dump_seen(o, d, RTM_NEWROUTE, family);
         return 0;

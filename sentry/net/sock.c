@@ -295,7 +295,9 @@ static ssize_t sock_write(struct task *t, struct file *f, struct iter *it, loff_
 {
     struct sock *sk = file_sock(f);
     struct scm *none = NULL;
-    struct send_req r = { .it = it, .done = &t->call.done, .scm = &none, .ttl = -1, .tos = -1 };
+    struct send_req r = {
+        .it = it, .done = &t->call.done, .scm = &none, .ttl = -1, .tos = -1, .segment = -1
+    };
 
     (void)pos;
     if (sk->type == SOCK_SEQPACKET)

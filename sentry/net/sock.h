@@ -62,6 +62,7 @@ struct send_req {
         int ifindex;
     } pktinfo;
     int ttl, tos; /* -1: not given */
+    int segment;  /* UDP_SEGMENT; -1: not given */
 };
 
 struct recv_req {
@@ -131,7 +132,7 @@ struct sock {
     int linger_time;
     bool reuseaddr, reuseport, keepalive, broadcast, oobinline, passcred, passpidfd, passsec, debug,
         dontroute, nofcs, no_check, rxq_ovfl, wifi_status, select_err_queue, lock_filter,
-        passrights, prefer_busy, no_rehash;
+        passrights, prefer_busy, no_rehash, zerocopy;
     int stamp; /* 0, SO_TIMESTAMP, SO_TIMESTAMPNS as set (old or new number) */
     int stamping;
     _Atomic(struct cbpf *) filter; /* cbpf.c */

@@ -21,6 +21,7 @@
 #define RCVBUF_MIN 2304
 #define CAP_NET_ADMIN_ 12
 #define IFNAMSIZ_ 16
+#define TCP_RMEM_MAX 6291456 /* as net.ipv4.tcp_rmem says */
 #define STAMP_OPT_ID 0x80
 #define STAMP_OPT_ID_TCP 0x10000
 
@@ -150,6 +151,12 @@ static bool opt_family_ok(const struct sock *sk, int opt)
     return !opt_is_unix(opt) || sk->family == AF_UNIX || sk->family == AF_NETLINK;
 }
 
+static bool has_peek_off(const struct sock *sk)
+{
+    return sk->family == AF_UNIX ||
+           (sk->type == SOCK_STREAM && (sk->family == AF_INET || sk->family == AF_INET6));
+}
+
 static int set_int(struct task *t, struct sock *sk, int opt, int val)
 {
     bool *flag = flag_of(sk, opt);
@@ -184,6 +191,8 @@ static int set_int(struct task *t, struct sock *sk, int opt, int val)
     case SO_RCVLOWAT:
         if (val < 0)
             val = INT32_MAX;
+        if (sk->type == SOCK_STREAM && (sk->family == AF_INET || sk->family == AF_INET6))
+            val = MIN(val, sk->rcvbuf_set ? sk->rcvbuf / 2 : TCP_RMEM_MAX / 2);
         sk->rcvlowat = val ? val : 1;
         return 0;
     case SO_PRIORITY:
@@ -200,7 +209,7 @@ static int set_int(struct task *t, struct sock *sk, int opt, int val)
         sk->incoming_cpu = val;
         return 0;
     case SO_PEEK_OFF:
-        if (sk->family == AF_UNIX) {
+        if (has_peek_off(sk)) {
             sk->peek_off = val;
             return 0;
         }
@@ -225,7 +234,7 @@ static int set_int(struct task *t, struct sock *sk, int opt, int val)
 static bool has_filter(const struct sock *sk)
 {
     return sk->family == AF_PACKET ||
-           (sk->type == SOCK_DGRAM && (sk->family == AF_INET || sk->family == AF_INET6));
+           (sk->type != SOCK_STREAM && (sk->family == AF_INET || sk->family == AF_INET6));
 }
 
 int sock_setsockopt(struct task *t, struct sock *sk, int opt, const void *v, socklen_t n)
@@ -314,7 +323,7 @@ static int get_int(struct sock *sk, int opt, int *ret)
         *ret = sk->incoming_cpu;
         break;
     case SO_PEEK_OFF:
-        if (sk->family != AF_UNIX)
+        if (!has_peek_off(sk))
             return -EOPNOTSUPP;
         *ret = sk->peek_off;
         break;

@@ -2,11 +2,13 @@
 /*
  * SOL_SOCKET options of devices and of buffers that servers set though a loopback has little to do for
  * them: kept, told, and refused to whom Linux refuses them. What would ask for something that is not
- * done is not there (ENOPROTOOPT), so that a program goes its other way: SO_ZEROCOPY with its notices,
- * SO_TXTIME, SO_MAX_PACING_RATE, SO_RCVMARK, filters of streams; likewise UDP_SEGMENT and TCP_TX_DELAY.
+ * done is not there (ENOPROTOOPT), so that a program goes its other way: SO_TXTIME,
+ * SO_MAX_PACING_RATE, SO_RCVMARK, filters of streams; likewise TCP_TX_DELAY.
  */
 #include <errno.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #include "sentry/kernel/cred.h"
@@ -26,6 +28,12 @@ enum { /* numbers that glibc of Debian 12 has not all */
 static bool is_tcp(const struct sock *sk)
 {
     return sk->type == SOCK_STREAM && (sk->family == AF_INET || sk->family == AF_INET6);
+}
+
+static bool is_udp(const struct sock *sk)
+{
+    return sk->type == SOCK_DGRAM && sk->protocol == IPPROTO_UDP &&
+           (sk->family == AF_INET || sk->family == AF_INET6);
 }
 
 static int bind_device(struct task *t, struct sock *sk, int index)
@@ -89,6 +97,13 @@ int sock_set_rare(struct task *t, struct sock *sk, int opt, int val)
             return -EINVAL;
         sk->no_rehash = val == 0;
         return 0;
+    case SO_ZEROCOPY:
+        if (!is_tcp(sk) && !is_udp(sk))
+            return -EOPNOTSUPP;
+        if (val < 0 || val > 1)
+            return -EINVAL;
+        sk->zerocopy = val;
+        return 0;
     case SO_CNX_ADVICE: /* another route, of which there is none */
     case SO_BSDCOMPAT:
         return 0;
@@ -123,6 +138,12 @@ int sock_get_rare(const struct sock *sk, int opt, int *ret)
     case O_RCVMARK:
     case SO_BSDCOMPAT:
         *ret = 0;
+        return 0;
+    case SO_ZEROCOPY:
+        *ret = sk->zerocopy;
+        return 0;
+    case SO_BPF_EXTENSIONS:
+        *ret = SKF_AD_MAX;
         return 0;
     case SO_BUSY_POLL:
         *ret = sk->busy_poll;

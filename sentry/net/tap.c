@@ -74,16 +74,27 @@ bool tap_l4_good(const struct inet_addr *src, const struct inet_addr *dst, uint8
     return l4_checksum(&f) == 0;
 }
 
+uint16_t tap_checksum(const void *p, size_t n)
+{
+    return fold(sum(0, p, n));
+}
+
 /* ---- a frame ---- */
+
+uint16_t tap_ip_id(void)
+{
+    static _Atomic uint16_t next;
+
+    return htons(atomic_fetch_add(&next, 1));
+}
 
 static void put_ipv4(struct frame *f, size_t n, int ttl, int tos)
 {
-    static _Atomic uint16_t next_id;
     struct iphdr ip = { .version = 4,
                         .ihl = 5,
                         .tos = (uint8_t)tos,
                         .tot_len = htons((uint16_t)n),
-                        .id = htons(atomic_fetch_add(&next_id, 1)),
+                        .id = tap_ip_id(),
                         .frag_off = htons(IP_DF),
                         .ttl = (uint8_t)ttl,
                         .protocol = f->proto };
@@ -103,6 +114,28 @@ static void put_ipv6(struct frame *f, size_t n, int ttl, int tos)
     ip.ip6_nxt = f->proto;
     ip.ip6_hlim = (uint8_t)ttl;
     memcpy(f->buf + TAP_ETH, &ip, sizeof ip);
+}
+
+void tap_fill(uint8_t *frame, size_t n, uint8_t proto, const struct inet_addr *src,
+              const struct inet_addr *dst, int ttl, int tos, int check)
+{
+    bool v4 = inet_is_v4(dst);
+    struct frame f = {
+        .buf = frame, .len = n, .v4 = v4, .proto = proto, .src = *src, .dst = *dst
+    };
+    uint16_t c;
+
+    f.l4 = frame + TAP_ETH + (v4 ? sizeof(struct iphdr) : sizeof(struct ip6_hdr));
+    if (v4)
+        put_ipv4(&f, n - TAP_ETH, ttl, tos);
+    else
+        put_ipv6(&f, n - TAP_ETH, ttl, tos);
+    if (check < 0)
+        return;
+    memset(f.l4 + check, 0, sizeof c);
+    c = l4_checksum(&f);
+    c = c ? c : UINT16_MAX;
+    memcpy(f.l4 + check, &c, sizeof c);
 }
 
 /* Room for n bytes behind the network's header; false: no memory. */

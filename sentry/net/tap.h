@@ -14,7 +14,7 @@
 
 #define TAP_ETH 14 /* the Ethernet header, all zeros but for the type */
 
-extern _Atomic unsigned tap_count; /* packet sockets there are */
+extern _Atomic unsigned tap_count; /* packet and raw sockets there are */
 static inline bool tap_on(void)
 {
     return atomic_load_explicit(&tap_count, memory_order_relaxed) != 0;
@@ -23,6 +23,17 @@ static inline bool tap_on(void)
 /* Is the checksum of n bytes of UDP or ICMP that from p on lie right? */
 bool tap_l4_good(const struct inet_addr *src, const struct inet_addr *dst, uint8_t proto,
                  const void *p, size_t n);
+
+/* The Internet checksum, as it is stored. */
+uint16_t tap_checksum(const void *p, size_t n);
+/* The next identification of an IPv4 packet, as it is stored. */
+uint16_t tap_ip_id(void);
+/*
+ * The IP header of a frame of n bytes whose payload is there; check: where in the payload its checksum
+ * belongs, -1: nowhere.
+ */
+void tap_fill(uint8_t *frame, size_t n, uint8_t proto, const struct inet_addr *src,
+              const struct inet_addr *dst, int ttl, int tos, int check);
 
 void tap_udp(const struct inet_addr *src, const struct inet_addr *dst, const struct msg *m);
 /* Nobody there: an ICMP message, about the frame that tap_udp makes of m. */

@@ -324,6 +324,7 @@ static void tcp_release(struct sock *sk)
         port_release(s);
     unlock(&tcp_lock);
     conn_put(c);
+    inet_leave_groups(s);
     host_release(s);
     tcp_drop_embryo(s->embryo, s->embryo_conn);
     for (unsigned i = 0; i < s->nold; i++)

@@ -181,14 +181,16 @@ ssize_t tcp_send(struct task *t, struct sock *sk, struct send_req *r)
 
     if (sk->state == SOCK_HOST) {
         unlock(l);
-        return host_send(t, sk, r);
-    }
-    if (sk->state == SOCK_CONNECTED)
+        n = host_send(t, sk, r);
+        l = sock_lock(sk);
+    } else if (sk->state == SOCK_CONNECTED)
         n = send_loop(t, sk, r);
     else if (sk->state != SOCK_CONNECTING)
         n = broken(t, sk, r);
     else
         n = req_nonblock(sk, r->flags) ? -EAGAIN : sock_wait(t, &sk->wr_wq, sk->sndtimeo);
+    if (n > 0)
+        inet_zerocopy_sent(inet_sk(sk), r->flags);
     unlock(l);
     return n;
 }
@@ -236,6 +238,8 @@ static void took(struct sock *sk, struct half *in, size_t n)
     struct sock *from = sock_other(sk);
 
     ring_consume(&in->ring, n);
+    if (sk->peek_off > 0)
+        sk->peek_off = (size_t)sk->peek_off > n ? sk->peek_off - (int)n : 0;
     if (in->urg && in->ring.rpos > in->urg_pos)
         in->urg = false;
     if (from && in->nospace && writable(from)) {
@@ -271,11 +275,11 @@ static ssize_t recv_loop(struct task *t, struct sock *sk, struct recv_req *r)
 {
     size_t total = r->it->left + *r->done;
     size_t target = (r->flags & MSG_WAITALL) ? total : MIN((size_t)sk->rcvlowat, total);
-    bool peek = r->flags & MSG_PEEK;
+    bool peek = r->flags & MSG_PEEK, peek_off = peek && sk->peek_off >= 0;
     struct half *in = sock_in(sk);
 
     for (;;) {
-        uint64_t pos = in->ring.rpos + (peek ? *r->done : 0);
+        uint64_t pos = in->ring.rpos + (peek_off ? (uint64_t)sk->peek_off : peek ? *r->done : 0);
         size_t n;
         ssize_t got;
 
@@ -291,6 +295,8 @@ static ssize_t recv_loop(struct task *t, struct sock *sk, struct recv_req *r)
             *r->done += (uint64_t)got;
             if (!peek)
                 took(sk, in, (size_t)got);
+            else if (peek_off)
+                sk->peek_off += (int)got;
             if (r->it->fault)
                 return (ssize_t)*r->done;
             continue;
@@ -307,7 +313,7 @@ ssize_t tcp_recv(struct task *t, struct sock *sk, struct recv_req *r)
     ssize_t n;
 
     if (r->flags & MSG_ERRQUEUE)
-        return -EAGAIN;
+        return inet_recv_errors(inet_sk(sk), r);
     l = sock_lock(sk);
     if (sk->state == SOCK_HOST) {
         unlock(l);
@@ -337,14 +343,14 @@ uint32_t tcp_poll(struct sock *sk)
     size_t want = (size_t)sk->rcvlowat;
 
     if (sk->state == SOCK_HOST)
-        return host_poll(sk);
+        return host_poll(sk) | (s->zc.pending ? POLLERR : 0);
     if (sk->state == SOCK_LISTEN)
         return list_empty(&sk->acceptq) ? 0 : POLLIN | POLLRDNORM;
     if (sk->shut == SHUT_BOTH || (sk->state != SOCK_CONNECTING && tcp_closed(s)))
         ev |= POLLHUP;
     if (sk->shut & SHUT_R)
         ev |= POLLIN | POLLRDNORM | POLLRDHUP;
-    if (sk->err)
+    if (sk->err || s->zc.pending)
         ev |= POLLERR;
     if (sk->state == SOCK_CONNECTING)
         return ev;

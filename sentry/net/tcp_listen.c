@@ -67,6 +67,7 @@ void tcp_inherit(struct isock *to, const struct isock *from)
     a->reuseport = b->reuseport;
     a->keepalive = b->keepalive;
     a->oobinline = b->oobinline;
+    a->zerocopy = b->zerocopy;
     a->uid = b->uid;
     to->v6only = from->v6only;
     to->tcp = from->tcp;

@@ -20,6 +20,7 @@
 
 #define UDP4_MAX 65507
 #define UDP6_MAX 65527
+#define SEGMENTS_MAX 128
 
 /* Under udp_lock and, where it tells waiters, the own lock. */
 int udp_autobind(struct isock *s)
@@ -172,6 +173,8 @@ static void fill(struct isock *s, struct isock *to, struct msg *m, const struct 
     m->stamp = ktime_real();
     m->addrlen = (socklen_t)inet_addr_out(to, src, &m->addr);
     memcpy(&m->to, dst, sizeof *dst);
+    if (inet_is_multicast(dst))
+        ttl = v4 ? s->mc_ttl : s->mc_hops;
     m->ttl = (uint8_t)(r->ttl >= 0 ? r->ttl : ttl >= 0 ? ttl : 64);
     m->tos = (uint8_t)(r->tos >= 0 ? r->tos : tos);
 }
@@ -190,6 +193,11 @@ static int transmit(struct isock *s, struct send_req *r, const struct inet_addr 
         return e;
     atomic_fetch_add(&net_lo_bytes, m->len + 28);
     atomic_fetch_add(&net_lo_packets, 1);
+    if (inet_is_multicast(&dst)) {
+        fill(s, s, m, r, &src, &dst);
+        inet_group_send(m, &src, &dst);
+        return 0;
+    }
     to = port_find_udp(&dst, &src);
     fill(s, to ? to : s, m, r, &src, &dst);
     tap_udp(&src, &dst, m);
@@ -241,12 +249,37 @@ static int send_checks(struct isock *s, struct send_req *r, struct inet_addr *na
 static int deliver(struct isock *s, struct send_req *r, const struct inet_addr *named,
                    struct msg *m)
 {
-    int e = broker_on() ? host_udp_send(s, r, named, m) : -ENETUNREACH;
+    bool inside = !broker_on() || inet_group_to_lo(s, r->addr ? named : &s->remote);
+    int e = inside ? -ENETUNREACH : host_udp_send(s, r, named, m);
 
     if (e == -ENETUNREACH) {
         e = transmit(s, r, named, m);
         if (e == 1) /* it is in a queue */
             return 0;
+    }
+    msg_free(m);
+    return e;
+}
+
+/* UDP_SEGMENT: m, which is used up, is many datagrams of that size, and what is left. As deliver. */
+static int deliver_segments(struct isock *s, struct send_req *r, struct inet_addr *named,
+                            struct msg *m)
+{
+    size_t size = r->segment >= 0 ? (size_t)r->segment : (size_t)s->udp.segment;
+    struct iter it;
+    int e = 0;
+
+    if (!size || m->len <= size)
+        return deliver(s, r, named, m);
+    if (m->len > size * SEGMENTS_MAX || s->sk.no_check) {
+        msg_free(m);
+        return -EINVAL;
+    }
+    iter_kernel(&it, m->data, m->len);
+    while (e >= 0 && it.left) {
+        struct msg *part = msg_new(&it, MIN(it.left, size));
+
+        e = IS_ERR(part) ? (int)PTR_ERR(part) : deliver(s, r, named, part);
     }
     msg_free(m);
     return e;
@@ -315,7 +348,7 @@ static int gather(struct isock *s, struct send_req *r, struct inet_addr *named, 
 
 int udp_push(struct isock *s)
 {
-    struct send_req r = { .ttl = -1, .tos = -1 };
+    struct send_req r = { .ttl = -1, .tos = -1, .segment = -1 };
     struct inet_addr named;
     struct msg *m;
     int e;
@@ -328,7 +361,7 @@ int udp_push(struct isock *s)
     unlock(&s->sk.own_lock);
     if (!m)
         return 0;
-    e = deliver(s, &r, &named, m);
+    e = deliver_segments(s, &r, &named, m);
     return MIN(e, 0);
 }
 
@@ -357,15 +390,19 @@ static ssize_t udp_send(struct task *t, struct sock *sk, struct send_req *r)
             return e < 0 ? e : (ssize_t)n;
         m = all;
     }
-    e = deliver(s, r, &named, m);
+    e = deliver_segments(s, r, &named, m);
     if (e == -ENETUNREACH)
         inet_note_refused(s, &named);
+    if (e >= 0 && n && r->flags & MSG_ZEROCOPY) {
+        LOCK_SCOPE(&sk->own_lock);
+        inet_zerocopy_sent(s, r->flags);
+    }
     return e < 0 ? e : (ssize_t)n;
 }
 
 /* ---- receiving ---- */
 
-static void put_cmsgs(struct isock *s, struct recv_req *r, struct msg *m)
+void udp_put_cmsgs(struct isock *s, struct recv_req *r, struct msg *m)
 {
     struct in_pktinfo p4 = { .ipi_ifindex = 1 };
     struct in6_pktinfo p6 = { .ipi6_ifindex = 1 };
@@ -409,7 +446,7 @@ static ssize_t recv_one(struct task *t, struct isock *s, struct recv_req *r, str
     ssize_t n = msg_recv_first(t, &s->sk, &s->msgs, r, &m);
 
     if (m && n >= 0)
-        put_cmsgs(s, r, m);
+        udp_put_cmsgs(s, r, m);
     if (m && !(r->flags & MSG_PEEK)) {
         msg_taken(&s->sk, &s->msgs, &s->msg_bytes, m);
         *ret_free = m;
@@ -423,7 +460,7 @@ static ssize_t udp_recv(struct task *t, struct sock *sk, struct recv_req *r)
     ssize_t n;
 
     if (r->flags & MSG_ERRQUEUE)
-        return -EAGAIN;
+        return inet_recv_errors(inet_sk(sk), r);
     lock(&sk->own_lock);
     n = recv_one(t, inet_sk(sk), r, &m);
     unlock(&sk->own_lock);
@@ -443,7 +480,8 @@ static int udp_shutdown(struct task *t, struct sock *sk, int how)
 
 static uint32_t udp_poll(struct sock *sk)
 {
-    return POLLOUT | POLLWRNORM | POLLWRBAND | dgram_events(sk, &inet_sk(sk)->msgs);
+    return POLLOUT | POLLWRNORM | POLLWRBAND | dgram_events(sk, &inet_sk(sk)->msgs) |
+           (inet_sk(sk)->zc.pending ? POLLERR : 0);
 }
 
 static size_t udp_inq(struct sock *sk)
@@ -460,6 +498,8 @@ static void udp_release(struct sock *sk)
     if (s->bound)
         port_release(s);
     unlock(&udp_lock);
+    inet_leave_groups(s);
+    host_unlisten(s);
     host_udp_release(s);
     list_for_each_safe(m, mn, &s->msgs, link)
         msg_free(m);

@@ -77,7 +77,13 @@ void unix_hear(struct usock *u, const struct path *p, void (*hear)(const void *d
 void unix_release(struct sock *sk);
 void unix_info(struct sock *sk, struct net_info *ret);
 
-/* unix_io.c */
+/* unix_stream.c: what all connected pairs do alike, those of AF_VSOCK too. For poll, inq, outq: sk locked. */
+int unix_pair_shutdown(struct task *t, struct sock *sk, int how);
+uint32_t unix_pair_poll(struct sock *sk);
+size_t unix_pair_inq(struct sock *sk);
+size_t unix_pair_outq(struct sock *sk);
+
+/* unix_io.c; these, too. */
 ssize_t unix_stream_send(struct task *t, struct sock *sk, struct send_req *r);
 ssize_t unix_stream_recv(struct task *t, struct sock *sk, struct recv_req *r);
 ssize_t unix_seq_send(struct task *t, struct sock *sk, struct send_req *r);

@@ -219,7 +219,7 @@ int unix_pair(struct task *t, int type, struct sock *ret[2])
     return 0;
 }
 
-static int stream_shutdown(struct task *t, struct sock *sk, int how)
+int unix_pair_shutdown(struct task *t, struct sock *sk, int how)
 {
     struct lock *l = sock_lock(sk);
     struct sock *to = sock_other(sk);
@@ -238,7 +238,7 @@ static int stream_shutdown(struct task *t, struct sock *sk, int how)
     return 0;
 }
 
-static uint32_t stream_poll(struct sock *sk)
+uint32_t unix_pair_poll(struct sock *sk)
 {
     bool joined = atomic_load(&sk->conn) != NULL;
     struct half *out = joined ? sock_out(sk) : NULL;
@@ -262,7 +262,7 @@ static uint32_t stream_poll(struct sock *sk)
     return ev;
 }
 
-static size_t stream_inq(struct sock *sk)
+size_t unix_pair_inq(struct sock *sk)
 {
     size_t n = 0;
     struct msg *m;
@@ -274,7 +274,7 @@ static size_t stream_inq(struct sock *sk)
     return n + ring_used(&sock_in(sk)->ring);
 }
 
-static size_t stream_outq(struct sock *sk)
+size_t unix_pair_outq(struct sock *sk)
 {
     if (!atomic_load(&sk->conn))
         return 0;
@@ -294,7 +294,7 @@ static void leave_pair(struct sock *sk)
     c->end[sk->side] = NULL;
     if (to) {
         to->shut = SHUT_BOTH;
-        if (stream_inq(sk) || !list_empty(&sock_in(sk)->msgs))
+        if (unix_pair_inq(sk) || !list_empty(&sock_in(sk)->msgs))
             to->err = ECONNRESET;
         sock_wake_all(to, POLLIN | POLLOUT | POLLHUP | POLLRDHUP);
     }
@@ -368,8 +368,8 @@ void unix_purge(struct usock *u)
 #define STREAM_COMMON                                                                              \
     .bind = unix_bind, .connect = stream_connect, .listen = stream_listen,                         \
     .accept = stream_accept, .unaccept = stream_unaccept, .getname = unix_getname,                 \
-    .shutdown = stream_shutdown, .poll = stream_poll, .inq = stream_inq, .outq = stream_outq,      \
-    .release = stream_release, .info = unix_info
+    .shutdown = unix_pair_shutdown, .poll = unix_pair_poll, .inq = unix_pair_inq,                  \
+    .outq = unix_pair_outq, .release = stream_release, .info = unix_info
 
 const struct sock_ops unix_stream_ops = {
     STREAM_COMMON,

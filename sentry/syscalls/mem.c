@@ -378,7 +378,7 @@ long sys_pkey_mprotect(struct task *t, gaddr_t addr, size_t len, unsigned long p
     return pkey == -1 ? protect(t, addr, len, prot) : -EINVAL;
 }
 
-long sys_madvise(struct task *t, gaddr_t addr, size_t len, int advice)
+int madvise_check(int advice)
 {
     switch (advice) {
     case MADV_DONTFORK: /* blob and channel rely on it, guests may use it on their own */
@@ -402,10 +402,17 @@ long sys_madvise(struct task *t, gaddr_t addr, size_t len, int advice)
     case MADV_POPULATE_WRITE:
     case MADV_DONTNEED_LOCKED:
     case 25: /* MADV_COLLAPSE */
-        return mem_op(t, AS_MADVISE, addr, len, (uint64_t)(unsigned)advice);
+        return 0;
     default: /* poisoning pages; merging equal ones, which tells of others; guard pages (6.13) */
         return -EINVAL;
     }
+}
+
+long sys_madvise(struct task *t, gaddr_t addr, size_t len, int advice)
+{
+    int e = madvise_check(advice);
+
+    return e < 0 ? e : mem_op(t, AS_MADVISE, addr, len, (uint64_t)(unsigned)advice);
 }
 
 long sys_msync(struct task *t, gaddr_t addr, size_t len, int flags)

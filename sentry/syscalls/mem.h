@@ -11,6 +11,8 @@ struct task;
  * for the result. -EINVAL: addr is not aligned; -ENOMEM (AS_MUNMAP: -EINVAL): beyond what a guest may map.
  */
 long mem_op(struct task *t, enum as_op_kind kind, gaddr_t addr, uint64_t len, uint64_t arg);
+/* Is it an advice that a guest may give? 0 or -EINVAL. */
+int madvise_check(int advice);
 /* May so much more be kept resident that was not mapped before? 0 or -EAGAIN. */
 int mlock_future(struct task *t, uint64_t len);
 /* May [addr, addr+len) be the guest's? 0 or -ENOMEM. */

@@ -17,6 +17,7 @@
 #include "sentry/net/cbpf.h"
 #include "sentry/net/host.h"
 #include "sentry/net/sock.h"
+#include "sentry/net/vsock.h"
 #include "sentry/syscalls/sockaddr.h"
 #include "sentry/syscalls/table.h"
 
@@ -61,6 +62,8 @@ static int create(struct task *t, int family, int type, int protocol, struct soc
         return netlink_create(t, type, protocol, ret);
     case AF_PACKET:
         return packet_create(t, type, protocol, ret);
+    case AF_VSOCK:
+        return vsock_create(t, type, protocol, ret);
     }
     return -EAFNOSUPPORT;
 }
@@ -272,8 +275,6 @@ static long peer_pidfd(struct task *t, struct sock *sk, gaddr_t optval, gaddr_t 
     if (sk->peer.group)
         g = tgroup_ref(sk->peer.group);
     unlock(l);
-    if (sk->family != AF_UNIX)
-        return -EOPNOTSUPP;
     if (!g)
         return -ENODATA;
     f = pidfd_new(g, 0);

@@ -166,7 +166,8 @@ static void send_init(struct msg_call *c, int flags, socklen_t addrlen)
                               .addrlen = addrlen,
                               .scm = &c->scm,
                               .ttl = -1,
-                              .tos = -1 };
+                              .tos = -1,
+                              .segment = -1 };
 }
 
 long sys_sendto(struct task *t, int fd, gaddr_t buf, size_t len, unsigned flags, gaddr_t addr,

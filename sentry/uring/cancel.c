@@ -61,6 +61,7 @@ void uring_cancel_all(struct uring *r)
 struct search {
     const struct ucancel *c;
     const struct ureq *but;
+    bool told; /* the one that was found is a waitid: of those Linux tells how many it found */
 };
 
 static bool by_user_data(const struct ucancel *c)
@@ -86,7 +87,7 @@ static bool matches(struct ureq *q, const void *arg)
 }
 
 /* In one pass: they stay on the list until they have been run. */
-static int cancel_in(struct list *l, const struct search *s, bool all)
+static int cancel_in(struct list *l, struct search *s, bool all)
 {
     struct ureq *q;
     int n = 0;
@@ -95,13 +96,14 @@ static int cancel_in(struct list *l, const struct search *s, bool all)
         if (!matches(q, s) || !async_cancel(&q->task))
             continue;
         n++;
+        s->told = q->sqe.opcode == LX_OP_WAITID;
         if (!all)
             break;
     }
     return n;
 }
 
-static int cancel_later(struct uring *r, const struct search *s, bool all)
+static int cancel_later(struct uring *r, struct search *s, bool all)
 {
     int n = 0;
 
@@ -129,11 +131,11 @@ static int cancel_now(struct uring *r, const struct search *s, bool all)
 
 int uring_cancel(struct uring *r, const struct ucancel *c, struct ureq *but)
 {
-    struct search s = { c, but };
+    struct search s = { c, but, false };
     bool all = c->flags & (LX_CANCEL_ALL | LX_CANCEL_ANY);
     int n = but ? cancel_later(r, &s, all) : cancel_now(r, &s, all);
 
-    return all ? n : n ? 0 : -ENOENT;
+    return all ? n : n ? s.told : -ENOENT;
 }
 
 static int flags_check(unsigned f)

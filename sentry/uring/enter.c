@@ -17,7 +17,13 @@ enum { ENTER_SUBMIT, ENTER_ROOM, ENTER_PREPARE, ENTER_WAIT };
 struct enter { /* scratch */
     long submitted;
     uint32_t timeouts;
+    struct advice advice;
 };
+
+static void enter_free(void *e)
+{
+    advice_free(&((struct enter *)e)->advice);
+}
 
 struct uring *uring_call(struct task *t, unsigned fd, bool index)
 {
@@ -119,6 +125,7 @@ long sys_io_uring_enter(struct task *t, int fd, unsigned to_submit, unsigned min
 
     if (!e)
         return -ENOMEM;
+    t->call.scratch_free = enter_free;
     if (flags & ~(unsigned long)ENTER_FLAGS)
         return -EINVAL;
     r = uring_call(t, (unsigned)fd, flags & LX_ENTER_REGISTERED_RING);
@@ -133,6 +140,9 @@ long sys_io_uring_enter(struct task *t, int fd, unsigned to_submit, unsigned min
         e->submitted = n;
         t->call.phase = ENTER_ROOM;
     }
+    n = uring_advise(t, r, &e->advice);
+    if (n < 0)
+        return n;
     if (t->call.phase == ENTER_ROOM) {
         n = r->flags & LX_URING_SQPOLL && flags & LX_ENTER_SQ_WAIT ? uring_sq_wait(t, r) : 0;
         if (n == -EWAITING || n == -EOWNERDEAD)

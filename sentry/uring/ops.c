@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The table of operations. What is not in it is refused as by a kernel that does not know it, and not
- * told of by IORING_REGISTER_PROBE: MADVISE (only a thread's own context can do it), and the futex
- * operations (most futexes never come here).
+ * told of by IORING_REGISTER_PROBE: the futex operations (most futexes never come here).
  */
 #include "sentry/uring/ops.h"
 
@@ -42,6 +41,7 @@ static const struct uop table[LX_OP_LAST] = {
     [LX_OP_READ] = { rw_prep, rw_issue, NULL, RW | UOP_SELECT, READS },
     [LX_OP_WRITE] = { rw_prep, rw_issue, NULL, RW, WRITES },
     [LX_OP_FADVISE] = { fadvise_prep, fadvise_issue, NULL, NET, 0 },
+    [LX_OP_MADVISE] = { madvise_prep, madvise_issue, NULL, NAME, 0 },
     [LX_OP_SEND] = { send_prep, send_issue, NULL, NET | UOP_PRIO, WRITES },
     [LX_OP_RECV] = { recv_prep, recv_issue, NULL, NET | UOP_PRIO | UOP_SELECT, READS },
     [LX_OP_OPENAT2] = { open_prep, openat2_issue, NULL, NAME, 0 },

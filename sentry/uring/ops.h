@@ -25,6 +25,8 @@ long fallocate_issue(struct ureq *q);
 int ftruncate_prep(struct ureq *q);
 long ftruncate_issue(struct ureq *q);
 int fadvise_prep(struct ureq *q);
+int madvise_prep(struct ureq *q);
+long madvise_issue(struct ureq *q);
 long fadvise_issue(struct ureq *q);
 int splice_prep(struct ureq *q);
 long splice_issue(struct ureq *q);

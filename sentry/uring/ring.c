@@ -133,6 +133,7 @@ void uring_put(struct uring *r)
     wq_done(&r->cq_wq);
     wq_done(&r->sq_wq);
     wq_done(&r->sqpoll_wq);
+    wq_done(&r->advice_wq);
     tlock_done(&r->submit);
     lock_done(&r->lock);
     kfree(r);
@@ -272,6 +273,8 @@ static struct uring *ring_new(const struct lx_uring_params *p)
     wq_init(&r->cq_wq);
     wq_init(&r->sq_wq);
     wq_init(&r->sqpoll_wq);
+    wq_init(&r->advice_wq);
+    list_init(&r->advice);
     list_init(&r->overflow);
     list_init(&r->late);
     for (unsigned i = 0; i < URING_BUCKETS; i++)

@@ -12,6 +12,7 @@
  *   request.c  life of a request, linked timeouts, what comes after the end
  *   cq.c       results, what does not fit, waiting for them
  *   ops.c      the table of operations: rw.c, net.c, files.c, poll.c, timeout.c, cancel.c, ...
+ *   advise.c   madvise, which the caller of io_uring_enter does
  *   rsrc.c     registered files and buffers; pbuf.c: provided buffers; register.c: the rest
  *
  * Locks: ring->submit (a task lock) is who takes entries off or registers; ring->lock (LOCK_OBJECT)
@@ -21,6 +22,7 @@
 #pragma once
 
 #include "abi/uring.h"
+#include "platform/platform.h"
 #include "sentry/kernel/async.h"
 #include "sentry/ipc/poll.h"
 #include "sentry/mm/shpages.h"
@@ -109,6 +111,8 @@ struct uring {
     unsigned nbufs;                      /* [l] */
     struct list groups;                  /* [l] of provided buffers, pbuf.c */
     unsigned ngroups, max_workers[2];
+    struct list advice;         /* [l] ureq.u.ad.link: madvise that waits for a thread to do it */
+    struct waitqueue advice_wq; /* those requests */
 };
 
 /* What a task has registered, by index: task->uring. */
@@ -203,6 +207,11 @@ struct ureq {
         struct {
             unsigned done;
         } up;
+        struct {
+            struct list link; /* [l] ring->advice */
+            long ret;         /* [l] */
+            bool queued, done;
+        } ad;
     } u;
 };
 
@@ -345,6 +354,18 @@ long pbuf_ring_status(struct task *t, struct uring *r, gaddr_t arg);
 /* Maps a ring of buffers that lies in pages of ours. -EINVAL. */
 int pbuf_map(struct uring *r, unsigned bgid, struct mmap_request *req);
 void pbuf_free(struct uring *r);
+
+/* ---- advise.c ---- */
+#define ADVICE_AT_ONCE 8
+struct advice {         /* in the record of a call, zeroed at first: what its context is at */
+    struct uring *ring; /* reference */
+    struct ureq *q[ADVICE_AT_ONCE]; /* references */
+    struct as_op op[ADVICE_AT_ONCE];
+    unsigned n;
+};
+/* Has t do what waits for a thread of its address space: -EWAITING and once more, until 0. */
+int uring_advise(struct task *t, struct uring *r, struct advice *a);
+void advice_free(struct advice *a);
 
 /* ---- register.c, enter.c ---- */
 long uring_register(struct task *t, struct uring *r, unsigned opcode, gaddr_t arg, unsigned n);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mount.h>
 
+#include "sentry/fs/cgroup/cgroup.h"
 #include "sentry/fs/dev.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/kernel.h"
@@ -141,6 +142,8 @@ static struct super *make_super(const struct sentry_mount *m, unsigned *ret_flag
     struct super *sb, *low;
 
     switch (m->kind) {
+    case SM_CGROUP:
+        return cgroup_fs_new(m->options);
     case SM_FS:
         return build_super(m);
     case SM_OVERLAY:

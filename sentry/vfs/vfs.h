@@ -145,7 +145,8 @@ struct super {
     _Atomic int refs;  /* mounts, and file systems that stand on it */
     _Atomic int users; /* keeps the memory: one for refs, one for each inode */
     const struct super_ops *ops;
-    const char *type; /* "tmpfs", "overlay", "proc", ... */
+    const char *type;    /* "tmpfs", "overlay", "proc", ... */
+    const char *options; /* [I] as mounts show them behind "rw"; NULL: none */
     uint64_t magic;
     uint64_t dev; /* st_dev, unique */
     struct dentry *root;

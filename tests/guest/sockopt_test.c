@@ -5,9 +5,12 @@
  * user: the value of a fresh socket, then what the values of tried[] come to when they are set one
  * after the other, or the error.
  */
+#include <time.h>
+#include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include "guest.h"
@@ -65,7 +68,14 @@ static const struct row {
     { "SO_PASSPIDFD", SOL_SOCKET, 76, UN, "0: 0 1 1 1 1 1" },
     { "SO_PASSCRED", SOL_SOCKET, 16, UN, "0: 0 1 1 1 1 1" },
     { "SO_PASSSEC", SOL_SOCKET, 34, UN, "0: 0 1 1 1 1 1" },
-    { "SO_PEEK_OFF", SOL_SOCKET, 42, UN, "-1: 0 1 2 5 -1 200000" },
+    { "SO_PEEK_OFF", SOL_SOCKET, 42, UN | TCP, "-1: 0 1 2 5 -1 200000" },
+    { "SO_ZEROCOPY", SOL_SOCKET, 60, INET, "0: 0 1 EINVAL EINVAL EINVAL EINVAL" },
+    { "SO_ZEROCOPY", SOL_SOCKET, 60, UN,
+      "0: EOPNOTSUPP EOPNOTSUPP EOPNOTSUPP EOPNOTSUPP EOPNOTSUPP EOPNOTSUPP" },
+    { "SO_BPF_EXTENSIONS", SOL_SOCKET, 48, ALL,
+      "64: ENOPROTOOPT ENOPROTOOPT ENOPROTOOPT ENOPROTOOPT ENOPROTOOPT ENOPROTOOPT" },
+    { "SO_PEERPIDFD", SOL_SOCKET, 77, INET,
+      "ENODATA: ENOPROTOOPT ENOPROTOOPT ENOPROTOOPT ENOPROTOOPT ENOPROTOOPT ENOPROTOOPT" },
     { "SO_RXQ_OVFL", SOL_SOCKET, 40, ALL, "0: 0 1 1 1 1 1" },
     { "SO_LOCK_FILTER", SOL_SOCKET, 44, ALL, "0: 0 1 1 1 1 1" },
     { "SO_SELECT_ERR_QUEUE", SOL_SOCKET, 45, ALL, "0: 0 1 1 1 1 1" },
@@ -170,6 +180,7 @@ static const struct row {
     { "TCP_FASTOPEN_NO_COOKIE", SOL_TCP, 34, TCP, "0: 0 1 EINVAL EINVAL EINVAL EINVAL" },
     { "TCP_INQ", SOL_TCP, 36, TCP, "0: 0 1 EINVAL EINVAL EINVAL EINVAL" },
     { "UDP_GRO", SOL_UDP, 104, UDP, "0: 0 1 1 1 1 1" },
+    { "UDP_SEGMENT", SOL_UDP, 103, UDP, "0: 0 1 2 5 EINVAL EINVAL" },
     { "UDP_CORK", SOL_UDP, 1, UDP, "0: 0 1 1 1 1 1" },
     { "UDP_NO_CHECK6_TX", SOL_UDP, 101, UDP, "0: 0 1 1 1 1 1" },
 };
@@ -266,6 +277,148 @@ static void meminfo(void)
     close(s[1]);
 }
 
+/* Two connected sockets of type, over the loopback. */
+static void joined(int type, int s[2])
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int l = socket(AF_INET, type, 0);
+    socklen_t n = sizeof a;
+
+    CHECK_EQ(bind(l, (void *)&a, sizeof a), 0);
+    CHECK_EQ(getsockname(l, (void *)&a, &n), 0);
+    if (type == SOCK_STREAM)
+        CHECK_EQ(listen(l, 1), 0);
+    s[0] = socket(AF_INET, type, 0);
+    CHECK_EQ(connect(s[0], (void *)&a, sizeof a), 0);
+    s[1] = type == SOCK_STREAM ? accept(l, NULL, NULL) : l;
+    if (s[1] != l)
+        close(l);
+}
+
+/* The notice that waits: *from to *to; -1: none. Linux may tell of each call in a notice of its own. */
+static int notice(int s, unsigned *from, unsigned *to)
+{
+    char ctl[128];
+    struct msghdr h = { .msg_control = ctl, .msg_controllen = sizeof ctl };
+    struct sock_extended_err e;
+    struct cmsghdr *c;
+
+    if (recvmsg(s, &h, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+        return -1;
+    CHECK(h.msg_flags & MSG_ERRQUEUE);
+    c = CMSG_FIRSTHDR(&h);
+    if (!c)
+        return -1;
+    CHECK_EQ(c->cmsg_level, SOL_IP);
+    CHECK_EQ(c->cmsg_type, IP_RECVERR);
+    CHECK_EQ(c->cmsg_len, CMSG_LEN(sizeof e + sizeof(struct sockaddr_in)));
+    memcpy(&e, CMSG_DATA(c), sizeof e);
+    CHECK_EQ(e.ee_errno, 0);
+    CHECK_EQ(e.ee_origin, SO_EE_ORIGIN_ZEROCOPY);
+    CHECK_EQ(e.ee_code, SO_EE_CODE_ZEROCOPY_COPIED);
+    *from = e.ee_info;
+    *to = e.ee_data;
+    return 0;
+}
+
+static void zerocopy_of(int type)
+{
+    struct pollfd p = { .events = 0 };
+    unsigned from = 9, to = 9, next = 0;
+    char b[64];
+    int s[2], on = 1;
+
+    joined(type, s);
+    p.fd = s[0];
+    CHECK_EQ(send(s[0], "none", 4, MSG_ZEROCOPY), 4); /* not asked for: nothing is told */
+    CHECK_EQ(recv(s[1], b, sizeof b, 0), 4);
+    CHECK_EQ(notice(s[0], &from, &to), -1);
+    CHECK_EQ(errno, EAGAIN);
+    CHECK_EQ(setsockopt(s[0], SOL_SOCKET, SO_ZEROCOPY, &on, sizeof on), 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(send(s[0], "hello", 5, MSG_ZEROCOPY), 5);
+        CHECK_EQ(send(s[0], "x", 1, 0), 1);
+        CHECK(recv(s[1], b, sizeof b, 0) > 0);
+    }
+    CHECK_EQ(poll(&p, 1, 1000), 1);
+    CHECK_EQ(p.revents, POLLERR);
+    while (next < 3 && poll(&p, 1, 1000) == 1 && notice(s[0], &from, &to) == 0) {
+        CHECK_EQ(from, next);
+        next = to + 1;
+    }
+    CHECK_EQ(next, 3);
+    CHECK_EQ(poll(&p, 1, 0), 0);
+    close(s[0]);
+    close(s[1]);
+}
+
+static void zerocopy(void)
+{
+    zerocopy_of(SOCK_STREAM);
+    zerocopy_of(SOCK_DGRAM);
+}
+
+/* UDP_SEGMENT: one call, many datagrams; also by a control message. */
+static void segments(void)
+{
+    char b[2048], ctl[CMSG_SPACE(2)] = { 0 };
+    struct iovec iov = { b, 10 };
+    struct msghdr h = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = ctl, .msg_controllen = sizeof ctl
+    };
+    struct cmsghdr *c = CMSG_FIRSTHDR(&h);
+    int s[2], size = 400;
+
+    joined(SOCK_DGRAM, s);
+    memset(b, 'x', sizeof b);
+    CHECK_EQ(setsockopt(s[0], SOL_UDP, 103, &size, sizeof size), 0);
+    CHECK_EQ(send(s[0], b, 1000, 0), 1000);
+    CHECK_EQ(recv(s[1], b, sizeof b, 0), 400);
+    CHECK_EQ(recv(s[1], b, sizeof b, 0), 400);
+    CHECK_EQ(recv(s[1], b, sizeof b, 0), 200);
+    CHECK_EQ(send(s[0], b, 400, 0), 400);
+    CHECK_EQ(recv(s[1], b, sizeof b, 0), 400);
+    size = 1;
+    CHECK_EQ(setsockopt(s[0], SOL_UDP, 103, &size, sizeof size), 0);
+    CHECK_ERR(send(s[0], b, 500, 0), EINVAL); /* too many */
+    size = 0;
+    CHECK_EQ(setsockopt(s[0], SOL_UDP, 103, &size, sizeof size), 0);
+    c->cmsg_level = SOL_UDP;
+    c->cmsg_type = 103;
+    c->cmsg_len = CMSG_LEN(2);
+    memcpy(CMSG_DATA(c), &(uint16_t){ 6 }, 2);
+    CHECK_EQ(sendmsg(s[0], &h, 0), 10);
+    CHECK_EQ(recv(s[1], b, sizeof b, 0), 6);
+    CHECK_EQ(recv(s[1], b, sizeof b, 0), 4);
+    close(s[0]);
+    close(s[1]);
+}
+
+/* SO_PEEK_OFF of TCP, which came with 6.9. */
+static void peeking(void)
+{
+    int s[2], off = 2;
+    socklen_t n = sizeof off;
+    char b[16];
+
+    joined(SOCK_STREAM, s);
+    CHECK_EQ(send(s[0], "abcdefgh", 8, 0), 8);
+    if (setsockopt(s[1], SOL_SOCKET, SO_PEEK_OFF, &off, n) < 0 && !guest_inside())
+        return;
+    CHECK_EQ(recv(s[1], b, 2, MSG_PEEK), 2);
+    CHECK(memcmp(b, "cd", 2) == 0);
+    CHECK_EQ(recv(s[1], b, 2, MSG_PEEK), 2);
+    CHECK(memcmp(b, "ef", 2) == 0);
+    CHECK_EQ(recv(s[1], b, 3, 0), 3);
+    CHECK(memcmp(b, "abc", 3) == 0);
+    CHECK_EQ(getsockopt(s[1], SOL_SOCKET, SO_PEEK_OFF, &off, &n), 0);
+    CHECK_EQ(off, 3);
+    CHECK_EQ(recv(s[1], b, 9, MSG_PEEK), 2);
+    CHECK(memcmp(b, "gh", 2) == 0);
+    close(s[0]);
+    close(s[1]);
+}
+
 int main(void)
 {
     if (geteuid() == 0) {
@@ -275,5 +428,8 @@ int main(void)
     RUN(each);
     RUN(device);
     RUN(meminfo);
+    RUN(zerocopy);
+    RUN(segments);
+    RUN(peeking);
     DONE();
 }

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 
 #include "abi/stat.h"
@@ -284,6 +285,64 @@ static void messages(void)
     ring_close(&other);
 }
 
+static struct lx_sqe *advise(void *at, size_t len, int advice, uint64_t user_data)
+{
+    struct lx_sqe *s = ring_sqe(&r, LX_OP_MADVISE, -1, user_data);
+
+    s->addr = (uintptr_t)at, s->len = (uint32_t)len, s->op_flags = (uint32_t)advice;
+    return s;
+}
+
+static void advice(void)
+{
+    char *m = mmap(NULL, 32768, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), b;
+    struct lx_sqe *s;
+    int p[2];
+
+    memset(m, 'x', 32768);
+    CHECK_EQ(ring_do(&r, advise(m, 4096, MADV_DONTNEED, 1)), 0);
+    CHECK_EQ(m[0], 0);
+    CHECK_EQ(m[4096], 'x');
+    CHECK_EQ(ring_do(&r, advise(m, 4096, 4711, 1)), -EINVAL);
+    CHECK_EQ(ring_do(&r, advise(m + 1, 4096, MADV_DONTNEED, 1)), -EINVAL);
+    CHECK_EQ(ring_do(&r, advise((void *)4096, 4096, MADV_NORMAL, 1)), -ENOMEM);
+    s = advise(m, 4096, MADV_DONTNEED, 1);
+    s->buf_index = 1;
+    CHECK_EQ(ring_do(&r, s), -EINVAL);
+    /* Many at once, and those that do not wait for results. */
+    for (int i = 0; i < 7; i++)
+        advise(m + i * 4096, 4096, MADV_DONTNEED, 7);
+    CHECK_EQ(ring_submit(&r), 7);
+    for (int i = 0; i < 7; i++)
+        CHECK_EQ(ring_result(&r, 7), 0);
+    CHECK_EQ(m[6 * 4096], 0);
+    CHECK_EQ(m[7 * 4096], 'x');
+    /* Behind what has to wait: whoever waits for results does it. */
+    CHECK_EQ(pipe(p), 0);
+    s = rw(LX_OP_READ, p[0], &b, 1, 0);
+    s->flags = LX_SQE_LINK, s->user_data = 1;
+    advise(m + 7 * 4096, 4096, MADV_DONTNEED, 2);
+    CHECK_EQ(ring_submit(&r), 2);
+    CHECK_EQ(m[7 * 4096], 'x');
+    if (fork() == 0) {
+        usleep(100000);
+        _exit(write(p[1], "z", 1) != 1);
+    }
+    CHECK_EQ(uring_enter(&r, 0, 2, LX_ENTER_GETEVENTS), 0);
+    CHECK_EQ(ring_result(&r, 1), 1);
+    CHECK_EQ(ring_result(&r, 2), 0);
+    CHECK_EQ(m[7 * 4096], 0);
+    wait(NULL);
+    /* One that nobody comes to do any more is cancelled with its ring, or done; either way it ends. */
+    s = rw(LX_OP_READ, p[0], &b, 1, 0);
+    s->flags = LX_SQE_LINK, s->user_data = 1;
+    advise(m, 4096, MADV_DONTNEED, 2);
+    CHECK_EQ(ring_submit(&r), 2);
+    CHECK_EQ(write(p[1], "z", 1), 1);
+    close(p[0]), close(p[1]);
+    munmap(m, 32768);
+}
+
 int main(void)
 {
     ring_need();
@@ -295,6 +354,7 @@ int main(void)
     RUN(splices);
     RUN(sets);
     RUN(messages);
+    RUN(advice);
     ring_close(&r);
     scratch_end();
     DONE();

@@ -132,7 +132,7 @@ static void probed(void)
     ring_open(&r, 4);
     CHECK_EQ(uring_register(&r, LX_REGISTER_PROBE, &x, 256), 0);
     CHECK(x.p.last_op >= LX_OP_LISTEN);
-    for (unsigned i = 0; i < LX_OP_MADVISE; i++)
+    for (unsigned i = 0; i <= LX_OP_URING_CMD; i++)
         CHECK(x.op[i].op == i && x.op[i].flags & LX_OP_SUPPORTED);
     CHECK_ERR(uring_register(&r, LX_REGISTER_PROBE, &x, 256), EINVAL); /* not zero */
     CHECK_ERR(uring_register(&r, LX_REGISTER_PROBE, &x, 257), EINVAL);

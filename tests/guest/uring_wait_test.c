@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #include "scratch.h"
@@ -350,6 +351,28 @@ static void cancelled(void)
     close(p[0]), close(p[1]), close(q[0]), close(q[1]);
 }
 
+/* Of a waitid the result is how many were found, not 0. */
+static void cancelled_waitid(void)
+{
+    struct lx_sqe *s;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        pause();
+        _exit(0);
+    }
+    s = ring_sqe(&r, LX_OP_WAITID, pid, 1);
+    s->len = P_PID, s->splice_fd_in = WEXITED;
+    CHECK_EQ(ring_submit(&r), 1);
+    about(LX_OP_ASYNC_CANCEL, 1, 2);
+    CHECK_EQ(ring_submit(&r), 1);
+    collect(2);
+    CHECK_EQ(got[1], -ECANCELED);
+    CHECK_EQ(got[2], 1);
+    kill(pid, SIGKILL);
+    CHECK_EQ(waitpid(pid, NULL, 0), pid);
+}
+
 int main(void)
 {
     ring_need();
@@ -364,6 +387,7 @@ int main(void)
     RUN(a_timeout_ends_the_wait);
     RUN(linked);
     RUN(cancelled);
+    RUN(cancelled_waitid);
     ring_close(&r);
     scratch_end();
     DONE();

@@ -38,6 +38,7 @@ BITES = {
               [r"FAILED: \d+ processes are left"]),
     "cleaner": ("cleaner", {}, [sys.executable, os.path.join(HERE, "hostile/death/death.py"), "{sbx}", "--moments", "2", "cgroups"],
                 [r"FAILED: left: .*sbx-"]),
+    "apply": ("applylinks,landlock", {}, script("hostile/apply.py"), ["FAILED: nothing outside is written"]),
     "names-squat": ("namesdir", {}, script("hostile/names.py", "squat"),
                     ["FAILED: a directory: nobody comes to the impostor: c", "FAILED: a link: nobody comes to the impostor: .*c4"]),
     "names-peer": ("peercred", {}, script("hostile/names.py", "peer"), ["FAILED: another user is not heard"]),

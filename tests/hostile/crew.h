@@ -43,3 +43,4 @@ bool liars_all(int argc, char **argv);
 bool exhaust_all(int argc, char **argv);
 bool leaks_all(int argc, char **argv);
 bool hunt_all(int argc, char **argv);
+bool locks_all(int argc, char **argv);

@@ -140,7 +140,8 @@ def test_published():
 
 
 def test_left():
-    """Nothing stays behind: not of a run that ended, nor, after the next one, of a front end that was killed."""
+    """Nothing stays behind: not of a run that ended, nor of a front end that was killed; nor, after the next one, of
+    one that was killed with its cleaner."""
     def left():
         r = subprocess.run(["find", "/sys/fs/cgroup", "-maxdepth", "6", "-type", "d", "-name", "sbx-net-*"], capture_output=True,
                            text=True)
@@ -149,11 +150,23 @@ def test_left():
     before = left()
     tries(RULES, "pass")
     same(left() - before, set())
-    p = subprocess.Popen([SBX, "run", *RULES, "--", "sh", "-c", "echo up; sleep 9"], stdout=subprocess.PIPE)
-    p.stdout.readline()
-    p.kill()
-    p.wait()
-    time.sleep(0.5)
+    for cleaner in True, False:
+        p = subprocess.Popen([SBX, "run", *RULES, "--", "sh", "-c", "echo up; sleep 9"], stdout=subprocess.PIPE)
+        p.stdout.readline()
+        if not cleaner:
+            with open(f"/proc/{p.pid}/task/{p.pid}/children") as f:
+                for pid in map(int, f.read().split()):
+                    with open(f"/proc/{pid}/comm") as c:
+                        if pid > 1 and c.read() == "sbx-cleaner\n":
+                            os.kill(pid, 9)
+        p.kill()
+        p.wait()
+        for _ in range(100):
+            if not left() - before:
+                break
+            time.sleep(0.05)
+        if cleaner:
+            same(left() - before, set())
     tries(RULES, "pass")
     same(left() - before, set())
 

@@ -10,7 +10,7 @@ import tempfile
 import time
 
 NAMES = "sh ls cat echo id env pwd sleep true false ps kill mkdir rm touch stat mount umount hostname uname grep head tail wc dd \
-sync chmod chown ln readlink test printf seq tty stty su date sort cut tr free nproc ip nc df find mknod cp mv wget ping".split()
+sync chmod chown ln readlink test printf seq tty stty su date sort cut tr free nproc ip nc df find mknod cp mv wget ping chroot sed".split()
 
 
 def skip(why):

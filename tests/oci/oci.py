@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -491,6 +492,77 @@ def limits():
 
 
 @group("config")
+def cgroups():
+    """A mount of type cgroup: the limits that hold, in the layout of the host; they follow `update`."""
+    at = "/sys/fs/cgroup"
+    mounts = [m for m in w.spec()["mounts"] if m["destination"] != at] + [
+        {"destination": at, "type": "cgroup", "source": "cgroup", "options": ["nosuid", "noexec", "nodev", "relatime", "ro"]}]
+    v2 = not os.path.isdir("/sys/fs/cgroup/memory")
+    files = {"limit": "memory.max", "low": "memory.low", "now": "memory.current", "pids": "pids.max", "tasks": "pids.current", "cpu": "cpu.max", "cpus": "cpuset.cpus.effective",
+             "procs": "cgroup.procs"} if v2 else \
+        {"limit": "memory/memory.limit_in_bytes", "low": "memory/memory.soft_limit_in_bytes", "now": "memory/memory.usage_in_bytes", "pids": "pids/pids.max",
+         "tasks": "pids/pids.current", "cpu": "cpu/cpu.cfs_quota_us", "cpus": "cpuset/cpuset.cpus", "procs": "memory/cgroup.procs"}
+
+    def read(ident, what):
+        return w.oci("exec", ident, "cat", at + "/" + files[what]).stdout.strip()
+    ident, path, r = w.create("sh", "-c", "sleep 100 & sleep 100", mounts=mounts, own=True, linux__resources={
+        "memory": {"limit": 64 << 20, "reservation": 32 << 20, "swappiness": 10, "disableOOMKiller": not v2}, "pids": {"limit": 20},
+        "cpu": {"quota": 150000, "period": 100000}})
+    w.check("create with a mount of cgroups", r == 0 and w.oci("start", ident).returncode == 0, open(path + "/out").read())
+    w.check("memory", (read(ident, "limit"), read(ident, "low")) == (str(64 << 20), str(32 << 20)), (read(ident, "limit"), read(ident, "low")))
+    w.check("memory in use", 0 < int(read(ident, "now") or 0) < 64 << 20, read(ident, "now"))
+    w.check("pids", read(ident, "pids") == "20" and 3 <= int(read(ident, "tasks") or 0) <= 8, (read(ident, "pids"), read(ident, "tasks")))
+    w.check("cpu", read(ident, "cpu") == ("150000 100000" if v2 else "150000"), read(ident, "cpu"))
+    if not v2:
+        r = w.oci("exec", ident, "cat", at + "/memory/memory.swappiness", at + "/memory/memory.oom_control")
+        w.check("swappiness, no OOM killer", r.stdout.startswith("10\noom_kill_disable 1\n"), r)
+    w.check("processes", read(ident, "procs").split()[:1] == ["1"] and len(read(ident, "procs").split()) >= 3, read(ident, "procs"))
+    r = w.oci("exec", ident, "sh", "-c", "cat /proc/self/cgroup; grep -c ' - cgroup' /proc/self/mountinfo; grep memory /proc/cgroups; echo 1 >%s/%s || echo refused; mkdir %s/sub || echo not made" %
+              (at, files["limit"], at if v2 else at + "/memory"))
+    own = r.stdout.splitlines()
+    with open("/proc/self/cgroup") as f:
+        here = [line.split(":")[1] for line in f if (line.split(":")[1] == "") == v2]
+    w.check("/proc/self/cgroup", [line.split(":", 1)[1] for line in own[:len(here)]] == [k + ":/" for k in here], r)
+    w.check("mounts and /proc/cgroups", own[len(here)] == str(len(here)) and own[len(here) + 1].startswith("memory\t"), r)
+    w.check("nothing is written", own[-2:] == ["refused", "not made"], r)
+    w.check("update", w.oci("update", "--memory", str(48 << 20), "--pids-limit", "10", ident).returncode == 0)
+    w.check("what it has changed", (read(ident, "limit"), read(ident, "pids"), read(ident, "cpu").split()[0]) == (str(48 << 20), "10", "150000"),
+            (read(ident, "limit"), read(ident, "pids"), read(ident, "cpu")))
+    r = w.oci("exec", ident, "sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 5 & done; wait", timeout=30)
+    w.check("the new limit of tasks holds", "fork" in r.stderr, r)
+    w.check("update without pids", w.oci("update", "--memory", str(60 << 20), ident).returncode == 0 and (read(ident, "pids"), read(ident, "limit")) == ("10", str(60 << 20)))
+
+
+def shown(name):
+    """What is told of interfaces and routes is what the host tells in that namespace."""
+    script = "; ".join(["ls /sys/class/net", "cat /sys/class/net/eth0/address /sys/class/net/eth0/mtu /sys/class/net/eth0/operstate /sys/class/net/eth0/ifindex",
+                        "cat /proc/net/ipv6_route | grep -v ' lo$' | grep -v ' 80 ' | grep -v '^ff0' | cut -d' ' -f1,2,5,6,10-", "readlink /sys/class/net/eth0 | sed 's,.*/,,'"])
+    routes = [["10.77.0.9"], ["8.8.8.8"], ["10.77.0.2"], ["fd77::9"], ["fd78::1"]]
+    spec = w.spec("sh", "-c", script)
+    for n in spec["linux"]["namespaces"]:
+        if n["type"] == "network":
+            n["path"] = "/var/run/netns/" + name
+    r = w.oci("run", "--bundle", w.bundle(spec), w.id())
+    outside = subprocess.run(["ip", "netns", "exec", name, "sh", "-c", script], capture_output=True, text=True)
+    w.check("/sys/class/net and ipv6_route", sorted(r.stdout.split("\n")) == sorted(outside.stdout.split("\n")) and "eth0" in r.stdout, (r, outside.stdout))
+    tool = shutil.which("ip")
+    tree = {"destination": "/host", "source": "/", "options": ["rbind", "ro"]}
+    spec = w.spec("sh", "-c", "; ".join("chroot /host %s route get %s" % (tool, " ".join(a)) for a in routes) + "; chroot /host %s route get 127.0.0.1" % tool,
+                  mounts=w.spec()["mounts"] + [tree])
+    for n in spec["linux"]["namespaces"]:
+        if n["type"] == "network":
+            n["path"] = "/var/run/netns/" + name
+    for caps in spec["process"]["capabilities"].values():
+        caps.append("CAP_SYS_CHROOT")
+    r = w.oci("run", "--bundle", w.bundle(spec), w.id())
+    said = [subprocess.run(["ip", "netns", "exec", name, "ip", "route", "get", *a], capture_output=True, text=True).stdout for a in routes + [["127.0.0.1"]]]
+
+    def ways(text):
+        return [re.sub(r"from :: |proto \w+ |metric \d+ |pref \w+|uid 0", "", line).split() for line in text.split("\n") if " dev " in line]
+    w.check("ip route get", ways(r.stdout) == ways("".join(said)) and len(ways(r.stdout)) == 6, (r, said))
+
+
+@group("config")
 def network():
     """A namespace of networks that somebody else made: the container is reached there, and reaches out, by its address."""
     name = "oci%d" % os.getpid()
@@ -504,8 +576,11 @@ def network():
     try:
         ip("addr", "add", "10.77.0.1/24", "dev", "v" + name)
         ip("link", "set", "v" + name, "up")
-        for args in (("addr", "add", "10.77.0.2/24", "dev", "eth0"), ("link", "set", "eth0", "up"), ("link", "set", "lo", "up")):
+        for args in (("addr", "add", "10.77.0.2/24", "dev", "eth0"), ("link", "set", "eth0", "up"), ("link", "set", "lo", "up"),
+                     ("route", "add", "default", "via", "10.77.0.1"), ("-6", "addr", "add", "fd77::2/64", "dev", "eth0", "nodad"),
+                     ("-6", "route", "add", "fd78::/32", "via", "fd77::1")):
             ip("netns", "exec", name, "ip", *args)
+        shown(name)
         spec = w.spec("sh", "-c", "(echo from-inside | nc -l -p 80) & sleep 0.3; nc 10.77.0.1 9090; wait")
         for n in spec["linux"]["namespaces"]:
             if n["type"] == "network":
@@ -522,6 +597,27 @@ def network():
         w.check("reached at a low port", c.recv(100) == b"from-inside\n")
         c.close()
         w.check("network: the end", p.communicate(timeout=20)[0] == "from-host\n")
+        spec["process"]["args"] = ["chroot", "/host", "/usr/bin/python3", "-c", "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('0.0.0.0', 53)); "
+                                   "a, who = s.recvfrom(100); s.sendto(b'got ' + a, who)"]
+        spec["mounts"] = w.spec()["mounts"] + [{"destination": "/host", "source": "/", "options": ["rbind", "ro"]}]
+        for caps in spec["process"]["capabilities"].values():
+            caps.append("CAP_SYS_CHROOT")
+        p = subprocess.Popen([w.runtime, "--root", w.states, "run", "--bundle", w.bundle(spec), w.ids[-1] + "u"], stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        w.ids.append(w.ids[-1] + "u")
+        c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        c.settimeout(0.5)
+        answer = b""
+        for _ in range(20): # nobody may listen yet
+            try:
+                c.sendto(b"datagram\n", ("10.77.0.2", 53))
+                answer, who = c.recvfrom(100)
+                break
+            except OSError:
+                pass
+        w.check("a datagram is answered from that port", answer == b"got datagram\n" and who == ("10.77.0.2", 53), (answer, p.poll()))
+        w.oci("kill", w.ids[-1], "9")
+        print(p.communicate(timeout=20)[0], end="")
     finally:
         ip("link", "del", "v" + name)
         ip("netns", "del", name)

@@ -32,7 +32,6 @@ NOT_RUN = {
 
 # What differs, and why; docs/suites.md has the same list.
 DIFFERS = {
-    "io-uring": "IORING_OP_MADVISE is told to be missing, and is asked for without looking",
     "ptrace": "ptrace comes with nesting",
     "vm-segv": "the same: its child stops itself for a tracer that cannot be",
 }

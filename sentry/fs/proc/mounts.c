@@ -77,6 +77,12 @@ static void options(struct ptext *out, unsigned flags)
         pt_puts(out, ",nosymfollow");
 }
 
+static void own_options(struct ptext *out, const struct super *sb)
+{
+    if (sb->options)
+        pt_printf(out, ",%s", sb->options);
+}
+
 static void root_within(struct ptext *out, struct dentry *d)
 {
     _cleanup_kfree_ char *buf = kzalloc(PATH_MAX);
@@ -113,6 +119,7 @@ static void print_mount(const struct seen *s, const char *at, int form, struct p
         escaped(out, at);
         pt_printf(out, " %s ", type);
         options(out, m->flags | sb_flags);
+        own_options(out, m->sb);
         pt_puts(out, " 0 0\n");
         break;
     case MOUNTINFO:
@@ -125,7 +132,9 @@ static void print_mount(const struct seen *s, const char *at, int form, struct p
         propagation(out, s);
         pt_printf(out, " - %s ", type);
         escaped(out, m->source ? m->source : type);
-        pt_printf(out, " %s\n", sb_flags ? "ro" : "rw");
+        pt_puts(out, sb_flags ? " ro" : " rw");
+        own_options(out, m->sb);
+        pt_puts(out, "\n");
         break;
     default:
         pt_puts(out, "device ");

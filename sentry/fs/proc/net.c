@@ -27,6 +27,11 @@ static const char *const heads[] = {
     [PROC_NET_UDP6] = "  sl  local_address                         remote_address                  "
                       "      st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref "
                       "pointer drops\n",
+    [PROC_NET_RAW] = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
+                     "   uid  timeout inode ref pointer drops\n",
+    [PROC_NET_RAW6] = "  sl  local_address                         remote_address                  "
+                      "      st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref "
+                      "pointer drops\n",
     [PROC_NET_UNIX] = "Num       RefCount Protocol Flags    Type St Inode Path\n",
     [PROC_NET_NETLINK] =
         "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    "
@@ -173,6 +178,46 @@ static PROC_SHOW(show_route)
 static const char ipv6_route[] =
     "00000000000000000000000000000001 80 00000000000000000000000000000000 00 "
     "00000000000000000000000000000000 00000000 00000002 00000000 80200001       lo\n";
+static void put_ip6(struct ptext *out, const uint8_t *ip)
+{
+    for (int i = 0; i < 16; i++)
+        pt_printf(out, "%02x", ip ? ip[i] : 0);
+}
+
+/* RTF_*: up, by a gateway, to one host; those of addresses and of routes that refuse */
+static unsigned flags6(const struct rtmsg *m, bool gateway)
+{
+    unsigned flags = 1u | (gateway ? 2u : 0) | (m->rtm_dst_len == 128 ? 4u : 0);
+
+    if (m->rtm_type == RTN_UNREACHABLE)
+        return flags | 0x200u;
+    return m->rtm_type == RTN_LOCAL ? flags | 0x80200000u : flags;
+}
+
+static PROC_SHOW(show_ipv6_route)
+{
+    const struct nlmsghdr *h = NULL;
+    NETDEVS_SCOPE(d);
+
+    (void)t, (void)n, (void)o;
+    while (d && (h = netdevs_next(d, h, RTM_NEWROUTE))) {
+        const struct rtmsg *m = NLMSG_DATA(h);
+        const uint8_t *gateway = netdevs_attr(h, RTA_GATEWAY, 16);
+
+        if (m->rtm_family != AF_INET6)
+            continue;
+        put_ip6(out, netdevs_attr(h, RTA_DST, 16));
+        pt_printf(out, " %02x ", m->rtm_dst_len);
+        put_ip6(out, NULL);
+        pt_puts(out, " 00 ");
+        put_ip6(out, gateway);
+        pt_printf(out, " %08x %08x %08x %08x %8s\n", number(h, RTA_PRIORITY), 1, 0,
+                  flags6(m, gateway), netdevs_name(d, (int)number(h, RTA_OIF)));
+    }
+    pt_puts(out, ipv6_route);
+    return 0;
+}
+
 static const char snmp[] =
     "Ip: Forwarding DefaultTTL\nIp: 2 64\nTcp: RtoAlgorithm RtoMin RtoMax MaxConn\n"
     "Tcp: 1 200 120000 -1\nUdp: InDatagrams NoPorts InErrors OutDatagrams\nUdp: 0 0 0 0\n";
@@ -187,15 +232,14 @@ static const struct pnode net_nodes[] = {
     PTEXT("dev_mcast", 0444, ""),
     PFILE("if_inet6", 0444, show_if_inet6),
     PTEXT("igmp", 0444, "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n"),
-    PTEXT("ipv6_route", 0444, ipv6_route),
+    PFILE("ipv6_route", 0444, show_ipv6_route),
     PTEXT("netstat", 0444,
           "TcpExt: SyncookiesSent\nTcpExt: 0\nIpExt: InOctets OutOctets\nIpExt: 0 0\n"),
     PFILE_ARG("netlink", 0444, show_table, PROC_NET_NETLINK),
     PFILE_ARG("packet", 0444, show_table, PROC_NET_PACKET),
     PTEXT("protocols", 0444, ""),
-    PTEXT("raw", 0444,
-          "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt"
-          "   uid  timeout inode ref pointer drops\n"),
+    PFILE_ARG("raw", 0444, show_table, PROC_NET_RAW),
+    PFILE_ARG("raw6", 0444, show_table, PROC_NET_RAW6),
     PFILE("route", 0444, show_route),
     PTEXT("snmp", 0444, snmp),
     PTEXT("sockstat", 0444, sockstat),

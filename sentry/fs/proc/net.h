@@ -9,6 +9,8 @@ enum proc_net_table {
     PROC_NET_TCP6,
     PROC_NET_UDP,
     PROC_NET_UDP6,
+    PROC_NET_RAW,
+    PROC_NET_RAW6,
     PROC_NET_UNIX,
     PROC_NET_NETLINK,
     PROC_NET_PACKET,

@@ -219,7 +219,7 @@ static int tid_object(struct task *t, const struct pobj *o, int64_t num, struct 
         GUARDED("smaps", 0444, proc_show_smaps),                                                   \
         GUARDED("smaps_rollup", 0444, proc_show_smaps_rollup), PTEXT("wchan", 0444, "0"),          \
         GUARDED("stack", 0400, proc_show_text), PFILE("schedstat", 0444, proc_show_schedstat),     \
-        PTEXT("cpuset", 0444, "/\n"), PTEXT("cgroup", 0444, "0::/\n"),                             \
+        PTEXT("cpuset", 0444, "/\n"), PFILE("cgroup", 0444, proc_show_cgroup),                     \
         PFILE_ARG("oom_score", 0444, proc_show_oom, 0),                                            \
         { .name = "oom_adj",                                                                       \
           .mode = S_IFREG | 0644,                                                                  \

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "sentry/fs/cgroup/cgroup.h"
 #include "sentry/fs/proc/proc.h"
 #include "sentry/kernel/core.h"
 #include "sentry/kernel/cputime.h"
@@ -19,6 +20,14 @@ PROC_SHOW(proc_show_text)
     (void)t, (void)o;
     if (n->arg)
         pt_puts(out, (const char *)(uintptr_t)n->arg);
+    return 0;
+}
+
+PROC_SHOW(proc_show_cgroup)
+{
+    (void)t, (void)n, (void)o;
+    if (!cgroup_view_put(CGROUP_SELF, out))
+        pt_puts(out, "0::/\n");
     return 0;
 }
 

@@ -68,6 +68,7 @@ PROC_SHOW(proc_show_smaps);
 PROC_SHOW(proc_show_smaps_rollup);
 /* pid_misc.c */
 PROC_SHOW(proc_show_comm);
+PROC_SHOW(proc_show_cgroup);
 PROC_STORE(proc_store_comm);
 PROC_SHOW(proc_show_limits);
 PROC_SHOW(proc_show_io);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "sentry/fs/cgroup/cgroup.h"
 #include "sentry/fs/proc/proc.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/keys/key.h"
@@ -134,6 +135,14 @@ static const char devices[] = "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /d
                               "  5 /dev/ptmx\n 10 misc\n136 pts\n\nBlock devices:\n";
 static const char cgroups[] = "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"
                               "cpuset\t0\t1\t1\ncpu\t0\t1\t1\nmemory\t0\t1\t1\npids\t0\t1\t1\n";
+static PROC_SHOW(show_cgroups)
+{
+    (void)t, (void)n, (void)o;
+    if (!cgroup_view_put(CGROUP_ALL, out))
+        pt_puts(out, cgroups);
+    return 0;
+}
+
 static const char pressure[] = "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"
                                "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n";
 
@@ -167,7 +176,7 @@ static PROC_SHOW(show_key_users)
 }
 
 static const struct pnode root_nodes[] = {
-    PTEXT("cgroups", 0444, cgroups),
+    PFILE("cgroups", 0444, show_cgroups),
     PTEXT("cmdline", 0444, "quiet\n"),
     PTEXT("consoles", 0444, ""),
     PFILE("cpuinfo", 0444, proc_show_cpuinfo),

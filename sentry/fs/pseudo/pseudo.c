@@ -172,7 +172,7 @@ static int dir_lookup(struct task *t, struct inode *dir, const char *name, size_
     if (node) {
         obj = pobj_ref(o);
     } else {
-        num = d->child ? child_number(d, name, len) : -1;
+        num = !d->child ? -1 : d->find ? d->find(name, len) : child_number(d, name, len);
         if (num < 0)
             return -ENOENT;
         obj = (struct pobj){ .num = num };
@@ -215,8 +215,11 @@ static int dir_readdir(struct task *t, struct file *f, struct dirent_sink *sink)
         int64_t num = d->next(t, o, f->pos - base);
         if (num < 0)
             break;
-        int n = snprintf(name, sizeof name, "%s%ld", d->prefix ? d->prefix : "", (long)num);
-        if (!sink->emit(sink, name, (size_t)n, numbered_ino(dir, num), IFTODT(d->child->mode),
+        if (d->name)
+            d->name(num, name, sizeof name);
+        else
+            snprintf(name, sizeof name, "%s%ld", d->prefix ? d->prefix : "", (long)num);
+        if (!sink->emit(sink, name, strlen(name), numbered_ino(dir, num), IFTODT(d->child->mode),
                         base + num + 1))
             break;
         f->pos = base + num + 1;

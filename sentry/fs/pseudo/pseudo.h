@@ -70,6 +70,9 @@ struct pdir {
     int64_t (*next)(struct task *t, const struct pobj *o, int64_t min);
     /* The object of number num: references. 0 or -ENOENT. */
     int (*object)(struct task *t, const struct pobj *o, int64_t num, struct pobj *ret);
+    /* Children that have names instead of prefix and number: the number of that one, -1: none; and back. */
+    int64_t (*find)(const char *name, size_t len);
+    void (*name)(int64_t num, char *buf, size_t cap);
     /* Tells objects apart that had the same number one after the other; NULL. */
     uint64_t (*salt)(const struct pobj *o, int64_t num);
     /* Permission bits of a child, where they are not child->mode's; NULL. */

@@ -9,6 +9,7 @@
 
 #include "sentry/fs/proc/proc.h"
 #include "sentry/fs/pseudo/pseudo.h"
+#include "sentry/fs/sysfs/sysfs.h"
 
 #define STEXT(n, text) PFILE_ARG(n, 0444, proc_show_text, (long)(uintptr_t)(text))
 
@@ -247,47 +248,6 @@ static const struct pnode node_nodes[] = {
 };
 static const struct pdir node_dir = { PNODES(node_nodes) };
 
-/* ---- the loopback ---- */
-
-static const struct pnode statistics_nodes[] = {
-    STEXT("rx_bytes", "0\n"),   STEXT("rx_dropped", "0\n"), STEXT("rx_errors", "0\n"),
-    STEXT("rx_packets", "0\n"), STEXT("tx_bytes", "0\n"),   STEXT("tx_dropped", "0\n"),
-    STEXT("tx_errors", "0\n"),  STEXT("tx_packets", "0\n"),
-};
-static const struct pdir statistics_dir = { PNODES(statistics_nodes) };
-
-static const struct pnode lo_nodes[] = {
-    STEXT("addr_len", "6\n"),
-    STEXT("address", "00:00:00:00:00:00\n"),
-    STEXT("broadcast", "00:00:00:00:00:00\n"),
-    STEXT("carrier", "1\n"),
-    STEXT("dev_id", "0x0\n"),
-    STEXT("flags", "0x9\n"),
-    STEXT("ifindex", "1\n"),
-    STEXT("iflink", "1\n"),
-    STEXT("mtu", "65536\n"),
-    STEXT("operstate", "unknown\n"),
-    PDIR("statistics", &statistics_dir),
-    STEXT("tx_queue_len", "1000\n"),
-    STEXT("type", "772\n"),
-    STEXT("uevent", "INTERFACE=lo\nIFINDEX=1\n"),
-};
-static const struct pdir lo_dir = { PNODES(lo_nodes) };
-static const struct pnode virtual_net_nodes[] = { PDIR("lo", &lo_dir) };
-static const struct pdir virtual_net_dir = { PNODES(virtual_net_nodes) };
-
-static ssize_t read_class_lo(struct task *t, const struct pobj *o, char *buf, size_t cap)
-{
-    static const char target[] = "../../devices/virtual/net/lo";
-
-    (void)t, (void)o;
-    memcpy(buf, target, MIN(sizeof target - 1, cap));
-    return (ssize_t)MIN(sizeof target - 1, cap);
-}
-
-static const struct pnode class_net_nodes[] = { PLINK("lo", read_class_lo) };
-static const struct pdir class_net_dir = { PNODES(class_net_nodes) };
-
 /* ---- the rest ---- */
 
 static const struct pnode thp_nodes[] = {
@@ -313,7 +273,7 @@ static const struct pdir kernel_dir = { PNODES(kernel_nodes) };
 
 static const struct pnode system_nodes[] = { PDIR("cpu", &cpus_dir), PDIR("node", &node_dir) };
 static const struct pdir system_dir = { PNODES(system_nodes) };
-static const struct pnode virtual_nodes[] = { PDIR("net", &virtual_net_dir) };
+static const struct pnode virtual_nodes[] = { PDIR("net", &sysfs_virtual_net_dir) };
 static const struct pdir virtual_dir = { PNODES(virtual_nodes) };
 static const struct pnode devices_nodes[] = { PDIR("system", &system_dir),
                                               PDIR("virtual", &virtual_dir) };
@@ -322,7 +282,7 @@ static const struct pdir devices_dir = { PNODES(devices_nodes) };
 static const struct pnode bus_nodes[] = { PDIR("cpu", &empty_dir), PDIR("node", &empty_dir) };
 static const struct pdir bus_dir = { PNODES(bus_nodes) };
 static const struct pnode class_nodes[] = { PDIR("block", &empty_dir),
-                                            PDIR("net", &class_net_dir) };
+                                            PDIR("net", &sysfs_class_net_dir) };
 static const struct pdir class_dir = { PNODES(class_nodes) };
 static const struct pnode dev_nodes[] = { PDIR("block", &empty_dir), PDIR("char", &empty_dir) };
 static const struct pdir dev_dir = { PNODES(dev_nodes) };

@@ -221,12 +221,20 @@ static void run_front(const struct way *w)
     const char *rw = taken_live ? ":rw" : "";
     char bind[128], single[128];
     char option[64] = "--log-level=error";
-    char *argv[] = { "sbx", "run", "--timeout=100", bind, single, option, "/bin/true", NULL };
+    char *argv[] = { "sbx",  "run",  "--timeout=100", bind,
+                     single, option, "/bin/true",     NULL,
+                     NULL };
+    static char name[] = "--name=hostile", program[] = "/bin/true";
 
     snprintf(bind, sizeof(bind), "--bind=%s:/tree%s", in_top("tree"), rw);
     snprintf(single, sizeof(single), "--bind=%s:/single%s", in_top("single"), rw);
     if (current->option)
         snprintf(option, sizeof(option), "%s", current->option);
+    if (current->named) {
+        argv[6] = name;
+        argv[7] = program;
+        setenv("XDG_RUNTIME_DIR", board->top, 1);
+    }
     setenv("SBX_WITHOUT", w->without, 1);
     if (current->ring)
         setenv("SBX_RING", "1", 1);
@@ -236,7 +244,7 @@ static void run_front(const struct way *w)
     if (w->user)
         become_user();
     board->front = getpid();
-    exit(cli_main(7, argv));
+    exit(cli_main(7 + current->named, argv));
 }
 
 static void end_helper(pid_t pid)

@@ -64,6 +64,7 @@ struct attack {
     void (*gofer)(const struct gofer_config *cfg); /* the gofer is taken instead, run is NULL */
     bool need_root;                                /* prepare mounts or makes devices */
     bool ring;                                     /* SBX_RING */
+    bool named; /* --name: the rules of its network may change */
     const struct way *const *ways;                 /* NULL-terminated */
     /*
      * Without these fences (abi/unfenced.h) it succeeds, started in this way. NULL: it is the host

@@ -32,6 +32,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -456,6 +457,21 @@ static void remove_files(void)
     remove("/dev/shm/x");
 }
 
+/* Segments outlive who made them, as files do. */
+static void remove_segments(void)
+{
+    struct shm_info info;
+    struct shmid_ds ds;
+    int last = shmctl(0, SHM_INFO, (struct shmid_ds *)&info);
+
+    for (int i = 0; i <= last; i++) {
+        int id = shmctl(i, SHM_STAT, &ds);
+
+        if (id >= 0)
+            shmctl(id, IPC_RMID, NULL);
+    }
+}
+
 static void print_counts(void)
 {
     uint64_t all = 0;
@@ -494,6 +510,7 @@ int main(int argc, char **argv)
     r = keep(argc > 2 ? (unsigned)atoi(argv[2]) : 5);
     print_counts();
     remove_files();
+    remove_segments();
     say("done");
     return r;
 }
