@@ -123,6 +123,38 @@ static json_t *example(void)
         "uts", "type", "mount", "maskedPaths", strings(masked), "readonlyPaths", strings(fixed));
 }
 
+static json_t *own_id(unsigned id)
+{
+    return json_pack("[{s:i, s:I, s:i}]", "containerID", 0, "hostID", (json_int_t)id, "size", 1);
+}
+
+/* What an ordinary user may start: of the own ids, on the host's network, without limits. */
+static void make_rootless(json_t *o)
+{
+    json_t *lx = json_object_get(o, "linux"), *list = json_object_get(lx, "namespaces"), *one;
+    size_t i;
+
+    json_array_foreach(list, i, one)
+    {
+        if (strcmp(json_string_value(json_object_get(one, "type")), "network") != 0)
+            continue;
+        json_array_remove(list, i);
+        break;
+    }
+    json_array_append_new(list, json_pack("{s:s}", "type", "user"));
+    json_object_set_new(lx, "uidMappings", own_id(geteuid()));
+    json_object_set_new(lx, "gidMappings", own_id(getegid()));
+    json_object_del(lx, "resources");
+    json_array_foreach(json_object_get(o, "mounts"), i, one)
+    {
+        json_t *options = json_object_get(one, "options");
+
+        for (size_t k = json_array_size(options); k-- > 0;) /* a group that is not mapped */
+            if (strncmp(json_string_value(json_array_get(options, k)), "gid=", 4) == 0)
+                json_array_remove(options, k);
+    }
+}
+
 int oci_spec(int argc, char **argv)
 {
     const char *bundle = ".";
@@ -131,6 +163,7 @@ int oci_spec(int argc, char **argv)
                                        { "rootless", 0, false, &rootless, NULL },
                                        { NULL, 0, false, NULL, NULL } };
     int at = oci_options(argc, argv, list), fd;
+    json_t *o;
     char *path;
     FILE *f;
 
@@ -138,8 +171,6 @@ int oci_spec(int argc, char **argv)
         return 1;
     if (at != argc)
         return oci_fail("spec takes no arguments");
-    if (rootless)
-        return oci_fail("spec --rootless is not supported: user namespaces are not, yet");
     path = xjoin(bundle, "config.json");
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0 && errno == EEXIST)
@@ -147,7 +178,10 @@ int oci_spec(int argc, char **argv)
     f = fd >= 0 ? fdopen(fd, "w") : NULL;
     if (!f)
         return oci_fail("%s: %s", path, oci_strerror(errno));
-    if (print(example(), f) || fclose(f) != 0)
+    o = example();
+    if (rootless)
+        make_rootless(o);
+    if (print(o, f) || fclose(f) != 0)
         return oci_fail("%s: cannot be written", path);
     return 0;
 }

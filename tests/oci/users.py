@@ -176,6 +176,20 @@ def ordinary(world):
                        capture_output=True, text=True, timeout=60)
     world.check("an ordinary user", r.returncode == 4 and r.stdout.split() == ["0", str(NOBODY), "1", "deny", "0"], r)
     world.check("that limits are not held is said", r.stderr.count("not held") == 1, r)
+    plain = top + "/plain"
+    os.makedirs(plain)
+    os.symlink("../rootfs", plain + "/rootfs")
+    os.chown(plain, NOBODY, NOBODY)
+    r = subprocess.run(as_user + [top + "/bin/sbx-oci", "spec", "--rootless"], cwd=plain, env=env, capture_output=True, text=True)
+    world.check("spec --rootless", r.returncode == 0, r)
+    with open(plain + "/config.json") as f:
+        spec = json.load(f)
+    spec["process"].update(terminal=False, args=["sh", "-c", "id -u; cat /proc/self/uid_map"])
+    with open(plain + "/config.json", "w") as f:
+        json.dump(spec, f)
+    r = subprocess.run(as_user + [top + "/bin/sbx-oci", "run", world.id()], cwd=plain, env=env, stdin=subprocess.DEVNULL,
+                       capture_output=True, text=True, timeout=60)
+    world.check("as it says", (r.stdout.split(), r.stderr) == (["0", "0", str(NOBODY), "1"], ""), r)
     world.check("nothing of it is left", os.listdir(top + "/run/sbx-oci") == [])
     r = subprocess.run(as_user + ["unshare", "-Ur", top + "/bin/sbx", "run", "--", "/bin/true"], env=env, stdin=subprocess.DEVNULL,
                        capture_output=True, text=True, timeout=60)
