@@ -74,8 +74,7 @@ static void end(const struct kept *k)
         return;
     if (getsockopt(k->fd, SOL_SOCKET, SO_LINGER, &l, &n) < 0)
         l.l_onoff = 0;
-    if (!k->tcp || l.l_onoff ||
-        (ioctl(k->fd, FIONREAD, &unread) == 0 && unread > 0))
+    if (!k->tcp || l.l_onoff || (ioctl(k->fd, FIONREAD, &unread) == 0 && unread > 0))
         disconnect(k->fd, k->tcp);
     else
         shutdown(k->fd, SHUT_RDWR);

@@ -126,7 +126,8 @@ int cmd_attack(int argc, char **argv)
         .uptime = atoll(argv[11]),
     };
     for (unsigned i = 0; i < attacks_count; i++) {
-        if (!(unfenced("nosignal") && attacks[i].run == attack_signal)) /* whose victim is dead then */
+        if (!(unfenced("nosignal") &&
+              attacks[i].run == attack_signal)) /* whose victim is dead then */
             try(&attacks[i], &b);
     }
     return 0;

@@ -270,7 +270,8 @@ static pid_t start(const char *timeout, const char *rule, char *const *args, uns
     if (rule) /* what was refused is what we ask it for */
         dup2(null, STDERR_FILENO);
     setenv(st.shm, "bait", 1);
-    if (unfenced("sandbox") && strcmp(args[0], "bomb") != 0) { /* they are attacks, then: on the bait */
+    if (unfenced("sandbox") &&
+        strcmp(args[0], "bomb") != 0) { /* they are attacks, then: on the bait */
         setenv(ATTACK_TOKEN, st.token, 1);
         argv[2] = argv[0], argv[3] = "attack", argv[4] = st.token;
         for (unsigned i = 0; i <= nargs; i++)

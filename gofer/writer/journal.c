@@ -213,7 +213,8 @@ int journal_recover(int state, int dir, const char **ret_what)
         if (r == 0)
             r = open_stage(&j);
         *ret_what = "an interrupted one was finished";
-        if (r == -ENOENT) { /* somebody removed it; or that directory, whose number is another's now */
+        if (r ==
+            -ENOENT) { /* somebody removed it; or that directory, whose number is another's now */
             *ret_what = "what an interrupted one had left is gone";
             r = 0;
         } else if (r == 0 && (r = journal_move(&j, &p, &at)) < 0) {

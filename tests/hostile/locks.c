@@ -113,7 +113,8 @@ bool locks_all(int argc, char **argv)
                 pause();
         }
     }
-    for (unsigned still = 0; *over < n && still < 30; still++) { /* some may have been killed for it */
+    for (unsigned still = 0; *over < n && still < 30;
+         still++) { /* some may have been killed for it */
         usleep(100000);
         if (*over != last)
             still = 0;

@@ -221,9 +221,7 @@ static void run_front(const struct way *w)
     const char *rw = taken_live ? ":rw" : "";
     char bind[128], single[128];
     char option[64] = "--log-level=error";
-    char *argv[] = { "sbx",  "run",  "--timeout=100", bind,
-                     single, option, "/bin/true",     NULL,
-                     NULL };
+    char *argv[] = { "sbx", "run", "--timeout=100", bind, single, option, "/bin/true", NULL, NULL };
     static char name[] = "--name=hostile", program[] = "/bin/true";
 
     snprintf(bind, sizeof(bind), "--bind=%s:/tree%s", in_top("tree"), rw);

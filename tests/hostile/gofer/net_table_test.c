@@ -25,10 +25,10 @@
 #include "broker/protocol.h"
 #include "tests/hostile/gofer/taken.h"
 
-#define ALLOWED 17181 /* TCP and UDP; one after it is not */
+#define ALLOWED 17181    /* TCP and UDP; one after it is not */
 #define BY_PROTO 0xf010u /* low half of a tag whose high half is the protocol */
 #define BY_PLACE 0xf020u
-#define SYNC 0xfeedu  /* the tag of a question that is always answered at once */
+#define SYNC 0xfeedu /* the tag of a question that is always answered at once */
 #define ANSWER_MS 10000
 
 /* ---- the host's side ---- */
@@ -37,7 +37,7 @@ enum { UP = 1, COUNT, COUNTED };
 
 static struct counts {
     unsigned fds, kib;
-} *counts; /* shared; of the broker, when it was asked for */
+} * counts; /* shared; of the broker, when it was asked for */
 
 static void share_counts(void)
 {
@@ -205,7 +205,8 @@ static void judge_socket(int fd, const struct nb_rep *r)
     getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n);
     if (domain == AF_UNIX && type == SOCK_STREAM && r->peer.port == 53)
         return;
-    if ((domain != AF_INET && domain != AF_INET6) || listening != 0 || (type != SOCK_STREAM && type != SOCK_DGRAM) ||
+    if ((domain != AF_INET && domain != AF_INET6) || listening != 0 ||
+        (type != SOCK_STREAM && type != SOCK_DGRAM) ||
         (((r->tag & 0xffff) == BY_PROTO || (r->tag & 0xffff) == BY_PLACE) &&
          proto != (int)(r->tag >> 16) && proto != IPPROTO_ICMPV6))
         reached("a socket of domain %d, type %d, protocol %d, listening %d for tag %#x", domain,
@@ -287,11 +288,9 @@ static struct nb_addr at(const char *ip, uint16_t port)
 /* A socket to what is allowed; it is the caller's. */
 static int allowed(unsigned proto, uint32_t tag, const void *opts, uint32_t n)
 {
-    const struct nb_req m = { .op = NB_CONNECT,
-                              .tag = tag,
-                              .proto = proto,
-                              .len = n,
-                              .addr = at("127.0.0.1", ALLOWED) };
+    const struct nb_req m = {
+        .op = NB_CONNECT, .tag = tag, .proto = proto, .len = n, .addr = at("127.0.0.1", ALLOWED)
+    };
 
     while (atomic_load(&board->stage) < UP)
         usleep(1000);
@@ -349,14 +348,20 @@ static struct counts begin(const struct sentry_config *cfg)
 
 /* ---- every field at its edges ---- */
 
-static const uint32_t edges[] = { 0,      1,      2,       3,       6,          17,         53,         58,         63,
-                                  64,     255,    256,     1023,    4096,       8191,       8192,       16384,      32767,
-                                  65535,  65536,  66048,   66049,   1u << 20,   0x7fffffff, 0x80000000, 0x80000001, 0x80000020,
-                                  0xfffe, 0xffff, 1u << 30, ALLOWED, ALLOWED + 1, 0xfffffffe, 0xffffffff };
-static const char *const places[] = { "127.0.0.1", "127.0.0.2",        "0.0.0.0",     "255.255.255.255",
-                                      "::1",       "::",               "::127.0.0.1", "64:ff9b::127.0.0.1",
-                                      "224.0.0.1", "169.254.169.254",  "10.0.2.3",    "10.0.2.15",
-                                      "ff02::1",   "fe80::1",          "8.8.8.8",     "2002:7f00:1::" };
+static const uint32_t edges[] = {
+    0,      1,      2,        3,       6,           17,         53,         58,         63,
+    64,     255,    256,      1023,    4096,        8191,       8192,       16384,      32767,
+    65535,  65536,  66048,    66049,   1u << 20,    0x7fffffff, 0x80000000, 0x80000001, 0x80000020,
+    0xfffe, 0xffff, 1u << 30, ALLOWED, ALLOWED + 1, 0xfffffffe, 0xffffffff
+};
+static const char *const places[] = { "127.0.0.1",   "127.0.0.2",
+                                      "0.0.0.0",     "255.255.255.255",
+                                      "::1",         "::",
+                                      "::127.0.0.1", "64:ff9b::127.0.0.1",
+                                      "224.0.0.1",   "169.254.169.254",
+                                      "10.0.2.3",    "10.0.2.15",
+                                      "ff02::1",     "fe80::1",
+                                      "8.8.8.8",     "2002:7f00:1::" };
 
 /* What comes along: nothing, a socket of the broker's, and what no broker wants. */
 static int thing(unsigned i)
@@ -389,7 +394,9 @@ static void fields(const struct sentry_config *cfg)
     struct counts before = begin(cfg);
 
     for (unsigned op = 0; op < 72; op++) {
-        const struct nb_req base = { .op = op, .tag = 0x100 + op, .proto = 17, .addr = at("127.0.0.1", ALLOWED) };
+        const struct nb_req base = {
+            .op = op, .tag = 0x100 + op, .proto = 17, .addr = at("127.0.0.1", ALLOWED)
+        };
 
         for (unsigned e = 0; e < ARRAY_SIZE(edges); e++) {
             struct nb_req each[6] = { base, base, base, base, base, base };
@@ -418,7 +425,8 @@ static void fields(const struct sentry_config *cfg)
                     tell_sized(&m, 0, -1);
                 }
         drain();
-        for (size_t n = 1; n < sizeof base; n++) /* heads that end early; one of nothing is the end */
+        for (size_t n = 1; n < sizeof base;
+             n++) /* heads that end early; one of nothing is the end */
             tell(&base, n, NULL, 0, n % 2 ? thing((unsigned)n) : -1);
         drain();
         for (uint32_t proto = 0; proto < 256; proto++) { /* whatever those have left */
@@ -450,7 +458,8 @@ static struct nb_req random_request(uint64_t *seed)
 {
     struct nb_req m = { .op = 1 + (uint32_t)(rnd(seed) % 11),
                         .tag = 0x200 + (uint32_t)(rnd(seed) % 24), /* so that they meet */
-                        .arg = rnd(seed) % 3 ? edges[rnd(seed) % ARRAY_SIZE(edges)] : NB_FIRST | (rnd(seed) % 40),
+                        .arg = rnd(seed) % 3 ? edges[rnd(seed) % ARRAY_SIZE(edges)]
+                                             : NB_FIRST | (rnd(seed) % 40),
                         .len = rnd(seed) % 4 ? (uint32_t)(rnd(seed) % 64) : edges[rnd(seed) % 24],
                         .proto = (unsigned[]){ 6, 17, 1, 17 }[rnd(seed) % 4],
                         .addr = at(places[rnd(seed) % 4 ? 0 : rnd(seed) % ARRAY_SIZE(places)],
@@ -478,12 +487,15 @@ static void orders(const struct sentry_config *cfg)
             m.len = MIN(m.len, (uint32_t)sizeof data);
             for (unsigned k = 0; k < MIN(m.len, 600u); k++)
                 data[k] = (uint8_t)(rnd(&seed) >> 40);
-            if (rnd(&seed) % 2 && m.len >= sizeof(struct nb_opt)) { /* an option that there is, often */
-                const struct nb_opt o = { rnd(&seed) % 2 ? SOL_SOCKET : IPPROTO_TCP, (int32_t)(rnd(&seed) % 40), (int32_t)rnd(&seed) };
+            if (rnd(&seed) % 2 &&
+                m.len >= sizeof(struct nb_opt)) { /* an option that there is, often */
+                const struct nb_opt o = { rnd(&seed) % 2 ? SOL_SOCKET : IPPROTO_TCP,
+                                          (int32_t)(rnd(&seed) % 40), (int32_t)rnd(&seed) };
 
                 memcpy(data, &o, sizeof o);
             }
-            tell(&m, sizeof m, data, m.len, rnd(&seed) % 3 ? -1 : thing((unsigned)(rnd(&seed) >> 20)));
+            tell(&m, sizeof m, data, m.len,
+                 rnd(&seed) % 3 ? -1 : thing((unsigned)(rnd(&seed) >> 20)));
         }
         drain();
         for (uint32_t tag = 0x200; rnd(&seed) % 4 == 0 && tag < 0x218; tag++)
@@ -596,10 +608,31 @@ static const struct way *const one_way[] = { &way_root, NULL };
 #define RULE .option = "--allow-net=127.0.0.1:17181", .meanwhile = watch, .prepare = share_counts
 
 const struct attack taken_attacks[] = {
-    { .name = "fields", .run = fields, .ways = two_ways, .bites = "netpolicy", .bites_way = &way_user, RULE },
-    { .name = "orders", .run = orders, .ways = two_ways, .bites = "netpolicy", .bites_way = &way_user, RULE },
+    { .name = "fields",
+      .run = fields,
+      .ways = two_ways,
+      .bites = "netpolicy",
+      .bites_way = &way_user,
+      RULE },
+    { .name = "orders",
+      .run = orders,
+      .ways = two_ways,
+      .bites = "netpolicy",
+      .bites_way = &way_user,
+      RULE },
     { .name = "hoard", .run = hoard, .ways = one_way, RULE },
-    { .name = "lingers", .run = lingers, .ways = one_way, .bites = "brokerlinger", .bites_way = &way_root, RULE },
-    { .name = "lingers-named", .run = lingers, .ways = one_way, .bites = "brokerlinger", .bites_way = &way_root, .named = true, RULE },
+    { .name = "lingers",
+      .run = lingers,
+      .ways = one_way,
+      .bites = "brokerlinger",
+      .bites_way = &way_root,
+      RULE },
+    { .name = "lingers-named",
+      .run = lingers,
+      .ways = one_way,
+      .bites = "brokerlinger",
+      .bites_way = &way_root,
+      .named = true,
+      RULE },
 };
 const unsigned taken_nattacks = ARRAY_SIZE(taken_attacks);
