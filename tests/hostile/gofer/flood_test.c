@@ -252,10 +252,12 @@ static void steady(const struct sentry_config *cfg)
 static const struct way *const all_ways[] = { &way_root, &way_user, NULL };
 
 const struct attack taken_attacks[] = {
-    { "steady", steady, NULL, watch_closely, NULL, false, false, all_ways, NULL, NULL, NULL },
-    { "steady-ring", steady, NULL, watch_closely, NULL, false, true, all_ways, NULL, NULL, NULL },
-    { "unread", unread, NULL, watch, NULL, false, false, all_ways, NULL, NULL, NULL },
-    { "hoard", hoard, NULL, watch, NULL, false, false, all_ways, NULL, NULL, NULL },
-    { "hoard-ring", hoard, NULL, watch, NULL, false, true, all_ways, NULL, NULL, NULL },
+    { "steady", steady, NULL, watch_closely, NULL, false, false, all_ways, NULL, NULL, NULL,
+      false },
+    { "steady-ring", steady, NULL, watch_closely, NULL, false, true, all_ways, NULL, NULL, NULL,
+      false },
+    { "unread", unread, NULL, watch, NULL, false, false, all_ways, NULL, NULL, NULL, false },
+    { "hoard", hoard, NULL, watch, NULL, false, false, all_ways, NULL, NULL, NULL, false },
+    { "hoard-ring", hoard, NULL, watch, NULL, false, true, all_ways, NULL, NULL, NULL, false },
 };
 const unsigned taken_nattacks = ARRAY_SIZE(taken_attacks);

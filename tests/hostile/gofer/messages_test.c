@@ -308,12 +308,12 @@ static void passed(const struct sentry_config *cfg)
 static const struct way *const all_ways[] = { &way_root, &way_user_plain, NULL };
 
 const struct attack taken_attacks[] = {
-    { "headers", headers, NULL, NULL, NULL, false, false, all_ways, NULL, NULL, NULL },
-    { "headers-ring", headers, NULL, NULL, NULL, false, true, all_ways, NULL, NULL, NULL },
-    { "too-long", too_long, NULL, NULL, NULL, false, false, all_ways, NULL, NULL, NULL },
+    { "headers", headers, NULL, NULL, NULL, false, false, all_ways, NULL, NULL, NULL, false },
+    { "headers-ring", headers, NULL, NULL, NULL, false, true, all_ways, NULL, NULL, NULL, false },
+    { "too-long", too_long, NULL, NULL, NULL, false, false, all_ways, NULL, NULL, NULL, false },
     { "orders", orders, NULL, NULL, NULL, false, false, all_ways, "names,landlock,beneath,detached",
-      &way_user, NULL },
-    { "orders-ring", orders, NULL, NULL, NULL, false, true, all_ways, NULL, NULL, NULL },
-    { "passed", passed, NULL, NULL, NULL, false, false, all_ways, NULL, NULL, NULL },
+      &way_user, NULL, false },
+    { "orders-ring", orders, NULL, NULL, NULL, false, true, all_ways, NULL, NULL, NULL, false },
+    { "passed", passed, NULL, NULL, NULL, false, false, all_ways, NULL, NULL, NULL, false },
 };
 const unsigned taken_nattacks = ARRAY_SIZE(taken_attacks);

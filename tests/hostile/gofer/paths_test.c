@@ -324,15 +324,18 @@ static const struct way *const all_ways[] = { &way_root, &way_user, &way_root_pl
 #define OUT "landlock,beneath,detached,emptyroot" /* all that keeps a name that leads out inside */
 
 const struct attack taken_attacks[] = {
-    { "paths", paths, NULL, NULL, NULL, false, false, all_ways, "names," OUT, &way_user, NULL },
-    { "hidden", hidden, NULL, NULL, NULL, false, false, all_ways, "shown", &way_root, NULL },
-    { "links", links, make_links, NULL, NULL, false, false, all_ways, "links," OUT, &way_root,
-      NULL },
-    { "swaps", swaps, make_swap, swap_links, NULL, false, false, all_ways, OUT, &way_user, NULL },
-    { "moved", moved, NULL, move_out, NULL, false, false, all_ways, "names," OUT, &way_user, NULL },
+    { "paths", paths, NULL, NULL, NULL, false, false, all_ways, "names," OUT, &way_user, NULL,
+      false },
+    { "hidden", hidden, NULL, NULL, NULL, false, false, all_ways, "shown", &way_root, NULL, false },
+    { "links", links, make_links, NULL, NULL, false, false, all_ways, "links," OUT, &way_root, NULL,
+      false },
+    { "swaps", swaps, make_swap, swap_links, NULL, false, false, all_ways, OUT, &way_user, NULL,
+      false },
+    { "moved", moved, NULL, move_out, NULL, false, false, all_ways, "names," OUT, &way_user, NULL,
+      false },
     { "procfs", procfs, mount_proc, NULL, NULL, true, false, all_ways, "landlock", &way_user_plain,
-      NULL },
+      NULL, false },
     { "kinds", kinds, make_kinds, swap_kinds, NULL, false, false, all_ways,
-      "kinds,detached,landlock", &way_root, NULL },
+      "kinds,detached,landlock", &way_root, NULL, false },
 };
 const unsigned taken_nattacks = ARRAY_SIZE(taken_attacks);

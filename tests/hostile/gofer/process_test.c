@@ -295,10 +295,10 @@ static const struct way *const all_ways[] = { &way_root, &way_user, &way_root_pl
 
 const struct attack taken_attacks[] = {
     { "admitted", admitted, NULL, NULL, NULL, false, false, all_ways, "landlock", &way_user_plain,
-      NULL },
+      NULL, false },
     { "refused", refused, NULL, NULL, NULL, false, false, all_ways, "sentryfilter,landlock",
-      &way_user_plain, NULL },
+      &way_user_plain, NULL, false },
     { "gofer-refused", NULL, NULL, NULL, gofer_refused, false, false, all_ways,
-      "goferfilter,landlock", &way_user_plain, NULL },
+      "goferfilter,landlock", &way_user_plain, NULL, false },
 };
 const unsigned taken_nattacks = ARRAY_SIZE(taken_attacks);

@@ -180,10 +180,10 @@ static const struct way *const all_ways[] = { &way_root, &way_user, &way_root_pl
 
 const struct attack taken_attacks[] = {
     { "lent", lent, open_for_all, NULL, NULL, false, false, all_ways, "landlock,detached",
-      &way_user, NULL },
+      &way_user, NULL, false },
     { "late", late, prepare_mount, mount_late, NULL, true, false, all_ways, "landlock,detached",
-      &way_user, NULL },
+      &way_user, NULL, false },
     { "names", names, NULL, NULL, NULL, false, false, all_ways, "landlock,emptyroot", &way_user,
-      NULL },
+      NULL, false },
 };
 const unsigned taken_nattacks = ARRAY_SIZE(taken_attacks);

@@ -339,12 +339,13 @@ static void trampled(const struct sentry_config *cfg)
 static const struct way *const all_ways[] = { &way_root, &way_user, &way_user_plain, NULL };
 
 const struct attack taken_attacks[] = {
-    { "operations", operations, NULL, NULL, NULL, false, true, all_ways, "ring", &way_root, NULL },
+    { "operations", operations, NULL, NULL, NULL, false, true, all_ways, "ring", &way_root, NULL,
+      false },
     { "opens", opens, NULL, NULL, NULL, false, true, all_ways, "ring,emptyroot,landlock", &way_user,
-      NULL },
-    { "slots", slots, NULL, NULL, NULL, false, true, all_ways, NULL, NULL, NULL },
+      NULL, false },
+    { "slots", slots, NULL, NULL, NULL, false, true, all_ways, NULL, NULL, NULL, false },
     { "registers", registers, NULL, NULL, NULL, false, true, all_ways, "sentryfilter", &way_root,
-      NULL },
-    { "trampled", trampled, NULL, NULL, NULL, false, true, all_ways, NULL, NULL, NULL },
+      NULL, false },
+    { "trampled", trampled, NULL, NULL, NULL, false, true, all_ways, NULL, NULL, NULL, false },
 };
 const unsigned taken_nattacks = ARRAY_SIZE(taken_attacks);

@@ -107,8 +107,8 @@ static const struct way *const all_ways[] = { &way_root, &way_user, &way_root_pl
 
 const struct attack taken_attacks[] = {
     { "read-outside", NULL, NULL, NULL, read_outside, false, false, all_ways,
-      "landlock,detached,emptyroot", &way_user, NULL },
+      "landlock,detached,emptyroot", &way_user, NULL, false },
     { "write-inside", NULL, may_write, NULL, write_inside, false, false, all_ways,
-      "landlock,detached", &way_user, NULL },
+      "landlock,detached", &way_user, NULL, false },
 };
 const unsigned taken_nattacks = ARRAY_SIZE(taken_attacks);
