@@ -381,27 +381,9 @@ long sys_pkey_mprotect(struct task *t, gaddr_t addr, size_t len, unsigned long p
 int madvise_check(int advice)
 {
     switch (advice) {
-    case MADV_DONTFORK: /* blob and channel rely on it, guests may use it on their own */
-    case MADV_DOFORK:
-    case MADV_NORMAL:
-    case MADV_RANDOM:
-    case MADV_SEQUENTIAL:
-    case MADV_WILLNEED:
-    case MADV_DONTNEED:
-    case MADV_FREE:
-    case MADV_REMOVE:
-    case MADV_HUGEPAGE:
-    case MADV_NOHUGEPAGE:
-    case MADV_DONTDUMP:
-    case MADV_DODUMP:
-    case MADV_WIPEONFORK:
-    case MADV_KEEPONFORK:
-    case MADV_COLD:
-    case MADV_PAGEOUT:
-    case MADV_POPULATE_READ:
-    case MADV_POPULATE_WRITE:
-    case MADV_DONTNEED_LOCKED:
-    case 25: /* MADV_COLLAPSE */
+    case MADV_NORMAL ... MADV_DONTNEED:
+    case MADV_FREE ... MADV_DOFORK: /* blob and channel rely on DONTFORK, guests may use it */
+    case MADV_HUGEPAGE ... 25:      /* MADV_COLLAPSE */
         return 0;
     default: /* poisoning pages; merging equal ones, which tells of others; guard pages (6.13) */
         return -EINVAL;

@@ -86,10 +86,10 @@ static void ring_of_frames(int version)
     u = inet(SOCK_DGRAM, &to);
     CHECK_EQ(poll(&w, 1, 0), 0);
     for (int i = 0; i < 9; i++)
-        CHECK_EQ(sendto(u, "123456789" + i, (size_t)(9 - i), 0, (void *)&to, sizeof to), 9 - i);
+        CHECK_EQ(sendto(u, &"123456789"[i], (size_t)(9 - i), 0, (void *)&to, sizeof to), 9 - i);
     CHECK_EQ(poll(&w, 1, 1000), 1);
     for (int i = 0; i < 8; i++)
-        see_frame(version, m + i * 2048, "123456789" + i);
+        see_frame(version, m + i * 2048, &"123456789"[i]);
     CHECK_EQ(getsockopt(p, SOL_PACKET, PACKET_STATISTICS, &st, &n), 0);
     CHECK_EQ(st.tp_packets, 9);
     CHECK_EQ(st.tp_drops, 1); /* the ring was full */

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # random_calls: a guest that makes random system calls (random_calls.c, driven by random_calls.py).
 add_executable(random-calls EXCLUDE_FROM_ALL hostile/random/random_calls.c hostile/random/random_args.c
-               hostile/random/random_structs.c hostile/random/random_flags.c)
+               hostile/random/random_structs.c hostile/random/random_flags.c hostile/random/random_left.c)
 target_compile_options(random-calls PRIVATE -fno-sanitize=all)
 target_link_options(random-calls PRIVATE -fno-sanitize=all -static -pthread)
 add_dependencies(tests random-calls)

@@ -30,3 +30,6 @@ void rnd_seed(struct random_args *r, uint64_t seed);
 
 /* The value of an argument; what it points to is made as well. args: those before it, nargs of them. */
 uint64_t rnd_arg(struct random_args *r, enum arg_kind kind, const uint64_t *args, unsigned nargs);
+
+/* What the workers, so many, have left. */
+void random_remove(unsigned nworkers);

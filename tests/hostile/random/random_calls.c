@@ -14,7 +14,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
@@ -32,7 +31,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -438,40 +436,6 @@ static int keep(unsigned seconds)
     return r;
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st, (void)flag, (void)ftw;
-    umount2(path, MNT_DETACH);
-    (void)!remove(path);
-    return 0;
-}
-
-static void remove_files(void)
-{
-    char dir[32];
-
-    for (unsigned i = 0; i < WORKERS; i++) {
-        snprintf(dir, sizeof dir, "/tmp/random.%u", i);
-        nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    }
-    remove("/dev/shm/x");
-}
-
-/* Segments outlive who made them, as files do. */
-static void remove_segments(void)
-{
-    struct shm_info info;
-    struct shmid_ds ds;
-    int last = shmctl(0, SHM_INFO, (struct shmid_ds *)&info);
-
-    for (int i = 0; i <= last; i++) {
-        int id = shmctl(i, SHM_STAT, &ds);
-
-        if (id >= 0)
-            shmctl(id, IPC_RMID, NULL);
-    }
-}
-
 static void print_counts(void)
 {
     uint64_t all = 0;
@@ -509,8 +473,7 @@ int main(int argc, char **argv)
     say("ready");
     r = keep(argc > 2 ? (unsigned)atoi(argv[2]) : 5);
     print_counts();
-    remove_files();
-    remove_segments();
+    random_remove(WORKERS);
     say("done");
     return r;
 }
