@@ -301,14 +301,20 @@ def judge(run, site, err, when, base):
     elif run.status != 0:
         wrong.append(f"status {run.status}")
     if when == "often" and run.done:
-        few = max(12, run.table.failed() // 3)
-        for who in run.fds:  # none where a failed read of the word to go on has ended it already
-            if run.live[who] > base.live[who] + max(40, few):
-                wrong.append(f"{who}: {run.live[who] - base.live[who]} blocks more than without faults")
-                run.errors = "\n".join(left_over(run.program, run.table, base.table))
-            if run.fds[who] > base.fds[who] + few:
-                wrong.append(f"{who}: {run.fds[who] - base.fds[who]} descriptors more")
+        wrong += grown(run, base)
     return wrong
+
+
+def grown(run, base):
+    """What it has more than the run base, as text."""
+    few, more = max(12, run.table.failed() // 3), []
+    for who in run.fds:  # none where a failed read of the word to go on has ended it already
+        if run.live[who] > base.live[who] + max(40, few):
+            more.append(f"{who}: {run.live[who] - base.live[who]} blocks more")
+            run.errors = "\n".join(left_over(run.program, run.table, base.table))
+        if run.fds[who] > base.fds[who] + few:
+            more.append(f"{who}: {run.fds[who] - base.fds[who]} descriptors more")
+    return more
 
 
 def combinations(first, whole):
@@ -368,6 +374,10 @@ def main():
         r = run(LEAK_ROUNDS if when == "often" else ROUNDS, site, err, when)
         reached += r.table.failed() > 0
         wrong = judge(r, site, err, when, base)
+        # A cache may be filled in another way after a failure: then it has as much after four times the work.
+        if wrong and wrong == grown(r, base):
+            again = run(4 * LEAK_ROUNDS, site, err, when)
+            wrong = judge(again, site, err, when, r)
         if wrong or args.verbose:
             failed += bool(wrong)
             print("FAILED:" if wrong else "passed:", site.name, err, when, "-",
