@@ -297,7 +297,7 @@ void tap_tcp_open(struct isock *client)
 
 void tap_tcp_refused(const struct inet_addr *src, const struct inet_addr *dst)
 {
-    const uint32_t isn = 0x5b0c1e75u + (uint32_t)(src->port << 16) + dst->port;
+    const uint32_t isn = 0x5b0c1e75u + ((uint32_t)src->port << 16) + dst->port;
 
     if (!tap_on())
         return;

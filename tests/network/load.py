@@ -206,21 +206,38 @@ for path in '/m','/p','/n','/6','/d':
 
 
 def test_families():
-    """Families and kinds of sockets that would go around the broker: as where the kernel has none."""
-    out, _ = inside(["--net=host"], """
-def try_(f,k,p=0):
-    try: socket.socket(f,k,p); return 'made'
+    """Families and kinds of sockets that would go around the broker: not there, or on the loopback only."""
+    out, _ = inside(["--net=host"], f"""
+def told(f,*args):
+    try: return f(*args) or 'done'
     except OSError as e: return errno.errorcode[e.errno]
-got={}
-for f in range(1,46):
-    if f in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK): continue
-    for k in 1,2,3,4,5,10: got.setdefault(try_(f,k),[]).append((f,k))
-print('made' in got, sorted(got))
-print({try_(f,socket.SOCK_RAW,p) for f in (2,10) for p in range(256)}, {try_(f,2,p) for f in (2,10) for p in (33,132,136)})
+def try_(*kind):
+    try: socket.socket(*kind); return 'made'
+    except OSError as e: return errno.errorcode[e.errno]
+ours=socket.AF_UNIX,socket.AF_INET,socket.AF_INET6,socket.AF_NETLINK,socket.AF_PACKET,socket.AF_VSOCK
+print([(f,k) for f in range(1,46) if f not in ours for k in (1,2,3,4,5,10) if try_(f,k)=='made'])
+print({{try_(f,2,p) for f in (2,10) for p in (33,132,136)}})
+out=[]
+for p in range(1,256):
+    if try_(socket.AF_INET,socket.SOCK_RAW,p)=='made':
+        s=socket.socket(socket.AF_INET,socket.SOCK_RAW,p)
+        out+=[told(s.sendto,bytes(64),('{PUBLIC}',0)), told(s.connect,('{PUBLIC}',0))]
+        s.close()
+print(set(out) or {{'ENETUNREACH'}})
+out=[]
+for kind in socket.SOCK_RAW,socket.SOCK_DGRAM:
+    s=socket.socket(socket.AF_PACKET,kind,socket.htons(3))
+    for _,name in socket.if_nameindex():
+        if name!='lo': out.append(told(s.bind,(name,0)))
+    s.close()
+print(set(out) or {{'ENODEV'}})
+s=socket.socket(socket.AF_VSOCK,socket.SOCK_STREAM)
+print({{told(s.connect,(cid,22)) for cid in (0,2,3,4,100)}})
 """)
     lines = out.splitlines()
-    same(lines[0].split()[0], "False")
+    same(lines[0], "[]")
     same("made" in lines[1], False)
+    same(lines[2:], ["{'ENETUNREACH'}", "{'ENODEV'}", "{'ENODEV'}"])
 
 
 def test_ssh():
