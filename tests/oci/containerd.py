@@ -103,6 +103,11 @@ def answers(c, rt):
         ask(name, "run", "--rm", *runtime, *options, "--rootfs", tree, "%s-%d" % (rt, count[0]), *args, **more)
     topics = open(c.top + "/events-" + rt, "w+")
     events = subprocess.Popen(c.ctr("events"), stdout=topics, stderr=subprocess.DEVNULL)
+    for i in range(100):  # until it listens: what came before is not told
+        subprocess.run(c.ctr("namespaces", "create", "%s-listens-%d" % (rt, i)), check=True)
+        time.sleep(0.1)
+        if os.path.getsize(topics.name):
+            break
     run("hi", "sh", "-c", "echo hi; echo err >&2; exit 3")
     run("stdin", "cat", input="piped\n")
     run("missing", "nonsense")
