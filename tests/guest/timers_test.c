@@ -202,7 +202,7 @@ static void profile(void)
         pthread_join(th[i], NULL);
     it = (struct itimerval){ 0 };
     CHECK_EQ(setitimer(ITIMER_PROF, &it, NULL), 0);
-    CHECK(taken[0] < 20);
+    CHECK(taken[0] < taken[1] + taken[2]); /* it may be that nobody runs at that moment */
 }
 
 static void posix_timers(void)
