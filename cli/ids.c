@@ -2,7 +2,10 @@
 /* See ids.h. */
 #include "cli/ids.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cli/launch.h"
@@ -34,6 +37,21 @@ static bool has_three(const struct idmap *uids, const struct idmap *gids, uint32
         if (!idmap_has(uids, id) || !idmap_has(gids, id))
             return false;
     return true;
+}
+
+int ids_write(pid_t pid, const char *name, const char *text)
+{
+    char path[64];
+    int fd, r = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    if (write(fd, text, strlen(text)) < 0)
+        r = -errno;
+    close(fd);
+    return r;
 }
 
 void launch_ids(struct launch_ids *ret)

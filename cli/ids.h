@@ -14,6 +14,9 @@
 /* "uid_map" or "gid_map" of our own user namespace. Without a procfs: every id as itself. */
 void idmap_own(const char *which, struct idmap *ret);
 
+/* text into /proc/PID/name (uid_map, gid_map, setgroups): 0 or -errno. */
+int ids_write(pid_t pid, const char *name, const char *text);
+
 struct launch_ids {
     uid_t sentry, gofer, broker; /* as users and as groups */
 };

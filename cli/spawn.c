@@ -35,21 +35,6 @@
 
 #define INSIDE_ID 1u /* the number that the lone id has in its map; not 0, which means something */
 
-static int write_proc(pid_t pid, const char *name, const char *text)
-{
-    char path[64];
-    int fd, r = 0;
-
-    snprintf(path, sizeof path, "/proc/%d/%s", pid, name);
-    fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    if (write(fd, text, strlen(text)) < 0)
-        r = -errno;
-    close(fd);
-    return r;
-}
-
 /* Every id of our own namespace, mapped to itself. */
 static void identity_map(const char *which, char *buf, size_t n)
 {
@@ -71,10 +56,10 @@ static int write_identity(pid_t pid, const char *which)
 {
     char map[IDMAP_RANGES * 34];
 
-    if (write_proc(pid, which, "0 0 4294967295") == 0)
+    if (ids_write(pid, which, "0 0 4294967295") == 0)
         return 0;
     identity_map(which, map, sizeof map);
-    return write_proc(pid, which, map);
+    return ids_write(pid, which, map);
 }
 
 static int write_maps_root(pid_t pid, uid_t host_uid, bool whole)
@@ -84,8 +69,8 @@ static int write_maps_root(pid_t pid, uid_t host_uid, bool whole)
 
     if (!whole) {
         snprintf(map, sizeof map, "%u %u 1", INSIDE_ID, host_uid);
-        r = write_proc(pid, "uid_map", map);
-        return r < 0 ? r : write_proc(pid, "gid_map", map);
+        r = ids_write(pid, "uid_map", map);
+        return r < 0 ? r : ids_write(pid, "gid_map", map);
     }
     r = write_identity(pid, "uid_map");
     return r < 0 ? r : write_identity(pid, "gid_map");
@@ -97,14 +82,14 @@ static int write_maps_user(pid_t pid)
     int r;
 
     snprintf(map, sizeof map, "%u %u 1", getuid(), getuid());
-    r = write_proc(pid, "uid_map", map);
+    r = ids_write(pid, "uid_map", map);
     if (r < 0)
         return r;
-    r = write_proc(pid, "setgroups", "deny");
+    r = ids_write(pid, "setgroups", "deny");
     if (r < 0 && r != -ENOENT)
         return r;
     snprintf(map, sizeof map, "%u %u 1", getgid(), getgid());
-    return write_proc(pid, "gid_map", map);
+    return ids_write(pid, "gid_map", map);
 }
 
 /* clone(2), not clone3: containers answer the latter with ENOSYS. */

@@ -31,21 +31,6 @@ bool userns_is_new(const struct oci_config *c)
 
 /* ---- the maker's part ---- */
 
-static int write_file(pid_t pid, const char *name, const char *text)
-{
-    char path[64];
-    int fd, r = 0;
-
-    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-    fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    if (write(fd, text, strlen(text)) < 0)
-        r = -errno;
-    close(fd);
-    return r;
-}
-
 /* For who has no right to map but the own id: newuidmap and newgidmap, which know /etc/subuid. */
 static int ask_helper(pid_t pid, const char *helper, const struct idmap *m)
 {
@@ -79,7 +64,7 @@ int idmap_write(pid_t pid, const char *name, const struct idmap *m)
     for (unsigned i = 0; i < m->n; i++)
         used += (size_t)snprintf(text + used, sizeof text - used, "%u %u %u\n", m->ranges[i].inside,
                                  m->ranges[i].outside, m->ranges[i].count);
-    return write_file(pid, name, text);
+    return ids_write(pid, name, text);
 }
 
 static int write_map(pid_t pid, const char *name, const struct idmap *m, const char *helper)
@@ -97,7 +82,7 @@ int userns_map(const struct oci_config *c, pid_t pid)
         return oci_fail("cannot write the uid map of the container: %s", oci_strerror(r));
     /* An ordinary user may map the own group only where none can be dropped. */
     if (geteuid() != 0 && c->gids.n == 1 && c->gids.ranges[0].count == 1)
-        write_file(pid, "setgroups", "deny");
+        ids_write(pid, "setgroups", "deny");
     r = write_map(pid, "gid_map", &c->gids, "newgidmap");
     return r < 0 ? oci_fail("cannot write the gid map of the container: %s", oci_strerror(r)) : 0;
 }

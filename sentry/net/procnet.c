@@ -47,32 +47,26 @@ static int tcp_row(const struct net_info *i, void *arg)
     return 0;
 }
 
-static int udp_row(const struct net_info *i, void *arg)
+static int dgram_row(struct rows *r, const struct net_info *i, int width, const char *end)
 {
-    struct rows *r = arg;
-
-    pt_printf(r->out, "%5u: ", r->n++);
+    pt_printf(r->out, "%*u: ", width, r->n++);
     put_addr(r->out, &i->local);
     put_addr(r->out, &i->remote);
     pt_printf(r->out,
               "%02X %08X:%08X 00:00000000 00000000 %5u        0 %" PRIu64
-              " %u 0000000000000000 %" PRIu64 "        \n",
-              (unsigned)i->state, i->tx, i->rx, i->uid, i->ino, i->refs + 1, i->drops);
+              " %u 0000000000000000 %" PRIu64 "%s\n",
+              (unsigned)i->state, i->tx, i->rx, i->uid, i->ino, i->refs + 1, i->drops, end);
     return 0;
+}
+
+static int udp_row(const struct net_info *i, void *arg)
+{
+    return dgram_row(arg, i, 5, "        ");
 }
 
 static int raw_row(const struct net_info *i, void *arg)
 {
-    struct rows *r = arg;
-
-    pt_printf(r->out, "%4u: ", r->n++);
-    put_addr(r->out, &i->local);
-    put_addr(r->out, &i->remote);
-    pt_printf(r->out,
-              "%02X %08X:%08X 00:00000000 00000000 %5u        0 %" PRIu64
-              " %u 0000000000000000 %" PRIu64 "\n",
-              (unsigned)i->state, i->tx, i->rx, i->uid, i->ino, i->refs + 1, i->drops);
-    return 0;
+    return dgram_row(arg, i, 4, "");
 }
 
 /* A name is shown with @ for each NUL of an abstract one. */

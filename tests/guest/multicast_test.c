@@ -9,23 +9,9 @@
 #include <sys/socket.h>
 
 #include "guest.h"
+#include "own_network.h"
 
 #define GROUP 0xe0010203u /* 224.1.2.3 */
-
-static void to_own_network(void)
-{
-    struct ifreq r = { .ifr_name = "lo", .ifr_flags = IFF_UP | IFF_MULTICAST };
-    int s;
-
-    if (guest_inside())
-        return;
-    if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
-        SKIP("no network namespace to be had");
-    s = socket(AF_INET, SOCK_DGRAM, 0);
-    if (ioctl(s, SIOCSIFFLAGS, &r) < 0)
-        SKIP("lo cannot be set up");
-    close(s);
-}
 
 static struct sockaddr_in at(unsigned ip, int port)
 {
@@ -197,7 +183,7 @@ static void six(void)
 
 int main(void)
 {
-    to_own_network();
+    to_own_network(IFF_MULTICAST);
     RUN(joining);
     RUN(device);
     RUN(receiving);

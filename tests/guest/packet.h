@@ -5,30 +5,13 @@
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
-#include <net/if.h>
 #include <netinet/in.h>
-#include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "guest.h"
+#include "own_network.h"
 
 #define ETH sizeof(struct ether_header)
-
-static inline void to_own_network(void)
-{
-    struct ifreq r = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-    int s;
-
-    if (guest_inside())
-        return;
-    if (unshare(CLONE_NEWNET) < 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
-        SKIP("no network namespace to be had");
-    s = socket(AF_INET, SOCK_DGRAM, 0);
-    if (ioctl(s, SIOCSIFFLAGS, &r) < 0)
-        SKIP("lo cannot be set up");
-    close(s);
-}
 
 static inline int listener(int type, int proto)
 {

@@ -157,7 +157,7 @@ static void ring3(void)
 
 int main(void)
 {
-    to_own_network();
+    to_own_network(0);
     RUN(ring1);
     RUN(ring2);
     RUN(ring3);

@@ -462,7 +462,7 @@ static void rights(void)
 
 int main(void)
 {
-    to_own_network();
+    to_own_network(0);
     RUN(names);
     RUN(a_datagram);
     RUN(a_connection);

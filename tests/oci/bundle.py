@@ -166,3 +166,15 @@ class World:
         if self.bad:
             print("%d failed: %s" % (len(self.bad), ", ".join(self.bad)))
         return 1 if self.bad else 0
+
+
+def compare(theirs, ours):
+    """Prints which answers differ from runc's, with -v all of runc's, and the count; True: none differs."""
+    bad = [name for name in theirs if theirs[name] != ours[name]]
+    for name in bad:
+        print("FAILED: %s\n  runc: %r\n  sbx:  %r" % (name, theirs[name], ours[name]))
+    if "-v" in sys.argv:
+        for name in theirs:
+            print(name, theirs[name])
+    print("%d of %d as with runc" % (len(theirs) - len(bad), len(theirs)))
+    return not bad

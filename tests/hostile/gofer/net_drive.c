@@ -34,7 +34,7 @@ void drive_share(void)
     counts = mmap(NULL, sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 }
 
-static int server(int type, int port)
+int drive_server(int type, int port)
 {
     struct sockaddr_in a = { .sin_family = AF_INET,
                              .sin_port = htons((uint16_t)port),
@@ -98,10 +98,11 @@ static void count(void)
 /* Who comes to the forbidden ports has got out. Nobody is taken at the allowed one: its queue is long. */
 void drive_watch(void)
 {
-    int tcp = server(SOCK_STREAM, ALLOWED + 1), udp = server(SOCK_DGRAM, ALLOWED + 1);
+    int tcp = drive_server(SOCK_STREAM, DRIVE_ALLOWED + 1),
+        udp = drive_server(SOCK_DGRAM, DRIVE_ALLOWED + 1);
 
-    server(SOCK_STREAM, ALLOWED);
-    server(SOCK_DGRAM, ALLOWED);
+    drive_server(SOCK_STREAM, DRIVE_ALLOWED);
+    drive_server(SOCK_DGRAM, DRIVE_ALLOWED);
     atomic_store(&board->stage, UP);
     for (;;) {
         struct pollfd p[] = { { .fd = tcp, .events = POLLIN }, { .fd = udp, .events = POLLIN } };
@@ -201,7 +202,7 @@ static void judge_socket(int fd, const struct nb_rep *r)
          proto != (int)(r->tag >> 16) && proto != IPPROTO_ICMPV6))
         reached("a socket of domain %d, type %d, protocol %d, listening %d for tag %#x", domain,
                 type, proto, listening, r->tag);
-    else if (proto != IPPROTO_ICMP && proto != IPPROTO_ICMPV6 && !is_peer(fd, ALLOWED, name))
+    else if (proto != IPPROTO_ICMP && proto != IPPROTO_ICMPV6 && !is_peer(fd, DRIVE_ALLOWED, name))
         reached("a socket that is connected to [%s]; tag %#x, protocol %d, %s", name, r->tag, proto,
                 strerror(errno));
     if (!(fcntl(fd, F_GETFL) & O_NONBLOCK))
@@ -278,7 +279,7 @@ int drive_allowed(unsigned proto, uint32_t tag, const void *opts, uint32_t n)
                               .tag = tag,
                               .proto = proto,
                               .len = n,
-                              .addr = drive_addr("127.0.0.1", ALLOWED) };
+                              .addr = drive_addr("127.0.0.1", DRIVE_ALLOWED) };
 
     while (atomic_load(&board->stage) < UP)
         usleep(1000);

@@ -8,8 +8,8 @@
 #include "broker/protocol.h"
 #include "tests/hostile/gofer/taken.h"
 
-#define ALLOWED 17181    /* TCP and UDP; one after it is not */
-#define BY_PROTO 0xf010u /* low half of a tag whose high half is the protocol */
+#define DRIVE_ALLOWED 17181 /* TCP and UDP; one after it is not */
+#define BY_PROTO 0xf010u    /* low half of a tag whose high half is the protocol */
 #define BY_PLACE 0xf020u
 
 struct counts {
@@ -25,6 +25,9 @@ struct drive_have {
 extern struct drive_have drive_have;
 extern int drive_chan;
 extern bool drive_gave_up; /* by the attack that runs: sockets that are under way */
+
+/* On the host's loopback, with a long queue; it ends the test where it cannot be. */
+int drive_server(int type, int port);
 
 /* Of an attack: .prepare and .meanwhile. */
 void drive_share(void);

@@ -27,12 +27,40 @@
 
 /* ---- every field at its edges ---- */
 
-static const uint32_t edges[] = {
-    0,      1,      2,        3,       6,           17,         53,         58,         63,
-    64,     255,    256,      1023,    4096,        8191,       8192,       16384,      32767,
-    65535,  65536,  66048,    66049,   1u << 20,    0x7fffffff, 0x80000000, 0x80000001, 0x80000020,
-    0xfffe, 0xffff, 1u << 30, ALLOWED, ALLOWED + 1, 0xfffffffe, 0xffffffff
-};
+static const uint32_t edges[] = { 0,
+                                  1,
+                                  2,
+                                  3,
+                                  6,
+                                  17,
+                                  53,
+                                  58,
+                                  63,
+                                  64,
+                                  255,
+                                  256,
+                                  1023,
+                                  4096,
+                                  8191,
+                                  8192,
+                                  16384,
+                                  32767,
+                                  65535,
+                                  65536,
+                                  66048,
+                                  66049,
+                                  1u << 20,
+                                  0x7fffffff,
+                                  0x80000000,
+                                  0x80000001,
+                                  0x80000020,
+                                  0xfffe,
+                                  0xffff,
+                                  1u << 30,
+                                  DRIVE_ALLOWED,
+                                  DRIVE_ALLOWED + 1,
+                                  0xfffffffe,
+                                  0xffffffff };
 static const char *const places[] = { "127.0.0.1",   "127.0.0.2",
                                       "0.0.0.0",     "255.255.255.255",
                                       "::1",         "::",
@@ -74,7 +102,7 @@ static void fields(const struct sentry_config *cfg)
 
     for (unsigned op = 0; op < 72; op++) {
         const struct nb_req base = {
-            .op = op, .tag = 0x100 + op, .proto = 17, .addr = drive_addr("127.0.0.1", ALLOWED)
+            .op = op, .tag = 0x100 + op, .proto = 17, .addr = drive_addr("127.0.0.1", DRIVE_ALLOWED)
         };
 
         for (unsigned e = 0; e < ARRAY_SIZE(edges); e++) {
@@ -94,7 +122,7 @@ static void fields(const struct sentry_config *cfg)
             drive_drain();
         }
         for (unsigned i = 0; i < ARRAY_SIZE(places); i++)
-            for (unsigned port = ALLOWED; port < ALLOWED + 2; port++)
+            for (unsigned port = DRIVE_ALLOWED; port < DRIVE_ALLOWED + 2; port++)
                 for (unsigned p = 0; p < 3; p++) {
                     struct nb_req m = base;
 
@@ -142,7 +170,7 @@ static struct nb_req random_request(uint64_t *seed)
         .len = rnd(seed) % 4 ? (uint32_t)(rnd(seed) % 64) : edges[rnd(seed) % 24],
         .proto = (unsigned[]){ 6, 17, 1, 17 }[rnd(seed) % 4],
         .addr = drive_addr(places[rnd(seed) % 4 ? 0 : rnd(seed) % ARRAY_SIZE(places)],
-                           (uint16_t)(ALLOWED + (rnd(seed) % 4 == 0)))
+                           (uint16_t)(DRIVE_ALLOWED + (rnd(seed) % 4 == 0)))
     };
 
     return m;
@@ -196,7 +224,7 @@ static void hoard_once(struct counts before)
 {
     struct nb_req m = { .op = NB_CONNECT,
                         .proto = IPPROTO_UDP,
-                        .addr = drive_addr("127.0.0.1", ALLOWED) };
+                        .addr = drive_addr("127.0.0.1", DRIVE_ALLOWED) };
     unsigned n = 0;
 
     for (uint32_t i = 0; i < 24000; i++) { /* each is kept */

@@ -5,8 +5,6 @@
  * first, and tries to get at the second: by an address in a message, by connecting anew, by options,
  * by a socket in the place of a channel, by a stub that it lends one to, and by asking the broker in
  * every way.
- *
- * Over 500 lines: the attacks are short, and share the one taken sentry and its sockets.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,34 +28,20 @@
 #include "platform/shared/zygote.h"
 #include "platform/trap/trap.h"
 #include "sentry/fence.h"
-#include "tests/hostile/gofer/taken.h"
+#include "tests/hostile/gofer/net_drive.h"
 
 #define ALLOWED 17171 /* TCP and UDP */
 #define SECRET 17172
 
 static int secret_tcp = -1, secret_udp = -1;
 
-static int server(int type, int port)
-{
-    struct sockaddr_in a = { .sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)port),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0), on = 1;
-
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (bind(fd, (struct sockaddr *)&a, sizeof a) < 0 ||
-        (type == SOCK_STREAM && listen(fd, 64) < 0))
-        broken("port %d: %s", port, strerror(errno));
-    return fd;
-}
-
 /* In a helper on the host: who comes to the secret ones has got out. */
 static void watch(void)
 {
-    secret_tcp = server(SOCK_STREAM, SECRET);
-    secret_udp = server(SOCK_DGRAM, SECRET);
-    server(SOCK_STREAM, ALLOWED);
-    server(SOCK_DGRAM, ALLOWED);
+    secret_tcp = drive_server(SOCK_STREAM, SECRET);
+    secret_udp = drive_server(SOCK_DGRAM, SECRET);
+    drive_server(SOCK_STREAM, ALLOWED);
+    drive_server(SOCK_DGRAM, ALLOWED);
     atomic_store(&board->stage, 1);
     for (;;) {
         struct pollfd p[] = { { .fd = secret_tcp, .events = POLLIN },
