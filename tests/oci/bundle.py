@@ -178,3 +178,17 @@ def compare(theirs, ours):
             print(name, theirs[name])
     print("%d of %d as with runc" % (len(theirs) - len(bad), len(theirs)))
     return not bad
+
+
+def await_daemon(d, name, question, seconds):
+    """Until d.daemon answers; else the test is skipped, with the last that it has logged."""
+    for _ in range(4 * seconds):
+        if d(question).returncode == 0:
+            return
+        if d.daemon.poll() is not None:
+            break
+        time.sleep(0.25)
+    with open(d.top + "/log") as f:
+        tail = f.read().splitlines()[-3:]
+    d.stop()
+    skip("%s does not start here: %s" % (name, tail))

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 
-from bundle import compare, rootfs, skip
+from bundle import await_daemon, compare, rootfs, skip
 
 CONFIG = """version = 2
 root = "%(top)s/data"
@@ -37,15 +37,7 @@ class Containerd:
             f.write(CONFIG % {"top": self.top})
         self.log = open(self.top + "/log", "w")
         self.daemon = subprocess.Popen(["containerd", "--config", self.top + "/config.toml"], stdout=self.log, stderr=self.log)
-        for _ in range(120):
-            if self("version").returncode == 0:
-                return
-            if self.daemon.poll() is not None:
-                break
-            time.sleep(0.25)
-        tail = open(self.top + "/log").read().splitlines()[-3:]
-        self.stop()
-        skip("containerd does not start here: %s" % tail)
+        await_daemon(self, "containerd", "version", 30)
 
     def ctr(self, *args):
         return ["ctr", "--address", self.top + "/sock", "--namespace", self.ns, *args]

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-from bundle import RANGE, add_user, alone, rootfs, skip
+from bundle import RANGE, add_user, alone, await_daemon, rootfs, skip
 
 bad = []
 
@@ -45,15 +45,7 @@ class Docker:
             [*begin, "dockerd", *net, "--config-file", self.top + "/daemon.json", "--data-root", self.top + "/data", "--exec-root", self.top + "/exec",
              "--pidfile", self.top + "/pid", "-H", "unix://%s/sock" % self.top, "--iptables=false", "--ip-forward=false",
              "--ip-masq=false"], stdout=self.log, stderr=self.log, env=dict(self.env, DOCKER_HOST=""))
-        for _ in range(240):
-            if self("info").returncode == 0:
-                return
-            if self.daemon.poll() is not None:
-                break
-            time.sleep(0.25)
-        tail = open(self.top + "/log").read().splitlines()[-3:]
-        self.stop()
-        skip("dockerd does not start here: %s" % tail)
+        await_daemon(self, "dockerd", "info", 60)
 
     def __call__(self, *args, **more):
         more.setdefault("stdin", subprocess.DEVNULL)
