@@ -38,7 +38,7 @@ int oci_features(int argc, char **argv)
         NULL
     };
     static const char *const namespaces[] = { "cgroup", "ipc", "mount", "network",
-                                              "pid",    "uts", NULL };
+                                              "pid",    "user", "uts", NULL };
     json_t *caps = json_array(), *o;
     int helper = program_beside("sbx-systemd");
 
