@@ -102,7 +102,7 @@ struct oci_config {
     unsigned propagation;      /* of the rootfs */
     struct sentry_sysctl *sysctls;
     unsigned nsysctls;
-    bool seccomp, intel_rdt;
+    bool seccomp, intel_rdt, memory_policy, time_offsets;
 };
 
 /*

@@ -93,9 +93,8 @@ static void parse_maps(struct oci_parse *p, const json_t *lx, struct oci_config 
     oci_parse_map(p, lx, "gidMappings", &ret->gids);
     if ((ret->uids.n || ret->gids.n) && !user)
         oci_wrong(p, "uidMappings", "need a namespace of type \"user\"");
-    else if (user && !user->path && (!ret->uids.n || !ret->gids.n))
-        oci_wrong(p, ret->uids.n ? "gidMappings" : "uidMappings",
-                  "a new user namespace needs them");
+    else if (user && !user->path && !ret->uids.n != !ret->gids.n)
+        oci_wrong(p, ret->uids.n ? "gidMappings" : "uidMappings", "are missing beside the others");
 }
 
 static void parse_device(struct oci_parse *p, const json_t *o, struct oci_device *d)
@@ -189,6 +188,20 @@ static void parse_sysctls(struct oci_parse *p, const json_t *lx, struct oci_conf
     }
 }
 
+/* A filter of the host's calls has nothing to say here; who waits for its events would wait for ever. */
+static void parse_seccomp(struct oci_parse *p, const json_t *lx, struct oci_config *ret)
+{
+    const json_t *o = oci_member(p, lx, "seccomp", JSON_OBJECT);
+    size_t mark = oci_into(p, "seccomp");
+    const char *listener = NULL;
+
+    ret->seccomp = o != NULL;
+    oci_string(p, o, "listenerPath", &listener);
+    if (listener && *listener)
+        oci_wrong(p, "listenerPath", "is not supported: the guest's calls do not reach the host");
+    oci_out(p, mark);
+}
+
 void oci_parse_linux(struct oci_parse *p, const json_t *doc, struct oci_config *ret)
 {
     const json_t *lx = oci_member(p, doc, "linux", JSON_OBJECT), *resources;
@@ -215,7 +228,11 @@ void oci_parse_linux(struct oci_parse *p, const json_t *doc, struct oci_config *
         oci_out(p, inner);
     }
     parse_maps(p, lx, ret);
-    ret->seccomp = oci_member(p, lx, "seccomp", JSON_OBJECT) != NULL;
+    parse_seccomp(p, lx, ret);
+    ret->memory_policy = oci_member(p, lx, "memoryPolicy", JSON_OBJECT) != NULL;
+    ret->time_offsets = json_object_size(oci_member(p, lx, "timeOffsets", JSON_OBJECT)) > 0;
+    if (json_object_size(oci_member(p, lx, "netDevices", JSON_OBJECT)))
+        oci_wrong(p, "netDevices", "are not supported; add them to the network namespace");
     ret->intel_rdt = oci_member(p, lx, "intelRdt", JSON_OBJECT) != NULL;
     word = NULL;
     oci_string(p, oci_member(p, lx, "personality", JSON_OBJECT), "domain", &word);

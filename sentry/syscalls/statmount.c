@@ -88,7 +88,7 @@ static void fill_locked(struct answer *a, const struct mount *m, uint64_t want,
         s->sb_dev_major = major(m->sb->dev);
         s->sb_dev_minor = minor(m->sb->dev);
         s->sb_magic = m->sb->magic;
-        s->sb_flags = m->sb->readonly ? MS_RDONLY : 0;
+        s->sb_flags = m->sb->flags | (m->sb->readonly ? MS_RDONLY : 0u);
     }
     if (want & LX_STATMOUNT_MNT_BASIC) {
         s->mask |= LX_STATMOUNT_MNT_BASIC;
