@@ -527,6 +527,12 @@ def cgroups():
     w.check("update", w.oci("update", "--memory", str(48 << 20), "--pids-limit", "10", ident).returncode == 0)
     w.check("what it has changed", (read(ident, "limit"), read(ident, "pids"), read(ident, "cpu").split()[0]) == (str(48 << 20), "10", "150000"),
             (read(ident, "limit"), read(ident, "pids"), read(ident, "cpu")))
+    r = w.oci("exec", ident, "grep", "MemTotal", "/proc/meminfo")
+    w.check("memory follows", r.stdout.split()[1:2] == [str(48 << 10)], r)
+    r = w.oci("exec", ident, "sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; dd if=/dev/zero of=/tmp/x bs=512 count=2000 2>/dev/null; " +
+              ("cut -d' ' -f2 %s/cpu.stat" % at if v2 else "cd %s/cpuacct; cat cpuacct.usage cpuacct.usage_user cpuacct.usage_sys" % at))
+    total, user, system = [int(n) for n in r.stdout.split()[:3]]
+    w.check("processor time in two", user > 0 and system > 0 and abs(user + system - total) < total / 2, r)
     r = w.oci("exec", ident, "sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 5 & done; wait", timeout=30)
     w.check("the new limit of tasks holds", "fork" in r.stderr, r)
     w.check("update without pids", w.oci("update", "--memory", str(60 << 20), ident).returncode == 0 and (read(ident, "pids"), read(ident, "limit")) == ("10", str(60 << 20)))

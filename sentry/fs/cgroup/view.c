@@ -98,6 +98,21 @@ static void set_tasks(void)
         limit_set(LIMIT_TASKS, defaults[LIMIT_TASKS]);
 }
 
+/* What cannot be used is not shown as memory. */
+static void set_memory(void)
+{
+    const char *value;
+    uint64_t limit;
+
+    LOCK_SCOPE(&view.lock);
+    value = find_locked("memory.max");
+    if (!value)
+        value = find_locked("memory.limit_in_bytes");
+    limit = value ? strtoull(value, NULL, 10) : 0; /* "max" is none */
+    if (value)
+        atomic_store(&kernel.mem_total, limit ? MIN(kernel.mem_host, limit) : kernel.mem_host);
+}
+
 int cgroup_view_take(int fd)
 {
     struct stat st;
@@ -113,7 +128,9 @@ int cgroup_view_take(int fd)
             ? cgroup_view_set(text, (size_t)st.st_size)
             : -EIO;
     kfree(text);
-    if (r == 0)
+    if (r == 0) {
         set_tasks();
+        set_memory();
+    }
     return r;
 }

@@ -118,10 +118,10 @@ static void mem_put_super(struct super *sb)
 static int mem_statfs(struct task *t, struct super *sb, struct lx_statfs *ret)
 {
     struct mem_super *ms = mem_super(sb);
-    uint64_t used = atomic_load(&ms->quota.used);
+    uint64_t used = atomic_load(&ms->quota.used), total = kernel.mem_total;
     uint64_t size = ms->quota.max                             ? ms->quota.max
                     : limit_of(LIMIT_FILE_BYTES) != UNLIMITED ? limit_of(LIMIT_FILE_BYTES)
-                    : kernel.mem_total                        ? kernel.mem_total
+                    : total                                   ? total
                                                               : SIZE_SHOWN;
 
     (void)t;
