@@ -138,6 +138,38 @@ static void parse_devices(struct oci_parse *p, const json_t *lx, struct oci_conf
     oci_out(p, mark);
 }
 
+static void parse_rule(struct oci_parse *p, const json_t *o, struct oci_device_rule *r)
+{
+    const char *type = "a";
+
+    *r = (struct oci_device_rule){ .major = -1, .minor = -1, .access = "rwm" };
+    if (!json_is_object(o)) {
+        oci_wrong(p, "", "expected objects in it");
+        return;
+    }
+    oci_bool(p, o, "allow", &r->allow);
+    oci_string(p, o, "type", &type);
+    oci_number(p, o, "major", -1, UINT32_MAX, &r->major);
+    oci_number(p, o, "minor", -1, UINT32_MAX, &r->minor);
+    oci_string(p, o, "access", &r->access);
+    r->type = *type ? *type : 'a';
+    if (!strchr("abc", r->type) || (*type && type[1]))
+        oci_wrong(p, "type", "must be a, b or c");
+    if (!*r->access || r->access[strspn(r->access, "rwm")] || strlen(r->access) > 3)
+        oci_wrong(p, "access", "must be of r, w and m");
+}
+
+static void parse_rules(struct oci_parse *p, const json_t *o, struct oci_resources *ret)
+{
+    const json_t *list = oci_member(p, o, "devices", JSON_ARRAY);
+    size_t n = json_array_size(list), mark = oci_into(p, "devices");
+
+    ret->devices = xcalloc(n + 1, sizeof *ret->devices);
+    for (size_t i = 0; i < n && oci_well(p); i++)
+        parse_rule(p, json_array_get(list, i), &ret->devices[ret->ndevices++]);
+    oci_out(p, mark);
+}
+
 void oci_parse_resources(struct oci_parse *p, const json_t *o, struct oci_resources *ret)
 {
     const json_t *memory = oci_member(p, o, "memory", JSON_OBJECT);
@@ -162,6 +194,7 @@ void oci_parse_resources(struct oci_parse *p, const json_t *o, struct oci_resour
     oci_into(p, "pids");
     oci_number(p, pids, "limit", INT64_MIN + 1, INT64_MAX, &ret->pids);
     oci_out(p, mark);
+    parse_rules(p, o, ret);
     json_t *unified = oci_member(p, o, "unified", JSON_OBJECT);
 
     json_object_foreach(unified, key, value)

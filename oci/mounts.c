@@ -135,6 +135,7 @@ static int add_bind(const struct oci_config *c, const struct oci_mount *m,
     mount = add(shown, SM_SHARED, m->destination);
     mount->export_id = shown->nshared - 1;
     mount->target = e->only;
+    mount->root = src; /* as with runc; programs find their container's id in it */
     mount->flags = m->flags;
     return 0;
 }

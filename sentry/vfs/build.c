@@ -381,8 +381,10 @@ static int build_one(const struct sentry_mount *m)
         return -EIO;
     if (m->exact)
         flags = m->flags;
-    if (sb)
+    if (sb) {
         sb->learn = m->learn;
+        sb->at = m->root;
+    }
     if (!vfs.root || (mounts && !strcmp(m->path, "/")))
         return sb ? vfs_mount(sb, NULL, flags & ~MS_NOSUID, m->source ? m->source : sb->type, NULL)
                   : -EINVAL;

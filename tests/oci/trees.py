@@ -193,7 +193,34 @@ def creating(world):
         world.check(member, r.returncode == 1 and word in r.stderr, r)
 
 
-CASES = (links, tmpfs, devices, hidden, users, terminals, creating)
+def told(world):
+    """Where a bind lies on the host, by which programs find their container's id; a sysctl of the network; rules for devices."""
+    spec = world.spec("sh", "-c", "grep ' /v\\| /h ' /proc/self/mountinfo | cut -d' ' -f4,5; cat /proc/sys/net/ipv4/ip_forward; sleep 100",
+                      linux__sysctl={"net.ipv4.ip_forward": "1"})
+    spec["mounts"] += [{"destination": "/v", "type": "bind", "source": "/usr/share", "options": ["rbind"]},
+                       {"destination": "/h", "type": "bind", "source": "/etc/hosts", "options": ["rbind"]}]
+    spec["linux"]["resources"] = {"devices": [{"allow": False, "access": "rwm"}, {"allow": True, "type": "c", "major": 10, "minor": 229, "access": "rw"}]}
+    ident, path = world.id(), world.bundle(spec)
+    with open(path + "/out", "w") as out:
+        subprocess.run([world.runtime, "--root", world.states, "create", "--bundle", path, ident], stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    world.oci("start", ident)
+    want, end = "/usr/share /v\n/etc/hosts /h\n1\n", time.time() + 20
+    while open(path + "/out").read() != want and time.time() < end:
+        time.sleep(0.05)
+    world.check("told", open(path + "/out").read() == want, open(path + "/out").read())
+    rules = "/sys/fs/cgroup/devices/sbx/%s/devices.list" % ident
+    if os.path.exists(rules):
+        with open(rules) as f:
+            lines = f.read().splitlines()
+        world.check("rules for devices", lines[0] == "c 10:229 rw" and "c 1:3 rwm" in lines and "a *:* rwm" not in lines, lines)
+    else:
+        print("not looked at: rules for devices, there is no such controller")
+    spec["linux"]["resources"]["devices"][1]["access"] = "x"
+    r = world.oci("run", "--bundle", world.bundle(spec), world.id())
+    world.check("a rule that is none", r.returncode == 1 and "linux.resources.devices.access" in r.stderr, r)
+
+
+CASES = (links, tmpfs, devices, hidden, told, users, terminals, creating)
 
 
 def main():

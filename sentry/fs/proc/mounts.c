@@ -99,7 +99,12 @@ static void root_within(struct ptext *out, struct dentry *d)
     _cleanup_kfree_ char *buf = kzalloc(PATH_MAX);
     char *s = buf ? dentry_string(d, buf, PATH_MAX) : NULL;
 
-    escaped(out, s && !IS_ERR(s) ? s : "/");
+    if (!s || IS_ERR(s))
+        s = "/";
+    if (d->sb->at)
+        escaped(out, d->sb->at);
+    if (!d->sb->at || s[1])
+        escaped(out, s);
 }
 
 static void propagation(struct ptext *out, const struct seen *s)
