@@ -18,6 +18,8 @@ import sys
 import tempfile
 import time
 
+from procs import child, children
+
 PR_SET_CHILD_SUBREAPER = 36
 CLONE_NEWNS = 0x20000
 MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
@@ -163,12 +165,9 @@ def reap():
         pass
 
 
-def children():
+def ours():
     reap()
-    try:
-        return pathlib.Path("/proc/self/task/%d/children" % os.getpid()).read_text(encoding="ascii").split()
-    except OSError:
-        return []
+    return children(os.getpid())
 
 
 def world(tmp):
@@ -176,7 +175,7 @@ def world(tmp):
     return {"files": sorted(os.listdir(tmp)),
             "descriptors": sorted(os.listdir("/proc/self/fd")),
             "mounts": pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8").count("\n"),
-            "children": children()}
+            "children": ours()}
 
 
 def settle(look, want, seconds=5):
@@ -226,13 +225,6 @@ def together(sbx, count, env, tmp):
         fail("was %s, is %s" % (before, after))
 
 
-def sentry_of(front):
-    for child in pathlib.Path("/proc/%d/task/%d/children" % (front, front)).read_text(encoding="ascii").split():
-        if pathlib.Path("/proc/%s/comm" % child).read_text(encoding="ascii") == "sbx-sentry\n":
-            return int(child)
-    raise LookupError("the front end has no sentry")
-
-
 def sizes(pid):
     with open("/proc/%d/statm" % pid, encoding="ascii") as f:
         words = f.read().split()
@@ -268,7 +260,7 @@ def hour(sbx, seconds, seed, env):
 def busy(sbx, seconds, env, argv, forgiven=lambda line: False):
     p = subprocess.Popen([sbx, "run", *argv], env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     p.stdout.readline()
-    pid = sentry_of(p.pid)
+    pid = child(p.pid, "sbx-sentry")
 
     def work(s):
         p.stdin.write("%f\n" % s)

@@ -16,6 +16,7 @@ import time
 
 import network
 from network import METADATA, PRIVATE, PUBLIC, PUBLIC2, PY, SBX, has, same
+from procs import child
 
 TOP = tempfile.mkdtemp(prefix="rules-")
 os.chmod(TOP, 0o755)
@@ -79,13 +80,10 @@ class Box:
         return json.loads(self.net("--json"))
 
     def child(self, name):
-        for task in os.listdir(f"/proc/{self.p.pid}/task"):
-            with open(f"/proc/{self.p.pid}/task/{task}/children") as f:
-                for pid in f.read().split():
-                    with open(f"/proc/{pid}/comm") as c:
-                        if c.read().strip() == name:
-                            return int(pid)
-        raise AssertionError(f"no {name}")
+        pid = child(self.p.pid, name)
+        if not pid:
+            raise AssertionError(f"no {name}")
+        return pid
 
     def __enter__(self):
         return self
