@@ -325,7 +325,13 @@ def test_loopback():
         same(b.do("reach('127.0.0.1',80)"), "'hello'")
         b.do("do:s=opened('127.0.0.1')")
         same(b.net("remove", "127.0.0.1:80"), "1 connection was closed\n")
-        same(b.do("(tried(s.recv,1), reach('127.0.0.1',80))"), "('ECONNRESET', 'ECONNREFUSED')")
+        same(b.do("tried(s.recv,1)"), "'ECONNRESET'")
+        # Until the sentry has heard of it, the broker is asked once more, and refuses.
+        for _ in range(100):
+            if (said := b.do("reach('127.0.0.1',80)")) != "'EACCES'":
+                break
+            time.sleep(0.05)
+        same(said, "'ECONNREFUSED'")
 
 
 def test_bad_input():
