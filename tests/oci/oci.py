@@ -157,7 +157,7 @@ def run():
     w.check("pid 1 is not killed from inside", (r.returncode, r.stdout) == (4, "lives\n"), r)
     r = w.run("sh", "-c", "echo $$; cat /proc/1/comm; cut -d' ' -f4-6 /proc/1/stat; readlink /proc/self/ns/pid | cut -c1-4")
     w.check("the program is pid 1", r.stdout == "1\nsh\n0 1 1\npid:\n", r)
-    r = w.run("sh", "-c", "sh -c 'sleep 0.2 & echo $!' >/tmp/p; sleep 0.1; cut -d' ' -f4 /proc/$(cat /tmp/p)/stat", own=True)
+    r = w.run("sh", "-c", "sh -c 'sleep 9 & echo $!' >/tmp/p; sleep 0.1; cut -d' ' -f4 /proc/$(cat /tmp/p)/stat", own=True)
     w.check("orphans are pid 1's", r.stdout == "1\n", r)
     r = w.oci("run", "--bundle", w.bundle(w.spec("cat")), w.id(), input="through\n")
     w.check("standard input", r.stdout == "through\n", r)
