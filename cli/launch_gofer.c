@@ -86,7 +86,8 @@ static int open_shared(const struct shown_export *e, bool detached, struct gofer
     if (e->uids)
         ret->fd = e->tree;
     else
-        ret->fd = open_export(e->only ? e->dir : e->src, detached, /* shared= */ true, e->ro, ret_held);
+        ret->fd = open_export(e->only ? e->dir : e->src, detached, /* shared= */ true, e->ro,
+                              ret_held);
     if (ret->fd < 0 && errno == EACCES && e->opened)
         ret->fd = e->tree;
     if (!e->only)

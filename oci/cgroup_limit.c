@@ -107,8 +107,8 @@ static int cpu_v1(char **dirs, const struct oci_resources *r)
  */
 static void devices_v1(char **dirs, const struct oci_resources *r)
 {
-    static const char *const always[] = { "c *:* m",   "b *:* m",   "c 1:3 rwm", "c 1:5 rwm",
-                                          "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm",
+    static const char *const always[] = { "c *:* m",   "b *:* m",    "c 1:3 rwm", "c 1:5 rwm",
+                                          "c 1:7 rwm", "c 1:8 rwm",  "c 1:9 rwm", "c 5:0 rwm",
                                           "c 5:2 rwm", "c 136:* rwm" };
     char major[24], minor[24], text[64];
     const char *dir = NULL;

@@ -86,7 +86,8 @@ int idmap_open(struct shown *s, bool users, char why[OCI_WHY])
     for (unsigned i = 0; i < s->nexports; i++) {
         struct shown_export *e = &s->exports[i];
 
-        if (!e->shared || (!e->uids && (!users || i == 0))) /* the rootfs: hooks may mount in it, later */
+        if (!e->shared ||
+            (!e->uids && (!users || i == 0))) /* the rootfs: hooks may mount in it, later */
             continue;
         e->tree = r = clone_tree(e);
         if (r >= 0 && e->uids)

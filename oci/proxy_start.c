@@ -128,8 +128,8 @@ static void enter(void)
     if (px.listener < 0)
         give_up("cannot listen in the state folder");
     if (idmap_open(&s->box->shown, oci_namespace_of(s->config, CLONE_NEWUSER), why) < 0 ||
-        namespaces_join(s->config, why) < 0 ||
-        userns_enter(s->config, s->sync, why) < 0 || namespaces_make(s->config, why) < 0)
+        namespaces_join(s->config, why) < 0 || userns_enter(s->config, s->sync, why) < 0 ||
+        namespaces_make(s->config, why) < 0)
         give_up(why);
     take_hostname();
     userns_show(px.launch);

@@ -319,7 +319,8 @@ int vfs_mount(struct super *sb, const struct path *at, unsigned flags, const cha
               struct mount **ret)
 {
     const bool strict = flags & (MS_NOATIME | MS_STRICTATIME);
-    struct mount *m = mount_detached(sb, (strict ? flags : flags | MS_RELATIME) & MOUNT_FLAGS, source);
+    struct mount *m = mount_detached(sb, (strict ? flags : flags | MS_RELATIME) & MOUNT_FLAGS,
+                                     source);
     int r = 0;
 
     if (IS_ERR(m))

@@ -149,8 +149,8 @@ struct super {
     const struct super_ops *ops;
     const char *type;    /* "tmpfs", "overlay", "proc", ... */
     const char *options; /* [I] as mounts show them behind "rw"; NULL: none */
-    const char *at;      /* [I] where the root lies in a larger tree, as mountinfo has it; NULL: "/" */
-    unsigned flags;      /* [I] of MS_SYNCHRONOUS, MS_DIRSYNC, MS_LAZYTIME: likewise */
+    const char *at; /* [I] where the root lies in a larger tree, as mountinfo has it; NULL: "/" */
+    unsigned flags; /* [I] of MS_SYNCHRONOUS, MS_DIRSYNC, MS_LAZYTIME: likewise */
     uint64_t magic;
     uint64_t dev; /* st_dev, unique */
     struct dentry *root;

@@ -140,9 +140,9 @@ static void mem_show(const struct super *sb, char *buf, size_t cap)
     const struct mem_super *ms = mem_super(sb);
     size_t n = 0;
 
-#define SHOW(value, ...) \
-    if (value)           \
-        n += (size_t)snprintf(buf + n, cap - n, __VA_ARGS__)
+#define SHOW(value, ...)                                                                           \
+    if (value)                                                                                     \
+    n += (size_t)snprintf(buf + n, cap - n, __VA_ARGS__)
     SHOW(ms->quota.max, ",size=%" PRIu64 "k", ms->quota.max / 1024);
     SHOW(ms->max_inodes, ",nr_inodes=%" PRIu64, ms->max_inodes);
     SHOW(ms->asked.mode && ms->asked.mode != 01777, ",mode=%03o", ms->asked.mode);

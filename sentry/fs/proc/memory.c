@@ -104,8 +104,8 @@ PROC_SHOW(proc_show_vmstat)
               "nr_anon_pages %lu\nnr_mapped 0\nnr_file_pages %lu\nnr_dirty 0\nnr_writeback 0\n"
               "nr_shmem %lu\npgpgin 0\npgpgout 0\npswpin 0\npswpout 0\npgalloc_normal 0\npgfree 0\n"
               "pgfault 0\npgmajfault 0\noom_kill 0\n",
-              (unsigned long)((total - used) / PAGE_SIZE_4K),
-              (unsigned long)(rss / PAGE_SIZE_4K), (unsigned long)(rss / PAGE_SIZE_4K),
-              (unsigned long)(kept / PAGE_SIZE_4K), (unsigned long)(kept / PAGE_SIZE_4K));
+              (unsigned long)((total - used) / PAGE_SIZE_4K), (unsigned long)(rss / PAGE_SIZE_4K),
+              (unsigned long)(rss / PAGE_SIZE_4K), (unsigned long)(kept / PAGE_SIZE_4K),
+              (unsigned long)(kept / PAGE_SIZE_4K));
     return 0;
 }
