@@ -174,7 +174,7 @@ def terminals(world):
 def creating(world):
     """Who asks early is told that there is none yet; what would wait for what never comes is refused."""
     spec = world.spec("true")
-    spec["hooks"] = {"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "1"]}]}
+    spec["hooks"] = {"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "3"]}]}
     ident = world.id()
     p = subprocess.Popen([world.runtime, "--root", world.states, "create", "--bundle", world.bundle(spec), ident], stdin=subprocess.DEVNULL,
                          stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
