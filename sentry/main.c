@@ -262,7 +262,7 @@ static void init_kernel(const struct sentry_config *cfg)
     kernel.boot_real = ts.tv_sec * 1000000000ll + ts.tv_nsec;
     kernel.ncpus = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
     sched_getaffinity(0, sizeof kernel.host_cpus, (cpu_set_t *)(void *)kernel.host_cpus);
-    kernel.mem_total = sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit : 1ull << 30;
+    kernel.mem_host = sysinfo(&si) == 0 ? (uint64_t)si.totalram * si.mem_unit : 1ull << 30;
     kernel.proc_fd = cfg->proc_fd;
     kernel.stats = cfg->stats;
     kernel.learn = cfg->learn;
@@ -273,10 +273,9 @@ static void init_kernel(const struct sentry_config *cfg)
     if (cfg->limits)
         memcpy(limits, cfg->limits, sizeof limits);
     else
-        limits_init(kernel.mem_total, limits);
-    kernel.mem_host = kernel.mem_total = MIN(kernel.mem_total, limit_of(LIMIT_MEMORY));
-    if (cfg->mem_total)
-        kernel.mem_total = MIN(kernel.mem_total, cfg->mem_total);
+        limits_init(kernel.mem_host, limits);
+    kernel.mem_host = MIN(kernel.mem_host, limit_of(LIMIT_MEMORY));
+    kernel.mem_total = cfg->mem_total ? MIN(kernel.mem_host, cfg->mem_total) : kernel.mem_host;
     if (cfg->ncpus)
         kernel.ncpus = MIN(kernel.ncpus, cfg->ncpus);
     ids_shown(cfg->uids, cfg->gids, cfg->groups_stay);
