@@ -16,6 +16,7 @@
  * told by a number above all that the stub's limit lets it have (zygote.c).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
@@ -86,6 +87,13 @@ static const struct {
       ~0u,
       { MCL_FUTURE, MCL_FUTURE | MCL_ONFAULT },
       "what is mapped from now on; what is mapped is locked by ranges, without our own" },
+    { SYS_userfaultfd,
+      0,
+      1,
+      ~0u,
+      { O_CLOEXEC | O_NONBLOCK | 1 /* UFFD_USER_MODE_ONLY */ },
+      "a guest's, for the sentry to take: no call of the host's ever waits for it, and without ioctl it is "
+      "of no use in a stub" },
     { SYS_read, 0, 1, ~0u, { ZYGOTE_SOCK }, "the zygote's orders" },
     { SYS_sendmsg, 0, 1, ~0u, { ZYGOTE_SOCK }, "a new stub hands over its listener" },
 };

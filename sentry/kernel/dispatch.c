@@ -26,6 +26,7 @@
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/proc.h"
+#include "sentry/mm/uffd.h"
 #include "sentry/strace/strace.h"
 #include "sentry/syscalls/table.h"
 
@@ -229,9 +230,14 @@ void dispatch_call(struct task *t)
     for (;;) {
         long ret;
 
-        t->call.runs++;
         task_running = t;
-        ret = t->async ? async_run(t) : syscall_dispatch(t);
+        ret = uffd_before(t);
+        if (ret == 0) {
+            t->call.runs++;
+            ret = t->async ? async_run(t) : syscall_dispatch(t);
+            if (ret == -EFAULT && t->call.faulted && (ret = uffd_after(t)) == 0)
+                continue;
+        }
         task_running = NULL;
         if (ret != -EWAITING) {
             /* a wait that was queued and then given up */

@@ -141,6 +141,7 @@ struct task {
     bool io_flusher;           /* [t] as prctl said, which is all that comes of it here */
     uint8_t mce_kill;          /* [t] the same: PR_MCE_KILL_*, plus one */
     struct task_sched sched;   /* [T] inherited */
+    struct uffd_wait *uffd_wait; /* [t] mm/uffd.h: its call waits for a page; NULL: it does not */
     struct mempolicy policy;   /* [t] of memory, mm/mempolicy.h; inherited */
     struct {
         struct key *thread, *session; /* references; NULL: none yet */

@@ -349,7 +349,7 @@ static const struct pnode vm_nodes[] = {
     SYSCTL("page-cluster", "3"),
     SYSCTL("panic_on_oom", "0"),
     SYSCTL("swappiness", "60"),
-    SYSCTL("unprivileged_userfaultfd", "0"),
+    TUNABLE("unprivileged_userfaultfd", UNPRIVILEGED_UFFD),
     SYSCTL("user_reserve_kbytes", "131072"),
     SYSCTL("vfs_cache_pressure", "100"),
     SYSCTL("zone_reclaim_mode", "0"),
