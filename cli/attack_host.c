@@ -270,7 +270,7 @@ const char *attack_devices(const struct bait *b)
                                          "/dev/kmsg",    "/dev/sda",   "/dev/vda",
                                          "/dev/nvme0n1", "/dev/loop0", "/dev/kvm",
                                          "/dev/fuse",    "/dev/tty0",  "/dev/net/tun",
-                                         "/dev/input",   "/dev/dri",   "/dev/userfaultfd" };
+                                         "/dev/input",   "/dev/dri" };
     static const struct {
         mode_t type;
         unsigned major, minor;

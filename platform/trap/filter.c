@@ -92,8 +92,7 @@ static const struct {
       1,
       ~0u,
       { O_CLOEXEC | O_NONBLOCK | 1 /* UFFD_USER_MODE_ONLY */ },
-      "a guest's, for the sentry to take: no call of the host's ever waits for it, and without ioctl it is "
-      "of no use in a stub" },
+      "for the sentry; calls of the host do not wait for it, and in a stub, without ioctl, it is of no use" },
     { SYS_read, 0, 1, ~0u, { ZYGOTE_SOCK }, "the zygote's orders" },
     { SYS_sendmsg, 0, 1, ~0u, { ZYGOTE_SOCK }, "a new stub hands over its listener" },
 };

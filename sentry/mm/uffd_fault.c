@@ -28,6 +28,7 @@
 #define AHEAD_MAX 16 /* pages of one argument that are waited for before the call */
 #define AHEAD_SEGS 64
 #define PAGEMAP_UFFD_WP (1ull << 57)
+#define PAGEMAP_SWAP (1ull << 62) /* or a marker, as UFFDIO_POISON leaves one */
 #define NOWHERE 0x10000 /* where nothing of the sentry's lies: the host finds EFAULT there */
 #define NOTHING UINT64_MAX
 
@@ -94,12 +95,16 @@ static uint64_t obstacle(struct uffd *u, struct mm *mm, gaddr_t at, bool write, 
 {
     uint64_t page = 0;
     char byte;
+    bool there = kernel.platform->as_read(mm->as, at, &byte, 1) == 1;
 
-    if (kernel.platform->as_read(mm->as, at, &byte, 1) == 1) {
-        if (write && mode & LX_UFFD_MODE_WP && kernel.platform->as_pages)
-            kernel.platform->as_pages(mm->as, PAGE_ALIGN_DOWN(at), &page, 1);
+    if (there && !(write && mode & LX_UFFD_MODE_WP))
+        return NOTHING;
+    if (kernel.platform->as_pages)
+        kernel.platform->as_pages(mm->as, PAGE_ALIGN_DOWN(at), &page, 1);
+    if (there)
         return page & PAGEMAP_UFFD_WP ? LX_UFFD_FAULT_WRITE | LX_UFFD_FAULT_WP : NOTHING;
-    }
+    if ((page & (PAGEMAP_SWAP | PAGEMAP_UFFD_WP)) == PAGEMAP_SWAP)
+        return NOTHING;
     if (!(mode & (LX_UFFD_MODE_MISSING | LX_UFFD_MODE_MINOR)) || !is_allowed(mm, at, write) ||
         !is_registered(u, PAGE_ALIGN_DOWN(at)))
         return NOTHING;

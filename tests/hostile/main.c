@@ -20,6 +20,7 @@ static const struct {
     { "jump", jump_all, true },    { "calls", calls_all, true },
     { "reach", reach_all, true },  { "scribble", scribble_all, true },
     { "lent", lent_all, true },    { "deaths", deaths_all, true },
+    { "faults", faults_all, true },
     { "liars", liars_all, true },  { "exhaust", exhaust_all, true },
     { "leaks", leaks_all, false }, { "hunt", hunt_all, false },
     { "locks", locks_all, true },
