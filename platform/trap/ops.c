@@ -185,7 +185,8 @@ static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct
     case AS_UFFD:
         if (!trap.use_getfd)
             return -EPERM;
-        patch_disable(c->stub->as); /* what light calls lend would be waited for where no signal ends it */
+        patch_disable(
+            c->stub->as); /* what light calls lend would be waited for where no signal ends it */
         *b = plain(SYS_userfaultfd, op);
         return 0;
     case AS_GET_FS:

@@ -136,13 +136,13 @@ struct task {
     unsigned fork_gen;         /* [T] group_signals of the parent when this one was allocated */
     int pdeath_signal;         /* [T] */
     uint64_t ptrace_reserved;
-    unsigned long personality; /* [T] */
-    bool no_tsc;               /* [t] reading the time stamp counter is a fault */
-    bool io_flusher;           /* [t] as prctl said, which is all that comes of it here */
-    uint8_t mce_kill;          /* [t] the same: PR_MCE_KILL_*, plus one */
-    struct task_sched sched;   /* [T] inherited */
+    unsigned long personality;   /* [T] */
+    bool no_tsc;                 /* [t] reading the time stamp counter is a fault */
+    bool io_flusher;             /* [t] as prctl said, which is all that comes of it here */
+    uint8_t mce_kill;            /* [t] the same: PR_MCE_KILL_*, plus one */
+    struct task_sched sched;     /* [T] inherited */
     struct uffd_wait *uffd_wait; /* [t] mm/uffd.h: its call waits for a page; NULL: it does not */
-    struct mempolicy policy;   /* [t] of memory, mm/mempolicy.h; inherited */
+    struct mempolicy policy;     /* [t] of memory, mm/mempolicy.h; inherited */
     struct {
         struct key *thread, *session; /* references; NULL: none yet */
         int default_ring;             /* KEY_REQKEY_DEFL_* */

@@ -253,8 +253,8 @@ static size_t uffd_fdinfo(struct file *f, char *buf, size_t cap)
     LOCK_SCOPE(&u->lock);
     list_for_each(w, &u->waits, link)
         total += !w->woken;
-    n = snprintf(buf, cap, "pending:\t%u\ntotal:\t%u\nAPI:\t%llx:%x:%" PRIx64 "\n", u->unread, total,
-                 LX_UFFD_API, u->ready ? 1 : 0, u->features);
+    n = snprintf(buf, cap, "pending:\t%u\ntotal:\t%u\nAPI:\t%llx:%x:%" PRIx64 "\n", u->unread,
+                 total, LX_UFFD_API, u->ready ? 1 : 0, u->features);
     return n < 0 ? 0 : MIN((size_t)n, cap);
 }
 

@@ -383,9 +383,9 @@ long uffd_after(struct task *t)
     if (t->async || !t->mm || t->restore_blocked)
         return -EFAULT;
     call_end(t);
-    call_begin(t, t->call.nr, (const uint64_t[6]){ t->call.args[0], t->call.args[1],
-                                                  t->call.args[2], t->call.args[3],
-                                                  t->call.args[4], t->call.args[5] });
+    call_begin(t, t->call.nr,
+               (const uint64_t[6]){ t->call.args[0], t->call.args[1], t->call.args[2],
+                                    t->call.args[3], t->call.args[4], t->call.args[5] });
     r = see_to(t, t->call.fault, t->call.fault_write, &met);
     return r < 0 || met ? r : -EFAULT;
 }

@@ -139,8 +139,8 @@ static long do_wake(struct task *t, struct uffd *u, gaddr_t arg)
 }
 
 /* The host reads what it copies from its caller: from us, piece by piece. Bytes, or why there are none. */
-static int64_t copy_pieces(struct task *t, struct uffd *u, const struct lx_uffdio_copy *c, char *buf,
-                           size_t cap)
+static int64_t copy_pieces(struct task *t, struct uffd *u, const struct lx_uffdio_copy *c,
+                           char *buf, size_t cap)
 {
     int64_t done = 0;
 

@@ -55,8 +55,8 @@ int ping_transmit(struct isock *s, struct msg *m, const struct inet_addr *src,
     struct inet_addr from = { .ip = dst->ip };
 
     assert_locked(&udp_lock);
-    if (m->len < sizeof(struct icmphdr) ||
-        m->data[0] != (v4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST) || m->data[1])
+    if (m->len < sizeof(struct icmphdr) || m->data[0] != (v4 ? ICMP_ECHO : ICMP6_ECHO_REQUEST) ||
+        m->data[1])
         return -EINVAL;
     if (inet_is_multicast(dst))
         return 0; /* nobody there says that it has heard */

@@ -91,8 +91,8 @@ static int destination(struct isock *s, const struct send_req *r, const struct i
 
     if (e < 0)
         return e;
-    if (!r->addr && (s->sk.protocol == IPPROTO_UDP ? !s->remote.port
-                                                   : s->sk.state != SOCK_CONNECTED))
+    if (!r->addr &&
+        (s->sk.protocol == IPPROTO_UDP ? !s->remote.port : s->sk.state != SOCK_CONNECTED))
         return -EDESTADDRREQ;
     *dst = r->addr ? *named : s->remote;
     *src = s->local;

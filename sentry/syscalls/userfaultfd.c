@@ -45,11 +45,10 @@ long uffd_open(struct task *t, unsigned flags)
         return -ENOMEM;
     if (t->call.phase == 0) {
         t->call.scratch_free = making_free;
-        m->op = (struct as_op){
-            .kind = AS_UFFD,
-            .fd = -1,
-            .a = { O_CLOEXEC | O_NONBLOCK | LX_UFFD_USER_MODE_ONLY, NO_NUMBER }
-        };
+        m->op = (struct as_op){ .kind = AS_UFFD,
+                                .fd = -1,
+                                .a = { O_CLOEXEC | O_NONBLOCK | LX_UFFD_USER_MODE_ONLY,
+                                       NO_NUMBER } };
         t->call.phase = 1;
         return call_ops(t, &m->op, 1);
     }

@@ -1,128 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* userfaultfd: what is told, of guest code and of calls; and what an answer does. */
 #include <fcntl.h>
-#include <poll.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdint.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#include "abi/uffd.h"
-#include "guest.h"
-
-#define PAGE 4096ul
-#define PAGES 16
-#define MISSING LX_UFFD_MODE_MISSING
-#define WP LX_UFFD_MODE_WP
-
-static int uffd(unsigned flags)
-{
-    return (int)syscall(SYS_userfaultfd, flags);
-}
-
-static int with_features(unsigned flags, uint64_t features)
-{
-    struct lx_uffdio_api a = { .api = LX_UFFD_API, .features = features };
-    int fd = uffd(flags);
-
-    CHECK(fd >= 0);
-    CHECK_EQ(ioctl(fd, LX_UFFDIO_API, &a), 0);
-    return fd;
-}
-
-static char *memory(int flags, int fd)
-{
-    char *m = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, flags, fd, 0);
-
-    CHECK(m != MAP_FAILED);
-    return m;
-}
-
-static int reg(int fd, char *m, size_t pages, uint64_t mode)
-{
-    struct lx_uffdio_register r = { .range = { (uintptr_t)m, pages * PAGE }, .mode = mode };
-
-    return ioctl(fd, LX_UFFDIO_REGISTER, &r);
-}
-
-static int copy(int fd, char *to, char c, uint64_t mode)
-{
-    static _Thread_local char page[PAGE];
-    struct lx_uffdio_copy u = {
-        .dst = (uintptr_t)to & ~(PAGE - 1), .src = (uintptr_t)page, .len = PAGE, .mode = mode
-    };
-
-    memset(page, c, PAGE);
-    return ioctl(fd, LX_UFFDIO_COPY, &u);
-}
-
-static int protect(int fd, char *at, int on)
-{
-    struct lx_uffdio_wp w = { { (uintptr_t)at & ~(PAGE - 1), PAGE }, on ? 1 : 0 };
-
-    return ioctl(fd, LX_UFFDIO_WP, &w);
-}
-
-/* Answers faults until it is told to stop: pages of their own number, 'a' and on. */
-struct server {
-    pthread_t thread;
-    int fd, stop[2];
-    char *m;
-    unsigned n, wp;
-    uint64_t flags[64];
-    unsigned page[64];
-};
-
-static void *serve(void *arg)
-{
-    struct server *s = arg;
-    struct pollfd p[2] = { { .fd = s->fd, .events = POLLIN }, { .fd = s->stop[0], .events = POLLIN } };
-
-    while (poll(p, 2, -1) > 0 && !p[1].revents) {
-        struct lx_uffd_msg m;
-        char *at;
-
-        if (read(s->fd, &m, sizeof m) != sizeof m)
-            continue;
-        CHECK_EQ(m.event, LX_UFFD_EVENT_PAGEFAULT);
-        at = (char *)(uintptr_t)m.fault.address;
-        if (s->n < 64) {
-            s->flags[s->n] = m.fault.flags;
-            s->page[s->n] = (unsigned)((size_t)(at - s->m) / PAGE);
-        }
-        s->n++;
-        if (m.fault.flags & LX_UFFD_FAULT_WP) {
-            s->wp++;
-            CHECK_EQ(protect(s->fd, at, 0), 0);
-            continue;
-        }
-        CHECK_EQ(copy(s->fd, at, (char)('a' + (at - s->m) / (long)PAGE), 0), 0);
-    }
-    return NULL;
-}
-
-static void serve_start(struct server *s, int fd, char *m)
-{
-    *s = (struct server){ .fd = fd, .m = m };
-    CHECK_EQ(pipe(s->stop), 0);
-    CHECK_EQ(pthread_create(&s->thread, NULL, serve, s), 0);
-}
-
-static void serve_stop(struct server *s)
-{
-    CHECK_EQ(write(s->stop[1], "", 1), 1);
-    pthread_join(s->thread, NULL);
-    close(s->stop[0]);
-    close(s->stop[1]);
-}
+#include "uffd.h"
 
 static void interface(void)
 {
@@ -289,31 +176,6 @@ static void write_protected(void)
     munmap(m, PAGES * PAGE);
 }
 
-static void *write_page(void *m)
-{
-    static int p[2];
-
-    CHECK_EQ(pipe(p), 0);
-    CHECK_EQ(write(p[1], m, 1), 1);
-    return m;
-}
-
-static void *touch(void *m)
-{
-    (void)*(volatile char *)m;
-    return m;
-}
-
-static struct lx_uffd_msg next_msg(int fd)
-{
-    struct pollfd p = { .fd = fd, .events = POLLIN };
-    struct lx_uffd_msg m = { 0 };
-
-    CHECK_EQ(poll(&p, 1, 5000), 1);
-    CHECK_EQ(read(fd, &m, sizeof m), sizeof m);
-    return m;
-}
-
 static void shared_memory(void)
 {
     int mem = (int)syscall(SYS_memfd_create, "m", 0), fd = with_features(O_NONBLOCK, 0);
@@ -358,35 +220,6 @@ static void shared_memory(void)
     munmap(other, PAGES * PAGE);
 }
 
-/* What ends a wait beside the page: WAKE has it looked at again, UNREGISTER and close give zeros. */
-static void ends_of_a_wait(void)
-{
-    for (int i = 0; i < 4; i++) {
-        void *(*fn)(void *) = i & 1 ? write_page : touch;
-        char *m = memory(MAP_PRIVATE | MAP_ANONYMOUS, -1);
-        int fd = with_features(O_NONBLOCK, 0);
-        struct lx_uffdio_range r = { (uintptr_t)m, PAGE };
-        pthread_t th;
-
-        CHECK_EQ(reg(fd, m, 1, MISSING), 0);
-        CHECK_EQ(pthread_create(&th, NULL, fn, m), 0);
-        CHECK_EQ(next_msg(fd).fault.address, (uintptr_t)m);
-        CHECK_EQ(ioctl(fd, LX_UFFDIO_WAKE, &r), 0);
-        CHECK_EQ(next_msg(fd).fault.address, (uintptr_t)m); /* missing still: told once more */
-        CHECK_EQ(copy(fd, m, 'w', LX_UFFD_DONTWAKE), 0);
-        CHECK_EQ(pthread_tryjoin_np(th, NULL), EBUSY);
-        if (i < 2)
-            CHECK_EQ(ioctl(fd, LX_UFFDIO_UNREGISTER, &r), 0);
-        else
-            close(fd);
-        pthread_join(th, NULL);
-        CHECK_EQ(m[0], 'w');
-        if (i < 2)
-            close(fd);
-        munmap(m, PAGES * PAGE);
-    }
-}
-
 static sigjmp_buf jump;
 static siginfo_t seen;
 
@@ -427,116 +260,6 @@ static void sigbus(void)
     }
     signal(SIGBUS, SIG_DFL);
     close(fd);
-    munmap(m, PAGES * PAGE);
-}
-
-/* A child has the descriptor, and memory of its own that is not registered. It answers its parent. */
-static void forked(void)
-{
-    char *m = memory(MAP_PRIVATE | MAP_ANONYMOUS, -1);
-    int fd = with_features(O_NONBLOCK, 0), status;
-    pid_t pid;
-
-    CHECK_EQ(reg(fd, m, 4, MISSING), 0);
-    pid = fork();
-    if (pid == 0) {
-        for (int i = 0; i < 2; i++) {
-            struct lx_uffd_msg msg = next_msg(fd);
-
-            CHECK_EQ(*(volatile char *)(uintptr_t)msg.fault.address, 0);
-            CHECK_EQ(copy(fd, (char *)(uintptr_t)msg.fault.address, 'f', 0), 0);
-        }
-        _exit(guest_failures != 0);
-    }
-    CHECK_EQ(*(volatile char *)m, 'f');
-    write_page(m + PAGE);
-    CHECK_EQ(m[PAGE], 'f');
-    CHECK_EQ(waitpid(pid, &status, 0), pid);
-    CHECK_EQ(status, 0);
-    close(fd);
-    munmap(m, PAGES * PAGE);
-}
-
-/* Nobody answers: who waits can be killed, and its process ends with faults that are pending. */
-static void killed(void)
-{
-    for (int i = 0; i < 4; i++) {
-        int ready[2], status;
-        pid_t pid;
-        char c;
-
-        CHECK_EQ(pipe(ready), 0);
-        pid = fork();
-        if (pid == 0) {
-            char *m = memory(MAP_PRIVATE | MAP_ANONYMOUS, -1);
-            int fd = with_features(O_NONBLOCK, 0);
-            pthread_t th;
-
-            CHECK_EQ(reg(fd, m, 4, MISSING), 0);
-            pthread_create(&th, NULL, i & 1 ? write_page : touch, m);
-            next_msg(fd);
-            CHECK_EQ(write(ready[1], "", 1), 1);
-            if (i & 2)
-                _exit(3);
-            touch(m + PAGE);
-        }
-        CHECK_EQ(read(ready[0], &c, 1), 1);
-        if (!(i & 2))
-            CHECK_EQ(kill(pid, SIGKILL), 0);
-        CHECK_EQ(waitpid(pid, &status, 0), pid);
-        CHECK_EQ(status, i & 2 ? 3 << 8 : SIGKILL);
-        close(ready[0]);
-        close(ready[1]);
-    }
-}
-
-static volatile sig_atomic_t signals;
-
-static void on_usr1(int sig)
-{
-    (void)sig;
-    signals++;
-}
-
-/* A signal finds a thread that waits in guest code, which then goes on waiting. */
-static void signalled(void)
-{
-    char *m = memory(MAP_PRIVATE | MAP_ANONYMOUS, -1);
-    int fd = with_features(O_NONBLOCK, 0);
-    pthread_t th;
-
-    signal(SIGUSR1, on_usr1);
-    CHECK_EQ(reg(fd, m, 4, MISSING), 0);
-    CHECK_EQ(pthread_create(&th, NULL, touch, m), 0);
-    next_msg(fd);
-    pthread_kill(th, SIGUSR1);
-    next_msg(fd); /* the fault, anew */
-    CHECK_EQ(signals, 1);
-    CHECK_EQ(copy(fd, m, 's', 0), 0);
-    pthread_join(th, NULL);
-    CHECK_EQ(m[0], 's');
-    close(fd);
-    munmap(m, PAGES * PAGE);
-}
-
-/* Memory that goes, or is moved, is registered no more. */
-static void unmapped(void)
-{
-    char *m = memory(MAP_PRIVATE | MAP_ANONYMOUS, -1), *n;
-    int fd = with_features(O_NONBLOCK, 0);
-
-    CHECK_EQ(reg(fd, m, PAGES, MISSING), 0);
-    CHECK_EQ(munmap(m, PAGE), 0);
-    CHECK(mmap(m, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == m);
-    write_page(m);
-    touch(m);
-    n = mremap(m + 8 * PAGE, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, m - 64 * PAGE);
-    CHECK(n == m - 64 * PAGE);
-    write_page(n);
-    touch(n + PAGE);
-    CHECK_ERR(copy(fd, n + 2 * PAGE, 'u', 0), ENOENT);
-    close(fd);
-    munmap(n, 4 * PAGE);
     munmap(m, PAGES * PAGE);
 }
 
@@ -602,29 +325,15 @@ static void device(void)
 
 int main(void)
 {
-    int fd = uffd(LX_UFFD_USER_MODE_ONLY);
-
-    if (fd < 0 && (errno == EPERM || (errno == ENOSYS && !guest_inside())))
-        SKIP("no userfaultfd: the platform ptrace has none, and hosts may forbid it");
-    CHECK(fd >= 0);
-    close(fd);
+    need_uffd();
     RUN(unprivileged);
     RUN(user_mode_only);
-    fd = uffd(0);
-    if (fd < 0 && !guest_inside())
-        SKIP("faults of calls are told to who has CAP_SYS_PTRACE only");
-    close(fd);
     RUN(interface);
     RUN(guest_code);
     RUN(calls);
     RUN(write_protected);
     RUN(shared_memory);
-    RUN(ends_of_a_wait);
     RUN(sigbus);
-    RUN(forked);
-    RUN(killed);
-    RUN(signalled);
-    RUN(unmapped);
     RUN(waited_for);
     RUN(device);
     DONE();

@@ -33,7 +33,8 @@
 static uint64_t seed;
 static char *mem;
 static int fds[4], pipes[2], pair[2];
-static volatile unsigned *counts; /* shared: calls that were answered, pages, own ones of a stub, slots */
+static volatile unsigned
+    *counts; /* shared: calls that were answered, pages, own ones of a stub, slots */
 
 static char *page_at(uint64_t n)
 {
