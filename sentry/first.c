@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 
 #include "sentry/fs/tty/tty.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/pid.h"
@@ -84,7 +85,8 @@ static int stdio(struct task *t, const struct sentry_config *cfg)
 
 static int directories(struct task *t, const struct sentry_config *cfg)
 {
-    struct path root = { vfs.root, vfs.root->root }, cwd;
+    struct mount *top = t->group->container->root;
+    struct path root = { top, top->root }, cwd;
     struct fs_ctx *fs = fs_ctx_new(&root);
     int r;
 

@@ -12,6 +12,7 @@
  * socket's end (the front end is gone). The process then leaves; the zygote and all stubs die with
  * it.
  */
+#include "sentry/kernel/container.h"
 #include "sentry/sentry.h"
 
 #include <errno.h>
@@ -297,7 +298,7 @@ static int make_init(void)
         return -ENOMEM;
     t->group->is_sentry = true;
     memcpy(t->comm, "sbx-init", 9);
-    kernel.init = t->group;
+    first_container.init = t->group;
     t->group->is_init = kernel.first != 1;
     r = task_publish(t);
     return r < 0 || kernel.first == 1 ? r : (int)MIN(do_setsid(t), 0);
@@ -364,12 +365,12 @@ void sentry_main(const struct sentry_config *cfg)
     if (r < 0)
         start_error("threads", r);
     if (cfg->gofer_sock >= 0) {
-        r = gofer_client_new(cfg->gofer_sock, cfg->gofer_ring, &kernel.gofer);
+        r = gofer_client_new(cfg->gofer_sock, cfg->gofer_ring, &first_container.gofer);
         if (r < 0)
             start_error("the gofer", r);
     }
     if (cfg->shared_sock > 0) {
-        r = gofer_client_new(cfg->shared_sock, /* ring_fd= */ -1, &kernel.shared);
+        r = gofer_client_new(cfg->shared_sock, /* ring_fd= */ -1, &first_container.shared);
         if (r < 0)
             start_error("the second gofer", r);
     }

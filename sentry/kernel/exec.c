@@ -24,6 +24,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/async.h"
 #include "sentry/kernel/exec.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/futex.h"
 #include "sentry/kernel/kernel.h"
@@ -405,7 +406,7 @@ int task_spawn_first(const char *path, char *const argv[], char *const envp[], s
     struct task *t;
     int r;
 
-    r = task_alloc(kernel.init->leader, 0, SIGCHLD, &t);
+    r = task_alloc(container_here()->init->leader, 0, SIGCHLD, &t);
     if (r < 0)
         return r;
     s = kzalloc(sizeof *s);

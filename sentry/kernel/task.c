@@ -16,6 +16,7 @@
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/async.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/core.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/cpulimit.h"
@@ -230,6 +231,7 @@ static int task_setup_locked(struct task *t, struct task *parent, uint64_t flags
         if (!t->group)
             return -ENOMEM;
         t->group->leader = t;
+        t->group->container = parent ? parent->group->container : container_here();
         int r = parent ? group_inherit_locked(t->group, parent, flags) : group_first(t->group);
         if (r)
             return r;

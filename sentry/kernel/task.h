@@ -27,6 +27,7 @@ struct tty;
 struct file;
 struct sem_undos;
 struct async_ops;
+struct container;
 struct uring_task;
 struct core;
 struct core_thread;
@@ -169,6 +170,7 @@ struct task {
 
 struct tgroup {
     _Atomic int refs;
+    struct container *container; /* [I] */
     pid_t pid;                   /* [I] */
     struct pid_entry *pid_entry; /* [T] */
     struct task *leader;         /* [T] a reference */

@@ -13,6 +13,7 @@
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/mm/mm.h"
 #include "sentry/syscalls/path_arg.h"
@@ -44,7 +45,7 @@ bool mount_writers_locked(const struct super *sb, const struct mount *only)
 
     if (only)
         return atomic_load(&only->writers) > 0;
-    for (m = vfs.root; m; m = mount_next_locked(m, vfs.root))
+    for (m = first_container.root; m; m = mount_next_locked(m, first_container.root))
         if (m->sb == sb && atomic_load(&m->writers) > 0)
             return true;
     return false;

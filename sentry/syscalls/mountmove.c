@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/syscalls/mountcalls.h"
 #include "sentry/syscalls/path_arg.h"
@@ -273,8 +274,8 @@ static int may_pivot_locked(const struct path *new, const struct path *old, cons
 }
 
 /* The references that n's and r's old places were come back in drop[]. */
-static void pivot_locked(struct mount *n, struct mount *r, const struct path *old,
-                         struct path drop[2])
+static void pivot_locked(struct container *c, struct mount *n, struct mount *r,
+                         const struct path *old, struct path drop[2])
 {
     struct mount *top = r->parent;
     struct dentry *at = r->mountpoint;
@@ -291,10 +292,10 @@ static void pivot_locked(struct mount *n, struct mount *r, const struct path *ol
     if (top)
         mount_hang_locked(n, top, at);
     else
-        vfs.root = n;
+        c->root = n;
 }
 
-static int pivot(struct path *new, struct path *old, struct path *root)
+static int pivot(struct container *c, struct path *new, struct path *old, struct path *root)
 {
     struct path drop[2] = {};
     int r;
@@ -303,7 +304,7 @@ static int pivot(struct path *new, struct path *old, struct path *root)
     to_top_locked(old, NULL);
     r = may_pivot_locked(new, old, root);
     if (r == 0)
-        pivot_locked(new->mnt, root->mnt, old, drop);
+        pivot_locked(c, new->mnt, root->mnt, old, drop);
     unlock(&vfs.mounts_lock);
     path_put(&drop[0]);
     path_put(&drop[1]);
@@ -325,7 +326,7 @@ long sys_pivot_root(struct task *t, gaddr_t new_root, gaddr_t put_old)
     r = walk_user(t, AT_FDCWD, put_old, WALK_FOLLOW | WALK_DIR, &old);
     if (r == 0) {
         root = fs_ctx_root(t);
-        r = new.mnt &&old.mnt ? pivot(&new, &old, &root) : -EINVAL;
+        r = new.mnt &&old.mnt ? pivot(t->group->container, &new, &old, &root) : -EINVAL;
         path_put(&root);
         path_put(&old);
     }

@@ -15,6 +15,7 @@
 #include "sentry/fs/cgroup/cgroup.h"
 #include "sentry/fs/dev.h"
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/sentry.h"
 #include "sentry/vfs/dcache.h"
@@ -83,7 +84,7 @@ static int resolve_link(struct path *p, const char *sofar)
 
 static int find_place(const char *path, struct place *ret)
 {
-    struct path p = path_ref((struct path){ vfs.root, vfs.root->root });
+    struct path p = vfs_root_here();
     const char *s = path;
     char sofar[PATH_MAX];
     int r = 0;
@@ -285,7 +286,7 @@ static int build_one(const struct sentry_mount *m)
         flags = m->flags;
     if (sb)
         sb->learn = m->learn;
-    if (!vfs.root || (mounts && !strcmp(m->path, "/")))
+    if (!container_here()->root || (mounts && !strcmp(m->path, "/")))
         return sb ? vfs_mount(sb, NULL, flags & ~MS_NOSUID, m->source ? m->source : sb->type, NULL)
                   : -EINVAL;
     r = find_place(m->path, &at);

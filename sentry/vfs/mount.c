@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/dcache.h"
@@ -327,7 +328,7 @@ int vfs_mount(struct super *sb, const struct path *at, unsigned flags, const cha
         r = mount_new_at(m, at);
     } else {
         LOCK_SCOPE(&vfs.mounts_lock);
-        vfs.root = m;
+        container_here()->root = m;
         mount_set_attached_locked(m, true);
     }
     if (r == 0 && ret)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the calls on mounts (sentry/syscalls/mount*.c) and vfs/propagate.c need of vfs/mount.c. A
- * tree of mounts is attached (it hangs below vfs.root) or detached (made by open_tree or fsmount, and
+ * tree of mounts is attached (it hangs below a container's root) or detached (made by open_tree or fsmount, and
  * held by one open file). _locked: mounts_lock is held; a list of mounts that went is given to
  * mounts_drop afterwards.
  */

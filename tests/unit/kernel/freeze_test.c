@@ -3,6 +3,7 @@
  * Freezing and thawing a busy sandbox on the trap platform, a thousand times: guest code that
  * computes, calls, and waits. While it is frozen nothing moves; afterwards everything goes on.
  */
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/freeze.h"
 
 #include <check.h>
@@ -105,7 +106,7 @@ static void begin(void)
     ck_assert_int_eq(task_alloc(NULL, 0, 0, &init), 0);
     init->cred = cred_new_root();
     init->group->is_sentry = true;
-    kernel.init = init->group;
+    first_container.init = init->group;
     ck_assert_int_eq(task_publish(init), 0);
     start(0, computes, sizeof computes);
     start(1, calls, sizeof calls);

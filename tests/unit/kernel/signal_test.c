@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Signal queues, who takes a signal, stops, and the end of processes, on tasks without contexts. */
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/signal.h"
 
 #include <check.h>
@@ -36,7 +37,7 @@ static void setup(void)
     limits[LIMIT_TASKS] = 100;
     init = new_task(NULL, 0);
     init->group->is_sentry = true;
-    kernel.init = init->group;
+    first_container.init = init->group;
     new_task(init, 0); /* pid 2, whose end would be the sandbox's */
     a = new_task(init, 0);
     a->group->rlim[RLIMIT_SIGPENDING].rlim_cur = 4;
