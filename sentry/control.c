@@ -31,9 +31,9 @@ static void on_continued(unsigned place)
     tty_host_pump(); /* the settings may have changed meanwhile */
     tty_host_place(place);
     lock(&kernel.tasks_lock);
-    g = tgroup_find_locked(kernel.first);
-    if (g && g->pgrp)
-        signal_send_pgrp_locked(group_pgid(g), SIGCONT, NULL);
+    g = tgroup_find_locked(&first_pidns, kernel.first);
+    if (g)
+        signal_send_pgrp_locked(g->pgrp, SIGCONT, NULL);
     unlock(&kernel.tasks_lock);
 }
 
@@ -46,7 +46,7 @@ static void on_signal(int sig, bool key)
     if (sig < 1 || sig > LX_NSIG || (key && tty_host_signal(sig) == 0))
         return;
     lock(&kernel.tasks_lock);
-    g = tgroup_find_locked(kernel.first);
+    g = tgroup_find_locked(&first_pidns, kernel.first);
     if (g)
         signal_send_group_locked(g, sig, NULL);
     unlock(&kernel.tasks_lock);

@@ -234,7 +234,7 @@ void job_signal(uint32_t id, int sig)
     if (sig < 1 || sig > LX_NSIG)
         return;
     lock(&kernel.tasks_lock);
-    tgroup_each_locked(signal_one, &w);
+    tgroup_each_locked(&first_pidns, signal_one, &w);
     unlock(&kernel.tasks_lock);
 }
 
@@ -252,7 +252,7 @@ void job_signal_all(int sig)
     if (sig < 1 || sig > LX_NSIG)
         return;
     lock(&kernel.tasks_lock);
-    tgroup_each_locked(signal_each, &sig);
+    tgroup_each_locked(&first_pidns, signal_each, &sig);
     unlock(&kernel.tasks_lock);
 }
 

@@ -72,7 +72,7 @@ static void end_all(void)
 
     lock(&kernel.tasks_lock);
     kernel_kill_all_locked();
-    tgroup_each_locked(end_group, NULL);
+    tgroup_each_locked(NULL, end_group, NULL);
     unlock(&kernel.tasks_lock);
     while (atomic_load(&kernel.ntasks) > 1 && ktime_now() < until)
         hostio_nap(200000);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sentry/kernel/container.h"
 
-struct container first_container;
+#include "sentry/kernel/pid.h"
+
+struct container first_container = { .pidns = &first_pidns };
 
 struct container *container_here(void)
 {

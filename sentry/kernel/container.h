@@ -12,6 +12,7 @@ struct gofer;
 struct mount;
 
 struct container {
+    struct pidns *pidns;  /* [I] the numbers of its processes */
     struct mount *root; /* vfs.mounts_lock: of its tree; NULL: not built yet */
     struct tgroup
         *init; /* [I] the sentry itself: pid 1, or of an OCI container a process without number */

@@ -109,7 +109,7 @@ static int kill_one(struct tgroup *g, void *arg)
 
 void kernel_kill_all_locked(void)
 {
-    tgroup_each_locked(kill_one, NULL);
+    tgroup_each_locked(NULL, kill_one, NULL);
 }
 
 void task_become_leader_locked(struct task *t)

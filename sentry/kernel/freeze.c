@@ -83,7 +83,7 @@ static unsigned busy(enum press press)
 {
     struct look l = { .press = press };
     LOCK_SCOPE(&kernel.tasks_lock);
-    tgroup_each_locked(look_at, &l);
+    tgroup_each_locked(NULL, look_at, &l);
     return l.busy + atomic_load(&async_running);
 }
 

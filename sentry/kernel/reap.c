@@ -117,7 +117,7 @@ struct tgroup *group_reaper_locked(const struct tgroup *g)
         p = p->parent;
     if (!p || !p->is_sentry || kernel.first != 1)
         return p;
-    first = tgroup_find_locked(1);
+    first = tgroup_find_locked(g->pidns, 1);
     return first && first != g && first->nlive ? first : p;
 }
 
@@ -139,8 +139,8 @@ static void hang_up_orphans(struct tgroup *g, const struct tgroup *parent,
     if (!pgrp || !parent || parent->pgrp == pgrp || parent->session != g->session ||
         !pgrp_orphaned_locked(pgrp, ignored) || !pgrp_has_stopped_locked(pgrp))
         return;
-    signal_send_pgrp_locked(pgrp->nr, SIGHUP, NULL);
-    signal_send_pgrp_locked(pgrp->nr, SIGCONT, NULL);
+    signal_send_pgrp_locked(pgrp, SIGHUP, NULL);
+    signal_send_pgrp_locked(pgrp, SIGCONT, NULL);
 }
 
 static void send_pdeath(struct tgroup *child)

@@ -64,6 +64,7 @@ void tgroup_put(struct tgroup *g)
     wq_done(&g->exit_wq);
     wq_done(&g->stop_wq);
     core_free(g->core);
+    pidns_put(g->pidns);
     kfree(g);
 }
 
@@ -112,7 +113,7 @@ static bool over_nproc_locked(struct task *parent)
         task_capable(parent, CAP_SYS_RESOURCE) || task_capable(parent, CAP_SYS_ADMIN))
         return false;
     struct uid_tasks u = { .uid = parent->cred->uid };
-    tgroup_each_locked(count_uid, &u);
+    tgroup_each_locked(NULL, count_uid, &u);
     return u.n >= max;
 }
 
@@ -232,11 +233,12 @@ static int task_setup_locked(struct task *t, struct task *parent, uint64_t flags
             return -ENOMEM;
         t->group->leader = t;
         t->group->container = parent ? parent->group->container : container_here();
+        t->group->pidns = pidns_ref(parent ? parent->group->pidns : t->group->container->pidns);
         int r = parent ? group_inherit_locked(t->group, parent, flags) : group_first(t->group);
         if (r)
             return r;
     }
-    int r = pid_new_locked(wanted, &t->pid);
+    int r = pid_new_locked(t->group->pidns, wanted, &t->pid);
     if (r)
         return r;
     t->tid = t->pid->nr;

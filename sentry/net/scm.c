@@ -137,7 +137,7 @@ int scm_set_cred(struct task *t, struct scm *s, pid_t pid, uid_t uid, gid_t gid)
     if (gid != c->gid && gid != c->egid && gid != c->sgid && !cred_capable(c, CAP_SETGID_))
         return -EPERM;
     lock(&kernel.tasks_lock);
-    g = tgroup_find_locked(pid);
+    g = tgroup_find_locked(t->group->pidns, pid);
     if (g)
         tgroup_ref(g);
     unlock(&kernel.tasks_lock);

@@ -59,12 +59,12 @@ static PROC_SHOW(show_members)
 {
     struct members m = { .cap = (size_t)atomic_load(&kernel.ntasks) + 8, .threads = n->arg };
 
-    (void)t, (void)o;
+    (void)o;
     m.of = kzalloc(m.cap * sizeof *m.of);
     if (!m.of)
         return -ENOMEM;
     lock(&kernel.tasks_lock);
-    tgroup_each_locked(add_group, &m);
+    tgroup_each_locked(t ? t->group->pidns : &first_pidns, add_group, &m);
     unlock(&kernel.tasks_lock);
     if (m.n)
         qsort(m.of, m.n, sizeof *m.of, by_number);

@@ -34,7 +34,7 @@ uint64_t proc_rss_total(void)
     if (!s.mm)
         return 0;
     lock(&kernel.tasks_lock);
-    tgroup_each_locked(add_space, &s);
+    tgroup_each_locked(NULL, add_space, &s);
     unlock(&kernel.tasks_lock);
     for (size_t k = 0; k < s.n; k++) {
         struct as_usage u;
