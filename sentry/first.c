@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -115,14 +116,17 @@ static int become_user(struct task *t, const struct sentry_config *cfg)
 }
 
 /* A container's terminal is its console, too. */
-static int show_console(void)
+int show_console(unsigned index)
 {
     const struct sentry_mount node = {
         .kind = SM_NODE, .path = "/dev/console", .mode = S_IFCHR | 0600, .rdev = makedev(5, 1)
     };
     struct path from, at;
-    int r = walk_path(NULL, AT_FDCWD, "/dev/pts/0", WALK_FOLLOW, &from);
+    char name[24];
+    int r;
 
+    snprintf(name, sizeof name, "/dev/pts/%u", index);
+    r = walk_path(NULL, AT_FDCWD, name, WALK_FOLLOW, &from);
     if (r == -ENOENT)
         return 0; /* no devpts was asked for */
     if (r < 0)
@@ -176,7 +180,7 @@ static int start_container(const struct sentry_config *cfg, struct task **ret)
     if (r == 0)
         r = stdio(t, cfg);
     if (r == 0 && cfg->tty_sock >= 0)
-        r = show_console();
+        r = show_console(0);
     *ret = t;
     return r;
 }

@@ -70,7 +70,8 @@ int do_kill(struct task *t, pid_t pid, int sig, const struct lx_siginfo *info)
         tgroup_each_locked(t->group->pidns, kill_each, &k);
         return k.any ? k.result : -ESRCH;
     }
-    return kill_pgrp_locked(t, pid ? pid_find_locked(t->group->pidns, -pid) : t->group->pgrp, sig, info);
+    return kill_pgrp_locked(t, pid ? pid_find_locked(t->group->pidns, -pid) : t->group->pgrp, sig,
+                            info);
 }
 
 int do_tkill(struct task *t, pid_t tgid, pid_t tid, int sig, const struct lx_siginfo *info)

@@ -12,6 +12,7 @@
 
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/pid.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/copy.h"
 #include "sentry/net/host.h"

@@ -181,8 +181,8 @@ static int set_group(const struct path *from, const struct path *to)
     if (!a || !b || from->dentry != a->root || to->dentry != b->root)
         return -EINVAL;
     LOCK_SCOPE(&vfs.mounts_lock);
-    if (!a->attached || !b->attached || b->group || (!a->group && !a->master) || b->master ||
-        a->sb != b->sb || !dentry_below(b->root, a->root))
+    if (!mount_ours_locked(a) || !mount_ours_locked(b) || b->group || (!a->group && !a->master) ||
+        b->master || a->sb != b->sb || !dentry_below(b->root, a->root))
         return -EINVAL;
     mount_join_locked(b, a);
     return 0;
@@ -199,7 +199,7 @@ static int move_beneath(const struct path *from, const struct path *to)
     if (!m || !top || to->dentry != top->root)
         return -EINVAL;
     lock(&vfs.mounts_lock);
-    if (!top->parent || !top->attached || top->parent->group) {
+    if (!top->parent || !mount_ours_locked(top) || top->parent->group) {
         unlock(&vfs.mounts_lock);
         return -EINVAL;
     }
@@ -257,7 +257,7 @@ static int may_pivot_locked(const struct path *new, const struct path *old, cons
 {
     struct mount *r = root->mnt, *n = new->mnt;
 
-    if (!n->attached || !r->attached || !old->mnt->attached)
+    if (!mount_ours_locked(n) || !mount_ours_locked(r) || !mount_ours_locked(old->mnt))
         return -EINVAL;
     if (old->mnt->group || (n->parent && n->parent->group) || (r->parent && r->parent->group))
         return -EINVAL;

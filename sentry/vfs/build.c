@@ -323,21 +323,21 @@ int vfs_build_dir(const char *path, uint32_t uid, uint32_t gid)
         .kind = SM_DIR, .path = path, .mode = 0755, .uid = uid, .gid = gid });
 }
 
-int vfs_build(const struct sentry_config *cfg, const char **ret_failed)
+int vfs_build(const struct sentry_mount *mounts, unsigned n, const char **ret_failed)
 {
-    if (!cfg->nmounts || strcmp(cfg->mounts[0].path, "/") != 0) {
+    if (!n || strcmp(mounts[0].path, "/") != 0) {
         struct super *sb = tmpfs_new(0755, 0);
         int r = sb ? vfs_mount(sb, NULL, 0, "tmpfs", NULL) : -ENOMEM;
 
         if (r < 0)
             return r;
     }
-    for (unsigned n = 0; n < cfg->nmounts; n++) {
-        int r = build_one(&cfg->mounts[n]);
+    for (unsigned i = 0; i < n; i++) {
+        int r = build_one(&mounts[i]);
 
         if (r < 0) {
-            klog(0, "mount of %s: %s", cfg->mounts[n].path, strerror(-r));
-            *ret_failed = cfg->mounts[n].path;
+            klog(0, "mount of %s: %s", mounts[i].path, strerror(-r));
+            *ret_failed = mounts[i].path;
             return r;
         }
     }

@@ -179,7 +179,15 @@ bool mount_owned_locked(const struct mount *m)
     assert_locked(&vfs.mounts_lock);
     while (m->parent)
         m = m->parent;
-    return m->attached || m->held;
+    return m->held || (m->attached && m == container_here()->root);
+}
+
+bool mount_ours_locked(const struct mount *m)
+{
+    assert_locked(&vfs.mounts_lock);
+    while (m && m->parent)
+        m = m->parent;
+    return m && m->attached && m == container_here()->root;
 }
 
 void mount_hang_locked(struct mount *m, struct mount *parent, struct dentry *at)

@@ -97,7 +97,7 @@ static void build_tree(void)
     };
     struct sentry_config cfg = { .mounts = mounts, .nmounts = sizeof mounts / sizeof mounts[0] };
 
-    check(vfs_build(&cfg, &(const char *){ NULL }), "vfs_build");
+    check(vfs_build(cfg.mounts, cfg.nmounts, &(const char *){ NULL }), "vfs_build");
     vfs_each_mount(highest_id, &last_boot_id);
 }
 

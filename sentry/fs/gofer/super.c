@@ -62,6 +62,7 @@ static void gofer_put_super(struct super *sb)
     if (!fs)
         return;
     gnames_free(fs);
+    gofer_client_put(fs->g);
     lock_done(&fs->lock);
     kfree(fs);
 }
@@ -123,7 +124,7 @@ struct super *gofer_fs_new(unsigned export_id)
         goto fail;
     sb->priv = fs;
     sb->readonly = true;
-    fs->g = g;
+    fs->g = gofer_client_ref(g);
     fs->sb = sb;
     fs->stable = sb->stable = stable;
     lock_init(&fs->lock, LOCK_LEAF);

@@ -394,6 +394,7 @@ static void live_put_super(struct super *sb)
 
     if (!fs)
         return;
+    gofer_client_put(fs->g);
     lock_done(&fs->lock);
     kfree(fs);
 }
@@ -447,7 +448,7 @@ struct super *live_fs_new(unsigned export_id, const char *file)
     if (!fs)
         goto fail;
     sb->priv = fs;
-    fs->g = g;
+    fs->g = gofer_client_ref(g);
     fs->sb = sb;
     fs->dev = root.attr.dev;
     lock_init(&fs->lock, LOCK_LEAF);

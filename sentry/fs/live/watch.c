@@ -17,7 +17,7 @@ int live_queue_new(struct inode *i, struct live_queue *ret)
     int r = gofer_watch(g, 0, "", &w, &o);
     gofer_trip_end();
     if (r == 0)
-        *ret = (struct live_queue){ .g = g, .node = o.node, .fd = o.fd };
+        *ret = (struct live_queue){ .g = gofer_client_ref(g), .node = o.node, .fd = o.fd };
     return r;
 }
 
@@ -27,6 +27,7 @@ void live_queue_close(struct live_queue *q)
         return;
     close(q->fd);
     gofer_close(q->g, q->node);
+    gofer_client_put(q->g);
     q->fd = -1;
 }
 

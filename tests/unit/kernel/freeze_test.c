@@ -155,14 +155,14 @@ START_TEST(a_thousand_times)
     usleep(50000);
     wait_until_moved(a);
     for (int n = 0; n < ROUNDS; n++) {
-        ck_assert_int_eq(kernel_freeze(), 0);
+        ck_assert_int_eq(kernel_freeze(&first_container), 0);
         counters(a);
         if (n % 50 == 0)
             usleep(2000);
         counters(b);
         for (int i = 0; i < GUESTS; i++)
             ck_assert_uint_eq(a[i], b[i]);
-        kernel_thaw();
+        kernel_thaw(&first_container);
         if (n % 100 == 0)
             wait_until_moved(b);
         else
@@ -193,14 +193,14 @@ START_TEST(deaf_one_is_killed)
     ck_assert_int_gt(pid, 1);
     ck_assert_int_eq(kill(pid, SIGSTOP), 0);
     usleep(1000);
-    ck_assert_int_eq(kernel_freeze(), 0);
+    ck_assert_int_eq(kernel_freeze(&first_container), 0);
     ck_assert(has_died(deaf));
     counters(a);
     usleep(2000);
     counters(b);
     for (int i = 0; i < GUESTS; i++)
         ck_assert_uint_eq(a[i], b[i]);
-    kernel_thaw();
+    kernel_thaw(&first_container);
     wait_until_moved(b);
     task_put(deaf);
 }
