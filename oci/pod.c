@@ -51,6 +51,7 @@ static void forget(struct oci_state *s)
 /* The state of id, where it lives and has a sentry, or of whom it is with. */
 static bool owner_of(const char *id, struct oci_state *ret)
 {
+    *ret = (struct oci_state){ .dir_fd = -1 };
     for (unsigned i = 0; i < 2 && oci_id_ok(id); i++) {
         *ret = (struct oci_state){ .dir_fd = -1 };
         if (oci_state_load(id, /* lock= */ false, ret) < 0 || !lives(ret))

@@ -178,7 +178,7 @@ static int make(struct container *c, int *fds, unsigned n, bool read_only, char 
 {
     enum { REQUEST, TREE, SHARED, GOFER };
     const unsigned first = read_only ? GOFER + 1 : GOFER;
-    struct task *t;
+    struct task *t = NULL;
     struct tree r;
     int e;
 
