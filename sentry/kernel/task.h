@@ -27,6 +27,8 @@ struct tty;
 struct file;
 struct sem_undos;
 struct async_ops;
+struct pidns;
+struct container;
 struct uring_task;
 struct core;
 struct core_thread;
@@ -49,6 +51,7 @@ enum task_phase { PHASE_CALL, PHASE_RETURN }; /* what a run of the record goes o
 struct pid_entry { /* one number in the id table; what refers to it keeps it from being reused */
     pid_t nr;
     int refs;
+    struct pidns *ns;     /* [I] whose number it is */
     struct task *task;    /* the thread of that tid */
     struct tgroup *group; /* the thread group of that pid, zombie included */
     struct list pgrp;     /* groups in the process group of that id */
@@ -58,6 +61,7 @@ struct pid_entry { /* one number in the id table; what refers to it keeps it fro
 struct session {
     _Atomic int refs;
     pid_t sid;                  /* [I] */
+    uint32_t ns;                /* [I] whose number that is (pid.h) */
     struct tty *tty;            /* [T] controlling terminal, a reference; NULL: none */
     struct pid_entry *old_pgrp; /* [T] its foreground group when it was hung up; a reference */
 };
@@ -170,6 +174,8 @@ struct task {
 
 struct tgroup {
     _Atomic int refs;
+    struct container *container; /* [I] */
+    struct pidns *pidns;         /* [I] whose numbers it has, a reference */
     pid_t pid;                   /* [I] */
     struct pid_entry *pid_entry; /* [T] */
     struct task *leader;         /* [T] a reference */
@@ -234,10 +240,10 @@ struct tgroup *tgroup_ref(struct tgroup *g);
 void tgroup_put(struct tgroup *g);
 
 /* Look-ups by number; with tasks_lock held the result may be used without a reference. */
-struct task *task_find_locked(pid_t tid);
-struct tgroup *tgroup_find_locked(pid_t pid);
-/* Each thread group there is (zombies too); stops when fn returns non-zero. tasks_lock held. */
-int tgroup_each_locked(int (*fn)(struct tgroup *g, void *arg), void *arg);
+struct task *task_find_locked(const struct pidns *ns, pid_t tid);
+struct tgroup *tgroup_find_locked(const struct pidns *ns, pid_t pid);
+/* Each thread group of ns (NULL: of all; zombies too); stops when fn returns non-zero. tasks_lock held. */
+int tgroup_each_locked(const struct pidns *ns, int (*fn)(struct tgroup *g, void *arg), void *arg);
 
 /* Whose call, or end, this thread sees to; NULL: nobody's. For reports only. */
 extern _Thread_local struct task *task_running;

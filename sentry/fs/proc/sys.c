@@ -73,7 +73,7 @@ static PROC_SHOW(show_dynamic)
         pt_printf(out, "%u\t0\t9223372036854775807\n", atomic_load(&kernel.ntasks) * 4);
         break;
     case NS_LAST_PID:
-        pt_printf(out, "%d\n", pid_last());
+        pt_printf(out, "%d\n", pid_last(o->ns));
         break;
     case AIO_NR:
         pt_printf(out, "%" PRIu64 "\n", aio_count());
@@ -101,11 +101,11 @@ static PROC_STORE(store_last_pid)
     int r = pseudo_parse(buf, len, 0, sysctl_of(SYSCTL_PID_MAX) - 1, &pid);
 
     (void)n, (void)o;
-    if (t && !task_capable(t, CAP_SYS_ADMIN) && !task_capable(t, CAP_CHECKPOINT_RESTORE))
+    if (!t || (!task_capable(t, CAP_SYS_ADMIN) && !task_capable(t, CAP_CHECKPOINT_RESTORE)))
         return -EPERM;
     if (r < 0)
         return r;
-    pid_set_last((pid_t)pid);
+    pid_set_last(t->group->pidns, (pid_t)pid);
     return (ssize_t)len;
 }
 
