@@ -83,17 +83,18 @@ static int open_shared(const struct shown_export *e, bool detached, struct gofer
 {
     ret->setid = e->setid;
     *ret_held = -1;
-    if (!e->only && e->uids)
-        return ret->fd = e->tree;
-    if (!e->only) {
-        ret->fd = open_export(e->src, detached, /* shared= */ true, e->ro, ret_held);
+    if (e->uids)
+        ret->fd = e->tree;
+    else
+        ret->fd = open_export(e->only ? e->dir : e->src, detached, /* shared= */ true, e->ro,
+                              ret_held);
+    if (ret->fd < 0 && errno == EACCES && e->opened)
+        ret->fd = e->tree;
+    if (!e->only)
         return ret->fd;
-    }
     ret->single = true;
     ret->names = &e->only;
     ret->nnames = 1;
-    ret->fd = e->uids ? e->tree
-                      : open_export(e->dir, detached, /* shared= */ true, e->ro, ret_held);
     ret->only_fd = ret->fd < 0 ? -1 : openat(ret->fd, e->only, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     return ret->only_fd;
 }

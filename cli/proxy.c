@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,7 +52,7 @@ void proxy_open(struct proxy *p, const bool tty[3])
 {
     int first = -1;
 
-    *p = (struct proxy){ .sock = -1 };
+    *p = (struct proxy){ .sock = -1, .out = -1 };
     p->fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
     for (int i = 0; i < 3; i++) {
         if (tty[i] && (first < 0 || (p->fd >= 0 && !same_terminal(first, p->fd))))
@@ -189,11 +190,25 @@ static void flush(struct proxy *p, uint32_t which)
     p->armed = true;
 }
 
+/* Others have it open, too: it stays in the mode it is in, and takes as much as does not block. */
+static ssize_t write_out(int fd, const void *data, size_t n)
+{
+    struct pollfd p = { .fd = fd, .events = POLLOUT };
+    ssize_t r = send(fd, data, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    if (r >= 0 || errno != ENOTSOCK)
+        return r;
+    errno = EAGAIN;
+    return poll(&p, 1, 0) == 1 ? write(fd, data, MIN(n, (size_t)PIPE_BUF)) : -1;
+}
+
 /* false: what is to be written waits for the terminal. */
 static bool print(struct proxy *p)
 {
     while (p->printed < p->pending) {
-        ssize_t n = write(p->fd, p->print.data + p->printed, p->pending - p->printed);
+        const void *data = p->print.data + p->printed;
+        ssize_t n = p->out < 0 ? write(p->fd, data, p->pending - p->printed)
+                               : write_out(p->out, data, p->pending - p->printed);
 
         if (n > 0)
             p->printed += (size_t)n;
@@ -266,19 +281,20 @@ void proxy_continued(struct proxy *p)
 void proxy_poll(const struct proxy *p, struct pollfd fds[2])
 {
     bool full = p->printed < p->pending;
-    short events = (short)((p->armed ? POLLIN : 0) | (full ? POLLOUT : 0));
+    short events = (short)((p->armed ? POLLIN : 0) | (full && p->out < 0 ? POLLOUT : 0));
 
     fds[0] = (struct pollfd){ .fd = p->sock >= 0 ? p->fd : -1, .events = events };
-    fds[1] = (struct pollfd){ .fd = full ? -1 : p->sock, .events = POLLIN };
+    fds[1] = full ? (struct pollfd){ .fd = p->out, .events = POLLOUT }
+                  : (struct pollfd){ .fd = p->sock, .events = POLLIN };
 }
 
 void proxy_run(struct proxy *p, const struct pollfd fds[2])
 {
     if (fds[0].revents & ~POLLOUT)
         can_be_read(p, fds[0].revents);
-    if (fds[0].revents & POLLOUT)
+    if ((fds[0].revents & POLLOUT) || (fds[1].events == POLLOUT && fds[1].revents))
         print(p);
-    if (fds[1].revents)
+    else if (fds[1].revents)
         from_guest(p);
 }
 

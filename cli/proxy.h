@@ -22,6 +22,7 @@
 struct proxy {
     int sock;              /* to the sentry; -1: no terminal, or it is closed */
     int fd;                /* the host's terminal; -1: there is none */
+    int out;               /* where what is printed goes instead, which may block; -1: there */
     bool controls;         /* it is our controlling terminal: its job control is ours */
     bool armed;            /* the sentry waits to hear that something can be read */
     bool orphaned;         /* nobody continued us when we wanted to stop */

@@ -24,10 +24,13 @@ struct shown_export {
     bool ro;                /* shared: seen live, and not written to */
     bool setid;             /* shared: a container's own tree (gofer/gofer.h) */
     const char *dir, *only; /* shared, a single file: its directory and its name there; else NULL */
-    /* shared, with a map of ids of its own: tree is the mount, detached, of src or dir; all: the mounts in it, too */
+    /*
+     * shared, opened before by who may more (opened): tree is the mount, detached, of src or dir. With a map of ids
+     * of its own it always is; else it is taken where the gofer may not go. all: the mounts in it have the map, too.
+     */
     const struct idmap *uids, *gids;
+    bool opened, all;
     int tree;
-    bool all;
 };
 
 struct shown {

@@ -72,6 +72,10 @@ static void say_ignored(const struct oci_config *c)
         oci_log(OCI_DEBUG, "process.scheduler, ioPriority and execCPUAffinity have no effect");
     if (c->seccomp)
         oci_log(OCI_DEBUG, "linux.seccomp has no effect: the guest's calls do not reach the host");
+    if (c->memory_policy)
+        oci_log(OCI_WARNING, "linux.memoryPolicy has no effect");
+    if (c->time_offsets)
+        oci_log(OCI_WARNING, "linux.timeOffsets has no effect");
     if (c->intel_rdt)
         oci_log(OCI_WARNING, "linux.intelRdt has no effect");
 }

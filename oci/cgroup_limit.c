@@ -101,6 +101,39 @@ static int cpu_v1(char **dirs, const struct oci_resources *r)
     return e;
 }
 
+/*
+ * No program of the guest's opens a device of the host: this holds our own processes. Those that they use, and the nodes
+ * that any container has, stay allowed, as with runc. A host that refuses it has a fence less that nothing leans on.
+ */
+static void devices_v1(char **dirs, const struct oci_resources *r)
+{
+    static const char *const always[] = { "c *:* m",   "b *:* m",    "c 1:3 rwm", "c 1:5 rwm",
+                                          "c 1:7 rwm", "c 1:8 rwm",  "c 1:9 rwm", "c 5:0 rwm",
+                                          "c 5:2 rwm", "c 136:* rwm" };
+    char major[24], minor[24], text[64];
+    const char *dir = NULL;
+    int e = 0;
+
+    for (; dirs && *dirs && !dir; dirs++)
+        if (cg_has(*dirs, "devices.allow"))
+            dir = *dirs;
+    for (unsigned i = 0; dir && e == 0 && i < r->ndevices; i++) {
+        const struct oci_device_rule *d = &r->devices[i];
+
+        snprintf(major, sizeof major, d->major < 0 ? "*" : "%" PRId64, d->major);
+        snprintf(minor, sizeof minor, d->minor < 0 ? "*" : "%" PRId64, d->minor);
+        if (d->type == 'a')
+            snprintf(text, sizeof text, "a");
+        else
+            snprintf(text, sizeof text, "%c %s:%s %s", d->type, major, minor, d->access);
+        e = cg_put(dir, d->allow ? "devices.allow" : "devices.deny", text);
+    }
+    for (unsigned i = 0; dir && e == 0 && r->ndevices && i < ARRAY_SIZE(always); i++)
+        e = cg_put(dir, "devices.allow", always[i]);
+    if (e < 0)
+        oci_log(OCI_DEBUG, "%s/devices.allow, devices.deny: %s", dir, oci_strerror(e));
+}
+
 /* ---- version 2 ---- */
 
 static int memory_v2(char **dirs, const struct oci_resources *r)
@@ -186,6 +219,8 @@ int oci_cgroup_limit(char **dirs, const struct oci_resources *r)
 
     if (!dirs || !*dirs)
         return 0;
+    if (!v2)
+        devices_v1(dirs, r);
     e = v2 ? memory_v2(dirs, r) : memory_v1(dirs, r);
     if (e == 0)
         e = v2 ? cpu_v2(dirs, r) : cpu_v1(dirs, r);

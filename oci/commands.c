@@ -72,11 +72,15 @@ static int print(json_t *o)
 int oci_state(int argc, char **argv)
 {
     const char *id = oci_id_only(argc, argv, oci_options(argc, argv, no_options));
+    enum oci_status status;
     struct oci_state s;
 
     if (!id || oci_state_get(id, /* lock= */ false, &s))
         return 1;
-    return print(oci_state_json(&s, oci_status_now(&s), /* hook= */ false));
+    status = oci_status_now(&s);
+    if (status == OCI_CREATING) /* as with runc: callers ask until there is one */
+        return oci_fail("container does not exist: it is being created");
+    return print(oci_state_json(&s, status, /* hook= */ false));
 }
 
 /* ---- kill ---- */

@@ -68,6 +68,13 @@ struct oci_device {
 /* INT64_MIN: was not given. */
 #define OCI_UNSET INT64_MIN
 
+struct oci_device_rule {
+    bool allow;
+    char type;            /* a, b, c */
+    int64_t major, minor; /* -1: all */
+    const char *access;   /* of r, w, m */
+};
+
 struct oci_resources {
     int64_t memory, swap, reservation; /* bytes; -1: no limit */
     int64_t swappiness;                /* of version 1, as what follows */
@@ -76,6 +83,8 @@ struct oci_resources {
     const char *cpus, *mems;
     int64_t pids;
     const json_t *unified; /* NULL */
+    struct oci_device_rule *devices;
+    unsigned ndevices;
 };
 
 struct oci_config {
@@ -102,7 +111,7 @@ struct oci_config {
     unsigned propagation;      /* of the rootfs */
     struct sentry_sysctl *sysctls;
     unsigned nsysctls;
-    bool seccomp, intel_rdt;
+    bool seccomp, intel_rdt, memory_policy, time_offsets;
 };
 
 /*

@@ -93,9 +93,8 @@ static void parse_maps(struct oci_parse *p, const json_t *lx, struct oci_config 
     oci_parse_map(p, lx, "gidMappings", &ret->gids);
     if ((ret->uids.n || ret->gids.n) && !user)
         oci_wrong(p, "uidMappings", "need a namespace of type \"user\"");
-    else if (user && !user->path && (!ret->uids.n || !ret->gids.n))
-        oci_wrong(p, ret->uids.n ? "gidMappings" : "uidMappings",
-                  "a new user namespace needs them");
+    else if (user && !user->path && !ret->uids.n != !ret->gids.n)
+        oci_wrong(p, ret->uids.n ? "gidMappings" : "uidMappings", "are missing beside the others");
 }
 
 static void parse_device(struct oci_parse *p, const json_t *o, struct oci_device *d)
@@ -139,6 +138,38 @@ static void parse_devices(struct oci_parse *p, const json_t *lx, struct oci_conf
     oci_out(p, mark);
 }
 
+static void parse_rule(struct oci_parse *p, const json_t *o, struct oci_device_rule *r)
+{
+    const char *type = "a";
+
+    *r = (struct oci_device_rule){ .major = -1, .minor = -1, .access = "rwm" };
+    if (!json_is_object(o)) {
+        oci_wrong(p, "", "expected objects in it");
+        return;
+    }
+    oci_bool(p, o, "allow", &r->allow);
+    oci_string(p, o, "type", &type);
+    oci_number(p, o, "major", -1, UINT32_MAX, &r->major);
+    oci_number(p, o, "minor", -1, UINT32_MAX, &r->minor);
+    oci_string(p, o, "access", &r->access);
+    r->type = *type ? *type : 'a';
+    if (!strchr("abc", r->type) || (*type && type[1]))
+        oci_wrong(p, "type", "must be a, b or c");
+    if (!*r->access || r->access[strspn(r->access, "rwm")] || strlen(r->access) > 3)
+        oci_wrong(p, "access", "must be of r, w and m");
+}
+
+static void parse_rules(struct oci_parse *p, const json_t *o, struct oci_resources *ret)
+{
+    const json_t *list = oci_member(p, o, "devices", JSON_ARRAY);
+    size_t n = json_array_size(list), mark = oci_into(p, "devices");
+
+    ret->devices = xcalloc(n + 1, sizeof *ret->devices);
+    for (size_t i = 0; i < n && oci_well(p); i++)
+        parse_rule(p, json_array_get(list, i), &ret->devices[ret->ndevices++]);
+    oci_out(p, mark);
+}
+
 void oci_parse_resources(struct oci_parse *p, const json_t *o, struct oci_resources *ret)
 {
     const json_t *memory = oci_member(p, o, "memory", JSON_OBJECT);
@@ -163,6 +194,7 @@ void oci_parse_resources(struct oci_parse *p, const json_t *o, struct oci_resour
     oci_into(p, "pids");
     oci_number(p, pids, "limit", INT64_MIN + 1, INT64_MAX, &ret->pids);
     oci_out(p, mark);
+    parse_rules(p, o, ret);
     json_t *unified = oci_member(p, o, "unified", JSON_OBJECT);
 
     json_object_foreach(unified, key, value)
@@ -187,6 +219,20 @@ static void parse_sysctls(struct oci_parse *p, const json_t *lx, struct oci_conf
         }
         ret->sysctls[ret->nsysctls++] = (struct sentry_sysctl){ key, json_string_value(value) };
     }
+}
+
+/* A filter of the host's calls has nothing to say here; who waits for its events would wait for ever. */
+static void parse_seccomp(struct oci_parse *p, const json_t *lx, struct oci_config *ret)
+{
+    const json_t *o = oci_member(p, lx, "seccomp", JSON_OBJECT);
+    size_t mark = oci_into(p, "seccomp");
+    const char *listener = NULL;
+
+    ret->seccomp = o != NULL;
+    oci_string(p, o, "listenerPath", &listener);
+    if (listener && *listener)
+        oci_wrong(p, "listenerPath", "is not supported: the guest's calls do not reach the host");
+    oci_out(p, mark);
 }
 
 void oci_parse_linux(struct oci_parse *p, const json_t *doc, struct oci_config *ret)
@@ -215,7 +261,11 @@ void oci_parse_linux(struct oci_parse *p, const json_t *doc, struct oci_config *
         oci_out(p, inner);
     }
     parse_maps(p, lx, ret);
-    ret->seccomp = oci_member(p, lx, "seccomp", JSON_OBJECT) != NULL;
+    parse_seccomp(p, lx, ret);
+    ret->memory_policy = oci_member(p, lx, "memoryPolicy", JSON_OBJECT) != NULL;
+    ret->time_offsets = json_object_size(oci_member(p, lx, "timeOffsets", JSON_OBJECT)) > 0;
+    if (json_object_size(oci_member(p, lx, "netDevices", JSON_OBJECT)))
+        oci_wrong(p, "netDevices", "are not supported; add them to the network namespace");
     ret->intel_rdt = oci_member(p, lx, "intelRdt", JSON_OBJECT) != NULL;
     word = NULL;
     oci_string(p, oci_member(p, lx, "personality", JSON_OBJECT), "domain", &word);

@@ -56,10 +56,10 @@ static const struct {
     { "nomand", 0, false },
     { "lazytime", 0, false },
     { "nolazytime", 0, false },
-    { "strictatime", MS_RELATIME, true },
-    { "nostrictatime", 0, false },
-    { "rstrictatime", MS_RELATIME, true },
-    { "rnostrictatime", 0, false },
+    { "strictatime", MS_STRICTATIME, false },
+    { "nostrictatime", MS_STRICTATIME, true },
+    { "rstrictatime", MS_STRICTATIME, false },
+    { "rnostrictatime", MS_STRICTATIME, true },
     { "silent", 0, false },
     { "loud", 0, false },
     { "iversion", 0, false },
@@ -126,6 +126,13 @@ static bool take_flag(struct oci_mount *m, const char *word)
     return false;
 }
 
+/* Words for the file system, as its own options are: those that it shows. */
+static bool for_super(const char *word)
+{
+    return strcmp(word, "sync") == 0 || strcmp(word, "dirsync") == 0 ||
+           strcmp(word, "lazytime") == 0;
+}
+
 static void take_option(struct oci_mount *m, const char *word)
 {
     unsigned type = oci_propagation(word);
@@ -140,7 +147,7 @@ static void take_option(struct oci_mount *m, const char *word)
     } else if (strcmp(word, "idmap") == 0 || strcmp(word, "ridmap") == 0) {
         m->idmap = true;
         m->idmap_all |= word[0] == 'r';
-    } else if (!take_flag(m, word)) {
+    } else if (for_super(word) || !take_flag(m, word)) {
         char *old = m->data;
 
         m->data = old ? xasprintf("%s,%s", old, word) : xstrdup(word);

@@ -83,6 +83,7 @@ static int read_config(const struct create_options *o, const char *bundle, struc
         return oci_fail("%s", why);
     if (!c->has_process)
         return oci_fail("invalid config.json: process: is missing");
+    userns_default(c);
     c->process.spec.flags |= PROCESS_MAKE_CWD;
     return 0;
 }

@@ -37,8 +37,8 @@ int oci_features(int argc, char **argv)
         "prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop",
         NULL
     };
-    static const char *const namespaces[] = { "cgroup", "ipc", "mount", "network",
-                                              "pid",    "uts", NULL };
+    static const char *const namespaces[] = { "cgroup", "ipc",  "mount", "network",
+                                              "pid",    "user", "uts",   NULL };
     json_t *caps = json_array(), *o;
     int helper = program_beside("sbx-systemd");
 

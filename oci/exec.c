@@ -217,12 +217,12 @@ static int attend(int sock, int signals, struct exec_terminal *tty)
     int status = 128 + SIGKILL; /* when the container ends, and all in it */
 
     for (;;) {
-        struct pollfd fds[4] = { { .fd = sock, .events = POLLIN },
-                                 { .fd = signals, .events = POLLIN } };
+        struct pollfd fds[2 + EXEC_TERMINAL_FDS] = { { .fd = sock, .events = POLLIN },
+                                                     { .fd = signals, .events = POLLIN } };
         struct wire_msg m;
 
         exec_terminal_poll(tty, fds + 2);
-        if (poll(fds, 4, -1) < 0)
+        if (poll(fds, ARRAY_SIZE(fds), -1) < 0)
             continue;
         exec_terminal_run(tty, fds + 2);
         if (fds[1].revents)

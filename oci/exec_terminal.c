@@ -38,7 +38,7 @@ int exec_terminal_open(struct exec_terminal *t, struct oci_process *p, const cha
 {
     int socks[2], size;
 
-    t->fd = t->ours = t->theirs = -1;
+    t->fd = t->to = t->ours = t->theirs = -1;
     t->changed = false;
     t->in.n = t->in.at = t->out.n = t->out.at = 0;
     if (!p->terminal)
@@ -49,6 +49,9 @@ int exec_terminal_open(struct exec_terminal *t, struct oci_process *p, const cha
         t->fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
     if (t->fd < 0)
         return -1;
+    t->to = t->fd;
+    if (!(console && *console) && !isatty(STDOUT_FILENO))
+        t->to = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3); /* -1: it is closed, and so be it */
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, socks) < 0) {
         snprintf(why, OCI_WHY, "no sockets: %s", oci_strerror(errno));
         return -1;
@@ -63,16 +66,15 @@ int exec_terminal_open(struct exec_terminal *t, struct oci_process *p, const cha
     return 0;
 }
 
-void exec_terminal_poll(const struct exec_terminal *t, struct pollfd fds[2])
+void exec_terminal_poll(const struct exec_terminal *t, struct pollfd fds[EXEC_TERMINAL_FDS])
 {
     const bool open = t->ours >= 0;
 
-    fds[0] = (struct pollfd){ .fd = open ? t->fd : -1,
-                              .events = (short)((t->in.n ? 0 : POLLIN) |
-                                                (t->out.n ? POLLOUT : 0)) };
+    fds[0] = (struct pollfd){ .fd = open && !t->in.n ? t->fd : -1, .events = POLLIN };
     fds[1] = (struct pollfd){
         .fd = t->ours, .events = (short)((t->out.n ? 0 : POLLIN) | (t->in.n ? POLLOUT : 0))
     };
+    fds[2] = (struct pollfd){ .fd = open && t->out.n ? t->to : -1, .events = POLLOUT };
 }
 
 /* false: the other end is gone. */
@@ -108,7 +110,7 @@ static void hang_up(struct exec_terminal *t)
     t->ours = -1;
 }
 
-void exec_terminal_run(struct exec_terminal *t, const struct pollfd fds[2])
+void exec_terminal_run(struct exec_terminal *t, const struct pollfd fds[EXEC_TERMINAL_FDS])
 {
     bool ok = true;
 
@@ -117,7 +119,7 @@ void exec_terminal_run(struct exec_terminal *t, const struct pollfd fds[2])
     if (fds[1].revents & (POLLIN | POLLHUP))
         ok = take(&t->out, t->ours);
     if (t->out.n)
-        ok &= give(&t->out, t->fd);
+        ok &= give(&t->out, t->to);
     if (fds[0].revents & (POLLIN | POLLHUP))
         ok &= take(&t->in, t->fd);
     if (t->in.n)
@@ -131,11 +133,11 @@ void exec_terminal_close(struct exec_terminal *t)
     if (t->fd < 0)
         return;
     while (t->ours >= 0) { /* until the sentry has closed its end */
-        struct pollfd fds[2];
+        struct pollfd fds[EXEC_TERMINAL_FDS];
 
         exec_terminal_poll(t, fds);
-        fds[0].events &= POLLOUT;
-        if (poll(fds, 2, LAST_WORDS_MS) <= 0 || (fds[0].revents & ~POLLOUT))
+        fds[0] = (struct pollfd){ .fd = -1 };
+        if (poll(fds, EXEC_TERMINAL_FDS, LAST_WORDS_MS) <= 0 || (fds[2].revents & ~POLLOUT))
             break;
         exec_terminal_run(t, fds);
     }

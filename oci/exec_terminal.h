@@ -14,6 +14,7 @@
 
 struct exec_terminal {
     int fd;     /* the host's; -1: there is none, and all that follows does nothing */
+    int to;     /* where what is printed goes: fd, or standard output that is something else */
     int ours;   /* our end of the stream; -1: it has ended */
     int theirs; /* the sentry's, to be sent; -1 */
     bool changed;
@@ -32,8 +33,9 @@ int exec_terminal_open(struct exec_terminal *t, struct oci_process *p, const cha
                        char why[OCI_WHY]);
 /* rows << 16 | cols */
 int exec_terminal_size(const struct exec_terminal *t);
-/* Fills two entries; acts on them after poll. */
-void exec_terminal_poll(const struct exec_terminal *t, struct pollfd fds[2]);
-void exec_terminal_run(struct exec_terminal *t, const struct pollfd fds[2]);
+/* Fills so many entries; acts on them after poll. */
+#define EXEC_TERMINAL_FDS 3
+void exec_terminal_poll(const struct exec_terminal *t, struct pollfd fds[EXEC_TERMINAL_FDS]);
+void exec_terminal_run(struct exec_terminal *t, const struct pollfd fds[EXEC_TERMINAL_FDS]);
 /* What was printed is shown; the settings are as they were. */
 void exec_terminal_close(struct exec_terminal *t);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mounts with maps of ids of their own (MOUNT_ATTR_IDMAP): made while the proxy has the caller's rights, handed to
- * the gofer as detached mounts. What a range's containerID is on the disk is its hostID to the host's kernel.
+ * Trees that take the caller's rights, opened while the proxy has them and handed to the gofer as detached mounts: those
+ * with maps of ids of their own (MOUNT_ATTR_IDMAP), and where the container has a user namespace all binds, whose way
+ * may lead through what its root may not enter. What a range's containerID is on the disk is its hostID to the host's
+ * kernel.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,42 +48,55 @@ static int namespace_with(const struct idmap *uids, const struct idmap *gids)
     return r < 0 ? r : fd;
 }
 
-static int open_one(const struct shown_export *e)
+static int clone_tree(const struct shown_export *e)
 {
-    const char *src = e->only ? e->dir : e->src;
-    struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP };
     struct mount_attr fence = { .attr_set = (e->ro ? MOUNT_ATTR_RDONLY : 0) | MOUNT_ATTR_NOSUID |
                                             MOUNT_ATTR_NODEV }; /* as cli/launch_gofer.c */
-    int users = namespace_with(e->uids, e->gids), fd, r = 0;
+    int fd = (int)syscall(SYS_open_tree, AT_FDCWD, e->only ? e->dir : e->src,
+                          OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | RECURSIVE);
+    int r = fd < 0 ? -errno : 0;
+
+    if (fd >= 0 &&
+        syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | RECURSIVE, &fence, sizeof fence) < 0) {
+        r = -errno;
+        close(fd);
+    }
+    return r < 0 ? r : fd;
+}
+
+static int set_map(int fd, const struct shown_export *e)
+{
+    struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP };
+    int users = namespace_with(e->uids, e->gids), r = 0;
 
     if (users < 0)
         return users;
     attr.userns_fd = (uint64_t)users;
-    fd = (int)syscall(SYS_open_tree, AT_FDCWD, src,
-                      OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | RECURSIVE);
-    if (fd < 0 ||
-        syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | (e->all ? RECURSIVE : 0), &attr,
-                sizeof attr) < 0 ||
-        syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | RECURSIVE, &fence, sizeof fence) < 0)
+    if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | (e->all ? RECURSIVE : 0), &attr,
+                sizeof attr) < 0)
         r = -errno;
     close(users);
-    if (r < 0 && fd >= 0)
-        close(fd);
-    return r < 0 ? r : fd;
+    return r;
 }
 
-int idmap_open(struct shown *s, char why[OCI_WHY])
+int idmap_open(struct shown *s, bool users, char why[OCI_WHY])
 {
+    int r;
+
     for (unsigned i = 0; i < s->nexports; i++) {
         struct shown_export *e = &s->exports[i];
 
-        if (!e->uids)
+        if (!e->shared ||
+            (!e->uids && (!users || i == 0))) /* the rootfs: hooks may mount in it, later */
             continue;
-        e->tree = open_one(e);
-        if (e->tree >= 0)
+        e->tree = r = clone_tree(e);
+        if (r >= 0 && e->uids)
+            r = set_map(e->tree, e);
+        e->opened = r >= 0;
+        if (e->opened || !e->uids)
             continue;
         snprintf(why, OCI_WHY, "failed to set MOUNT_ATTR_IDMAP on %.200s: %s", e->src,
-                 oci_strerror(e->tree));
+                 oci_strerror(r));
         return -1;
     }
     return 0;
@@ -90,6 +105,6 @@ int idmap_open(struct shown *s, char why[OCI_WHY])
 void idmap_close(const struct shown *s)
 {
     for (unsigned i = 0; i < s->nexports; i++)
-        if (s->exports[i].uids)
+        if (s->exports[i].opened)
             close(s->exports[i].tree);
 }

@@ -37,6 +37,17 @@ int rootfs_open(const char *rootfs, const char *path, int flags)
     return fd;
 }
 
+static bool is_link(const char *rootfs, const char *path)
+{
+    int fd = rootfs_open(rootfs, path, O_PATH | O_NOFOLLOW);
+    struct stat st;
+    bool r = fd >= 0 && fstat(fd, &st) == 0 && S_ISLNK(st.st_mode);
+
+    if (fd >= 0)
+        close(fd);
+    return r;
+}
+
 static struct sentry_mount *add(struct shown *s, enum sentry_mount_kind kind, const char *path)
 {
     struct sentry_mount *m = xgrow(&s->mounts, &s->nmounts, sizeof *m);
@@ -124,6 +135,7 @@ static int add_bind(const struct oci_config *c, const struct oci_mount *m,
     mount = add(shown, SM_SHARED, m->destination);
     mount->export_id = shown->nshared - 1;
     mount->target = e->only;
+    mount->root = src; /* as with runc; programs find their container's id in it */
     mount->flags = m->flags;
     return 0;
 }
@@ -234,9 +246,13 @@ static bool mounted_at(const struct oci_config *c, const char *path, const char 
     return false;
 }
 
+/*
+ * A device of the host is a node that is as asked for and has no driver (ENXIO), where it lies on a tmpfs of ours; on the
+ * rootfs it would be one of the host.
+ */
 static void add_devices(const struct oci_config *c, struct shown *shown)
 {
-    unsigned left_out = 0;
+    unsigned dead = 0;
 
     if (mounted_at(c, "/dev", NULL) && !mounted_at(c, "/dev", "tmpfs"))
         return; /* the host's own, or what the caller made */
@@ -245,8 +261,9 @@ static void add_devices(const struct oci_config *c, struct shown *shown)
         const dev_t dev = makedev((unsigned)d->major, (unsigned)d->minor);
 
         if (!S_ISFIFO(d->mode) && (!S_ISCHR(d->mode) || !box_device(dev))) {
-            left_out++;
-            continue;
+            dead++;
+            if (strncmp(d->path, "/dev/", 5) != 0)
+                continue;
         }
         struct sentry_mount *m = add(shown, SM_NODE, d->path);
 
@@ -255,8 +272,8 @@ static void add_devices(const struct oci_config *c, struct shown *shown)
         m->uid = d->uid;
         m->gid = d->gid;
     }
-    if (left_out)
-        oci_log(OCI_WARNING, "%u devices of the host are not there inside", left_out);
+    if (dead)
+        oci_log(OCI_WARNING, "%u devices of the host cannot be opened inside", dead);
     add(shown, SM_DEVICES, "/dev");
 }
 
@@ -299,6 +316,8 @@ int box_mounts(const struct oci_config *c, const struct oci_state *s, struct sho
     m->export_id = 0;
     m->source = "rootfs";
     if (!mounted_at(c, "/dev", NULL)) {
+        if (is_link(s->rootfs, "/dev"))
+            return oci_fail("/dev of the rootfs is a symbolic link");
         m = add(ret, SM_FS, "/dev");
         m->type = "tmpfs";
         m->options = "mode=755";

@@ -59,14 +59,16 @@ int namespaces_make(const struct oci_config *c, char why[OCI_WHY]);
 
 /* userns.c. A new one is asked for, whose maps are to be written. */
 bool userns_is_new(const struct oci_config *c);
+/* Fills in the maps of a new one that came without any. */
+void userns_default(struct oci_config *c);
 /* The maps of pid, which has made one. 0, or 1 after the error was printed. */
 int userns_map(const struct oci_config *c, pid_t pid);
 /* Joins or makes it, where one is asked for, and becomes its root. sync: to the maker. 0, or -1 with why. */
 int userns_enter(const struct oci_config *c, int sync, char why[OCI_WHY]);
 /* Writes one map of pid by our own rights; 0 or -errno. */
 int idmap_write(pid_t pid, const char *name, const struct idmap *m);
-/* idmap.c: the mounts that have maps of their own. 0, or -1 with why. */
-int idmap_open(struct shown *s, char why[OCI_WHY]);
+/* idmap.c: the mounts that have maps of their own; users: all binds, where that goes. 0, or -1 with why. */
+int idmap_open(struct shown *s, bool users, char why[OCI_WHY]);
 /* When the gofer has them. */
 void idmap_close(const struct shown *s);
 /* The maps that are ours from then on are shown inside. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See proxy.h: from the fork to where it serves. */
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -63,7 +64,7 @@ static void find_terminal(int slave)
 {
     struct launch *l = px.launch;
 
-    px.tty = (struct proxy){ .sock = -1, .fd = -1 };
+    px.tty = (struct proxy){ .sock = -1, .fd = -1, .out = -1 };
     if (!px.setup->config->process.terminal)
         return;
     if (slave >= 0) {
@@ -75,6 +76,8 @@ static void find_terminal(int slave)
     for (int i = 0; i < 3; i++)
         l->tty[i] = true;
     proxy_open(&px.tty, l->tty);
+    if (slave < 0 && !isatty(STDOUT_FILENO))
+        px.tty.out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
     l->terminal = px.tty.fd >= 0;
     l->tty_place = proxy_place(&px.tty);
     l->tty_settings = px.tty.found;
@@ -149,8 +152,9 @@ static void enter(void)
     px.listener = wire_listen(s->state); /* while the folder is ours to write to */
     if (px.listener < 0)
         give_up("cannot listen in the state folder");
-    if (idmap_open(&s->box->shown, why) < 0 || namespaces_join(s->config, why) < 0 ||
-        userns_enter(s->config, s->sync, why) < 0 || namespaces_make(s->config, why) < 0)
+    if (idmap_open(&s->box->shown, oci_namespace_of(s->config, CLONE_NEWUSER), why) < 0 ||
+        namespaces_join(s->config, why) < 0 || userns_enter(s->config, s->sync, why) < 0 ||
+        namespaces_make(s->config, why) < 0)
         give_up(why);
     take_hostname();
     userns_show(px.launch);

@@ -29,6 +29,26 @@ bool userns_is_new(const struct oci_config *c)
     return ns && !ns->path;
 }
 
+/* Each id as itself, as far as we have it; of an ordinary user the one that is his, as root. */
+static void map_own(struct idmap *m, const char *which, uint32_t id)
+{
+    if (geteuid() != 0) {
+        *m = (struct idmap){ .n = 1, .ranges = { { 0, id, 1 } } };
+        return;
+    }
+    idmap_own(which, m);
+    for (unsigned i = 0; i < m->n; i++)
+        m->ranges[i].outside = m->ranges[i].inside;
+}
+
+void userns_default(struct oci_config *c)
+{
+    if (!userns_is_new(c) || c->uids.n)
+        return;
+    map_own(&c->uids, "uid_map", geteuid());
+    map_own(&c->gids, "gid_map", getegid());
+}
+
 /* ---- the maker's part ---- */
 
 /* For who has no right to map but the own id: newuidmap and newgidmap, which know /etc/subuid. */

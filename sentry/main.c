@@ -310,7 +310,7 @@ static void init_kernel(const struct sentry_config *cfg)
         memcpy(limits, cfg->limits, sizeof limits);
     else
         limits_init(kernel.mem_total, limits);
-    kernel.mem_total = MIN(kernel.mem_total, limit_of(LIMIT_MEMORY));
+    kernel.mem_host = kernel.mem_total = MIN(kernel.mem_total, limit_of(LIMIT_MEMORY));
     if (cfg->mem_total)
         kernel.mem_total = MIN(kernel.mem_total, cfg->mem_total);
     if (cfg->ncpus)

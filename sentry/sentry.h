@@ -54,6 +54,7 @@ struct sentry_mount {
     unsigned flags;             /* MS_* of the mount */
     const char *type, *options; /* FS */
     const char *source;         /* as it is shown; NULL: the type */
+    const char *root; /* SHARED: where its root lies on the host, as mountinfo has it; NULL: "/" */
     bool learn; /* what is opened in it is recorded (sentry/learn.h), where that is asked for */
 };
 

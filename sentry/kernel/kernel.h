@@ -46,7 +46,8 @@ struct kernel {
     ktime_t boot_mono;      /* CLOCK_MONOTONIC at the sandbox's start */
     ktime_t boot_real;
     unsigned ncpus;
-    uint64_t mem_total; /* bytes that /proc/meminfo shows */
+    uint64_t mem_host; /* [I] bytes that the machine has, or as much of them as may be shown */
+    _Atomic uint64_t mem_total; /* bytes that /proc/meminfo shows */
     _Atomic unsigned ntasks;
     _Atomic uint64_t forks_total;
     int proc_fd;                             /* our own procfs, or -1 */

@@ -25,26 +25,37 @@ static _Atomic bool refused; /* some of it */
 
 static int add_group(struct tgroup *g, void *arg)
 {
-    uint64_t user, sys;
+    uint64_t user, sys, *sums = arg;
 
     if (!g->is_sentry && !g->zombie) {
         group_cputime_locked(g, &user, &sys);
-        *(uint64_t *)arg += user + sys;
+        sums[0] += user;
+        sums[1] += sys;
     }
     return 0;
 }
 
-uint64_t spent_cpu(void)
+void spent_cpu_split(uint64_t *ret_user, uint64_t *ret_sys)
 {
     struct timespec own = { 0, 0 };
-    uint64_t sum;
+    uint64_t sums[2];
 
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own);
     lock(&kernel.tasks_lock);
-    sum = kernel.guest_utime_ns + kernel.guest_stime_ns;
-    tgroup_each_locked(NULL, add_group, &sum);
+    sums[0] = kernel.guest_utime_ns;
+    sums[1] = kernel.guest_stime_ns;
+    tgroup_each_locked(NULL, add_group, sums);
     unlock(&kernel.tasks_lock);
-    return sum + (uint64_t)own.tv_sec * 1000000000u + (uint64_t)own.tv_nsec;
+    *ret_user = sums[0];
+    *ret_sys = sums[1] + (uint64_t)own.tv_sec * 1000000000u + (uint64_t)own.tv_nsec;
+}
+
+uint64_t spent_cpu(void)
+{
+    uint64_t user, sys;
+
+    spent_cpu_split(&user, &sys);
+    return user + sys;
 }
 
 static void look_now(struct ktimer *tm)

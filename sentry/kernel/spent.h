@@ -21,6 +21,8 @@ size_t spent_room(size_t n);
 bool spent_ends(void);
 /* Nanoseconds of processor time so far: of all that ran, and of the sentry. Takes tasks_lock. */
 uint64_t spent_cpu(void);
+/* The same in two: the programs' own, and what was done for them. */
+void spent_cpu_split(uint64_t *ret_user, uint64_t *ret_sys);
 /* Bytes printed so far. */
 uint64_t spent_printed(void);
 /* So much was printed. */

@@ -167,7 +167,7 @@ static int new_mount(struct task *t, const struct path *at, const char *source, 
     if (r < 0)
         return r;
     fc.sb_mask = MS_RDONLY;
-    fc.sb_flags = flags & MS_RDONLY;
+    fc.sb_flags = flags & (MS_RDONLY | MS_SYNCHRONOUS | MS_DIRSYNC | MS_LAZYTIME);
     r = *source ? fscontext_option(&fc, "source", source) : 0;
     if (r == 0)
         r = fscontext_options(&fc, opts);

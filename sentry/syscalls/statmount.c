@@ -89,7 +89,7 @@ static void fill_locked(struct answer *a, const struct mount *m, uint64_t want,
         s->sb_dev_major = major(m->sb->dev);
         s->sb_dev_minor = minor(m->sb->dev);
         s->sb_magic = m->sb->magic;
-        s->sb_flags = m->sb->readonly ? MS_RDONLY : 0;
+        s->sb_flags = m->sb->flags | (m->sb->readonly ? MS_RDONLY : 0u);
     }
     if (want & LX_STATMOUNT_MNT_BASIC) {
         s->mask |= LX_STATMOUNT_MNT_BASIC;
@@ -115,6 +115,18 @@ static void fill_locked(struct answer *a, const struct mount *m, uint64_t want,
     }
 }
 
+/* path, which lies at the end of buf, behind dir. */
+static char *below(const char *dir, char *path, char *buf)
+{
+    size_t len = strlen(path) + 1, n = strlen(dir);
+
+    if (n + len > PATH_MAX)
+        return ERR_PTR(-ENAMETOOLONG);
+    memmove(buf + n, path, len);
+    memcpy(buf, dir, n);
+    return buf;
+}
+
 static int add_strings(struct task *t, struct answer *a, struct mount *m, uint64_t want)
 {
     struct path at = { m, m->root };
@@ -126,6 +138,8 @@ static int add_strings(struct task *t, struct answer *a, struct mount *m, uint64
         r = add(a, LX_STATMOUNT_FS_TYPE, &a->sm.fs_type, m->sb->type);
     if (r == 0 && want & LX_STATMOUNT_MNT_ROOT) {
         s = dentry_string(m->root, buf, PATH_MAX);
+        if (!IS_ERR(s) && m->sb->at)
+            s = strcmp(s, "/") == 0 ? strcpy(buf, m->sb->at) : below(m->sb->at, s, buf);
         r = IS_ERR(s) ? PTR_ERR(s) : add(a, LX_STATMOUNT_MNT_ROOT, &a->sm.mnt_root, s);
     }
     if (r == 0 && want & LX_STATMOUNT_MNT_POINT) {

@@ -83,11 +83,11 @@ long sys_setdomainname(struct task *t, gaddr_t name, int len)
 
 long sys_sysinfo(struct task *t, gaddr_t info)
 {
-    uint64_t used = MIN(kcharged(), kernel.mem_total);
+    const uint64_t total = kernel.mem_total, charged = kcharged(); /* each read once */
     struct lx_sysinfo s = {
         .uptime = ktime_boot() / 1000000000,
-        .totalram = kernel.mem_total,
-        .freeram = kernel.mem_total - used,
+        .totalram = total,
+        .freeram = charged < total ? total - charged : 0,
         .procs = (uint16_t)MIN(atomic_load(&kernel.ntasks), UINT16_MAX),
         .mem_unit = 1,
     };

@@ -14,11 +14,15 @@
 
 #include "sentry/fs/cgroup/cgroup.h"
 #include "sentry/fs/dev.h"
+#include "sentry/fs/mem/mem.h"
+#include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/container.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/sentry.h"
 #include "sentry/vfs/dcache.h"
+
+#define LINKS 40 /* as many as Linux follows */
 
 struct place {          /* a path whose parents exist */
     struct path parent; /* a reference */
@@ -190,31 +194,70 @@ static struct super *make_super(const struct sentry_mount *m, unsigned *ret_flag
     }
 }
 
-/* A container's mount on a link: where that leads to in the container. */
-static int mount_behind(const struct sentry_mount *m, struct super *sb, unsigned flags)
+/* As runc and Linux' own mount(8) have it: a tmpfs that is not told its mode looks like what it covers. */
+static void take_mode(const struct sentry_mount *m, struct super *sb, const struct inode *covered)
 {
-    struct path p;
-    int r = walk_path(NULL, AT_FDCWD, m->path, WALK_FOLLOW, &p);
+    if (m->kind == SM_FS && strcmp(m->type, "tmpfs") == 0 && !mem_super(sb)->asked.mode)
+        sb->root->inode->mode = S_IFDIR | (covered->mode & 07777);
+}
 
-    if (r < 0) {
-        super_put(sb);
-        return r;
+/*
+ * Where a link in at leads that leads to nothing, without "..": what it goes back from is missing, too. 0 or
+ * -errno; buf has PATH_MAX.
+ */
+static int missing_target(const struct path *at, struct inode *link, char *buf)
+{
+    _cleanup_kfree_ char *text = kzalloc(2 * PATH_MAX), *body = kzalloc(PATH_MAX + 1);
+    char *s = text && body ? path_string(NULL, at, text, PATH_MAX) : ERR_PTR(-ENOMEM), *save = NULL;
+    int n = IS_ERR(s) ? PTR_ERR(s) : vfs_readlink(NULL, link, body, PATH_MAX);
+    size_t used = 0;
+
+    if (n < 0)
+        return n;
+    memmove(text, s, strlen(s) + 1);
+    if (*body == '/')
+        *text = 0;
+    strcat(text, "/");
+    strcat(text, body);
+    buf[0] = 0;
+    for (char *c = strtok_r(text, "/", &save); c; c = strtok_r(NULL, "/", &save)) {
+        size_t len = strlen(c);
+
+        if (strcmp(c, "..") == 0) {
+            while (used && buf[--used] != '/')
+                continue;
+        } else if (used + len + 2 > PATH_MAX) {
+            return -ENAMETOOLONG;
+        } else if (strcmp(c, ".") != 0) {
+            buf[used++] = '/';
+            memcpy(buf + used, c, len);
+            used += len;
+        }
+        buf[used] = 0;
     }
-    r = vfs_mount(sb, &p, flags, m->source ? m->source : sb->type, NULL);
-    path_put(&p);
-    return r;
+    return 0;
+}
+
+/* A container's mount on a link, which leads to at. Takes sb over. */
+static int mount_behind(const struct sentry_mount *m, const struct path *at, struct super *sb,
+                        unsigned flags)
+{
+    if (is_dir(sb->root->inode) != is_dir(dentry_inode(at->dentry))) {
+        super_put(sb);
+        return -ENOTDIR;
+    }
+    take_mode(m, sb, dentry_inode(at->dentry));
+    return vfs_mount(sb, at, flags, m->source ? m->source : sb->type, NULL);
 }
 
 /* d is to be mounted on: made, of the kind of what comes, when it is missing. */
 static int mount_here(const struct sentry_mount *m, struct place *at, struct dentry *d,
                       struct super *sb, unsigned flags)
 {
-    bool dir = is_dir(sb->root->inode);
+    bool dir = is_dir(sb->root->inode), found = dentry_inode(d);
     struct path p;
     int r = 0;
 
-    if (m->exact && dentry_inode(d) && S_ISLNK(dentry_inode(d)->mode))
-        return mount_behind(m, sb, flags);
     if (dentry_inode(d) && dir != is_dir(dentry_inode(d)))
         r = -ENOTDIR;
     else if (!dentry_inode(d))
@@ -224,6 +267,8 @@ static int mount_here(const struct sentry_mount *m, struct place *at, struct den
         return r;
     }
     p = path_ref((struct path){ at->parent.mnt, d });
+    if (found)
+        take_mode(m, sb, dentry_inode(d));
     r = vfs_mount(sb, &p, flags, m->source ? m->source : sb->type, NULL);
     path_put(&p);
     return r;
@@ -266,13 +311,66 @@ static int make_entry(const struct sentry_mount *m, struct place *at, struct den
                                               .gid = m->gid });
 }
 
+static int build_at(const struct sentry_mount *m, const char *path, struct super *sb,
+                    unsigned flags, unsigned links);
+
+/* d, in at, is a link. */
+static int build_on_link(const struct sentry_mount *m, const char *path, struct place *at,
+                         struct dentry *d, struct super *sb, unsigned flags, unsigned links)
+{
+    _cleanup_kfree_ char *target = NULL;
+    struct path behind;
+    int r = walk_path(NULL, AT_FDCWD, path, WALK_FOLLOW, &behind);
+
+    if (r == 0) {
+        r = mount_behind(m, &behind, sb, flags);
+        path_put(&behind);
+        return r;
+    }
+    if (r == -ENOENT && links) {
+        target = kzalloc(PATH_MAX);
+        r = target ? missing_target(&at->parent, dentry_inode(d), target) : -ENOMEM;
+    }
+    if (r == 0)
+        return build_at(m, target, sb, flags, links - 1);
+    super_put(sb);
+    return r;
+}
+
+/* sb NULL: no mount, an entry is to be made. Takes sb over. links: how many more may be followed to nothing. */
+static int build_at(const struct sentry_mount *m, const char *path, struct super *sb,
+                    unsigned flags, unsigned links)
+{
+    struct place at;
+    struct dentry *d = NULL;
+    int r = find_place(path, &at);
+
+    if (r == 0 && at.len)
+        d = vfs_lookup(NULL, at.parent.dentry, at.name, at.len);
+    if (r < 0 || !d || IS_ERR(d)) {
+        if (r == 0) {
+            path_put(&at.parent);
+            r = d ? PTR_ERR(d) : sb ? -EINVAL : 0; /* "/" as a directory: it is there */
+        }
+        super_put(sb);
+        return r;
+    }
+    if (!sb)
+        r = make_entry(m, &at, d);
+    else if (m->exact && dentry_inode(d) && S_ISLNK(dentry_inode(d)->mode))
+        r = build_on_link(m, path, &at, d, sb, flags, links);
+    else
+        r = mount_here(m, &at, d, sb, flags);
+    dentry_put(d);
+    path_put(&at.parent);
+    return r;
+}
+
 static int build_one(const struct sentry_mount *m)
 {
     bool mounts = m->kind != SM_SYMLINK && m->kind != SM_DIR && m->kind != SM_NODE;
     unsigned flags = 0;
     struct super *sb;
-    struct place at;
-    struct dentry *d;
     int r;
 
     if (m->kind >= SM_DEVICES && m->kind != SM_NODE)
@@ -284,32 +382,15 @@ static int build_one(const struct sentry_mount *m)
         return -EIO;
     if (m->exact)
         flags = m->flags;
-    if (sb)
+    if (sb) {
         sb->learn = m->learn;
+        sb->at = m->root;
+    }
     if (!container_here()->root || (mounts && !strcmp(m->path, "/")))
         return sb ? vfs_mount(sb, NULL, flags & ~MS_NOSUID, m->source ? m->source : sb->type, NULL)
                   : -EINVAL;
-    r = find_place(m->path, &at);
-    if (r == 0 && at.len == 0) {
-        path_put(&at.parent);
-        return 0; /* "/" as a directory: it is there */
-    }
-    if (r < 0) {
-        super_put(sb);
-        return r;
-    }
-    d = vfs_lookup(NULL, at.parent.dentry, at.name, at.len);
-    if (IS_ERR(d)) {
-        super_put(sb);
-        r = PTR_ERR(d);
-    } else {
-        r = mounts ? mount_here(m, &at, d, sb, flags) : make_entry(m, &at, d);
-        dentry_put(d);
-        if (r == 0 && m->kind == SM_DEV)
-            r = dev_mount_inner(m->path);
-    }
-    path_put(&at.parent);
-    return r;
+    r = build_at(m, m->path, sb, flags, LINKS);
+    return r == 0 && m->kind == SM_DEV ? dev_mount_inner(m->path) : r;
 }
 
 int vfs_build_one(const struct sentry_mount *m)

@@ -44,15 +44,20 @@ struct fs_type {
 static struct super *create_tmpfs(struct task *t, struct fs_context *fc)
 {
     struct super *sb = tmpfs_new(fc->given & FSOPT_MODE ? fc->mode : 01777, fc->size);
+    struct mem_super *ms;
 
     (void)t;
     if (!sb)
         return NULL;
+    ms = mem_super(sb);
+    ms->asked.mode = fc->given & FSOPT_MODE ? fc->mode & 07777 : 0;
+    ms->asked.uid = fc->given & FSOPT_UID ? fc->uid : 0;
+    ms->asked.gid = fc->given & FSOPT_GID ? fc->gid : 0;
     if (fc->given & FSOPT_UID)
         sb->root->inode->uid = fc->uid;
     if (fc->given & FSOPT_GID)
         sb->root->inode->gid = fc->gid;
-    mem_super(sb)->max_inodes = fc->inodes;
+    ms->max_inodes = fc->inodes;
     return sb;
 }
 
@@ -459,6 +464,7 @@ struct super *fscontext_create(struct task *t, struct fs_context *fc)
         return sb;
     if (fc->sb_mask & MS_RDONLY)
         sb->readonly = sb->readonly || fc->sb_flags & MS_RDONLY;
+    sb->flags |= fc->sb_flags & (MS_SYNCHRONOUS | MS_DIRSYNC | MS_LAZYTIME);
     return sb;
 }
 

@@ -327,7 +327,9 @@ static int mount_new_at(struct mount *m, const struct path *at)
 int vfs_mount(struct super *sb, const struct path *at, unsigned flags, const char *source,
               struct mount **ret)
 {
-    struct mount *m = mount_detached(sb, flags & MS_NOATIME ? flags : flags | MS_RELATIME, source);
+    const bool strict = flags & (MS_NOATIME | MS_STRICTATIME);
+    struct mount *m = mount_detached(sb, (strict ? flags : flags | MS_RELATIME) & MOUNT_FLAGS,
+                                     source);
     int r = 0;
 
     if (IS_ERR(m))

@@ -134,6 +134,8 @@ struct super_ops {
      * and when no inode is left put_super frees sb->priv. Both may be NULL. */
     void (*shutdown)(struct super *sb);
     void (*put_super)(struct super *sb);
+    /* The options that may change, as mounts show them, each behind a comma; NULL: none. */
+    void (*show)(const struct super *sb, char *buf, size_t cap);
     /* A cached dentry is about to be used: 1 still good, 0 look it up again. NULL: always good. */
     int (*revalidate)(struct task *t, struct dentry *d);
     /* Would it say good without asking anybody? dcache_lock held: takes leaf locks at most. NULL: no. */
@@ -147,6 +149,8 @@ struct super {
     const struct super_ops *ops;
     const char *type;    /* "tmpfs", "overlay", "proc", ... */
     const char *options; /* [I] as mounts show them behind "rw"; NULL: none */
+    const char *at; /* [I] where the root lies in a larger tree, as mountinfo has it; NULL: "/" */
+    unsigned flags; /* [I] of MS_SYNCHRONOUS, MS_DIRSYNC, MS_LAZYTIME: likewise */
     uint64_t magic;
     uint64_t dev; /* st_dev, unique */
     struct dentry *root;

@@ -157,7 +157,7 @@ def run():
     w.check("pid 1 is not killed from inside", (r.returncode, r.stdout) == (4, "lives\n"), r)
     r = w.run("sh", "-c", "echo $$; cat /proc/1/comm; cut -d' ' -f4-6 /proc/1/stat; readlink /proc/self/ns/pid | cut -c1-4")
     w.check("the program is pid 1", r.stdout == "1\nsh\n0 1 1\npid:\n", r)
-    r = w.run("sh", "-c", "sh -c 'sleep 0.2 & echo $!' >/tmp/p; sleep 0.1; cut -d' ' -f4 /proc/$(cat /tmp/p)/stat", own=True)
+    r = w.run("sh", "-c", "sh -c 'sleep 9 & echo $!' >/tmp/p; sleep 0.1; cut -d' ' -f4 /proc/$(cat /tmp/p)/stat", own=True)
     w.check("orphans are pid 1's", r.stdout == "1\n", r)
     r = w.oci("run", "--bundle", w.bundle(w.spec("cat")), w.id(), input="through\n")
     w.check("standard input", r.stdout == "through\n", r)
@@ -526,6 +526,12 @@ def cgroups():
     w.check("update", w.oci("update", "--memory", str(48 << 20), "--pids-limit", "10", ident).returncode == 0)
     w.check("what it has changed", (read(ident, "limit"), read(ident, "pids"), read(ident, "cpu").split()[0]) == (str(48 << 20), "10", "150000"),
             (read(ident, "limit"), read(ident, "pids"), read(ident, "cpu")))
+    r = w.oci("exec", ident, "grep", "MemTotal", "/proc/meminfo")
+    w.check("memory follows", r.stdout.split()[1:2] == [str(48 << 10)], r)
+    r = w.oci("exec", ident, "sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; dd if=/dev/zero of=/tmp/x bs=512 count=2000 2>/dev/null; " +
+              ("cut -d' ' -f2 %s/cpu.stat" % at if v2 else "cd %s/cpuacct; cat cpuacct.usage cpuacct.usage_user cpuacct.usage_sys" % at))
+    total, user, system = [int(n) for n in r.stdout.split()[:3]]
+    w.check("processor time in two", user > 0 and system > 0 and abs(user + system - total) < total / 2, r)
     r = w.oci("exec", ident, "sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 5 & done; wait", timeout=30)
     w.check("the new limit of tasks holds", "fork" in r.stderr, r)
     w.check("update without pids", w.oci("update", "--memory", str(60 << 20), ident).returncode == 0 and (read(ident, "pids"), read(ident, "limit")) == ("10", str(60 << 20)))

@@ -80,34 +80,45 @@ static uint64_t memory_now(void)
     return proc_rss_of(container_here()) + kcharged();
 }
 
-enum { MEMORY, TASKS, CPU_NS };
+enum { MEMORY, TASKS, CPU_NS, CPU_USER_NS, CPU_SYS_NS };
 
 static PROC_SHOW(show_now)
 {
+    uint64_t user, sys, value;
+
     (void)t, (void)o;
-    pt_printf(out, "%lu\n",
-              n->arg == MEMORY  ? memory_now()
-              : n->arg == TASKS ? atomic_load(&container_here()->ntasks) - 1 /* the sentry */
-                                : spent_cpu());
+    if (n->arg == MEMORY) {
+        value = memory_now();
+    } else if (n->arg == TASKS) {
+        value = atomic_load(&container_here()->ntasks) - 1; /* the sentry */
+    } else {
+        spent_cpu_split(&user, &sys);
+        value = n->arg == CPU_NS ? user + sys : n->arg == CPU_USER_NS ? user : sys;
+    }
+    pt_printf(out, "%lu\n", value);
     return 0;
 }
 
 static PROC_SHOW(show_cpu_stat)
 {
-    const uint64_t us = spent_cpu() / 1000;
+    uint64_t user, sys;
 
     (void)t, (void)n, (void)o;
+    spent_cpu_split(&user, &sys);
     pt_printf(out,
-              "usage_usec %lu\nuser_usec %lu\nsystem_usec 0\nnr_periods 0\nnr_throttled 0\n"
+              "usage_usec %lu\nuser_usec %lu\nsystem_usec %lu\nnr_periods 0\nnr_throttled 0\n"
               "throttled_usec 0\n",
-              us, us);
+              (user + sys) / 1000, user / 1000, sys / 1000);
     return 0;
 }
 
 static PROC_SHOW(show_cpuacct_stat)
 {
+    uint64_t user, sys;
+
     (void)t, (void)n, (void)o;
-    pt_printf(out, "user %lu\nsystem 0\n", proc_ticks(spent_cpu()));
+    spent_cpu_split(&user, &sys);
+    pt_printf(out, "user %lu\nsystem %lu\n", proc_ticks(user), proc_ticks(sys));
     return 0;
 }
 
@@ -228,7 +239,8 @@ static const struct pnode v1_cpu[] = {
 static const struct pnode v1_cpuacct[] = {
     PFILE("cpuacct.stat", 0444, show_cpuacct_stat),
     NOW("cpuacct.usage", CPU_NS),
-    NOW("cpuacct.usage_user", CPU_NS),
+    NOW("cpuacct.usage_sys", CPU_SYS_NS),
+    NOW("cpuacct.usage_user", CPU_USER_NS),
 };
 static const struct pnode v1_cpuset[] = {
     TOLD("cpuset.cpu_exclusive", "0\n"),

@@ -112,6 +112,23 @@ bool cgroup_view_has(const char *name)
     return find_locked(container_here(), name);
 }
 
+/* What cannot be used is not shown as memory. */
+static void set_memory(struct container *c)
+{
+    const char *value;
+    uint64_t limit;
+
+    if (!container_is_first(c)) /* the memory of a pod is that of its first */
+        return;
+    LOCK_SCOPE(&view_lock);
+    value = find_locked(c, "memory.max");
+    if (!value)
+        value = find_locked(c, "memory.limit_in_bytes");
+    limit = value ? strtoull(value, NULL, 10) : 0; /* "max" is none */
+    if (value)
+        atomic_store(&kernel.mem_total, limit ? MIN(kernel.mem_host, limit) : kernel.mem_host);
+}
+
 int cgroup_view_take(struct container *c, int fd)
 {
     struct stat st;
@@ -127,7 +144,9 @@ int cgroup_view_take(struct container *c, int fd)
             ? cgroup_view_set(c, text, (size_t)st.st_size)
             : -EIO;
     kfree(text);
-    if (r == 0)
+    if (r == 0) {
         set_tasks(c);
+        set_memory(c);
+    }
     return r;
 }

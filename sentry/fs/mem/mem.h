@@ -47,6 +47,9 @@ struct mem_super {
     struct super *sb;
     struct quota quota;
     uint64_t max_inodes; /* 0: none */
+    struct {
+        uint32_t mode, uid, gid;
+    } asked; /* [I] of the root by options; 0: not */
     _Atomic uint64_t inodes;
     struct super *lower; /* a reference; NULL: a tmpfs */
     struct lock lock;    /* LOCK_LEAF; guards changed and changed_link */

@@ -7,6 +7,8 @@
  * list of the thread until the outermost evict has dealt with all.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -116,10 +118,10 @@ static void mem_put_super(struct super *sb)
 static int mem_statfs(struct task *t, struct super *sb, struct lx_statfs *ret)
 {
     struct mem_super *ms = mem_super(sb);
-    uint64_t used = atomic_load(&ms->quota.used);
+    uint64_t used = atomic_load(&ms->quota.used), total = kernel.mem_total;
     uint64_t size = ms->quota.max                             ? ms->quota.max
                     : limit_of(LIMIT_FILE_BYTES) != UNLIMITED ? limit_of(LIMIT_FILE_BYTES)
-                    : kernel.mem_total                        ? kernel.mem_total
+                    : total                                   ? total
                                                               : SIZE_SHOWN;
 
     (void)t;
@@ -131,6 +133,22 @@ static int mem_statfs(struct task *t, struct super *sb, struct lx_statfs *ret)
     ret->f_ffree = ret->f_files - MIN(ret->f_files, atomic_load(&ms->inodes));
     ret->f_namelen = 255;
     return 0;
+}
+
+static void mem_show(const struct super *sb, char *buf, size_t cap)
+{
+    const struct mem_super *ms = mem_super(sb);
+    size_t n = 0;
+
+#define SHOW(value, ...)                                                                           \
+    if (value)                                                                                     \
+    n += (size_t)snprintf(buf + n, cap - n, __VA_ARGS__)
+    SHOW(ms->quota.max, ",size=%" PRIu64 "k", ms->quota.max / 1024);
+    SHOW(ms->max_inodes, ",nr_inodes=%" PRIu64, ms->max_inodes);
+    SHOW(ms->asked.mode && ms->asked.mode != 01777, ",mode=%03o", ms->asked.mode);
+    SHOW(ms->asked.uid, ",uid=%u", ms->asked.uid);
+    SHOW(ms->asked.gid, ",gid=%u", ms->asked.gid);
+#undef SHOW
 }
 
 /* Is a name that was missing in dir still, as far as the lower goes? */
@@ -197,6 +215,7 @@ static bool mem_fresh(const struct dentry *d)
 
 static const struct super_ops tmpfs_super_ops = {
     .statfs = mem_statfs,
+    .show = mem_show,
     .evict = mem_evict,
     .put_super = mem_put_super,
     .shutdown = mem_shutdown,

@@ -57,9 +57,9 @@ uint64_t proc_rss_total(void)
 
 uint64_t proc_mem_free(void)
 {
-    uint64_t used = proc_rss_total() + kcharged();
+    const uint64_t used = proc_rss_total() + kcharged(), total = kernel.mem_total;
 
-    return used < kernel.mem_total ? kernel.mem_total - used : 0;
+    return used < total ? total - used : 0;
 }
 
 PROC_SHOW(proc_show_meminfo)
@@ -85,9 +85,8 @@ PROC_SHOW(proc_show_meminfo)
         { "FileHugePages", 0 },  { "FilePmdMapped", 0 },
     };
     uint64_t rss = proc_rss_total(), kept = kcharged();
-    uint64_t used = MIN(rss + kept, kernel.mem_total);
-    uint64_t values[] = { 0,   kernel.mem_total,     kernel.mem_total - used, kept,
-                          rss, kernel.mem_total / 2, 34359738367ull * 1024 };
+    const uint64_t total = kernel.mem_total, used = MIN(rss + kept, total);
+    uint64_t values[] = { 0, total, total - used, kept, rss, total / 2, 34359738367ull * 1024 };
 
     (void)t, (void)n, (void)o;
     for (unsigned k = 0; k < ARRAY_SIZE(rows); k++) {
@@ -105,7 +104,7 @@ PROC_SHOW(proc_show_meminfo)
 PROC_SHOW(proc_show_vmstat)
 {
     uint64_t rss = proc_rss_total(), kept = kcharged();
-    uint64_t used = MIN(rss + kept, kernel.mem_total);
+    const uint64_t total = kernel.mem_total, used = MIN(rss + kept, total);
 
     (void)t, (void)n, (void)o;
     pt_printf(out,
@@ -114,8 +113,8 @@ PROC_SHOW(proc_show_vmstat)
               "nr_anon_pages %lu\nnr_mapped 0\nnr_file_pages %lu\nnr_dirty 0\nnr_writeback 0\n"
               "nr_shmem %lu\npgpgin 0\npgpgout 0\npswpin 0\npswpout 0\npgalloc_normal 0\npgfree 0\n"
               "pgfault 0\npgmajfault 0\noom_kill 0\n",
-              (unsigned long)((kernel.mem_total - used) / PAGE_SIZE_4K),
-              (unsigned long)(rss / PAGE_SIZE_4K), (unsigned long)(rss / PAGE_SIZE_4K),
-              (unsigned long)(kept / PAGE_SIZE_4K), (unsigned long)(kept / PAGE_SIZE_4K));
+              (unsigned long)((total - used) / PAGE_SIZE_4K), (unsigned long)(rss / PAGE_SIZE_4K),
+              (unsigned long)(rss / PAGE_SIZE_4K), (unsigned long)(kept / PAGE_SIZE_4K),
+              (unsigned long)(kept / PAGE_SIZE_4K));
     return 0;
 }

@@ -79,8 +79,19 @@ static void options(struct ptext *out, unsigned flags)
 
 static void own_options(struct ptext *out, const struct super *sb)
 {
+    char buf[128] = "";
+
+    if (sb->flags & MS_SYNCHRONOUS)
+        pt_puts(out, ",sync");
+    if (sb->flags & MS_DIRSYNC)
+        pt_puts(out, ",dirsync");
+    if (sb->flags & MS_LAZYTIME)
+        pt_puts(out, ",lazytime");
     if (sb->options)
         pt_printf(out, ",%s", sb->options);
+    if (sb->ops->show)
+        sb->ops->show(sb, buf, sizeof buf);
+    pt_puts(out, buf);
 }
 
 static void root_within(struct ptext *out, struct dentry *d)
@@ -88,7 +99,12 @@ static void root_within(struct ptext *out, struct dentry *d)
     _cleanup_kfree_ char *buf = kzalloc(PATH_MAX);
     char *s = buf ? dentry_string(d, buf, PATH_MAX) : NULL;
 
-    escaped(out, s && !IS_ERR(s) ? s : "/");
+    if (!s || IS_ERR(s))
+        s = "/";
+    if (d->sb->at)
+        escaped(out, d->sb->at);
+    if (!d->sb->at || s[1])
+        escaped(out, s);
 }
 
 static void propagation(struct ptext *out, const struct seen *s)

@@ -178,7 +178,11 @@ static PROC_SHOW(show_key_users)
     return 0;
 }
 
+static const struct pdir empty_dir = { .nodes = NULL };
+
 static const struct pnode root_nodes[] = {
+    PDIR("acpi", &empty_dir), /* what containers hide or protect, and each Linux has */
+    PDIR("bus", &empty_dir),
     PFILE("cgroups", 0444, show_cgroups),
     PTEXT("cmdline", 0444, "quiet\n"),
     PTEXT("consoles", 0444, ""),
@@ -188,9 +192,11 @@ static const struct pnode root_nodes[] = {
     PTEXT("diskstats", 0444, ""),
     PTEXT("execdomains", 0444, "0-0\tLinux           \t[kernel]\n"),
     PFILE("filesystems", 0444, show_filesystems),
+    PDIR("fs", &empty_dir),
     PTEXT("interrupts", 0444, ""),
     PTEXT("iomem", 0400, ""),
     PTEXT("ioports", 0400, ""),
+    PDIR("irq", &empty_dir),
     PFILE("key-users", 0444, show_key_users),
     PFILE("keys", 0444, show_keys),
     PFILE("loadavg", 0444, proc_show_loadavg),

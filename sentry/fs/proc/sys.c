@@ -20,6 +20,7 @@
 #endif
 
 #include "sentry/fs/proc/proc.h"
+#include "sentry/fs/proc/sys_set.h"
 #include "sentry/ipc/aio.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/core.h"
@@ -48,9 +49,14 @@ static PROC_STORE(refuse)
     return same ? (ssize_t)len : -EPERM;
 }
 
+static PROC_SHOW(show_fixed)
+{
+    return proc_sys_told(n, out) ? 0 : proc_show_text(t, n, o, out);
+}
+
 #define SYSCTL(n, text)                                                                            \
     {                                                                                              \
-        .name = n, .mode = S_IFREG | 0644, .show = proc_show_text, .store = refuse,                \
+        .name = n, .mode = S_IFREG | 0644, .show = show_fixed, .store = refuse,                    \
         .arg = (long)(uintptr_t)(text "\n")                                                        \
     }
 

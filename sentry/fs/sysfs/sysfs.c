@@ -221,7 +221,8 @@ static const struct pdir cpus_dir = { PNODES(cpus_nodes), .prefix = "cpu", .chil
 
 static PROC_SHOW(show_node_meminfo)
 {
-    unsigned long total = kernel.mem_total / 1024, avail = proc_mem_free() / 1024;
+    const unsigned long total = kernel.mem_total / 1024;
+    const unsigned long avail = MIN(proc_mem_free() / 1024, total);
 
     (void)t, (void)n, (void)o;
     pt_printf(out,
