@@ -44,7 +44,7 @@ void spent_cpu_split(uint64_t *ret_user, uint64_t *ret_sys)
     lock(&kernel.tasks_lock);
     sums[0] = kernel.guest_utime_ns;
     sums[1] = kernel.guest_stime_ns;
-    tgroup_each_locked(add_group, sums);
+    tgroup_each_locked(NULL, add_group, sums);
     unlock(&kernel.tasks_lock);
     *ret_user = sums[0];
     *ret_sys = sums[1] + (uint64_t)own.tv_sec * 1000000000u + (uint64_t)own.tv_nsec;

@@ -12,6 +12,7 @@
 #include "sentry/fs/proc/proc.h"
 #include "sentry/fs/pseudo/pseudo.h"
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
@@ -59,12 +60,12 @@ static PROC_SHOW(show_members)
 {
     struct members m = { .cap = (size_t)atomic_load(&kernel.ntasks) + 8, .threads = n->arg };
 
-    (void)t, (void)o;
+    (void)o;
     m.of = kzalloc(m.cap * sizeof *m.of);
     if (!m.of)
         return -ENOMEM;
     lock(&kernel.tasks_lock);
-    tgroup_each_locked(add_group, &m);
+    container_groups_locked(t ? t->group->container : container_here(), add_group, &m);
     unlock(&kernel.tasks_lock);
     if (m.n)
         qsort(m.of, m.n, sizeof *m.of, by_number);
@@ -76,7 +77,7 @@ static PROC_SHOW(show_members)
 
 static uint64_t memory_now(void)
 {
-    return proc_rss_total() + kcharged();
+    return proc_rss_of(container_here()) + kcharged();
 }
 
 enum { MEMORY, TASKS, CPU_NS, CPU_USER_NS, CPU_SYS_NS };
@@ -89,7 +90,7 @@ static PROC_SHOW(show_now)
     if (n->arg == MEMORY) {
         value = memory_now();
     } else if (n->arg == TASKS) {
-        value = atomic_load(&kernel.ntasks) - 1; /* the sentry */
+        value = atomic_load(&container_here()->ntasks) - 1; /* the sentry */
     } else {
         spent_cpu_split(&user, &sys);
         value = n->arg == CPU_NS ? user + sys : n->arg == CPU_USER_NS ? user : sys;
@@ -123,7 +124,7 @@ static PROC_SHOW(show_cpuacct_stat)
 
 static PROC_SHOW(show_memory_stat)
 {
-    const uint64_t rss = proc_rss_total(), own = kcharged();
+    const uint64_t rss = proc_rss_of(container_here()), own = kcharged();
 
     (void)t, (void)o;
     if (n->arg == 2) {
