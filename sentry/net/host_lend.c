@@ -8,6 +8,8 @@
  * A process's threads may use what was lent when they have the descriptor table by whose numbers it was
  * (mm->lend_files). That one belongs to threads of one process then: files_unlend sees to it.
  */
+#include <fcntl.h>
+
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/mm.h"

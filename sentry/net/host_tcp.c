@@ -201,12 +201,22 @@ static uint32_t poll_now(int fd)
     return host_ready((uint32_t)p.revents & 0xffff);
 }
 
+static bool is_awaited(struct sock *sk)
+{
+    return wq_active(&sk->rd_wq) || wq_active(&sk->wr_wq) || wq_active(&sk->poll_wq);
+}
+
 static void on_host(void *arg, uint32_t events)
 {
     struct isock *s = arg;
 
     LOCK_SCOPE(&s->sk.own_lock);
     sock_wake_all(&s->sk, host_ready(events));
+    /* who uses it by himself would otherwise wake this thread with all that comes */
+    if (s->host.lent.on && s->host.watched && !is_awaited(&s->sk)) {
+        event_unwatch(s->host.fd);
+        s->host.watched = false;
+    }
 }
 
 static int watch_locked(struct isock *s)

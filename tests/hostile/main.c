@@ -22,7 +22,7 @@ static const struct {
     { "lent", lent_all, true },    { "deaths", deaths_all, true },
     { "liars", liars_all, true },  { "exhaust", exhaust_all, true },
     { "leaks", leaks_all, false }, { "hunt", hunt_all, false },
-    { "locks", locks_all, true },
+    { "locks", locks_all, true },  { "lentnet", lentnet_all, false },
 };
 
 static int run(unsigned i, int argc, char **argv)
