@@ -13,7 +13,8 @@
  * with registers of its choice. So every call listed for the blob must be harmless with ANY
  * arguments that pass, from a process that holds no descriptors, has an empty root and no capabilities.
  * Nor may a sentry that was taken over lend it one that makes a call harmful: what is read and sent is
- * told by a number above all that the stub's limit lets it have (zygote.c).
+ * told by a number above all that the stub's limit lets it have (zygote.c), or goes by connected sockets,
+ * without an address (lent_calls).
  */
 #include <errno.h>
 #include <linux/audit.h>

@@ -6,8 +6,9 @@
  *
  * A number is taken when it is lent, and free again once the stub has closed it: at the next resume of one
  * of its threads that finds it unused, which the thread says by coming here again. A stub that does
- * not close it, or says that it did, keeps a socket that it was given, until the number is lent anew, which
- * puts another in its place: so it has LENT_MAX at most.
+ * not close it keeps a socket that it was given, until the number is lent anew, which puts another in its
+ * place. So what hostile stubs can keep is bounded: by the numbers that those there are have ever had
+ * (TOTAL_MAX), and, where a fork may have copies, by what was taken back there (KEPT_MAX).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,10 +20,16 @@
 #include "platform/trap/trap.h"
 
 #define WORDS (LENT_MAX / 64)
+#define TOTAL_MAX 16384
+#define KEPT_MAX 4096
+
+static unsigned total;        /* trap.lock */
+static _Atomic unsigned kept; /* taken back from processes that have forked */
 
 struct lends {
     unsigned stub;                        /* [I] serial of the one whose descriptors they are */
     uint64_t used[WORDS], closing[WORDS]; /* trap.lock; and of these, those to be closed */
+    unsigned high;                        /* trap.lock; numbers that have been used */
     _Atomic unsigned nclosing;
 };
 
@@ -46,7 +53,14 @@ static struct lends *lends_of(struct ctx *c)
 
 void lends_free(struct aspace *as)
 {
-    free(atomic_load(&as->lends));
+    struct lends *l = atomic_load(&as->lends);
+
+    if (!l)
+        return;
+    pthread_mutex_lock(&trap.lock);
+    total -= l->high;
+    pthread_mutex_unlock(&trap.lock);
+    free(l);
 }
 
 static int take_number(struct ctx *c)
@@ -58,10 +72,14 @@ static int take_number(struct ctx *c)
     l = lends_of(c);
     for (unsigned w = 0; l && w < WORDS && n < 0; w++) {
         if (~l->used[w]) {
-            unsigned bit = (unsigned)__builtin_ctzll(~l->used[w]);
+            unsigned bit = (unsigned)__builtin_ctzll(~l->used[w]), at = w * 64 + bit;
 
+            if (at >= l->high && total == TOTAL_MAX)
+                break;
+            total += at >= l->high;
+            l->high = at < l->high ? l->high : at + 1;
             l->used[w] |= 1ull << bit;
-            n = (int)(LENT_FIRST + w * 64 + bit);
+            n = (int)(LENT_FIRST + at);
         }
     }
     pthread_mutex_unlock(&trap.lock);
@@ -84,6 +102,8 @@ int ctx_lend(struct ctx *c, int fd)
     if (!trap.lends || c->posted || !add.id || atomic_load(&c->state) != CTX_HELD ||
         atomic_load(&c->stale))
         return -EAGAIN;
+    if (c->stub->as->forks && atomic_load(&kept) >= KEPT_MAX)
+        return -ENFILE;
     n = take_number(c);
     if (n < 0)
         return n;
@@ -124,6 +144,8 @@ void as_unlend(struct aspace *as, unsigned gfd, int n)
     struct lends *l = atomic_load(&as->lends);
 
     as_lent(as, gfd, 0, 0);
+    if (as->forks)
+        atomic_fetch_add(&kept, 1);
     pthread_mutex_lock(&trap.lock);
     l->closing[((unsigned)n - LENT_FIRST) / 64] |= 1ull << (((unsigned)n - LENT_FIRST) % 64);
     atomic_fetch_add(&l->nclosing, 1);

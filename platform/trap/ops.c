@@ -102,6 +102,8 @@ static void put_clone(struct ctx *c, struct as_op *op, struct block_op *b, struc
     if (trap.use_gs)
         kind |= BORN_OUR_GS;
 
+    if (!(flags & AS_CLONE_THREAD))
+        atomic_store(&c->stub->as->forks, true);
     if (!(flags & AS_CLONE_VM))
         atomic_store(&child->stub->as->patches, patches_fork(c->stub->as));
     frame_clone(child, c);

@@ -133,6 +133,7 @@ struct aspace {
     bool own_gs; /* the guest uses gs itself: no light calls */
     bool no_tsc; /* a thread of it may not read the time stamp counter: nobody spins */
     struct lends *_Atomic lends; /* lend.c; NULL: none yet */
+    _Atomic bool forks;          /* a process with copies of its descriptors was made from it */
     struct stub_memory mem;
     struct aspace *next; /* house.c: among those that are over, or not used yet */
 };

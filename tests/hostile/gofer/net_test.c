@@ -322,6 +322,15 @@ static void new_stub(void)
 }
 
 /* It sends to fd, with an address or without. Was it sent? */
+static bool stub_does(struct block_op *op)
+{
+    ((struct block *)stub.chan)->nops = 1;
+    answer_bell(ANS_OPS);
+    next_bell(); /* BELL_EVENT: the filter has trapped it */
+    atomic_fetch_add(&board->tries, 1);
+    return stub.bell.data.args[0] == BELL_OPS && op->ret > 0;
+}
+
 static bool stub_sends(int fd, const struct sockaddr_in *to, const struct nb_req *data)
 {
     const uint64_t at = stubs.slot + CHANNEL_OFF + BLOCK_DATA_OFF;
@@ -339,11 +348,21 @@ static bool stub_sends(int fd, const struct sockaddr_in *to, const struct nb_req
     }
     *op = (struct block_op){ .nr = SYS_sendmsg,
                              .a = { (uint64_t)fd, at, MSG_NOSIGNAL | MSG_DONTWAIT } };
-    ((struct block *)stub.chan)->nops = 1;
-    answer_bell(ANS_OPS);
-    next_bell(); /* BELL_EVENT: the filter has trapped it */
-    atomic_fetch_add(&board->tries, 1);
-    return stub.bell.data.args[0] == BELL_OPS && op->ret > 0;
+    return stub_does(op);
+}
+
+/* By the call that passes for sockets that are lent for good, but with an address. */
+static bool stub_sends_to(int fd, const struct sockaddr_in *to)
+{
+    const uint64_t at = stubs.slot + CHANNEL_OFF + BLOCK_DATA_OFF;
+    struct errand *e = (struct errand *)(stub.chan + BLOCK_DATA_OFF);
+    struct block_op *op = (struct block_op *)(stub.chan + BLOCK_OPS_OFF);
+
+    e->to = *to;
+    *op = (struct block_op){ .nr = SYS_sendto,
+                             .a = { (uint64_t)fd, at, 1, MSG_NOSIGNAL | MSG_DONTWAIT,
+                                    at + offsetof(struct errand, to), sizeof e->to } };
+    return stub_does(op);
 }
 
 static void with_a_stub(const struct sentry_config *cfg)
@@ -352,7 +371,8 @@ static void with_a_stub(const struct sentry_config *cfg)
                                    STUB_FILES, 1 << 16, 0 /* the limit's */ };
     const struct platform_config pc = { .proc_fd = cfg->proc_fd,
                                         .without = cfg->without,
-                                        .max_workers = 1 };
+                                        .max_workers = 1,
+                                        .lends = true };
     const struct nb_req ask_it = {
         .op = NB_CONNECT, .tag = 8, .proto = IPPROTO_UDP, .addr = at("127.0.0.1", ALLOWED)
     };
@@ -377,6 +397,10 @@ static void with_a_stub(const struct sentry_config *cfg)
             if (stub_sends(got < 0 ? to : got, channel ? NULL : &secret_addr, &ask_it))
                 reached("a stub sends by the %s, lent as %d",
                         channel ? "broker's channel" : "socket", got);
+            new_stub();
+            if (!channel && (got = lend(socket_fd, to, 0)) >= 0 &&
+                stub_sends_to(got, &secret_addr))
+                reached("a stub sends to an address by the socket, lent as %d", got);
         }
     new_stub(); /* all the numbers that it can have, from below */
     int last = -1, n = 0;
