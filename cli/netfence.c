@@ -108,7 +108,7 @@ static void detach(int dir, int prog)
 
 #define PREFIX "sbx-net-"
 
-/* What front ends have left that were killed with their cleaners. One that has a process in it is not removed by the host. */
+/* What front ends have left that were killed with their cleaners. One with a process in it the host does not remove. */
 static void sweep(const char *parent)
 {
     DIR *d = opendir(parent);

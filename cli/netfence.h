@@ -3,7 +3,8 @@
  * The second fence of the network: an eBPF program on a cgroup (version 2) of the net broker's own. It looks
  * at each packet that leaves a socket which the broker has made, whoever holds that by now, and knows
  * the rules by address and port (broker/policy.h, net_flatten). So a broker that was taken over is still
- * held, as far as the rules go without names. From a published port it may answer who came to it. The host's root alone may put it there.
+ * held, as far as the rules go without names. From a published port it may answer who came to it. The host's
+ * root alone may put it there.
  */
 #pragma once
 

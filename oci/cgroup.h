@@ -13,9 +13,9 @@
 #include "oci/config.h"
 
 /*
- * Where it is to be, as the configuration says; *ret_unit is its scope of systemd's, NULL: none. *ret_dirs are directories, NULL at the end (none: this host has no
- * cgroups, or none are wanted). Nothing is made yet, so that who is ended on the way has written down what
- * there may be. 0, or 1 after the error was printed.
+ * Where it is to be, as the configuration says; *ret_unit is its scope of systemd's, NULL: none. *ret_dirs are
+ * directories, NULL at the end (none: this host has no cgroups, or none are wanted). Nothing is made yet, so
+ * that who is ended on the way has written down what there may be. 0, or 1 after the error was printed.
  */
 int oci_cgroup_plan(const struct oci_config *c, const char *id, char ***ret_dirs, char **ret_unit);
 /*

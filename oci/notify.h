@@ -17,7 +17,7 @@ struct oci_state;
 bool notify_wanted(void);
 /* env with its address inside. */
 char **notify_environment(char **env);
-/* Asks the init proxy: a connection that is answered, or ends with the container; -1: there is no such socket inside. */
+/* Asks the init proxy: a connection that is answered, or ends with the container; -1: no such socket inside. */
 int notify_ask(const struct oci_state *s);
 /* Waits for it there, and tells the manager; pid: its main process from now on, 0: it knows that. */
 void notify_pass(int sock, pid_t pid);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See proxy.h: what it does once it serves. One thread, one poll, as cli/monitor.c, whose job it does for a container. */
+/* See proxy.h: what it does once it serves. One thread, one poll: cli/monitor.c's job, for a container. */
 #include "oci/proxy_priv.h"
 
 #include <errno.h>

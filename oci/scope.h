@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A container's cgroup as a scope of systemd's (--systemd-cgroup), by sbx-systemd (oci/systemd/). Beneath it is a cgroup
- * as any other: delegated, so that we make what systemd does not.
+ * A container's cgroup as a scope of systemd's (--systemd-cgroup), by sbx-systemd (oci/systemd/). Beneath it is
+ * a cgroup as any other: delegated, so that we make what systemd does not.
  */
 #pragma once
 
@@ -11,8 +11,8 @@
 #include "oci/config.h"
 
 /*
- * From "slice:prefix:name" (or nothing) to the unit, and its path in each hierarchy: "/a.slice/a-b.slice/prefix-name.scope".
- * 0, or 1 after the error was printed.
+ * From "slice:prefix:name" (or nothing) to the unit, and its path in each hierarchy:
+ * "/a.slice/a-b.slice/prefix-name.scope". 0, or 1 after the error was printed.
  */
 int scope_names(const char *cgroups_path, const char *id, char **ret_unit, char **ret_path);
 /*
@@ -22,7 +22,7 @@ int scope_names(const char *cgroups_path, const char *id, char **ret_unit, char 
 int scope_start(const char *unit, const char *path, const char *id, const struct oci_resources *r,
                 bool v2);
 void scope_release(void);
-/* New limits, which would be put back else when systemd looks at its units again. 0, or 1 after the error was printed. */
+/* New limits, which systemd would put back else when it looks at its units again. 0, or 1 after the error. */
 int scope_set(const char *unit, const struct oci_resources *r, bool v2);
 /* What is left of it is forgotten. */
 void scope_stop(const char *unit);

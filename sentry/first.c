@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first program: pid 2 (in a container pid 1, leader of a session), stdio from the host. As natively below a shell it leads the foreground group of
- * a session that another process leads, pid 1: a terminal that it opens does not become its own.
+ * The first program: pid 2 (in a container pid 1, leader of a session), stdio from the host. As natively below
+ * a shell it leads the foreground group of a session that another process leads, pid 1: a terminal that it
+ * opens does not become its own.
  */
 #include <errno.h>
 #include <fcntl.h>

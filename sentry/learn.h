@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What `sbx learn` is told at the end (cli/learn.c makes a profile of it): what was opened of the host beyond
- * what every sandbox sees, files that were looked at, links that were walked through on the way, files that were opened for
- * writing, and who was talked to. Nothing is recorded unless kernel.learn.
+ * what every sandbox sees, files that were looked at, links that were walked through on the way, files that
+ * were opened for writing, and who was talked to. Nothing is recorded unless kernel.learn.
  */
 #pragma once
 

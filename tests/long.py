@@ -1,20 +1,24 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""long.py SBX MODE [--count N] [--seconds S]: what only shows after a while.
+"""long.py SBX MODE [--count N] [--seconds S] [--seed N]: what only shows after a while.
 
 row       N sandboxes one after the other leave no process, file, mount, control group or descriptor
 together  N at once: none is told to go on before all are up, and nothing is left of them
 busy      a sandbox that works for S seconds: its sentry's memory and descriptors are back afterwards
+hour      the same with builds, servers under load and stress-ng, in an order that the printed seed gives
 """
 import argparse
 import ctypes
 import os
 import pathlib
+import random
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+
+from procs import child, children
 
 PR_SET_CHILD_SUBREAPER = 36
 CLONE_NEWNS = 0x20000
@@ -72,6 +76,74 @@ for line in sys.stdin:
     print("done", flush=True)
 """
 
+# What it is told of: the seed, and the stressors. A line of input is for how many seconds; the answer is what it did.
+HOUR = r"""
+import os, random, shutil, subprocess, sys, tempfile, time
+
+seed, stressors = int(sys.argv[1]), sys.argv[2].split(",")
+r = random.Random(seed)
+did, wrong = {"builds": 0, "servers": 0, "stressors": 0}, []
+
+def run(argv, d, wait=120, good=(0,)):
+    p = subprocess.run(argv, cwd=d, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                       errors="replace", timeout=wait)
+    if p.returncode not in good:
+        wrong.append("%s: %d %s" % (" ".join(argv[:3]), p.returncode, p.stdout[-300:]))
+    return p.stdout
+
+def builds(d):
+    n = r.randrange(4, 12)
+    for i in range(n):
+        with open("%s/f%d.c" % (d, i), "w") as f:
+            f.write("#include <stdio.h>\nint f%d(int x) { return printf(\"%%d\\n\", x) + %d; }\n" % (i, i))
+    with open(d + "/main.c", "w") as f:
+        f.write("".join("int f%d(int);\n" % i for i in range(n)))
+        f.write("int main(void) { return 0 " + "".join("+ 0 * f%d(%d)" % (i, i) for i in range(n)) + "; }\n")
+    with open(d + "/Makefile", "w") as f:
+        f.write("p: main.o %s\n\t$(CC) -o $@ $^\n" % " ".join("f%d.o" % i for i in range(n)))
+    run(["make", "-s", "-j2"], d)
+    if sorted(run(["./p"], d).split()) != sorted(map(str, range(n))):
+        wrong.append("what was built says something else")
+
+def servers(d):
+    port = str(r.randrange(10000, 20000))
+    s = subprocess.Popen(["redis-server", "--port", port, "--save", "", "--dir", d], stdin=subprocess.DEVNULL,
+                         stdout=subprocess.DEVNULL)
+    for _ in range(200):
+        if subprocess.run(["redis-cli", "-p", port, "ping"], capture_output=True).stdout == b"PONG\n":
+            break
+        time.sleep(0.05)
+    run(["redis-benchmark", "-p", port, "-q", "-n", "2000", "-c", "20", "-t", "set,get,lpush"], d)
+    r.choice((s.terminate, s.kill))()
+    s.wait()
+
+def stress(d):
+    name = r.choice(stressors)
+    run(["stress-ng", "--" + name, str(r.randrange(1, 3)), "--timeout", "2s", "--temp-path", ".", "--oomable"], d, 180, (0, 3, 4, 7))
+
+kinds = {"builds": builds, "servers": servers, "stressors": stress}
+if not shutil.which("make") or not shutil.which("gcc"):
+    del kinds["builds"]
+if not shutil.which("redis-server"):
+    del kinds["servers"]
+print("up", flush=True)
+for line in sys.stdin:
+    end = time.monotonic() + float(line)
+    while time.monotonic() < end:
+        name = r.choice(("builds", "servers", "stressors", "stressors"))
+        with tempfile.TemporaryDirectory() as d:
+            if name in kinds:
+                try:
+                    kinds[name](d)
+                except subprocess.TimeoutExpired as e:
+                    wrong.append("hangs: %s" % " ".join(e.cmd[:3]))
+                did[name] += 1
+    for w in wrong:
+        print("wrong:", w.replace("\n", " | "), flush=True)
+    wrong.clear()
+    print("done", " ".join("%d %s" % (did[k], k) for k in did), flush=True)
+"""
+
 
 def fail(text):
     global failures
@@ -93,12 +165,9 @@ def reap():
         pass
 
 
-def children():
+def ours():
     reap()
-    try:
-        return pathlib.Path("/proc/self/task/%d/children" % os.getpid()).read_text(encoding="ascii").split()
-    except OSError:
-        return []
+    return children(os.getpid())
 
 
 def world(tmp):
@@ -106,7 +175,7 @@ def world(tmp):
     return {"files": sorted(os.listdir(tmp)),
             "descriptors": sorted(os.listdir("/proc/self/fd")),
             "mounts": pathlib.Path("/proc/self/mountinfo").read_text(encoding="utf-8").count("\n"),
-            "children": children()}
+            "children": ours()}
 
 
 def settle(look, want, seconds=5):
@@ -156,11 +225,6 @@ def together(sbx, count, env, tmp):
         fail("was %s, is %s" % (before, after))
 
 
-def sentry_of(front):
-    """The first child that a front end makes."""
-    return int(pathlib.Path("/proc/%d/task/%d/children" % (front, front)).read_text(encoding="ascii").split()[0])
-
-
 def sizes(pid):
     with open("/proc/%d/statm" % pid, encoding="ascii") as f:
         words = f.read().split()
@@ -168,17 +232,47 @@ def sizes(pid):
     return (int(words[1]) - int(words[2])) * PAGE, len(os.listdir("/proc/%d/fd" % pid))
 
 
-def busy(sbx, seconds, env):
-    p = subprocess.Popen([sbx, "run", "--", shutil.which("python3"), "-c", WORK], env=env, text=True,
-                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+def native_too(stress, line):
+    """Whether what is wrong inside is a stressor that fails outside as well."""
+    words = line.split()
+    if words[1] != "stress-ng":
+        return False
+    with tempfile.TemporaryDirectory() as d:
+        os.chmod(d, 0o1777)
+        status = stress.native(words[2].lstrip("-"), 2, d)[0]
+    return status not in stress.HARMLESS
+
+
+def hour(sbx, seconds, seed, env):
+    sys.path.insert(0, str(pathlib.Path(__file__).parent / "stress"))
+    import stress  # pylint: disable=import-outside-toplevel
+    if not shutil.which("stress-ng"):
+        print("SKIP: no stress-ng")
+        sys.exit(77)
+    names = [n for n in stress.stressors() if n not in stress.NOT_RUN and n not in stress.DIFFERS]
+    print("seed %d" % seed, flush=True)
+    user = ["--user", "%d:%d" % (stress.USER, stress.USER)] if os.geteuid() == 0 else []
+    busy(sbx, seconds, env, [*user, "--memory", "2G", "--tmpfs", "/scratch", "--cwd", "/scratch", "--env", "TMPDIR=/scratch",
+                             "--", "/usr/bin/python3", "-c", HOUR, str(seed), ",".join(names)],
+         lambda line: native_too(stress, line))
+
+
+def busy(sbx, seconds, env, argv, forgiven=lambda line: False):
+    p = subprocess.Popen([sbx, "run", *argv], env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     p.stdout.readline()
-    pid = sentry_of(p.pid)
+    pid = child(p.pid, "sbx-sentry")
 
     def work(s):
         p.stdin.write("%f\n" % s)
         p.stdin.flush()
-        if p.stdout.readline() != "done\n":
-            fail("it has ended")
+        while not (line := p.stdout.readline()).startswith("done"):
+            if not line:
+                fail("it has ended")
+                break
+            if not forgiven(line):
+                fail(line.strip())
+        if len(line) > 5:
+            print(line.strip(), flush=True)
         time.sleep(1)
         return sizes(pid)
 
@@ -203,9 +297,10 @@ def busy(sbx, seconds, env):
 def main():
     a = argparse.ArgumentParser()
     a.add_argument("sbx")
-    a.add_argument("mode", choices=("row", "together", "busy"))
+    a.add_argument("mode", choices=("row", "together", "busy", "hour"))
     a.add_argument("--count", type=int)
-    a.add_argument("--seconds", type=float, default=1800)
+    a.add_argument("--seconds", type=float, help="1800, an hour for hour")
+    a.add_argument("--seed", type=int, default=random.randrange(1 << 31))
     o = a.parse_args()
     libc = ctypes.CDLL(None)
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)  # what is orphaned is ours, and seen
@@ -217,8 +312,10 @@ def main():
             row(o.sbx, o.count or 10000, env, tmp)
         elif o.mode == "together":
             together(o.sbx, o.count or 200, env, tmp)
+        elif o.mode == "busy":
+            busy(o.sbx, o.seconds or 1800, env, ["--", shutil.which("python3"), "-c", WORK])
         else:
-            busy(o.sbx, o.seconds, env)
+            hour(o.sbx, o.seconds or 3600, o.seed, env)
     print("%d failures" % failures if failures else "ok")
     sys.exit(failures != 0)
 

@@ -3,7 +3,6 @@
 """named.py SBX: run --name, ps, exec, kill, inspect."""
 import json
 import os
-import pathlib
 import signal
 import socket
 import subprocess

@@ -4,10 +4,14 @@
 # tests/run.sh PRESET [--all]: runs the tests of build/PRESET and ends with one line
 #   N passed, N failed[, N skipped]
 # Without --all those labelled slow are left out.
+#
+# The tests run beside each other, on machines that others use, too. One that failed so has to pass three times more,
+# alone: if it does, it is no failure, but is named as unsteady, since a race is a bug of the test or of sbx.
 set -u
 cd "$(dirname "$0")/.."
 preset=$1
 select="-LE slow"
+few=5 # more than that is no chance
 [ "${2:-}" != --all ] || select=
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
@@ -27,5 +31,18 @@ done
 passed=$(grep -c ' Passed ' "$log")
 skipped=$(grep -c '\*\*\*Skipped' "$log")
 failed=$(grep -c -e '\*\*\*Failed' -e '\*\*\*Timeout' -e '\*\*\*Exception' -e '\*\*\*Not Run' "$log")
+if [ "$failed" -gt 0 ] && [ "$failed" -le "$few" ]; then
+    echo "once more, alone, three times each:"
+    names=$(cut -d: -f2- "build/$preset/Testing/Temporary/LastTestsFailed.log")
+    for name in $names; do
+        if ctest --test-dir "build/$preset" -R "^$name\$" --repeat until-fail:3 --output-on-failure \
+            --no-tests=error >"$log" 2>&1; then
+            echo "unsteady: $name: failed beside others, passed alone"
+            failed=$((failed - 1)) passed=$((passed + 1))
+        else
+            cat "$log"
+        fi
+    done
+fi
 echo "$passed passed, $failed failed, $skipped skipped"
-[ "$status" -eq 0 ]
+[ "$status" -eq 0 ] || { [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]; }

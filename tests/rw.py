@@ -16,13 +16,15 @@ import sys
 import tempfile
 import time
 
+import procs
+
 SBX = os.path.realpath(sys.argv[1])
 PYTHON = "/usr/bin/python3"
 HERE = pathlib.Path(__file__).resolve().parent
 TOP = pathlib.Path(tempfile.mkdtemp(prefix="rw-", dir="/tmp"))
 if "--user" in sys.argv and os.geteuid() == 0:
     (TOP / "rw").mkdir()
-    for name in (SBX, __file__, HERE / "rw" / "steps.py", HERE / "rw" / "side.py"):
+    for name in (SBX, __file__, procs.__file__, HERE / "rw" / "steps.py", HERE / "rw" / "side.py"):
         to = TOP / "rw" if str(name).endswith(("steps.py", "side.py")) else TOP
         shutil.copy(name, to / ("sbx" if name == SBX else os.path.basename(name)))
     TOP.chmod(0o755)
@@ -368,8 +370,7 @@ def test_git_and_make():
 
 def kill_one(p):
     """One of the sandbox's processes, or the front end."""
-    kids = [int(k) for k in pathlib.Path("/proc/%d/task/%d/children" % (p.pid, p.pid)).read_text().split()]
-    os.kill(random.choice([*kids, p.pid]), signal.SIGKILL)
+    os.kill(random.choice([*procs.children(p.pid), p.pid]), signal.SIGKILL)
 
 
 def test_killed():

@@ -14,8 +14,8 @@
  *
  * Where no other thread can run in the address space the site is simply written. Otherwise (poke.c)
  * its first byte is a breakpoint while the others change. Everything here is the guest's own memory,
- * changed in the way it could change it itself: nothing is at stake but its own state. It may map something else where the trampolines are: then the displaced code is run here,
- * and put back.
+ * changed in the way it could change it itself: nothing is at stake but its own state. It may map something
+ * else where the trampolines are: then the displaced code is run here, and put back.
  */
 #include <errno.h>
 #include <signal.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ioctls about network devices, on any socket: there is lo, index 1, and eth0 where there is a
- * network; a container has those of its network namespace (netdev.h). They are up and stay as they are: what would change that is refused as to somebody
- * without CAP_NET_ADMIN.
+ * network; a container has those of its network namespace (netdev.h). They are up and stay as they are: what
+ * would change that is refused as to somebody without CAP_NET_ADMIN.
  */
 #include <errno.h>
 #include <linux/capability.h>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What was sent by hand over lo arrives at the stack. Of packet sockets, IPv6 only: a packet of 127.0.0.0/8
- * that comes without a route is a martian on Linux, and dropped. A datagram goes to its socket, an echo request is answered; a
- * segment of TCP reaches nobody, for connections here are not made of segments.
+ * that comes without a route is a martian on Linux, and dropped. A datagram goes to its socket, an echo request
+ * is answered; a segment of TCP reaches nobody, for connections here are not made of segments.
  */
 #include <arpa/inet.h>
 #include <linux/icmp.h>

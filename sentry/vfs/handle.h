@@ -16,7 +16,10 @@ struct file_id {
 
 /* i's id can be opened from now on, as long as i lives, where its file system can do that. */
 void file_id_publish(struct inode *i);
-/* The id of a published inode. Takes no lock. fid: only to tell files apart; else it can be opened, where the file system can: -EOPNOTSUPP. */
+/*
+ * The id of a published inode. Takes no lock. fid: only to tell files apart; else it can be opened, where the
+ * file system can: -EOPNOTSUPP.
+ */
 int file_id_of(struct inode *i, bool fid, struct file_id *ret);
 /* The file of that id in sb: a dentry (reference), perhaps one without a name. -ESTALE, -EOPNOTSUPP. */
 int file_id_open(struct super *sb, const struct file_id *id, struct dentry **ret);

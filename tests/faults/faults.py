@@ -29,6 +29,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from procs import children, family
+
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 ROLES = ["front", "child", "sentry", "gofer", "zygote"]
 SITES = 2048
@@ -153,18 +156,6 @@ def left_over(program, table, base):
     return [f"{n} of {role} at {at:#x}" for (role, at), n in top] + lines
 
 
-def children(pid):
-    try:
-        with open(f"/proc/{pid}/task/{pid}/children") as f:
-            return [int(p) for p in f.read().split()]
-    except OSError:
-        return []
-
-
-def family(pid):
-    return [pid] + [p for child in children(pid) for p in family(child)]
-
-
 def descriptors(pid):
     """Without files of the host, which are cached."""
     n = 0
@@ -220,7 +211,7 @@ class Run:
                     return f"{g.read().strip()} {pid} in {f.read()}"
             except OSError:
                 return f"{pid} gone"
-        return ", ".join(of(p) for p in family(self.p.pid))
+        return ", ".join(of(p) for p in [self.p.pid] + family(self.p.pid))
 
     def left(self):
         return max(0.0, self.deadline - time.monotonic())
@@ -259,7 +250,7 @@ class Run:
             raise TimeoutError from None
 
     def kill(self):
-        for pid in family(self.p.pid):
+        for pid in [self.p.pid] + family(self.p.pid):
             if pid > 1:
                 try:
                     os.kill(pid, signal.SIGKILL)

@@ -19,10 +19,13 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+import procs
+
 USER = 54321
 if os.geteuid() == 0:  # with no more rights than this test needs
     top = tempfile.mkdtemp(prefix="apply-race-")
-    for f in (sys.argv[1], __file__):
+    for f in (sys.argv[1], __file__, procs.__file__):
         shutil.copy(f, top)
     os.chown(top, USER, USER)
     status = subprocess.run(["setpriv", "--reuid", str(USER), "--regid", str(USER), "--clear-groups", "python3", "-B",
@@ -121,17 +124,6 @@ def told(text):
     return "".join(line for line in text.splitlines(True) if line.startswith("sbx: "))
 
 
-def writer(front):
-    try:
-        with open("/proc/%d/task/%d/children" % (front, front), encoding="ascii") as f:
-            for pid in f.read().split():
-                if pathlib.Path("/proc/%s/comm" % pid).read_text() == "sbx-writer\n":
-                    return int(pid)
-    except OSError:
-        pass
-    return 0
-
-
 def untouched(d):
     """What nobody but the writer touches: 'new', 'old', or what else it is."""
     new = all((d / ("f%d" % i)).is_file() and (d / ("f%d" % i)).read_text() == "%d\n" % i for i in range(MANY)) and \
@@ -155,7 +147,7 @@ def one(rng, kill):
         p = subprocess.Popen([SBX, "run", "--apply=always", "--", "/bin/sh", "-c", SCRIPT], cwd=d, env=ENV, stdin=subprocess.DEVNULL,
                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         while kill and p.poll() is None:
-            if (w := writer(p.pid)) > 1:
+            if (w := procs.child(p.pid, "sbx-writer")) > 1:
                 time.sleep(rng.random() * 0.08)
                 try:
                     os.kill(w, signal.SIGKILL)

@@ -13,24 +13,12 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from procs import family
+
 SBX, HOSTILE, BITES = os.path.realpath(sys.argv[1]), os.path.realpath(sys.argv[2]), "--bites" in sys.argv
 LOCK, MORE, MEMORY, MANY = 2 << 20, 8 << 20, 100 << 20, 40
 HELD = MEMORY + MEMORY // 16 + (32 << 20)  # by the cgroup: cli/cgroup.c
-
-
-def children(pid):
-    found = []
-    try:
-        for t in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{t}/children", encoding="ascii") as f:
-                found += [int(p) for p in f.read().split()]
-    except OSError:
-        pass
-    return found
-
-
-def family(pid):
-    return [q for p in children(pid) for q in [p] + family(p)]
 
 
 def status(pid):

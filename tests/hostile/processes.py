@@ -15,6 +15,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from procs import children, tells
+
 SBX = sys.argv[1]
 USER = 54321  # who need not exist
 O_ACCMODE, O_PATH = 3, 0o10000000
@@ -29,13 +32,6 @@ def fail(text):
 def read(path):
     with open(path, encoding="utf-8", errors="replace") as f:
         return f.read()
-
-
-def children(pid):
-    out = []
-    for task in os.listdir(f"/proc/{pid}/task"):
-        out += [int(p) for p in read(f"/proc/{pid}/task/{task}/children").split()]
-    return sorted(out)
 
 
 def kind(pid, fd):
@@ -271,7 +267,7 @@ if len(sys.argv) > 2:
 if os.geteuid() != 0:
     print("not started by root, who alone may look at these processes")
     sys.exit(77)
-if not os.path.exists("/proc/self/task/%d/children" % os.getpid()):
+if not tells():
     print("no lists of children in /proc here")
     sys.exit(77)
 with tempfile.TemporaryDirectory() as d:

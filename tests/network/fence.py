@@ -12,6 +12,7 @@ import time
 
 import network
 from network import PRIVATE, PRIVATE6, PUBLIC, PUBLIC2, PUBLIC6, PY, SBX, same
+from procs import child
 
 # Whatever is asked for, this broker does; Landlock would hold TCP's ports.
 TAKEN = {"SBX_UNFENCED": "netpolicy,landlock"}
@@ -154,11 +155,9 @@ def test_left():
         p = subprocess.Popen([SBX, "run", *RULES, "--", "sh", "-c", "echo up; sleep 9"], stdout=subprocess.PIPE)
         p.stdout.readline()
         if not cleaner:
-            with open(f"/proc/{p.pid}/task/{p.pid}/children") as f:
-                for pid in map(int, f.read().split()):
-                    with open(f"/proc/{pid}/comm") as c:
-                        if pid > 1 and c.read() == "sbx-cleaner\n":
-                            os.kill(pid, 9)
+            pid = child(p.pid, "sbx-cleaner")
+            if pid > 1:
+                os.kill(pid, 9)
         p.kill()
         p.wait()
         for _ in range(100):

@@ -16,6 +16,7 @@ import time
 
 import network
 from network import METADATA, PRIVATE, PUBLIC, PUBLIC2, PY, SBX, has, same
+from procs import child
 
 TOP = tempfile.mkdtemp(prefix="rules-")
 os.chmod(TOP, 0o755)
@@ -79,13 +80,10 @@ class Box:
         return json.loads(self.net("--json"))
 
     def child(self, name):
-        for task in os.listdir(f"/proc/{self.p.pid}/task"):
-            with open(f"/proc/{self.p.pid}/task/{task}/children") as f:
-                for pid in f.read().split():
-                    with open(f"/proc/{pid}/comm") as c:
-                        if c.read().strip() == name:
-                            return int(pid)
-        raise AssertionError(f"no {name}")
+        pid = child(self.p.pid, name)
+        if not pid:
+            raise AssertionError(f"no {name}")
+        return pid
 
     def __enter__(self):
         return self
@@ -327,7 +325,13 @@ def test_loopback():
         same(b.do("reach('127.0.0.1',80)"), "'hello'")
         b.do("do:s=opened('127.0.0.1')")
         same(b.net("remove", "127.0.0.1:80"), "1 connection was closed\n")
-        same(b.do("(tried(s.recv,1), reach('127.0.0.1',80))"), "('ECONNRESET', 'ECONNREFUSED')")
+        same(b.do("tried(s.recv,1)"), "'ECONNRESET'")
+        # Until the sentry has heard of it, the broker is asked once more, and refuses.
+        for _ in range(100):
+            if (said := b.do("reach('127.0.0.1',80)")) != "'EACCES'":
+                break
+            time.sleep(0.05)
+        same(said, "'ECONNREFUSED'")
 
 
 def test_bad_input():

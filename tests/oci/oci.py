@@ -4,7 +4,6 @@
 import ctypes
 import json
 import os
-import pty
 import re
 import shutil
 import signal

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Servers and clients of CPython's library over the loopback and Unix sockets; one line a topic."""
-import array, asyncio, http.server, multiprocessing, os, select, socket, socketserver, struct, tempfile
+import asyncio, http.server, multiprocessing, os, socket, socketserver, struct, tempfile
 import threading, urllib.request, xmlrpc.client, xmlrpc.server
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """CPython: files, time, processes, signals, sockets; one line a topic."""
-import asyncio, concurrent.futures, ctypes, fcntl, glob, gzip, hashlib, io, json, mmap, multiprocessing, os
-import pickle, queue, random, resource, select, shutil, signal, socket, sqlite3, ssl, struct, subprocess, sys
+import asyncio, concurrent.futures, ctypes, fcntl, gzip, hashlib, json, mmap, multiprocessing, os
+import pickle, queue, random, resource, select, shutil, signal, socket, sqlite3, ssl, subprocess, sys
 import tempfile, threading, time, zipfile
 
 

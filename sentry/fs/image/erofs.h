@@ -59,8 +59,8 @@ static inline struct erofs *erofs_of(const struct image *im)
 
 /*
  * Of a node: start is where its data begins (chunks: nothing), where the place in the image behind
- * its inode and attributes, xattr_at and xattr_count those and how many bytes. shift: of chunks, their size as a power of
- * two; layout's other bit says that their table has 8 bytes an entry.
+ * its inode and attributes, xattr_at and xattr_count those and how many bytes. shift: of chunks, their size as
+ * a power of two; layout's other bit says that their table has 8 bytes an entry.
  */
 #define ER_WIDE 16u
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The bytes of an image. Pieces that were unpacked are kept, up to CACHE_BYTES of them and the oldest
- * first to go (but for the last one, however large); who holds one keeps it alive. Two that miss the same piece unpack it twice, and the
- * second finds the first's.
+ * first to go (but for the last one, however large); who holds one keeps it alive. Two that miss the same piece
+ * unpack it twice, and the second finds the first's.
  */
 #include <errno.h>
 #include <string.h>

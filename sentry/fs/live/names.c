@@ -3,8 +3,8 @@
  * Look-ups and attributes. A walk of a/b/c asks once for all three: the answer lies in the thread's
  * memo, from which each look-up behind the first takes its own, once, in the same run of the same
  * call. So does the stat that follows a walk, and a second look in the same run, as there is one before
- * something is made (the host says EEXIST if it is there by then). A walk for an open that reads opens the file as well. Nothing is
- * kept beyond.
+ * something is made (the host says EEXIST if it is there by then). A walk for an open that reads opens the file
+ * as well. Nothing is kept beyond.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -19,6 +19,9 @@ import sys
 import threading
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
+from procs import children, family, tells
+
 LOW = {"memory": 300 << 20, "kernel": 200 << 20, "file-bytes": 100 << 20, "inodes": 20000, "tasks": 500,
        "open-files": 5000, "locks": 1000, "mounts": 100, "epoll-items": 3000}
 FULL = {"memory": 3 << 30, "kernel": 2 << 30, "file-bytes": 1 << 30}
@@ -53,22 +56,6 @@ def fail(text):
 def status(pid, name):
     with open(f"/proc/{pid}/status") as f:
         return int(re.search(rf"^{name}:\s*(\d+)", f.read(), re.M).group(1))
-
-
-def children(pid):
-    found = []
-    for t in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{t}/children") as f:
-            found += [int(p) for p in f.read().split()]
-    return found
-
-
-def family(pid):
-    try:
-        found = children(pid)
-    except OSError:
-        return []
-    return [q for p in found for q in [p] + family(p)]
 
 
 class Canary(threading.Thread):
@@ -213,7 +200,7 @@ def main():
     wanted = [n for c in chosen for n in
               ([w.split(":")[0] for w in GROUPS[c].split()] if c in GROUPS else [c])]
     names = [k for k in known if not wanted or k[0] in wanted]
-    if not os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children"):
+    if not tells():
         print("no lists of children in /proc here")
         return 77
     if "--bite" in modes:

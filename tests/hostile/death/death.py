@@ -15,7 +15,6 @@ import json
 import os
 import pty
 import random
-import re
 import shutil
 import signal
 import statistics
@@ -23,6 +22,9 @@ import subprocess
 import sys
 import tempfile
 import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
+from procs import children, family, tells
 
 ID_BASE = 0x78000000  # cli/launch.c: two host ids for each sandbox that root starts
 LEFT = 10.0           # seconds after which nothing may be left
@@ -35,21 +37,6 @@ def fail(text):
     global failures
     failures += 1
     print("FAILED:", text, flush=True)
-
-
-def children(pid):
-    found = []
-    try:
-        for t in os.listdir(f"/proc/{pid}/task"):
-            with open(f"/proc/{pid}/task/{t}/children") as f:
-                found += [int(p) for p in f.read().split()]
-    except OSError:
-        pass
-    return found
-
-
-def family(pid):
-    return [q for p in children(pid) for q in [p] + family(p)]
 
 
 def alive(pid):
@@ -403,7 +390,7 @@ def main():
             words.append(a)
     sbx, *parts = words
     sbx = os.path.realpath(sbx)
-    if not os.path.exists(f"/proc/{os.getpid()}/task/{os.getpid()}/children"):
+    if not tells():
         print("no lists of children in /proc here")
         return 77
     random.seed(seed)

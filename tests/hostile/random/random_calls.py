@@ -12,18 +12,13 @@ import subprocess
 import sys
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
+from procs import children
+
 MEMORY_KB = 24 << 10  # what the kernel may keep: caches, files of the host changed by root inside
 DESCRIPTORS = 12      # spare stubs
 CACHED = 200          # files of the host that it keeps open for the next who asks
 SLOW = 60             # seconds more than asked for: a sanitizer on a busy machine
-
-
-def children(pid):
-    found = []
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/children") as f:
-            found += [int(p) for p in f.read().split()]
-    return found
 
 
 def open_files(pid):

@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """numpy, pandas, scipy, matplotlib, scikit-learn and torch on the cpu: threads, processes, files."""
-import io
 import os
 import sys
 
