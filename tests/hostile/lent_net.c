@@ -115,31 +115,54 @@ static bool moves(int n)
     return false;
 }
 
+/* A connection that was lent, as *ret_n. -1 */
+static int connected(int port, int *ret_n)
+{
+    struct sockaddr_in to = local(port);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    if (connect(fd, (void *)&to, sizeof to) < 0 || write(fd, "E", 1) != 1)
+        return -1;
+    *ret_n = lent_as(fd);
+    if (*ret_n && moves(*ret_n))
+        return fd;
+    printf("FAILED: nothing is lent: this attacks nothing\n");
+    return -1;
+}
+
+/* In a named sandbox, where the broker has it, too: it ends what is closed, and what the rules forbid. */
+static bool changes(int port, int n)
+{
+    int other, fd = connected(port, &other);
+
+    if (fd < 0 || close_and_keep(fd) != ANS_GO)
+        return false;
+    usleep(200000);
+    if (moves(other))
+        printf("REACHED the peer, after the close\n");
+    printf("kept\n");
+    for (int i = 0; i < 400 && by_blob(SYS_sendto, n, (long)"k", 1, SEND_FLAGS, 0, 0) == 1; i++)
+        usleep(50000);
+    printf(moves(n) ? "REACHED the peer, against the rules\n" : "cut\n");
+    return true;
+}
+
 bool lentnet_all(int argc, char **argv)
 {
-    struct sockaddr_in to = local(argc > 1 ? atoi(argv[0]) : 0);
-    int fd = socket(AF_INET, SOCK_STREAM, 0), n;
+    int n, fd = argc > 1 ? connected(atoi(argv[0]), &n) : -1;
     long ans;
 
-    if (argc < 2 || connect(fd, (void *)&to, sizeof to) < 0 || write(fd, "E", 1) != 1)
+    if (fd < 0)
         return false;
-    n = lent_as(fd);
-    if (n == 0 || !moves(n)) {
-        printf("FAILED: nothing is lent: this attacks nothing\n");
-        return false;
-    }
     misuse(n, atoi(argv[1]));
     look_at_others(n);
+    if (argc > 2)
+        return changes(atoi(argv[0]), n);
     ans = close_and_keep(fd);
     if (ans != ANS_GO || !moves(n)) {
         printf("FAILED: it could not be kept (%ld)\n", ans);
         return false;
     }
     printf("kept\n");
-    if (argc > 2) {
-        for (int i = 0; i < 200 && by_blob(SYS_sendto, n, (long)"k", 1, SEND_FLAGS, 0, 0) == 1; i++)
-            usleep(50000);
-        printf(moves(n) ? "REACHED the peer, against the rules\n" : "cut\n");
-    }
     return true;
 }

@@ -254,16 +254,16 @@ def changing(server):
         p = subprocess.Popen([SBX, "run", "--timeout=120", "--name=lent", "--user=0:0", f"--allow-net=127.0.0.1:{server.port}",
                               "--", HOSTILE, "lentnet", str(server.port), "9", "changes"], stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
-        out = []
+        out, before = [], None
         for line in p.stdout:
             out.append(line)
             if line == "kept\n":
-                subprocess.run([SBX, "net", "lent", "deny", f"127.0.0.1:{server.port}"], check=True, env=env, timeout=30,
+                subprocess.run([SBX, "net", "lent", "remove", f"127.0.0.1:{server.port}"], check=True, env=env, timeout=30,
                                stdout=subprocess.DEVNULL)
                 time.sleep(0.2)
                 before = server.bytes
         err = p.stderr.read()
-        if p.wait(30) or "cut\n" not in out or server.bytes != before:
+        if p.wait(30) or "cut\n" not in out or "REACHED" in "".join(out) or server.bytes != before:
             raise AssertionError("".join(out) + err[-2000:] + f"bytes: {before}, then {server.bytes}")
 
 
