@@ -136,8 +136,9 @@ enum ctx_word {
 
 /* How calls of the stub's use a socket that was lent to it. */
 enum {
-    LENT_HOW_NONBLOCK = 1,  /* O_NONBLOCK */
-    LENT_HOW_IN_WAITS = 2,  /* a read that finds nothing waits there; else, like all that fails, it */
+    LENT_HOW_NONBLOCK = 1, /* O_NONBLOCK */
+    LENT_HOW_IN_WAITS =
+        2, /* a read that finds nothing waits there; else, like all that fails, it */
     LENT_HOW_OUT_WAITS = 4, /* comes here; so a write that finds no room */
 };
 

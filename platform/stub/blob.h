@@ -40,9 +40,9 @@
 #define LENT_FIRST 64 /* the numbers of those that are lent for good, in the stub */
 #define LENT_MAX 1024
 #define LENT_NUMBER 0xffffu
-#define LENT_NONBLOCK 0x10000u   /* the guest's O_NONBLOCK */
-#define LENT_IN_WAITS 0x20000u   /* who waits for something to come waits here */
-#define LENT_OUT_WAITS 0x40000u  /* the same for room */
+#define LENT_NONBLOCK 0x10000u  /* the guest's O_NONBLOCK */
+#define LENT_IN_WAITS 0x20000u  /* who waits for something to come waits here */
+#define LENT_OUT_WAITS 0x40000u /* the same for room */
 
 /*
  * The doorbell: rdi kind, rsi block index or nonce, rdx sequence. The number is getppid's, which the

@@ -90,4 +90,5 @@ HIDDEN int kept_trap(struct block *b,
 /* Does with a socket that was lent what needs nobody else (lent.c); 0: the call is the sentry's. */
 HIDDEN int lent_call(struct block *b, uint64_t nr, const uint64_t args[6], long *ret);
 /* That system call, with two more arguments that are 0; -EINTR where a kick has come or comes (light.S). */
-HIDDEN long blob_lent(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t nr, struct block *b);
+HIDDEN long blob_lent(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t nr,
+                      struct block *b);

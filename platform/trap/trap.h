@@ -316,7 +316,7 @@ void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n);
 void ctx_want_frame(struct ctx *c);
 bool ctx_defer(struct ctx *c, const struct as_op *op);
 unsigned ops_deferred(struct ctx *c); /* what was deferred, into the block: how many */
-void ops_send(struct ctx *c);     /* c is held by a notification */
+void ops_send(struct ctx *c);         /* c is held by a notification */
 /*
  * c->ops are its owner's, who takes them back once c is gone, or given up: neither is told while they are
  * held. False: it is so already, and they may not be looked at.

@@ -44,7 +44,8 @@ struct mm {
     bool thp_disable;      /* as PR_SET_THP_DISABLE said */
     _Atomic bool secrets;  /* files of FMODE_SECRET have been mapped */
     struct aio_table *aio; /* ipc/aio.h; NULL: none yet */
-    struct files *lend_files; /* whose sockets its process has been lent; only compared; host_lend.c */
+    struct files
+        *lend_files; /* whose sockets its process has been lent; only compared; host_lend.c */
 };
 
 struct mm *mm_new(struct aspace *as); /* takes over as */

@@ -31,7 +31,8 @@ static struct sockaddr_in local(int port)
 /* As often as it takes until the sites are patched, and it is lent. Its number there, or 0. */
 static int lent_as(int fd)
 {
-    const uint32_t *words = (void *)(stub.slot + CHANNEL_OFF + ((uint64_t)LENT_BLOCK << BLOCK_SHIFT));
+    const uint32_t *words = (void *)(stub.slot + CHANNEL_OFF +
+                                     ((uint64_t)LENT_BLOCK << BLOCK_SHIFT));
     char c = 'x';
 
     for (int i = 0; i < 100; i++) {
@@ -80,8 +81,7 @@ static void look_at_others(int n)
     char c;
 
     for (int i = 0; i < ANOTHER; i++) {
-        long r = i == n ? -EBADF
-                        : by_blob(SYS_recvfrom, i, (long)&c, 1, MSG_DONTWAIT, 0, 0);
+        long r = i == n ? -EBADF : by_blob(SYS_recvfrom, i, (long)&c, 1, MSG_DONTWAIT, 0, 0);
 
         if (r != -EBADF && r != -ENOTSOCK)
             printf("REACHED descriptor %d: %ld\n", i, r);
