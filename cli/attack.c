@@ -27,7 +27,7 @@ const struct attack attacks[] = {
     { "device nodes", attack_devices },
     { "mounts, chroot", attack_mounts },
     { "new and foreign namespaces", attack_namespaces },
-    { "bpf, perf, keys, userfaultfd, modules, ports", attack_forbidden },
+    { "bpf, perf, keys, modules, ports", attack_forbidden },
     { "calls from within the stub's own code", attack_native },
     { "calls of other kinds: 32-bit, x32", attack_other_abi },
     { "the stub's code and channel, overwritten and unmapped", attack_blob },

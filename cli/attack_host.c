@@ -266,11 +266,10 @@ const char *attack_trace(const struct bait *b)
 
 const char *attack_devices(const struct bait *b)
 {
-    static const char *const nodes[] = { "/dev/mem",     "/dev/kmem",  "/dev/port",
-                                         "/dev/kmsg",    "/dev/sda",   "/dev/vda",
-                                         "/dev/nvme0n1", "/dev/loop0", "/dev/kvm",
-                                         "/dev/fuse",    "/dev/tty0",  "/dev/net/tun",
-                                         "/dev/input",   "/dev/dri",   "/dev/userfaultfd" };
+    static const char *const nodes[] = { "/dev/mem",   "/dev/kmem", "/dev/port",    "/dev/kmsg",
+                                         "/dev/sda",   "/dev/vda",  "/dev/nvme0n1", "/dev/loop0",
+                                         "/dev/kvm",   "/dev/fuse", "/dev/tty0",    "/dev/net/tun",
+                                         "/dev/input", "/dev/dri" };
     static const struct {
         mode_t type;
         unsigned major, minor;

@@ -114,7 +114,6 @@ static const struct forbidden {
     { "bpf", SYS_bpf, { 0 /* MAP_CREATE */, (long)map, sizeof map } },
     { "perf_event_open", SYS_perf_event_open, { (long)&perf, 0, -1, -1, 0 } },
     { "keyctl", SYS_keyctl, { 22 /* GET_PERSISTENT, which is not there inside */, -1, -4 } },
-    { "userfaultfd", SYS_userfaultfd, { 1 /* USER_MODE_ONLY */ } },
     { "iopl", SYS_iopl, { 3 } },
     { "ioperm", SYS_ioperm, { 0x80, 1, 1 } },
     { "kcmp", SYS_kcmp, { 1, 1, 0, 0, 0 } },

@@ -19,6 +19,7 @@ enum control_type {
     CTL_FREEZE, /* nothing of the guest is to run, by CTL_FROZEN; CTL_THAW ends it */
     CTL_THAW,
     CTL_ASK_USAGE, /* answered by CTL_USAGE */
+    CTL_CONTAINER, /* with descriptors: a further container (sentry/pod.h); value: POD_* */
     /* sentry to front end */
     CTL_EXIT = 64,  /* value: wait status of the program; everything is over */
     CTL_STOPPED,    /* value: signal: the program was stopped (job control); stop too */

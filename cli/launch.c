@@ -231,6 +231,50 @@ void launch_end_broker(const struct launch *l)
     waitid((idtype_t)P_PIDFD, (id_t)p.fd, &si, WEXITED);
 }
 
+static int start_gofer(struct launch *l, struct launch_fds *f, uid_t id, unsigned must)
+{
+    struct spawn sp;
+
+    l->gofer = spawn(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC, must, l->without,
+                     id,
+                     /* whole= */ true, &sp, &l->gofer_pidfd);
+    if (l->gofer == 0)
+        gofer_child(l, f, &sp, /* shared= */ false);
+    if (l->gofer < 0)
+        return undo(l, "gofer", -l->gofer);
+    warn_unfenced(l, &sp);
+    return 0;
+}
+
+int launch_gofers(struct launch *l, int *ret_shared, int *ret_plain)
+{
+    const unsigned must = l->options->require & REQUIRE_USERNS ? CLONE_NEWUSER : 0;
+    struct launch_fds f = { .control = -1, .ring = -1, .gofer_sock = { -1, -1 } };
+    struct launch_ids ids;
+    int status[2], theirs, r = 0;
+
+    l->gofer_pidfd = l->shared_pidfd = -1;
+    if (pair(SOCK_SEQPACKET, status) || pair(SOCK_SEQPACKET, f.shared_sock))
+        return EXIT_SBX;
+    l->gofer_status = status[0];
+    f.gofer_status = status[1];
+    theirs = f.shared_sock[1];
+    launch_ids(&ids);
+    if (l->shown->nexports > l->shown->nshared) {
+        r = pair(SOCK_SEQPACKET, f.gofer_sock);
+        if (r == 0)
+            r = start_gofer(l, &f, ids.gofer, must);
+    }
+    *ret_shared = fcntl(theirs, F_DUPFD_CLOEXEC, 3);
+    if (r == 0)
+        r = start_shared(l, &f, must);
+    *ret_plain = f.gofer_sock[1];
+    if (f.gofer_sock[0] >= 0)
+        close(f.gofer_sock[0]);
+    close(f.gofer_status);
+    return r;
+}
+
 int launch_start(struct launch *l)
 {
     struct launch_fds f = { .broker_sock = { -1, -1 } };
@@ -253,14 +297,9 @@ int launch_start(struct launch *l)
     if (l->sentry < 0)
         return refused("sentry", -l->sentry);
     launch_step(l, "sentry");
-    l->gofer = spawn(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC,
-                     userns ? CLONE_NEWUSER : 0, l->without, ids.gofer,
-                     /* whole= */ true, &sp, &l->gofer_pidfd);
-    if (l->gofer == 0)
-        gofer_child(l, &f, &sp, /* shared= */ false);
-    if (l->gofer < 0)
-        return undo(l, "gofer", -l->gofer);
-    warn_unfenced(l, &sp);
+    r = start_gofer(l, &f, ids.gofer, userns ? CLONE_NEWUSER : 0);
+    if (r)
+        return r;
     r = start_shared(l, &f, userns ? CLONE_NEWUSER : 0);
     if (r)
         return r;

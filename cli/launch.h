@@ -90,6 +90,11 @@ int launch_platform(struct launch *l, const char *name);
 /* 0, or the exit status after the error was printed; then nothing is left running. */
 int launch_start(struct launch *l);
 /*
+ * The gofers alone, for a sentry that another has started: *ret_shared and *ret_plain are its ends of their sockets, -1
+ * for the latter where nothing is shown that is not shared live. The same.
+ */
+int launch_gofers(struct launch *l, int *ret_shared, int *ret_plain);
+/*
  * When the sentry is about to end: waits (bounded) until the broker has sent what it was told to, and is
  * gone. Whoever sees us end may publish the same ports again at once.
  */

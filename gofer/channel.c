@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "abi/hostfd.h"
@@ -222,6 +223,21 @@ static int slot_take(struct gofer *g, uint16_t op, struct gslot **ret, bool *ret
     return broken ? -EIO : 0;
 }
 
+/* A datagram of a plain one is written: that bears no address, nor descriptors, and is let pass for any number. */
+static ssize_t send_message(struct gofer *g, const struct msghdr *m, int flags)
+{
+    const int count = (int)m->msg_iovlen;
+    ssize_t n = -1;
+
+    if (!g->plain)
+        return sendmsg(g->sock, m, MSG_NOSIGNAL | flags);
+    if (flags & MSG_DONTWAIT)
+        n = pwritev2(g->sock, m->msg_iov, count, -1, RWF_NOWAIT);
+    if (!(flags & MSG_DONTWAIT) || (n < 0 && errno == EOPNOTSUPP))
+        n = pwritev2(g->sock, m->msg_iov, count, -1, 0);
+    return n;
+}
+
 static int send_request(struct gofer *g, const struct gw_request *req, const struct gcall *c,
                         int flags)
 {
@@ -235,7 +251,7 @@ static int send_request(struct gofer *g, const struct gw_request *req, const str
             iov[msg.msg_iovlen++] = (struct iovec){ (void *)(uintptr_t)c->in[i], c->inlen[i] };
 
     for (;;) {
-        if (sendmsg(g->sock, &msg, MSG_NOSIGNAL | flags) >= 0)
+        if (send_message(g, &msg, flags) >= 0)
             return 0;
         if (errno == ENOBUFS || errno == ENOMEM)
             return -ENOMEM; /* it was not sent, and the next one may be */

@@ -36,7 +36,9 @@ struct gslot {
 };
 
 struct gofer {
+    _Atomic int refs;
     int sock;
+    bool plain; /* its number is none that the sentry's fence lets messages go to (abi/hostfd.h) */
     struct gofer_ring *ring; /* NULL: files come as descriptors */
     unsigned nexports, nroots;
     struct gw_root *roots; /* as hello told them */

@@ -34,7 +34,7 @@ static int hello(struct gofer *g)
     return r;
 }
 
-int gofer_client_new(int sock, int ring_fd, struct gofer **ret)
+static int client_new(int sock, int ring_fd, bool plain, struct gofer **ret)
 {
     struct gofer *g = calloc(1, sizeof(*g));
 
@@ -43,6 +43,8 @@ int gofer_client_new(int sock, int ring_fd, struct gofer **ret)
         return -ENOMEM;
     }
     g->sock = sock;
+    g->plain = plain;
+    atomic_init(&g->refs, 1);
     pthread_mutex_init(&g->lock, NULL);
     pthread_cond_init(&g->free_slot, NULL);
     for (unsigned i = 0; i < CHANNEL_SLOTS; i++) {
@@ -58,6 +60,16 @@ int gofer_client_new(int sock, int ring_fd, struct gofer **ret)
     }
     *ret = g;
     return 0;
+}
+
+int gofer_client_new(int sock, int ring_fd, struct gofer **ret)
+{
+    return client_new(sock, ring_fd, false, ret);
+}
+
+int gofer_client_join(int sock, struct gofer **ret)
+{
+    return client_new(sock, -1, true, ret);
 }
 
 void gofer_client_free(struct gofer *g)
@@ -77,6 +89,18 @@ void gofer_client_free(struct gofer *g)
     pthread_mutex_destroy(&g->lock);
     free(g->roots);
     free(g);
+}
+
+struct gofer *gofer_client_ref(struct gofer *g)
+{
+    atomic_fetch_add(&g->refs, 1);
+    return g;
+}
+
+void gofer_client_put(struct gofer *g)
+{
+    if (g && atomic_fetch_sub(&g->refs, 1) == 1)
+        gofer_client_free(g);
 }
 
 unsigned gofer_nexports(struct gofer *g)

@@ -33,7 +33,12 @@ struct gofer_node_reply {
 
 /* sock: SEQPACKET, connected to the gofer; taken over. ring_fd: the restricted ring or -1. */
 int gofer_client_new(int sock, int ring_fd, struct gofer **ret);
+/* The same of a socket that came later on, whose number is any. SIGPIPE has to be ignored. */
+int gofer_client_join(int sock, struct gofer **ret);
 void gofer_client_free(struct gofer *g);
+/* One that may go while the sandbox runs is counted: who makes it has the first reference; NULL is fine. */
+struct gofer *gofer_client_ref(struct gofer *g);
+void gofer_client_put(struct gofer *g);
 
 /* Number of exports, and the root node of one. */
 unsigned gofer_nexports(struct gofer *g);

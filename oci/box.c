@@ -47,12 +47,12 @@ static int check_sysctls(const struct oci_config *c)
     return 0;
 }
 
-static int check_namespaces(const struct oci_config *c)
+static int check_namespaces(const struct oci_config *c, const struct oci_state *s)
 {
     const struct oci_namespace *ns;
 
     ns = oci_namespace_of(c, CLONE_NEWPID);
-    if (ns && ns->path)
+    if (ns && ns->path && !s->pod_pids)
         return oci_fail("a pid namespace of another container cannot be joined");
     if (!ns)
         oci_log(OCI_WARNING, "no pid namespace is asked for: processes of the host are not seen "
@@ -191,7 +191,8 @@ int box_build(const struct oci_config *c, const struct oci_state *s, struct box 
     fail_keep(NULL, 0);
     if (r)
         return oci_fail("%s", kept);
-    if (check_namespaces(c) || check_sysctls(c) || limits_of(c, l) || box_mounts(c, s, &ret->shown))
+    if (check_namespaces(c, s) || check_sysctls(c) || limits_of(c, l) ||
+        box_mounts(c, s, &ret->shown))
         return 1;
     say_ignored(c);
     ret->options.hostname = c->hostname && *c->hostname ? c->hostname : own_hostname();

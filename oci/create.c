@@ -23,6 +23,7 @@
 #include "oci/hooks.h"
 #include "oci/notify.h"
 #include "oci/oci.h"
+#include "oci/pod.h"
 #include "oci/proxy.h"
 
 int write_pid_file(const char *path, pid_t pid)
@@ -137,7 +138,7 @@ struct making {
     struct oci_state *state;
     struct box box;
     struct passed passed;
-    int sync;
+    int sync, pod;
 };
 
 /* The proxy's next message; what went wrong there is ours to print. */
@@ -188,6 +189,7 @@ static int fork_proxy(struct making *m)
                                            .state = m->state,
                                            .box = &m->box,
                                            .sync = socks[1],
+                                           .pod = m->pod,
                                            .console = console && *console ? console : NULL,
                                            .passed = &m->passed,
                                            .notify = m->box.launch.notify,
@@ -197,6 +199,8 @@ static int fork_proxy(struct making *m)
         proxy_main(&setup);
     }
     close(socks[1]);
+    if (m->pod >= 0)
+        close(m->pod);
     m->sync = socks[0];
     m->state->start_time = oci_start_time(m->state->pid);
     return 0;
@@ -271,6 +275,7 @@ static int prepare(struct making *m)
 
     if (passed_find(m->options->preserve, &m->passed))
         return 1;
+    m->pod = pod_find(m->config, m->state);
     p->env = passed_environment(&m->passed, p->env);
     if (notify_wanted())
         p->env = notify_environment(p->env);
@@ -297,7 +302,7 @@ int container_create(const char *id, const struct create_options *o, struct oci_
     s->annotations = (json_t *)(uintptr_t)c->annotations;
     s->terminal = c->process.terminal;
     s->status = OCI_CREATING;
-    m = (struct making){ .options = o, .config = c, .state = s, .sync = -1 };
+    m = (struct making){ .options = o, .config = c, .state = s, .sync = -1, .pod = -1 };
     if (prepare(&m) == 0 && make(&m) == 0) {
         close(m.sync);
         passed_close(&m.passed);

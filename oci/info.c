@@ -302,6 +302,11 @@ int oci_update(int argc, char **argv)
         r.cpus = cpus;
     if (mems)
         r.mems = mems;
+    if (s.pod && (r.memory > 0 || r.quota > 0 || r.cpus))
+        oci_log(
+            OCI_WARNING,
+            "limits of memory and processors do not hold for the programs of %s, which are in the group of %s",
+            id, s.pod);
     if ((s.unit && scope_set(s.unit, &r, oci_cgroup_is_v2(s.cgroups))) ||
         oci_cgroup_limit(s.cgroups, &r))
         return 1;

@@ -50,6 +50,11 @@ void px_tell_winsize(void)
 {
     uint16_t rows, cols;
 
+    if (px_further()) {
+        if (px.stream.fd >= 0)
+            px_tell(CTL_WINSIZE, (uint64_t)exec_terminal_size(&px.stream), NULL, 0);
+        return;
+    }
     if (proxy_winsize(&px.tty, &rows, &cols))
         px_tell(CTL_WINSIZE, (uint64_t)rows << 16 | cols, NULL, 0);
 }
@@ -122,6 +127,12 @@ static void on_request(struct client *c, const struct wire_msg *m, const int *fd
         break;
     case WIRE_RESUME:
         px_tell(CTL_THAW, 0, NULL, 0);
+        px_answer(c, WIRE_DONE, 0, NULL, 0);
+        break;
+    case WIRE_POD:
+        if (px_further() || nfds < 7)
+            break;
+        px_tell(CTL_CONTAINER, (uint32_t)m->value, fds, nfds);
         px_answer(c, WIRE_DONE, 0, NULL, 0);
         break;
     case WIRE_WINSIZE:
@@ -251,6 +262,7 @@ static void on_message(const struct control_msg *m)
     }
 }
 
+/* false: nothing will come any more. */
 static bool drain(int fd)
 {
     struct control_msg m;
@@ -275,7 +287,8 @@ static void lost(const char *what)
     drain(px.launch->control);
     if (px.ended)
         return;
-    if (recv(px.launch->gofer_status, &m, sizeof m, MSG_DONTWAIT) > 0 && m.type == CTL_ERROR)
+    if (px.launch->gofer_status >= 0 &&
+        recv(px.launch->gofer_status, &m, sizeof m, MSG_DONTWAIT) > 0 && m.type == CTL_ERROR)
         keep_why(m.text, MIN(m.len, (uint32_t)sizeof m.text));
     else
         snprintf(px.why, sizeof px.why, "the %s was ended%s", what,
@@ -292,7 +305,7 @@ static void on_signals(void)
     struct signalfd_siginfo si;
 
     while (read(px.signals, &si, sizeof si) == (ssize_t)sizeof si) {
-        if (si.ssi_signo == SIGWINCH && px.tty.fd >= 0)
+        if (si.ssi_signo == SIGWINCH && (px.tty.fd >= 0 || px.stream.fd >= 0))
             px_tell_winsize();
         else
             px_tell(CTL_SIGNAL, si.ssi_signo | (si.ssi_code == SI_KERNEL ? CTL_SIGNAL_KEY : 0),
@@ -304,7 +317,18 @@ static void on_signals(void)
 
 void px_loop_once(void)
 {
-    enum { CONTROL, SENTRY, GOFER, SHARED, SIGNALS, LISTENER, NETWORK, TTY, CLIENT = TTY + 2 };
+    enum {
+        CONTROL,
+        SENTRY,
+        GOFER,
+        SHARED,
+        SIGNALS,
+        LISTENER,
+        NETWORK,
+        TTY,
+        STREAM = TTY + 2,
+        CLIENT = STREAM + 2
+    };
     struct pollfd fds[CLIENT + CLIENTS] = {
         [CONTROL] = { .fd = px.launch->control, .events = POLLIN },
         [SENTRY] = { .fd = px.launch->sentry_pidfd, .events = POLLIN },
@@ -316,16 +340,18 @@ void px_loop_once(void)
     };
 
     proxy_poll(&px.tty, fds + TTY);
+    exec_terminal_poll(&px.stream, fds + STREAM);
     for (unsigned i = 0; i < CLIENTS; i++)
         fds[CLIENT + i] = (struct pollfd){ .fd = px.clients[i].fd, .events = POLLIN };
     if (poll(fds, ARRAY_SIZE(fds), px_hooks_wait()) < 0)
         return;
     px_hooks_late();
     proxy_run(&px.tty, fds + TTY);
+    exec_terminal_run(&px.stream, fds + STREAM);
     if (fds[SIGNALS].revents)
         on_signals();
-    if (fds[CONTROL].revents)
-        drain(px.launch->control);
+    if (fds[CONTROL].revents && !drain(px.launch->control) && px_further())
+        lost("sandbox of its pod");
     for (unsigned i = 0; i < CLIENTS; i++)
         if (fds[CLIENT + i].revents && fds[CLIENT + i].fd == px.clients[i].fd)
             serve(&px.clients[i]);
@@ -346,6 +372,10 @@ void px_leave(void)
 {
     struct pollfd p = { .fd = px.launch->sentry_pidfd, .events = POLLIN };
 
+    if (px_further()) { /* what is left of it ends with our end of the socket */
+        exec_terminal_close(&px.stream);
+        _exit(px.status);
+    }
     proxy_drain(&px.tty, LAST_WORDS_MS);
     proxy_leave(&px.tty, /* keep= */ true);
     if (px.status == 128 + SIGKILL || poll(&p, 1, SENTRY_END_MS) != 1)

@@ -30,7 +30,8 @@ struct proxy_setup {
     const struct oci_config *config;
     const struct oci_state *state;
     struct box *box;
-    int sync;            /* its end of the socket to create */
+    int sync; /* its end of the socket to create */
+    int pod;  /* a connection to the first proxy of its pod (pod.h); -1: it has its own sentry */
     const char *console; /* path of the socket that the terminal's other side goes to; NULL: none */
     const struct passed *passed;
     bool notify;     /* its program has a socket for sd_notify */

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cli/proxy.h"
+#include "oci/exec_terminal.h"
 #include "oci/proxy.h"
 
 #define CLIENTS 256
@@ -10,7 +11,9 @@
 struct init_proxy {
     const struct proxy_setup *setup;
     struct launch *launch;
+    struct oci_process process; /* the container's, with the size of its terminal */
     struct proxy tty;
+    struct exec_terminal stream; /* of a further container of a pod: the terminal's other side */
     int signals, listener, network;
     bool ready, started, ended;
     int status;        /* exit status, when ended */
@@ -27,6 +30,12 @@ struct init_proxy {
 };
 
 extern struct init_proxy px;
+
+/* Is it of a further container of a pod, with no sentry of its own? */
+static inline bool px_further(void)
+{
+    return px.setup->pod >= 0;
+}
 
 /* proxy.c: to the sentry. */
 void px_tell(uint32_t type, uint64_t value, const int *fds, unsigned n);

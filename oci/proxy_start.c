@@ -14,6 +14,7 @@
 #include "oci/hooks.h"
 #include "oci/network.h"
 #include "oci/oci.h"
+#include "oci/pod.h"
 #include "oci/proxy_priv.h"
 
 /* ---- to create ---- */
@@ -81,9 +82,38 @@ static void find_terminal(int slave)
         l->tty_rows = l->tty_cols = 0;
 }
 
+/* The streams are the guest's, and whoever reads them waits for their end. */
+static void give_streams_away(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    for (int i = 0; null >= 0 && i < 3; i++)
+        dup2(null, i);
+    if (null > 2)
+        close(null);
+    passed_close(px.setup->passed);
+}
+
+static void join_pod(void)
+{
+    const int theirs = px.stream.theirs, streams[3] = { theirs >= 0 ? theirs : 0, 1, 2 };
+    int r;
+
+    px.launch->sentry_pidfd = px.launch->broker_pidfd = px.launch->gofer_pidfd = -1;
+    r = pod_join(px.setup->pod, px.launch, px.setup->state->pod_pids, &px.process, streams,
+                 px.setup->passed, px.why);
+    idmap_close(px.launch->shown);
+    if (r < 0)
+        give_up(px.why);
+    if (theirs >= 0)
+        close(theirs);
+    px.stream.theirs = -1;
+    give_streams_away();
+}
+
 static void launch(void)
 {
-    int null, r;
+    int r;
 
     px.launch->t_start_ns = now_ns();
     fail_keep(px.why, sizeof px.why);
@@ -93,12 +123,7 @@ static void launch(void)
     if (r)
         give_up(px.why);
     proxy_begin(&px.tty, px.launch->tty_sock);
-    null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int i = 0; null >= 0 && i < 3; i++)
-        dup2(null, i); /* they are the guest's, and whoever reads them waits for their end */
-    if (null > 2)
-        close(null);
-    passed_close(px.setup->passed);
+    give_streams_away();
 }
 
 /* Where the configuration has none it is that of the namespace, which may be a pod's. */
@@ -138,29 +163,41 @@ static void enter(void)
 
 void proxy_main(const struct proxy_setup *s)
 {
-    int keep[5 + PASSED_MAX] = { 0, 1, 2, s->sync, s->state->dir_fd }, slave = -1;
+    int keep[6 + PASSED_MAX] = { 0, 1, 2, s->sync, s->state->dir_fd }, slave = -1;
+    unsigned n = 5;
 
     px.setup = s;
+    px.process = s->config->process;
     px.launch = &s->box->launch;
     for (unsigned i = 0; i < CLIENTS; i++)
         px.clients[i].fd = -1;
-    memcpy(keep + 5, s->passed->fds, s->passed->n * sizeof *keep);
-    child_close_all_but(keep, 5 + s->passed->n, -1);
+    if (s->pod >= 0)
+        keep[n++] = s->pod;
+    memcpy(keep + n, s->passed->fds, s->passed->n * sizeof *keep);
+    child_close_all_but(keep, n + s->passed->n, -1);
     oci_log_child();
     prctl(PR_SET_PDEATHSIG, 0);
     prctl(PR_SET_NAME, "sbx-init");
     if (!s->foreground)
         setsid();
     take_signals();
-    if (s->console) {
+    px.stream.fd = px.stream.ours = px.stream.theirs = -1;
+    if (px_further() && exec_terminal_open(&px.stream, &px.process, s->console, px.why) < 0)
+        give_up(px.why);
+    if (s->console && !px_further()) {
         slave = terminal_open(s->console, s->config->process.rows, s->config->process.cols, px.why);
         if (slave < 0)
             give_up(px.why);
     }
     enter();
-    find_terminal(slave);
-    launch();
-    px.network = oci.net && strcmp(oci.net, "none") == 0 ? -1 : network_watch();
+    px.tty = (struct proxy){ .sock = -1, .fd = -1 };
+    if (px_further()) {
+        join_pod();
+    } else {
+        find_terminal(slave);
+        launch();
+    }
+    px.network = px_further() ? -1 : oci.net && strcmp(oci.net, "none") == 0 ? -1 : network_watch();
     px_tell_network();
     px_tell_winsize();
     while (!px.ready && !px.ended)

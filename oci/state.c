@@ -173,6 +173,8 @@ int oci_state_save(const struct oci_state *s)
     json_object_set_new(o, "startTime", json_integer((json_int_t)s->start_time));
     json_object_set_new(o, "terminal", json_boolean(s->terminal));
     json_object_set_new(o, "cgroups", list);
+    if (s->pod)
+        json_object_set_new(o, "pod", json_string(s->pod));
     if (s->unit)
         json_object_set_new(o, "unit", json_string(s->unit));
     text = json_dumps(o, JSON_INDENT(1));
@@ -212,6 +214,7 @@ static int decode(const json_t *o, struct oci_state *s)
     s->pid = (pid_t)json_integer_value(json_object_get(o, "pid"));
     s->start_time = (uint64_t)json_integer_value(json_object_get(o, "startTime"));
     s->terminal = json_is_true(json_object_get(o, "terminal"));
+    s->pod = json_object_get(o, "pod") ? member(o, "pod") : NULL;
     s->unit = json_object_get(o, "unit") ? member(o, "unit") : NULL;
     s->cgroups = xcalloc(json_array_size(list) + 1, sizeof *s->cgroups);
     for (size_t i = 0; i < json_array_size(list); i++) {

@@ -36,6 +36,8 @@ struct oci_state {
     bool terminal;
     char **cgroups; /* directories, NULL at the end */
     char *unit;     /* of systemd's; NULL: none */
+    char *pod;      /* the container whose sentry it is in; NULL: its own */
+    bool pod_pids;  /* it joins that one's pid namespace; known at create only */
 };
 
 const char *oci_status_name(enum oci_status s);

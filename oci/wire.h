@@ -23,6 +23,7 @@ enum wire_type {
     WIRE_CGROUP,  /* with a descriptor (cgroup_view.c); by WIRE_DONE */
     WIRE_NOTIFY,  /* by WIRE_DONE when the program has said READY=1; WIRE_FAILED: it cannot */
     WIRE_WINSIZE, /* of an exec; value: rows << 16 | cols */
+    WIRE_POD, /* to a pod's first: a further container, with descriptors (sentry/pod.h); value: POD_*. By WIRE_DONE; the rest is said by the socket that it brings */
     /* from it */
     WIRE_DONE = 64,
     WIRE_FAILED, /* text; value: exit status, as shells have it */
@@ -37,7 +38,7 @@ struct wire_msg {
     char text[1200];
 };
 
-#define WIRE_FDS (4 + PASSED_MAX)
+#define WIRE_FDS (8 + PASSED_MAX)
 
 struct oci_state;
 

@@ -92,6 +92,8 @@ enum as_op_kind {
     AS_GET_GS,
     AS_RSEQ,  /* a: area, len, flags, signature */
     AS_CLOSE, /* a: a descriptor that the platform itself had opened in it */
+    AS_UFFD, /* a: flags of userfaultfd(2), -1; ret: a descriptor of ours, the caller's, or -errno; a[1]: its
+                 number there, which the caller closes by AS_CLOSE, or still -1 */
     AS_CLONE, /* a: AS_CLONE_* flags, tls, clear_child_tid; child: from ctx_new_child(); ret: 0 */
 };
 

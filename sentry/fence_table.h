@@ -31,6 +31,7 @@
 
 #include "abi/fence_rule.h"
 #include "abi/hostfd.h"
+#include "abi/uffd.h"
 
 #define FENCE_DEFAULT SCMP_ACT_KILL_PROCESS
 
@@ -132,6 +133,15 @@ static const struct fence_rule fence_rules[] = {
     ALLOW_IF(ioctl, "is a call still there", IOCTL_IS(SECCOMP_IOCTL_NOTIF_ID_VALID)),
     ALLOW_IF(ioctl, "descriptors for maps", IOCTL_IS(SECCOMP_IOCTL_NOTIF_ADDFD)),
     ALLOW_IF(ioctl, "synchronous wake-ups", IOCTL_IS(SECCOMP_IOCTL_NOTIF_SET_FLAGS)),
+    ALLOW_IF(ioctl, "a stub's userfaultfd: what the guest may have", IOCTL_IS(LX_UFFDIO_API)),
+    ALLOW_IF(ioctl, "what it is told of", IOCTL_IS(LX_UFFDIO_REGISTER)),
+    ALLOW_IF(ioctl, "and no more", IOCTL_IS(LX_UFFDIO_UNREGISTER)),
+    ALLOW_IF(ioctl, "a fault is looked at again", IOCTL_IS(LX_UFFDIO_WAKE)),
+    ALLOW_IF(ioctl, "a page of it is filled", IOCTL_IS(LX_UFFDIO_COPY)),
+    ALLOW_IF(ioctl, "with zeros", IOCTL_IS(LX_UFFDIO_ZEROPAGE)),
+    ALLOW_IF(ioctl, "with what its file has there", IOCTL_IS(LX_UFFDIO_CONTINUE)),
+    ALLOW_IF(ioctl, "so that a touch is SIGBUS", IOCTL_IS(LX_UFFDIO_POISON)),
+    ALLOW_IF(ioctl, "it is protected from writes", IOCTL_IS(LX_UFFDIO_WP)),
     ALLOW(process_vm_readv, "a stub's memory"),
     ALLOW(process_vm_writev, "a stub's memory"),
     ALLOW(pidfd_open, "a stub's end"),

@@ -7,12 +7,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "sentry/fs/tty/tty.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/pid.h"
@@ -85,7 +87,8 @@ static int stdio(struct task *t, const struct sentry_config *cfg)
 
 static int directories(struct task *t, const struct sentry_config *cfg)
 {
-    struct path root = { vfs.root, vfs.root->root }, cwd;
+    struct mount *top = t->group->container->root;
+    struct path root = { top, top->root }, cwd;
     struct fs_ctx *fs = fs_ctx_new(&root);
     int r;
 
@@ -114,14 +117,17 @@ static int become_user(struct task *t, const struct sentry_config *cfg)
 }
 
 /* A container's terminal is its console, too. */
-static int show_console(void)
+int show_console(unsigned index)
 {
     const struct sentry_mount node = {
         .kind = SM_NODE, .path = "/dev/console", .mode = S_IFCHR | 0600, .rdev = makedev(5, 1)
     };
     struct path from, at;
-    int r = walk_path(NULL, AT_FDCWD, "/dev/pts/0", WALK_FOLLOW, &from);
+    char name[24];
+    int r;
 
+    snprintf(name, sizeof name, "/dev/pts/%u", index);
+    r = walk_path(NULL, AT_FDCWD, name, WALK_FOLLOW, &from);
     if (r == -ENOENT)
         return 0; /* no devpts was asked for */
     if (r < 0)
@@ -175,7 +181,7 @@ static int start_container(const struct sentry_config *cfg, struct task **ret)
     if (r == 0)
         r = stdio(t, cfg);
     if (r == 0 && cfg->tty_sock >= 0)
-        r = show_console();
+        r = show_console(0);
     *ret = t;
     return r;
 }

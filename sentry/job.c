@@ -15,6 +15,7 @@
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
@@ -137,7 +138,38 @@ static int say_pid(struct task *t, char **envp)
     return exec_first_env(t, envp);
 }
 
-static int start(uint32_t id, const struct parsed *p, int *fds, int n, char why[PROCESS_WHY])
+static int set_streams(struct task *t, uint32_t id, const struct process_spec *s, int *fds, int n,
+                       struct file **ret_tty)
+{
+    int r;
+
+    if (s->flags & PROCESS_TTY)
+        r = set_terminal(t, id ? id : TTY_PROGRAM, s, fds, ret_tty);
+    else
+        r = set_files(t, fds, 0, 3);
+    return r < 0 ? r : set_files(t, fds, 3, n);
+}
+
+/* The program of a container is its pid 1, where that has a pid namespace of its own. */
+static int publish(struct task *t, uint32_t id)
+{
+    struct container *c = t->group->container;
+    int r;
+
+    if (!id)
+        t->group->is_init = t->group->unkillable = c->pidns != first_container.pidns;
+    r = task_publish(t);
+    if (r == 0 && !id) {
+        lock(&kernel.tasks_lock);
+        c->program = t->group;
+        unlock(&kernel.tasks_lock);
+    }
+    return r;
+}
+
+/* In container_here(). id 0: its program. *ret is to be made ready. */
+static int start(uint32_t id, const struct parsed *p, int *fds, int n, char why[PROCESS_WHY],
+                 struct task **ret)
 {
     const char *name = p->argv[0];
     char path[PATH_MAX];
@@ -166,23 +198,22 @@ static int start(uint32_t id, const struct parsed *p, int *fds, int n, char why[
     if (r == 0)
         r = exec_first_path(t, path);
     if (r == 0)
-        r = p->head.as.flags & PROCESS_TTY ? set_terminal(t, id, &p->head.as, fds, &tty)
-                                           : set_files(t, fds, 0, 3);
-    if (r == 0)
-        r = set_files(t, fds, 3, n);
+        r = set_streams(t, id, &p->head.as, fds, n, &tty);
     if (r < 0) {
         file_put(tty);
         call_end(t);
         task_abort(t);
     } else {
-        r = task_publish(t);
+        r = publish(t, id);
     }
     if (r == 0) {
         (void)do_setsid(t);
         if (tty)
             (void)tty_set_controlling(t, tty);
-        task_make_ready(t);
+        *ret = t;
     }
+    if (r == 0 && tty && !id)
+        r = show_console(0); /* the first one of its devpts */
     file_put(tty);
     return r;
 }
@@ -192,24 +223,41 @@ static int status_of(int err)
     return err == ENOENT || err == ENOTDIR ? 127 : 126;
 }
 
-void job_start(uint32_t id, int request, int *fds, unsigned n)
+void job_start(struct container *c, uint32_t id, int request, int *fds, unsigned n)
 {
     char why[PROCESS_WHY] = "";
     struct parsed p;
+    struct task *t;
     int r = parse(request, &p);
 
     if (r == 0) {
-        r = start(id, &p, fds, (int)n, why);
+        container_enter(c);
+        r = start(id, &p, fds, (int)n, why, &t);
+        container_enter(NULL);
         parsed_free(&p);
     }
     close(request);
     fdmsg_close(fds, n);
+    if (r == 0)
+        task_make_ready(t);
     if (r < 0)
-        tty_relay_over(id);
+        tty_relay_over(c, id);
     if (r < 0 && *why)
-        control_send(CTL_JOB_FAILED, (uint64_t)id << 32 | (uint32_t)status_of(-r), "%s", why);
+        control_tell(c, CTL_JOB_FAILED, (uint64_t)id << 32 | (uint32_t)status_of(-r), "%s", why);
     else if (r < 0)
-        job_failed(id, "the program", -r);
+        job_failed(c, id, "the program", -r);
+}
+
+int job_program(int request, int *fds, unsigned n, char why[PROCESS_WHY], struct task **ret)
+{
+    struct parsed p;
+    int r = parse(request, &p);
+
+    if (r < 0)
+        return r;
+    r = start(0, &p, fds, (int)n, why, ret);
+    parsed_free(&p);
+    return r;
 }
 
 struct wanted {
@@ -227,14 +275,14 @@ static int signal_one(struct tgroup *g, void *arg)
     return 1;
 }
 
-void job_signal(uint32_t id, int sig)
+void job_signal(struct container *c, uint32_t id, int sig)
 {
     struct wanted w = { id, sig };
 
-    if (sig < 1 || sig > LX_NSIG)
+    if (sig < 1 || sig > LX_NSIG || !id)
         return;
     lock(&kernel.tasks_lock);
-    tgroup_each_locked(signal_one, &w);
+    container_groups_locked(c, signal_one, &w);
     unlock(&kernel.tasks_lock);
 }
 
@@ -247,30 +295,31 @@ static int signal_each(struct tgroup *g, void *arg)
     return 0;
 }
 
-void job_signal_all(int sig)
+void job_signal_all(struct container *c, int sig)
 {
     if (sig < 1 || sig > LX_NSIG)
         return;
     lock(&kernel.tasks_lock);
-    tgroup_each_locked(signal_each, &sig);
+    container_groups_locked(c, signal_each, &sig);
     unlock(&kernel.tasks_lock);
 }
 
-void job_ended(uint32_t id, int wait_status)
+void job_ended(struct container *c, uint32_t id, int wait_status)
 {
-    tty_relay_over(id);
-    control_send(CTL_JOB_EXIT, (uint64_t)id << 32 | (uint32_t)wait_status, NULL);
+    tty_relay_over(c, id);
+    control_tell(c, CTL_JOB_EXIT, (uint64_t)id << 32 | (uint32_t)wait_status, NULL);
 }
 
-void job_failed(uint32_t id, const char *name, int err)
+void job_failed(struct container *c, uint32_t id, const char *name, int err)
 {
+    const uint64_t value = (uint64_t)id << 32 | (uint32_t)status_of(err);
     char why[PROCESS_WHY];
 
     if (kernel.first == 1) {
         process_failed(name, -err, why);
-        control_send(CTL_JOB_FAILED, (uint64_t)id << 32 | (uint32_t)status_of(err), "%s", why);
+        control_tell(c, CTL_JOB_FAILED, value, "%s", why);
         return;
     }
-    control_send(CTL_JOB_FAILED, (uint64_t)id << 32 | (uint32_t)status_of(err), "%s%s",
-                 strerror(err), err == ENOEXEC ? " (wrong architecture, or no program)" : "");
+    control_tell(c, CTL_JOB_FAILED, value, "%s%s", strerror(err),
+                 err == ENOEXEC ? " (wrong architecture, or no program)" : "");
 }

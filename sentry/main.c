@@ -12,6 +12,7 @@
  * socket's end (the front end is gone). The process then leaves; the zygote and all stubs die with
  * it.
  */
+#include "sentry/kernel/container.h"
 #include "sentry/sentry.h"
 
 #include <errno.h>
@@ -80,19 +81,46 @@ void klog(int level, const char *fmt, ...)
 
 /* ---- to and from the front end ---- */
 
-void control_send(uint32_t type, uint64_t value, const char *fmt, ...)
+static void send_message(struct container *c, uint32_t type, uint64_t value, const char *fmt,
+                         va_list ap)
 {
     struct control_msg m = { .type = type, .value = value };
-    va_list ap;
+    ssize_t n;
 
     if (fmt) {
-        va_start(ap, fmt);
         vsnprintf(m.text, sizeof m.text, fmt, ap);
-        va_end(ap);
         m.len = (uint32_t)strlen(m.text);
     }
-    if (config->control_sock >= 0)
-        (void)!hostio_send(config->control_sock, &m, sizeof m, MSG_NOSIGNAL);
+    if (c->control < 0)
+        return;
+    if (container_is_first(c)) {
+        (void)!hostio_send(c->control, &m, sizeof m, MSG_NOSIGNAL);
+        return;
+    }
+    /* Its number is none of our channels'. It does not block: who does not read is not waited for, and lost. */
+    do
+        n = hostio_write(c->control, &m, sizeof m);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        shutdown(c->control, SHUT_RDWR);
+}
+
+void control_send(uint32_t type, uint64_t value, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    send_message(&first_container, type, value, fmt, ap);
+    va_end(ap);
+}
+
+void control_tell(struct container *c, uint32_t type, uint64_t value, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    send_message(c, type, value, fmt, ap);
+    va_end(ap);
 }
 
 static void refused(const char *what)
@@ -182,17 +210,25 @@ void sandbox_start_refused(const char *why)
     leave();
 }
 
-void sandbox_started(uint32_t job)
+void program_started(struct task *t)
 {
+    const uint32_t job = t->group->job;
+
     if (config->container || (config->tell_started && job == 0))
-        control_send(CTL_STARTED, (uint64_t)job << 32, NULL);
+        control_tell(t->group->container, CTL_STARTED, (uint64_t)job << 32, NULL);
 }
 
-void sandbox_start_failed(int err)
+void program_start_failed(struct task *t, int err)
 {
     int status = err == ENOENT || err == ENOTDIR ? 127 : 126;
+    struct container *c = t->group->container;
     char why[PROCESS_WHY];
 
+    if (!container_is_first(c)) {
+        process_failed(t->comm, -err, why);
+        control_tell(c, CTL_ERROR, 125, "%s", why);
+        return;
+    }
     if (config->container) {
         process_failed(config->argv[0], -err, why);
         sandbox_start_refused(why);
@@ -284,7 +320,7 @@ static void init_kernel(const struct sentry_config *cfg)
 }
 
 /* Pid 1, or in a container what is outside of it: the sentry itself, without a context. */
-static int make_init(void)
+int container_make_init(struct container *c)
 {
     struct task *t;
     int r = task_alloc_at(NULL, 0, 0, kernel.first == 1 ? PID_NONE : 0, &t);
@@ -297,7 +333,7 @@ static int make_init(void)
         return -ENOMEM;
     t->group->is_sentry = true;
     memcpy(t->comm, "sbx-init", 9);
-    kernel.init = t->group;
+    c->init = t->group;
     t->group->is_init = kernel.first != 1;
     r = task_publish(t);
     return r < 0 || kernel.first == 1 ? r : (int)MIN(do_setsid(t), 0);
@@ -309,7 +345,7 @@ static int start_threads(const struct sentry_config *cfg)
 
     if (r == 0)
         r = cfg->platform->start();
-    return r == 0 ? control_watch(cfg) : r;
+    return r == 0 ? control_init(cfg) : r;
 }
 
 /* What is fixed here stays as it is; of the network it holds where the sockets are (oci/namespaces.c). */
@@ -339,6 +375,7 @@ void sentry_main(const struct sentry_config *cfg)
     int r;
 
     config = cfg;
+    first_container.control = cfg->control_sock;
     kalloc_init();
     hostfd_init();
     start_step("sentry");
@@ -365,12 +402,12 @@ void sentry_main(const struct sentry_config *cfg)
     if (r < 0)
         start_error("threads", r);
     if (cfg->gofer_sock >= 0) {
-        r = gofer_client_new(cfg->gofer_sock, cfg->gofer_ring, &kernel.gofer);
+        r = gofer_client_new(cfg->gofer_sock, cfg->gofer_ring, &first_container.gofer);
         if (r < 0)
             start_error("the gofer", r);
     }
     if (cfg->shared_sock > 0) {
-        r = gofer_client_new(cfg->shared_sock, /* ring_fd= */ -1, &kernel.shared);
+        r = gofer_client_new(cfg->shared_sock, /* ring_fd= */ -1, &first_container.shared);
         if (r < 0)
             start_error("the second gofer", r);
     }
@@ -380,16 +417,16 @@ void sentry_main(const struct sentry_config *cfg)
         start_error("the network", r);
     vfs_init();
     if (cfg->cgroup)
-        (void)cgroup_view_set(cfg->cgroup, cfg->ncgroup);
+        (void)cgroup_view_set(&first_container, cfg->cgroup, cfg->ncgroup);
     const char *at = NULL;
-    r = vfs_build(cfg, &at);
+    r = vfs_build(cfg->mounts, cfg->nmounts, &at);
     if (r < 0)
         mount_error(at, r);
     set_sysctls(cfg);
     start_step("tree");
     r = cfg->notify ? notify_open(cfg->notify) : 0;
     if (r == 0)
-        r = make_init();
+        r = container_make_init(&first_container);
     if (r == 0)
         r = start_first(cfg, &first);
     if (r < 0)

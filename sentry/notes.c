@@ -19,6 +19,7 @@
 
 #include "cli/control.h"
 #include "sentry/fs/overlay/overlay.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/start.h"
 #include "sentry/vfs/vfs.h"
@@ -86,10 +87,10 @@ void notes_send(void)
     for (unsigned i = 0; i < npaths; i++)
         control_send(CTL_MISSING, 0, "%s", paths[i]);
     pthread_mutex_unlock(&notes_lock);
-    if (!vfs.root)
+    if (!first_container.root)
         return;
     lock(&vfs.mounts_lock);
-    collect(vfs.root, supers, &n);
+    collect(first_container.root, supers, &n);
     unlock(&vfs.mounts_lock);
     for (unsigned i = 0; i < n; i++) {
         overlay_changes(supers[i], count, &changed);

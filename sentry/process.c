@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/ids.h"
 #include "sentry/kernel/kernel.h"
@@ -89,7 +90,8 @@ static int enter_cwd(struct task *t, const char *cwd)
 
 int process_furnish(struct task *t, const struct process_spec *s, const char *cwd)
 {
-    struct path root = { vfs.root, vfs.root->root };
+    struct mount *top = t->group->container->root;
+    struct path root = { top, top->root };
     struct cred *c = make_cred(s);
     int r;
 

@@ -10,6 +10,7 @@
 #include "cli/control.h"
 #include "cli/stats.h"
 #include "gofer/client.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/start.h"
 #include "sentry/syscalls/table.h"
@@ -78,7 +79,7 @@ void start_report_end(const struct sentry_config *cfg)
     kernel.platform->stats(&ps);
     add_times(&t);
     t.tasks = atomic_load(&kernel.forks_total);
-    t.gofer_trips = kernel.gofer ? gofer_trips(kernel.gofer) : 0;
+    t.gofer_trips = first_container.gofer ? gofer_trips(first_container.gofer) : 0;
     t.bells = ps.bells, t.light = ps.light, t.posts = ps.posts, t.patches = ps.patches;
     t.local = ps.local, t.faults = ps.faults, t.kicks = ps.kicks, t.parks = ps.parks;
     t.forks = ps.forks, t.splits = ps.splits, t.moves = ps.moves, t.blanks = ps.blanks,

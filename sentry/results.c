@@ -16,6 +16,7 @@
 #include "sentry/fs/overlay/overlay.h"
 #include "sentry/fs/tty/tty.h"
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/proc.h"
 #include "sentry/kernel/timer.h"
@@ -71,7 +72,7 @@ static void end_all(void)
 
     lock(&kernel.tasks_lock);
     kernel_kill_all_locked();
-    tgroup_each_locked(end_group, NULL);
+    tgroup_each_locked(NULL, end_group, NULL);
     unlock(&kernel.tasks_lock);
     while (atomic_load(&kernel.ntasks) > 1 && ktime_now() < until)
         hostio_nap(200000);
@@ -186,7 +187,7 @@ static bool receive(int sock, struct change_want *ret)
 
 void results_serve(const struct sentry_config *cfg)
 {
-    struct results s = { .sock = cfg->results_sock, .t = kernel.init->leader };
+    struct results s = { .sock = cfg->results_sock, .t = first_container.init->leader };
     struct change_head end = { .kind = CHANGE_END };
     struct change_want want;
     int r;

@@ -32,7 +32,7 @@ static void take(struct stats_usage *u)
     u->kernel = kcharged();
     u->processes = 0;
     lock(&kernel.tasks_lock);
-    tgroup_each_locked(count_group, &u->processes);
+    tgroup_each_locked(NULL, count_group, &u->processes);
     unlock(&kernel.tasks_lock);
     u->tasks = atomic_load(&kernel.ntasks) - 1; /* pid 1 is the sentry */
     u->tasks_max = limit_of(LIMIT_TASKS);

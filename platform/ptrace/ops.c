@@ -123,6 +123,8 @@ static long run(struct ctx *c, const struct as_op *op, struct lent *l)
         return rseq(c, op);
     case AS_CLONE:
         return clone_child(c, op);
+    case AS_UFFD: /* a step of the blob would wait in it, and the tracer with it */
+        return -EPERM;
     case AS_CLOSE:
         return -EBADF; /* none is ever left open */
     default:

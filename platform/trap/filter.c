@@ -17,6 +17,7 @@
  * without an address (lent_calls).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
@@ -88,6 +89,12 @@ static const struct {
       ~0u,
       { MCL_FUTURE, MCL_FUTURE | MCL_ONFAULT },
       "what is mapped from now on; what is mapped is locked by ranges, without our own" },
+    { SYS_userfaultfd,
+      0,
+      1,
+      ~0u,
+      { O_CLOEXEC | O_NONBLOCK | 1 /* UFFD_USER_MODE_ONLY */ },
+      "for the sentry; calls of the host do not wait for it, and in a stub, without ioctl, it is of no use" },
     { SYS_read, 0, 1, ~0u, { ZYGOTE_SOCK }, "the zygote's orders" },
     { SYS_sendmsg, 0, 1, ~0u, { ZYGOTE_SOCK }, "a new stub hands over its listener" },
 };

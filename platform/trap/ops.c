@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "abi/hostio.h"
 #include "platform/shared/opcalls.h"
@@ -183,6 +184,13 @@ static int translate(struct ctx *c, struct as_op *op, struct block_op *b, struct
     case AS_CLONE:
         put_clone(c, op, b, l);
         return 0;
+    case AS_UFFD:
+        if (!trap.use_getfd)
+            return -EPERM;
+        patch_disable(
+            c->stub->as); /* what light calls lend would be waited for where no signal ends it */
+        *b = plain(SYS_userfaultfd, op);
+        return 0;
     case AS_GET_FS:
     case AS_GET_GS: /* stored into the block itself, above the operations */
         *b = (struct block_op){ .nr = SYS_arch_prctl,
@@ -253,6 +261,15 @@ void ops_send(struct ctx *c)
     answer(c, CTX_OPS, ANS_OPS);
 }
 
+/* Whoever has asked for it closes the stub's, when it has been told the number. */
+static void fetch_uffd(struct ctx *c, struct as_op *op)
+{
+    int fd = (int)syscall(SYS_pidfd_getfd, c->stub->pidfd, (int)op->ret, 0);
+
+    op->a[1] = (uint64_t)op->ret;
+    op->ret = fd < 0 ? -errno : fd;
+}
+
 static void note_rseq(struct ctx *c, const struct as_op *op)
 {
     bool gone = op->a[2] & 1; /* RSEQ_FLAG_UNREGISTER */
@@ -281,6 +298,8 @@ void ops_done(struct ctx *c)
             patches_forked(c->stub->as);
         if (op->kind == AS_RSEQ && op->ret == 0)
             note_rseq(c, op);
+        if (op->kind == AS_UFFD && op->ret >= 0)
+            fetch_uffd(c, op);
         if ((op->kind == AS_GET_FS || op->kind == AS_GET_GS) && op->ret == 0)
             memcpy(&op->ret, (char *)c->block + BLOCK_STACK_OFF - 64, 8);
         if (op->kind == AS_GET_GS && (uint64_t)op->ret >> SLOT_SHIFT == stubs.slot >> SLOT_SHIFT)

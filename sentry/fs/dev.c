@@ -26,10 +26,12 @@
 #include "sentry/kernel/call.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/copy.h"
+#include "sentry/mm/uffd.h"
 #include "sentry/vfs/vfs.h"
 
 #define DEV_MAGIC 0x01021994
 #define CHUNK 65536
+#define UFFD_MINOR 257
 #define VSOCK_MINOR 258 /* which Linux gives it when it comes up */
 
 /* ---- the memory devices ---- */
@@ -195,6 +197,15 @@ static long vsock_ioctl(struct task *t, struct file *f, unsigned cmd, uint64_t a
 
 static const struct file_ops vsock_ops = { .name = "vsock", .ioctl = vsock_ioctl };
 
+/* Who may open it may be told of faults of calls, too. */
+static long uffd_dev_ioctl(struct task *t, struct file *f, unsigned cmd, uint64_t arg)
+{
+    (void)f;
+    return cmd == LX_USERFAULTFD_IOC_NEW ? uffd_open(t, (unsigned)arg) : -EINVAL;
+}
+
+static const struct file_ops uffd_dev_ops = { .name = "userfaultfd", .ioctl = uffd_dev_ioctl };
+
 int chrdev_open(struct task *t, struct inode *inode, struct file *f)
 {
     static const struct file_ops *const mem[] = {
@@ -204,6 +215,10 @@ int chrdev_open(struct task *t, struct inode *inode, struct file *f)
 
     if (inode->rdev == makedev(10, VSOCK_MINOR)) {
         f->ops = &vsock_ops;
+        return 0;
+    }
+    if (inode->rdev == makedev(10, UFFD_MINOR)) {
+        f->ops = &uffd_dev_ops;
         return 0;
     }
     if (major(inode->rdev) != 1)
@@ -236,6 +251,7 @@ static const struct node {
     { "stderr", S_IFLNK, 0, 0, "/proc/self/fd/2" },
     { "pts", S_IFDIR | 0755, 0, 0, NULL },
     { "shm", S_IFDIR | 01777, 0, 0, NULL },
+    { "userfaultfd", S_IFCHR | 0600, 10, UFFD_MINOR, NULL },
     { "vsock", S_IFCHR | 0666, 10, VSOCK_MINOR, NULL },
 };
 

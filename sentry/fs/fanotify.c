@@ -124,7 +124,7 @@ static void put_pidfd(struct task *t, struct out *o, const struct fan_event *e)
 {
     struct lx_fan_info_pidfd rec = { .hdr = { .info_type = LX_FAN_INFO_PIDFD, .len = sizeof rec },
                                      .pidfd = LX_FAN_NOPIDFD };
-    struct file *f = e->pid ? pidfd_open_pid(e->pid, 0) : ERR_PTR(-ESRCH);
+    struct file *f = e->pid ? pidfd_open_pid(t, e->pid, 0) : ERR_PTR(-ESRCH);
 
     if (!IS_ERR(f)) {
         rec.pidfd = install(t, o, f, /* cloexec= */ true);

@@ -130,19 +130,20 @@ struct file *pidfd_new_thread(struct task *t, unsigned flags)
     return new_file(t->group, t, flags | PIDFD_THREAD);
 }
 
-struct file *pidfd_open_pid(pid_t pid, unsigned flags)
+struct file *pidfd_open_pid(struct task *by, pid_t pid, unsigned flags)
 {
+    const struct pidns *ns = by->group->pidns;
     struct task *t, *other = NULL;
     struct tgroup *g = NULL;
     struct file *f;
 
     lock(&kernel.tasks_lock);
-    t = task_find_locked(pid);
+    t = task_find_locked(ns, pid);
     if (t && t->group->leader != t)
         other = task_ref(t);
     if (other && (flags & PIDFD_THREAD))
         g = tgroup_ref(t->group);
-    else if (!other && (g = tgroup_find_locked(pid)))
+    else if (!other && (g = tgroup_find_locked(ns, pid)))
         tgroup_ref(g);
     unlock(&kernel.tasks_lock);
     if (g)
@@ -176,7 +177,7 @@ static int send_locked(struct task *t, struct tgroup *g, struct task *to, unsign
     int r;
 
     if (scope == PIDFD_SIGNAL_PROCESS_GROUP)
-        return kill_pgrp_locked(t, pid_find_locked(to->tid), sig, info);
+        return kill_pgrp_locked(t, pid_find_locked(t->group->pidns, to->tid), sig, info);
     r = signal_permitted(t, g, sig);
     if (r || !sig)
         return r;
@@ -196,6 +197,8 @@ int pidfd_send_signal(struct task *t, struct file *f, int sig, const struct lx_s
         p = &of_dir;
     if (!p->group)
         return -EBADF;
+    if (p->group->pidns != t->group->pidns) /* handed over from another container */
+        return -EINVAL;
     if (!scope)
         scope = p->of_thread ? PIDFD_SIGNAL_THREAD : PIDFD_SIGNAL_THREAD_GROUP;
     if (sig < 0 || sig > LX_NSIG)

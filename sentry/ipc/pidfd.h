@@ -18,7 +18,7 @@ struct tgroup;
 struct file *pidfd_new(struct tgroup *g, unsigned flags);
 struct file *pidfd_new_thread(struct task *t, unsigned flags); /* t is not the leader */
 /* The process or thread of pid; -ESRCH, or -EINVAL where pid is a thread but no process. */
-struct file *pidfd_open_pid(pid_t pid, unsigned flags);
+struct file *pidfd_open_pid(struct task *by, pid_t pid, unsigned flags);
 /* The process of it or its thread, borrowed from f, which keeps it; NULL when f is no pidfd. */
 struct tgroup *pidfd_group(struct file *f);
 /* Does it name a process, or the thread that leads one? */

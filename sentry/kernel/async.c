@@ -24,8 +24,6 @@
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
 
-_Atomic unsigned async_running;
-
 static struct lock async_lock; /* LOCK_LEAF */
 
 __attribute__((constructor)) static void async_lock_init(void)

@@ -66,5 +66,3 @@ void async_leave(struct task *t);
 /* Dispatcher only: one run, and the end. */
 long async_run(struct task *t);
 void async_finish(struct task *t, long ret);
-/* freeze.c: calls that run now. */
-extern _Atomic unsigned async_running;

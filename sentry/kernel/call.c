@@ -37,6 +37,7 @@ void call_begin(struct task *t, uint64_t nr, const uint64_t args[6])
     c->expired = false;
     c->wait_flags = 0;
     c->lend = false;
+    c->faulted = false;
 }
 
 /* What was taken in the first run goes; what a handler never used is not touched. */

@@ -54,7 +54,9 @@ struct call {
     /* Where a new file goes instead of the table of descriptors: io_uring. Takes over f. */
     int (*install)(struct task *t, struct file *f);
     struct fan_perm *perm; /* a fanotify listener was asked: fs/fanotify_perm.c */
-    struct ctx *ops_ctx;   /* does the operations; NULL: the task's own (exec: the new one) */
+    gaddr_t fault; /* where a copy has met a fault, while there is a userfaultfd (mm/uffd.h) */
+    bool faulted, fault_write;
+    struct ctx *ops_ctx; /* does the operations; NULL: the task's own (exec: the new one) */
 };
 
 /* A reference held by the record (do not put it); ERR_PTR(-EBADF). slot < CALL_FILES. */

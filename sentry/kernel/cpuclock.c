@@ -46,7 +46,7 @@ int cpuclock_open(struct task *t, clockid_t id, struct cpuclock *ret)
         pid = ~(id >> 3);
     }
     LOCK_SCOPE(&kernel.tasks_lock);
-    struct task *o = pid ? task_find_locked(pid) : t;
+    struct task *o = pid ? task_find_locked(t->group->pidns, pid) : t;
     if (!o || (thread ? o->group != t->group : pid && o->group->pid != pid))
         return -EINVAL;
     if (thread)

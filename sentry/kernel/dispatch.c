@@ -23,9 +23,11 @@
 #include <sys/syscall.h>
 
 #include "sentry/kernel/async.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/freeze.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/proc.h"
+#include "sentry/mm/uffd.h"
 #include "sentry/strace/strace.h"
 #include "sentry/syscalls/table.h"
 #include "sentry/vfs/file.h"
@@ -232,9 +234,14 @@ void dispatch_call(struct task *t)
     for (;;) {
         long ret;
 
-        t->call.runs++;
         task_running = t;
-        ret = t->async ? async_run(t) : syscall_dispatch(t);
+        ret = uffd_before(t);
+        if (ret == 0) {
+            t->call.runs++;
+            ret = t->async ? async_run(t) : syscall_dispatch(t);
+            if (ret == -EFAULT && t->call.faulted && (ret = uffd_after(t)) == 0)
+                continue;
+        }
         task_running = NULL;
         if (ret != -EWAITING) {
             /* a wait that was queued and then given up */
@@ -272,13 +279,15 @@ static void run_record_now(struct task *t)
 /* rec is READY (or was OPS): this worker has it. Counted before a freeze is looked for, as A in freeze.c. */
 void dispatch_record(struct task *t)
 {
-    bool async = t->async;
+    struct container *c = t->async ? t->group->container : NULL;
 
-    if (async)
-        atomic_fetch_add(&async_running, 1);
+    if (c)
+        atomic_fetch_add(&container_ref(c)->async_running, 1);
     run_record_now(t);
-    if (async)
-        atomic_fetch_sub(&async_running, 1);
+    if (c) {
+        atomic_fetch_sub(&c->async_running, 1);
+        container_put(c);
+    }
 }
 
 /* A signal that is taken needs more of the context than it may have come with. */
@@ -295,7 +304,7 @@ static bool enter_guest(struct task *t, bool *ret_again)
 
     *ret_again = false;
     atomic_store(&t->where, IN_GUEST);
-    if (!task_must_deliver(t) && !atomic_load(&t->ctx_gone) && !atomic_load(&freeze_wanted))
+    if (!task_must_deliver(t) && !atomic_load(&t->ctx_gone) && !freeze_holds(t))
         return true;
     if (atomic_compare_exchange_strong(&t->where, &where, IN_SENTRY))
         *ret_again = true;

@@ -25,6 +25,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/async.h"
 #include "sentry/kernel/exec.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/futex.h"
 #include "sentry/kernel/kernel.h"
@@ -232,7 +233,7 @@ static long finish(struct task *t, struct exec_state *s)
     if (!mm || unshare_all(t) < 0) {
         mm_put(mm);
         if (s->first)
-            sandbox_start_failed(ENOMEM);
+            program_start_failed(t, ENOMEM);
         return do_exit_group(t, SIGSEGV);
     }
     kfree(robust_leave(t, false)); /* marks what the old image held; nobody waits in it any more */
@@ -256,7 +257,7 @@ static long finish(struct task *t, struct exec_state *s)
     vfork_release(t);
     file_put(old_exe);
     if (s->first)
-        sandbox_started(t->group->job);
+        program_started(t);
     if (old_ctx) {
         note_time(t->group, old_ctx);
         host_lent_over(old_ctx);
@@ -360,12 +361,14 @@ long do_execve(struct task *t, int dfd, gaddr_t path, gaddr_t argv, gaddr_t envp
     if (r == -ERESTARTNOINTR && s->first) /* killed, and no code to go back to */
         return do_exit_group(t, SIGKILL);
     if (r < 0 && r != -EWAITING && r != -EDETACHED && s->first && t->group->job) {
-        job_failed(t->group->job, s->name, (int)-r);
+        job_failed(t->group->container, t->group->job, s->name, (int)-r);
         t->group->job = 0; /* its end is no news */
         return do_exit_group(t, 127 << 8);
     }
-    if (r < 0 && r != -EWAITING && r != -EDETACHED && s->first)
-        sandbox_start_failed((int)-r);
+    if (r < 0 && r != -EWAITING && r != -EDETACHED && s->first) {
+        program_start_failed(t, (int)-r);
+        return do_exit_group(t, 127 << 8);
+    }
     return r;
 }
 
@@ -409,7 +412,7 @@ int task_spawn_first(const char *path, char *const argv[], char *const envp[], s
     struct task *t;
     int r;
 
-    r = task_alloc(kernel.init->leader, 0, SIGCHLD, &t);
+    r = task_alloc(container_here()->init->leader, 0, SIGCHLD, &t);
     if (r < 0)
         return r;
     s = kzalloc(sizeof *s);

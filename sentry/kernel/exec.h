@@ -64,7 +64,7 @@ int exec_new_cred(struct task *t, struct exec_state *s);
 /* "#!": fills interp (path) and arg ("" when none). 0, or -ENOEXEC when head is no script. */
 int exec_parse_script(const char *head, size_t n, char *interp, char *arg, size_t cap);
 
-/* sentry/main.c: the program of a job (0: the first one) is loaded. Any worker. */
-void sandbox_started(uint32_t job);
-/* The first program could not be started. Does not return. */
-void sandbox_start_failed(int err) __attribute__((noreturn));
+/* sentry/main.c: the program of t, of a job or the first of its container, is loaded. Any worker. */
+void program_started(struct task *t);
+/* The first program could not be started: its container ends; of the first container this does not return. */
+void program_start_failed(struct task *t, int err);

@@ -16,6 +16,7 @@
 #include "sentry/net/host.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/async.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/core.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/futex.h"
@@ -110,7 +111,7 @@ static int kill_one(struct tgroup *g, void *arg)
 
 void kernel_kill_all_locked(void)
 {
-    tgroup_each_locked(kill_one, NULL);
+    tgroup_each_locked(NULL, kill_one, NULL);
 }
 
 void task_become_leader_locked(struct task *t)
@@ -253,6 +254,7 @@ static bool unlink_task(struct task *t, int *ret_status, uint32_t *ret_job)
 {
     LOCK_SCOPE(&kernel.tasks_lock);
     struct tgroup *g = t->group;
+    struct container *c = g->container;
     t->dead = true;
     g->nlive--;
     g->utime_ns += t->utime_ns;
@@ -272,10 +274,15 @@ static bool unlink_task(struct task *t, int *ret_status, uint32_t *ret_job)
     g->exiting = true;
     if (g->leader != t)
         task_unlink_locked(t);
-    bool ends = g->is_init || (g->parent && g->parent->is_sentry && g->pid == kernel.first);
+    bool ends = container_is_first(c) &&
+                (g->is_init || (g->parent && g->parent->is_sentry && g->pid == kernel.first));
     *ret_status = group_wait_status_locked(g);
     *ret_job = g->job;
-    if (group_became_zombie_locked(g) && !g->is_init)
+    if (g == c->program) {
+        c->program = NULL;
+        container_end_locked(c, *ret_status);
+    }
+    if (group_became_zombie_locked(g) && !(g->is_init && container_is_first(c)))
         group_release_locked(g);
     return ends;
 }
@@ -340,7 +347,7 @@ long do_exit(struct task *t, int code)
         if (!spent_ends())
             sandbox_end(status);
     } else if (job) {
-        job_ended(job, status);
+        job_ended(t->group->container, job, status);
     }
     return -EDETACHED;
 }

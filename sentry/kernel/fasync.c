@@ -96,20 +96,23 @@ static void send(const struct file *f, int sig, const struct lx_siginfo *info)
     struct task *t;
 
     LOCK_SCOPE(&kernel.tasks_lock);
+    const struct pidns *ns = pidns_find_locked(f->owner.ns);
+    if (!ns)
+        return;
     switch (f->owner.type) {
     case F_OWNER_TID:
-        t = task_find_locked(f->owner.pid);
+        t = task_find_locked(ns, f->owner.pid);
         if (t && permitted_locked(f, t))
             (void)signal_send_task_locked(t, sig, info);
         return;
     case F_OWNER_PGRP:
-        e = pid_find_locked(f->owner.pid);
+        e = pid_find_locked(ns, f->owner.pid);
         if (e)
             list_for_each(g, &e->pgrp, pgrp_link)
                 send_group_locked(f, g, sig, info);
         return;
     default:
-        t = task_find_locked(f->owner.pid);
+        t = task_find_locked(ns, f->owner.pid);
         if (t)
             send_group_locked(f, t->group, sig, info);
     }
@@ -130,6 +133,7 @@ void fasync_set_owner(struct task *t, struct file *f, int type, int pid)
     pthread_mutex_lock(&owner_lock);
     f->owner.type = type;
     f->owner.pid = pid;
+    f->owner.ns = t->group->pidns->id;
     f->owner.uid = t->cred->uid;
     f->owner.euid = t->cred->euid;
     pthread_mutex_unlock(&owner_lock);

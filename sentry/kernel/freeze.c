@@ -5,8 +5,8 @@
  *
  *      enter_guest                           kernel_freeze
  *      -----------                           -------------
- *      where = IN_GUEST        (A)           freeze_wanted = true        (C)
- *      test freeze_wanted      (B)           where IN_GUEST: kick        (D)
+ *      where = IN_GUEST        (A)           c->frozen, freeze_wanted   (C)
+ *      test both               (B)           where IN_GUEST: kick        (D)
  *
  * All four are sequentially consistent: if B misses C, then A came before D, and D kicks. A record
  * that was seen WAITING after C is quiet: whoever claims it later parks it, because a run that
@@ -20,12 +20,13 @@
 
 #include "abi/hostio.h"
 #include "sentry/kernel/async.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/proc.h"
 
 #define KICK_AGAIN 64 /* looks */
 
-_Atomic bool freeze_wanted;
+_Atomic unsigned freeze_wanted;
 ktime_t freeze_patience = 5000000000ll;
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER; /* LOCK_READY */
@@ -33,10 +34,10 @@ static struct list parked = LIST_INIT(parked);
 
 bool freeze_park(struct task *t)
 {
-    if (!atomic_load(&freeze_wanted))
+    if (!freeze_holds(t))
         return false;
     pthread_mutex_lock(&mutex);
-    bool keep = atomic_load(&freeze_wanted);
+    bool keep = freeze_holds(t);
     if (keep) {
         atomic_store(&t->rec, REC_READY);
         t->parked = true;
@@ -79,27 +80,33 @@ static int look_at(struct tgroup *g, void *arg)
     return 0;
 }
 
-static unsigned busy(enum press press)
+static unsigned busy(struct container *c, enum press press)
 {
     struct look l = { .press = press };
     LOCK_SCOPE(&kernel.tasks_lock);
-    tgroup_each_locked(look_at, &l);
-    return l.busy + atomic_load(&async_running);
+    container_groups_locked(c, look_at, &l);
+    return l.busy + atomic_load(&c->async_running);
 }
 
-int kernel_freeze(void)
+bool freeze_holds_slowly(const struct task *t)
 {
-    if (atomic_exchange(&freeze_wanted, true))
+    return atomic_load(&t->group->container->frozen);
+}
+
+int kernel_freeze(struct container *c)
+{
+    if (atomic_exchange(&c->frozen, true))
         return -EBUSY;
+    atomic_fetch_add(&freeze_wanted, 1);
     ktime_t limit = ktime_now() + freeze_patience;
     bool killed = false;
-    for (unsigned i = 0; busy(i % KICK_AGAIN == 0 ? KICK : LOOK); i++) {
+    for (unsigned i = 0; busy(c, i % KICK_AGAIN == 0 ? KICK : LOOK); i++) {
         if (ktime_now() > limit && killed) {
-            kernel_thaw();
+            kernel_thaw(c);
             return -ETIMEDOUT;
         }
         if (ktime_now() > limit) {
-            (void)busy(KILL); /* the last word */
+            (void)busy(c, KILL); /* the last word */
             killed = true;
             limit = ktime_now() + freeze_patience;
         }
@@ -108,16 +115,21 @@ int kernel_freeze(void)
     return 0;
 }
 
-void kernel_thaw(void)
+void kernel_thaw(struct container *c)
 {
     struct list go;
     list_init(&go);
     pthread_mutex_lock(&mutex);
-    atomic_store(&freeze_wanted, false);
-    list_splice_tail(&go, &parked);
+    if (atomic_exchange(&c->frozen, false))
+        atomic_fetch_sub(&freeze_wanted, 1);
     struct task *t, *tmp;
-    list_for_each(t, &go, ready_link)
+    list_for_each_safe(t, tmp, &parked, ready_link) {
+        if (t->group->container != c)
+            continue;
+        list_del(&t->ready_link);
+        list_add_tail(&go, &t->ready_link);
         t->parked = false;
+    }
     pthread_mutex_unlock(&mutex);
     list_for_each_safe(t, tmp, &go, ready_link) {
         list_del(&t->ready_link);

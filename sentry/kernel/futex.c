@@ -198,7 +198,7 @@ int pi_attach_locked(struct pi *pi, uint32_t word, const struct task *waiter)
     assert_locked(&pi_lock);
     if (list_empty(&pi->waiters)) {
         lock(&kernel.tasks_lock);
-        owner = task_find_locked(tid);
+        owner = task_find_locked(waiter->group->pidns, tid);
         if (owner && (owner->pi_left || !owner->ctx))
             owner = NULL;
         if (owner)

@@ -37,16 +37,10 @@
 #include "sentry/kernel/lock.h"
 #include "sentry/kernel/task.h"
 
-struct gofer;
-struct mount;
-
 struct kernel {
     const struct platform *platform;
     struct lock tasks_lock;
-    struct tgroup *init;  /* the sentry itself: pid 1, or in a container a process without number */
-    pid_t first;          /* [I] number of the first program: 2, or in a container 1 */
-    struct gofer *shared; /* the one to the gofer of what is shared live; NULL: nothing is */
-    struct gofer *gofer;  /* the channel to the gofer; NULL in unit tests */
+    pid_t first; /* [I] number of the first program: 2, or in a container 1 */
     char hostname[65], domainname[65];
     uint64_t host_cpus[16]; /* [I] that the sandbox may use; a worker may keep to a part of them */
     ktime_t boot_mono;      /* CLOCK_MONOTONIC at the sandbox's start */

@@ -62,15 +62,16 @@ int do_kill(struct task *t, pid_t pid, int sig, const struct lx_siginfo *info)
     }
     LOCK_SCOPE(&kernel.tasks_lock);
     if (pid > 0) {
-        struct task *to = task_find_locked(pid);
+        struct task *to = task_find_locked(t->group->pidns, pid);
         return to ? kill_group(t, to->group, sig, info) : -ESRCH;
     }
     if (pid == -1) {
         struct kill_all k = { .t = t, .sig = sig, .info = info };
-        tgroup_each_locked(kill_each, &k);
+        tgroup_each_locked(t->group->pidns, kill_each, &k);
         return k.any ? k.result : -ESRCH;
     }
-    return kill_pgrp_locked(t, pid ? pid_find_locked(-pid) : t->group->pgrp, sig, info);
+    return kill_pgrp_locked(t, pid ? pid_find_locked(t->group->pidns, -pid) : t->group->pgrp, sig,
+                            info);
 }
 
 int do_tkill(struct task *t, pid_t tgid, pid_t tid, int sig, const struct lx_siginfo *info)
@@ -83,7 +84,7 @@ int do_tkill(struct task *t, pid_t tgid, pid_t tid, int sig, const struct lx_sig
         info = &user;
     }
     LOCK_SCOPE(&kernel.tasks_lock);
-    struct task *to = task_find_locked(tid);
+    struct task *to = task_find_locked(t->group->pidns, tid);
     if (!to || (tgid && to->group->pid != tgid))
         return -ESRCH;
     int r = signal_permitted(t, to->group, sig);

@@ -101,7 +101,7 @@ static void gather(struct members *m)
         }
     }
     lock(&kernel.tasks_lock);
-    tgroup_each_locked(add_member, m);
+    tgroup_each_locked(NULL, add_member, m);
     unlock(&kernel.tasks_lock);
     qsort(m->of, m->n, sizeof *m->of, by_space);
 }

@@ -42,7 +42,7 @@ static int set_event(struct task *t, struct sigtimer *st, const struct lx_sigeve
     if (ev->signo < 1 || ev->signo > LX_NSIG)
         return -EINVAL;
     if (ev->notify == SIGEV_THREAD_ID) {
-        struct task *to = task_find_locked(ev->tid);
+        struct task *to = task_find_locked(t->group->pidns, ev->tid);
         if (!to || to->group != t->group)
             return -EINVAL;
         st->target = task_ref(to);

@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/cpulimit.h"
 #include "sentry/kernel/kernel.h"
@@ -93,7 +94,9 @@ void group_release_locked(struct tgroup *g)
     g->pid_entry = NULL;
     task_unlink_locked(leader);
     task_put(leader); /* the group's reference */
-    tgroup_put(g);    /* the tree's */
+    if (!g->is_sentry)
+        container_group_gone_locked(g->container);
+    tgroup_put(g); /* the tree's */
 }
 
 void task_unlink_locked(struct task *t)
@@ -103,7 +106,7 @@ void task_unlink_locked(struct task *t)
     t->pid->task = NULL;
     pid_put_locked(t->pid);
     t->pid = NULL;
-    atomic_fetch_sub(&kernel.ntasks, 1);
+    container_give_task(t->group->container);
     task_put(t); /* the tree's reference */
 }
 
@@ -117,7 +120,7 @@ struct tgroup *group_reaper_locked(const struct tgroup *g)
         p = p->parent;
     if (!p || !p->is_sentry || kernel.first != 1)
         return p;
-    first = tgroup_find_locked(1);
+    first = tgroup_find_locked(g->pidns, 1);
     return first && first != g && first->nlive ? first : p;
 }
 
@@ -139,8 +142,8 @@ static void hang_up_orphans(struct tgroup *g, const struct tgroup *parent,
     if (!pgrp || !parent || parent->pgrp == pgrp || parent->session != g->session ||
         !pgrp_orphaned_locked(pgrp, ignored) || !pgrp_has_stopped_locked(pgrp))
         return;
-    signal_send_pgrp_locked(pgrp->nr, SIGHUP, NULL);
-    signal_send_pgrp_locked(pgrp->nr, SIGCONT, NULL);
+    signal_send_pgrp_locked(pgrp, SIGHUP, NULL);
+    signal_send_pgrp_locked(pgrp, SIGCONT, NULL);
 }
 
 static void send_pdeath(struct tgroup *child)

@@ -90,9 +90,8 @@ bool pgrp_has_stopped_locked(const struct pid_entry *pgrp)
     return false;
 }
 
-bool pgrp_in_session_locked(pid_t pgid, pid_t sid)
+bool pgrp_in_session_locked(const struct pid_entry *e, pid_t sid)
 {
-    struct pid_entry *e = pid_find_locked(pgid);
     if (!e || list_empty(&e->pgrp))
         return false;
     return group_sid(list_first(&e->pgrp, struct tgroup, pgrp_link)) == sid;
@@ -108,7 +107,7 @@ int do_setpgid(struct task *t, pid_t pid, pid_t pgid)
         pgid = pid;
     if (pgid < 0)
         return -EINVAL;
-    struct task *named = task_find_locked(pid);
+    struct task *named = task_find_locked(t->group->pidns, pid);
     if (!named)
         return -ESRCH;
     if (named != named->group->leader)
@@ -124,9 +123,10 @@ int do_setpgid(struct task *t, pid_t pid, pid_t pgid)
     }
     if (group_sid(g) == g->pid)
         return -EPERM; /* a session leader stays */
-    if (pgid != pid && !pgrp_in_session_locked(pgid, group_sid(self)))
+    struct pid_entry *to = pid_find_locked(self->pidns, pgid);
+    if (pgid != pid && !pgrp_in_session_locked(to, group_sid(self)))
         return -EPERM;
-    group_set_pgrp_locked(g, pid_find_locked(pgid));
+    group_set_pgrp_locked(g, to);
     return 0;
 }
 
@@ -136,6 +136,7 @@ long do_setsid(struct task *t)
     struct session *s = session_new(g->pid);
     if (!s)
         return -ENOMEM;
+    s->ns = g->pidns->id;
     long r = -EPERM;
     lock(&kernel.tasks_lock);
     struct pid_entry *e = g->pid_entry;

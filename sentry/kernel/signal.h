@@ -12,6 +12,7 @@
 #include "abi/types.h"
 #include "sentry/kernel/list.h"
 
+struct pid_entry;
 struct sigpending;
 struct task;
 struct tgroup;
@@ -58,8 +59,7 @@ int signal_send_task_locked(struct task *t, int sig, const struct lx_siginfo *in
 int signal_send_group(struct tgroup *g, int sig, const struct lx_siginfo *info);
 int signal_send_group_locked(struct tgroup *g, int sig, const struct lx_siginfo *info);
 /* All groups of a process group; 0 when at least one was there. */
-int signal_send_pgrp(pid_t pgid, int sig, const struct lx_siginfo *info);
-int signal_send_pgrp_locked(pid_t pgid, int sig, const struct lx_siginfo *info);
+int signal_send_pgrp_locked(struct pid_entry *pgrp, int sig, const struct lx_siginfo *info);
 /*
  * A synchronous signal of t's own (a fault): not to be held back when blocked or ignored. SIGPIPE
  * and SIGXFSZ, which a program may ignore or block, are sent to t in the ordinary way.

@@ -210,9 +210,8 @@ int signal_send_group(struct tgroup *g, int sig, const struct lx_siginfo *info)
     return signal_send_group_locked(g, sig, info);
 }
 
-int signal_send_pgrp_locked(pid_t pgid, int sig, const struct lx_siginfo *info)
+int signal_send_pgrp_locked(struct pid_entry *e, int sig, const struct lx_siginfo *info)
 {
-    struct pid_entry *e = pid_find_locked(pgid);
     if (!e || list_empty(&e->pgrp))
         return -ESRCH;
     struct tgroup *g;
@@ -221,12 +220,6 @@ int signal_send_pgrp_locked(pid_t pgid, int sig, const struct lx_siginfo *info)
         signal_send_group_locked(g, sig, info);
     }
     return 0;
-}
-
-int signal_send_pgrp(pid_t pgid, int sig, const struct lx_siginfo *info)
-{
-    LOCK_SCOPE(&kernel.tasks_lock);
-    return signal_send_pgrp_locked(pgid, sig, info);
 }
 
 bool signal_send_entry_locked(struct task *t, struct tgroup *g, struct task *first,

@@ -42,7 +42,7 @@ uint64_t spent_cpu(void)
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own);
     lock(&kernel.tasks_lock);
     sum = kernel.guest_utime_ns + kernel.guest_stime_ns;
-    tgroup_each_locked(add_group, &sum);
+    tgroup_each_locked(NULL, add_group, &sum);
     unlock(&kernel.tasks_lock);
     return sum + (uint64_t)own.tv_sec * 1000000000u + (uint64_t)own.tv_nsec;
 }

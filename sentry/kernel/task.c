@@ -16,6 +16,7 @@
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/async.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/core.h"
 #include "sentry/kernel/exit.h"
 #include "sentry/kernel/cpulimit.h"
@@ -63,6 +64,8 @@ void tgroup_put(struct tgroup *g)
     wq_done(&g->exit_wq);
     wq_done(&g->stop_wq);
     core_free(g->core);
+    pidns_put(g->pidns);
+    container_put(g->container);
     kfree(g);
 }
 
@@ -111,7 +114,7 @@ static bool over_nproc_locked(struct task *parent)
         task_capable(parent, CAP_SYS_RESOURCE) || task_capable(parent, CAP_SYS_ADMIN))
         return false;
     struct uid_tasks u = { .uid = parent->cred->uid };
-    tgroup_each_locked(count_uid, &u);
+    tgroup_each_locked(NULL, count_uid, &u);
     return u.n >= max;
 }
 
@@ -230,11 +233,15 @@ static int task_setup_locked(struct task *t, struct task *parent, uint64_t flags
         if (!t->group)
             return -ENOMEM;
         t->group->leader = t;
+        t->group->container = container_ref(parent ? parent->group->container : container_here());
+        t->group->pidns = pidns_ref(parent ? parent->group->pidns : t->group->container->pidns);
         int r = parent ? group_inherit_locked(t->group, parent, flags) : group_first(t->group);
         if (r)
             return r;
     }
-    int r = pid_new_locked(wanted, &t->pid);
+    if (t->group->container->ending)
+        return -ENOMEM; /* as Linux answers where pid 1 has ended */
+    int r = pid_new_locked(t->group->pidns, wanted, &t->pid);
     if (r)
         return r;
     t->tid = t->pid->nr;
@@ -255,19 +262,23 @@ int task_alloc(struct task *parent, uint64_t flags, int exit_signal, struct task
 int task_alloc_at(struct task *parent, uint64_t flags, int exit_signal, pid_t wanted,
                   struct task **ret)
 {
-    if (atomic_fetch_add(&kernel.ntasks, 1) >= limit_of(LIMIT_TASKS)) {
-        atomic_fetch_sub(&kernel.ntasks, 1);
+    struct container *c = parent ? parent->group->container : container_here();
+    if (!container_take_task(c))
         return -EAGAIN;
-    }
     struct task *t = task_blank();
     if (!t) {
-        atomic_fetch_sub(&kernel.ntasks, 1);
+        container_give_task(c);
         return -ENOMEM;
     }
     t->exit_signal = exit_signal;
     lock(&kernel.tasks_lock);
     int r = task_setup_locked(t, parent, flags, wanted);
     unlock(&kernel.tasks_lock);
+    if (r && !t->group) {
+        container_give_task(c);
+        task_put(t);
+        return r;
+    }
     if (r) {
         task_abort(t);
         return r;
@@ -297,7 +308,7 @@ void task_abort(struct task *t)
     unlock(&kernel.tasks_lock);
     file_put(exe);
     task_drop_resources(t);
-    atomic_fetch_sub(&kernel.ntasks, 1);
+    container_give_task(t->group->container);
     task_put(t);
 }
 
@@ -307,6 +318,8 @@ static void publish_group_locked(struct task *t)
     struct tgroup *g = t->group;
     struct task *maker = g->parent_task;
     g->pid_entry->group = g;
+    if (!g->is_sentry)
+        g->container->ngroups++;
     task_ref(t);   /* the group's */
     tgroup_ref(g); /* the tree's */
     if (!maker)
@@ -327,7 +340,7 @@ int task_publish(struct task *t)
     struct tgroup *g = t->group;
     bool leader = g->leader == t;
     struct tgroup *from = leader ? g->parent_task ? g->parent_task->group : NULL : g;
-    if (from && (from->exiting || from->exec_task))
+    if (from && (from->exiting || from->exec_task || g->container->ending))
         return -ERESTARTNOINTR;
     if (from && leader && from->group_signals != t->fork_gen)
         return -ERESTARTNOINTR; /* a signal for the whole process group must not miss the child */

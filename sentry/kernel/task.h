@@ -27,6 +27,8 @@ struct tty;
 struct file;
 struct sem_undos;
 struct async_ops;
+struct pidns;
+struct container;
 struct uring_task;
 struct core;
 struct core_thread;
@@ -49,6 +51,7 @@ enum task_phase { PHASE_CALL, PHASE_RETURN }; /* what a run of the record goes o
 struct pid_entry { /* one number in the id table; what refers to it keeps it from being reused */
     pid_t nr;
     int refs;
+    struct pidns *ns;     /* [I] whose number it is */
     struct task *task;    /* the thread of that tid */
     struct tgroup *group; /* the thread group of that pid, zombie included */
     struct list pgrp;     /* groups in the process group of that id */
@@ -58,6 +61,7 @@ struct pid_entry { /* one number in the id table; what refers to it keeps it fro
 struct session {
     _Atomic int refs;
     pid_t sid;                  /* [I] */
+    uint32_t ns;                /* [I] whose number that is (pid.h) */
     struct tty *tty;            /* [T] controlling terminal, a reference; NULL: none */
     struct pid_entry *old_pgrp; /* [T] its foreground group when it was hung up; a reference */
 };
@@ -136,12 +140,13 @@ struct task {
     unsigned fork_gen;         /* [T] group_signals of the parent when this one was allocated */
     int pdeath_signal;         /* [T] */
     uint64_t ptrace_reserved;
-    unsigned long personality; /* [T] */
-    bool no_tsc;               /* [t] reading the time stamp counter is a fault */
-    bool io_flusher;           /* [t] as prctl said, which is all that comes of it here */
-    uint8_t mce_kill;          /* [t] the same: PR_MCE_KILL_*, plus one */
-    struct task_sched sched;   /* [T] inherited */
-    struct mempolicy policy;   /* [t] of memory, mm/mempolicy.h; inherited */
+    unsigned long personality;   /* [T] */
+    bool no_tsc;                 /* [t] reading the time stamp counter is a fault */
+    bool io_flusher;             /* [t] as prctl said, which is all that comes of it here */
+    uint8_t mce_kill;            /* [t] the same: PR_MCE_KILL_*, plus one */
+    struct task_sched sched;     /* [T] inherited */
+    struct uffd_wait *uffd_wait; /* [t] mm/uffd.h: its call waits for a page; NULL: it does not */
+    struct mempolicy policy;     /* [t] of memory, mm/mempolicy.h; inherited */
     struct {
         struct key *thread, *session; /* references; NULL: none yet */
         int default_ring;             /* KEY_REQKEY_DEFL_* */
@@ -169,6 +174,8 @@ struct task {
 
 struct tgroup {
     _Atomic int refs;
+    struct container *container; /* [I] */
+    struct pidns *pidns;         /* [I] whose numbers it has, a reference */
     pid_t pid;                   /* [I] */
     struct pid_entry *pid_entry; /* [T] */
     struct task *leader;         /* [T] a reference */
@@ -233,10 +240,10 @@ struct tgroup *tgroup_ref(struct tgroup *g);
 void tgroup_put(struct tgroup *g);
 
 /* Look-ups by number; with tasks_lock held the result may be used without a reference. */
-struct task *task_find_locked(pid_t tid);
-struct tgroup *tgroup_find_locked(pid_t pid);
-/* Each thread group there is (zombies too); stops when fn returns non-zero. tasks_lock held. */
-int tgroup_each_locked(int (*fn)(struct tgroup *g, void *arg), void *arg);
+struct task *task_find_locked(const struct pidns *ns, pid_t tid);
+struct tgroup *tgroup_find_locked(const struct pidns *ns, pid_t pid);
+/* Each thread group of ns (NULL: of all; zombies too); stops when fn returns non-zero. tasks_lock held. */
+int tgroup_each_locked(const struct pidns *ns, int (*fn)(struct tgroup *g, void *arg), void *arg);
 
 /* Whose call, or end, this thread sees to; NULL: nobody's. For reports only. */
 extern _Thread_local struct task *task_running;

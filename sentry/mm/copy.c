@@ -11,26 +11,51 @@
 #include "sentry/kernel/kernel.h"
 #include "sentry/mm/mm.h"
 
+void copy_faulted(struct task *t, gaddr_t at, bool write)
+{
+    if (!atomic_load_explicit(&t->mm->nuffd, memory_order_relaxed))
+        return;
+    t->call.fault = at;
+    t->call.fault_write = write;
+    t->call.faulted = true;
+}
+
+/* What was moved, r: a fault behind it is noted. */
+static ssize_t moved(struct task *t, ssize_t r, gaddr_t at, size_t n, bool write)
+{
+    if (r < (ssize_t)n)
+        copy_faulted(t, at + (r > 0 ? (size_t)r : 0), write);
+    return r;
+}
+
 ssize_t copy_in_some(struct task *t, void *to, gaddr_t from, size_t n)
 {
+    ssize_t r;
+
     if (n == 0)
         return 0;
     if (!t->mm)
         return -EFAULT;
     if (t->ctx)
-        return kernel.platform->ctx_read(t->ctx, from, to, n);
-    return kernel.platform->as_read(t->mm->as, from, to, n);
+        r = kernel.platform->ctx_read(t->ctx, from, to, n);
+    else
+        r = kernel.platform->as_read(t->mm->as, from, to, n);
+    return moved(t, r, from, n, /* write= */ false);
 }
 
 ssize_t copy_out_some(struct task *t, gaddr_t to, const void *from, size_t n)
 {
+    ssize_t r;
+
     if (n == 0)
         return 0;
     if (!t->mm)
         return -EFAULT;
     if (t->ctx)
-        return kernel.platform->ctx_write(t->ctx, to, from, n);
-    return kernel.platform->as_write(t->mm->as, to, from, n, false);
+        r = kernel.platform->ctx_write(t->ctx, to, from, n);
+    else
+        r = kernel.platform->as_write(t->mm->as, to, from, n, false);
+    return moved(t, r, to, n, /* write= */ true);
 }
 
 int copy_in(struct task *t, void *to, gaddr_t from, size_t n)

@@ -19,6 +19,9 @@ int copy_out(struct task *t, gaddr_t to, const void *from, size_t n) __must_chec
 ssize_t copy_in_some(struct task *t, void *to, gaddr_t from, size_t n) __must_check;
 ssize_t copy_out_some(struct task *t, gaddr_t to, const void *from, size_t n) __must_check;
 
+/* Notes in t's record that a copy met a fault there (uffd.h). */
+void copy_faulted(struct task *t, gaddr_t at, bool write);
+
 /*
  * A string of at most cap-1 bytes and its NUL. Length without the NUL; -EFAULT; -ENAMETOOLONG when
  * there is no NUL in cap bytes.

@@ -61,6 +61,16 @@ static void advance(struct iovec **v, unsigned *count, size_t n)
     }
 }
 
+/* Where n bytes into the ranges are. */
+static gaddr_t place_of(const struct iovec *v, unsigned count, size_t n)
+{
+    unsigned i = 0;
+
+    while (i + 1 < count && n >= v[i].iov_len)
+        n -= v[i++].iov_len;
+    return (gaddr_t)(uintptr_t)v[i].iov_base + n;
+}
+
 static ssize_t move(struct iter *it, const struct iovec *from, unsigned n, bool put)
 {
     struct iovec theirs[RANGES], copy[ITER_PIECES], *ours = copy;
@@ -81,6 +91,8 @@ static ssize_t move(struct iter *it, const struct iovec *from, unsigned n, bool 
             r = kernel.platform->as_move(it->task->mm->as, put, ours, n, theirs, k);
         if (r < (ssize_t)want)
             it->fault = true;
+        if (it->fault && it->task->mm && k)
+            copy_faulted(it->task, place_of(theirs, k, r > 0 ? (size_t)r : 0), put);
         if (r <= 0)
             break;
         iter_skip(it, (size_t)r);

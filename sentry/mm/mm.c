@@ -9,6 +9,7 @@
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/mm/mempolicy.h"
+#include "sentry/mm/uffd.h"
 #include "sentry/vfs/file.h"
 #include "sentry/vfs/vfs.h"
 
@@ -24,6 +25,7 @@ struct mm *mm_new(struct aspace *as)
     lock_init(&mm->lock, LOCK_MM);
     list_init(&mm->vmas);
     list_init(&mm->policies);
+    list_init(&mm->uffds);
     return mm;
 }
 
@@ -127,6 +129,7 @@ void mm_put(struct mm *mm)
     if (!mm || atomic_fetch_sub(&mm->refs, 1) != 1)
         return;
     aio_mm_gone(mm);
+    uffd_mm_gone(mm);
     vmas_free(&mm->vmas);
     mm_policy_free(mm);
     if (mm->as)

@@ -19,6 +19,7 @@
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/proc.h"
+#include "sentry/kernel/sysctl.h"
 #include "sentry/net/host.h"
 #include "sentry/sentry.h"
 #include "sentry/start.h"
@@ -269,6 +270,8 @@ int broker_init(const struct sentry_net *n)
     for (unsigned i = 0; i < BUCKETS; i++)
         list_init(&calls.waiting[i]);
     net = n;
+    atomic_store(&sysctl_values[SYSCTL_PING_FIRST], 0);
+    atomic_store(&sysctl_values[SYSCTL_PING_LAST], INT32_MAX);
     atomic_store(&loopback, n->loopback);
     return event_watch(n->sock, EPOLLIN, on_broker, NULL);
 }

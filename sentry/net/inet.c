@@ -18,6 +18,7 @@
 #include "sentry/kernel/sysctl.h"
 #include "sentry/kernel/task.h"
 #include "sentry/net/host.h"
+#include "sentry/net/ping.h"
 #include "sentry/net/raw.h"
 
 #define SIN6_LEN_MIN 24
@@ -369,7 +370,7 @@ int inet_create(struct task *t, int family, int type, int protocol, struct sock 
         break;
     case SOCK_DGRAM:
         if (protocol == ping)
-            break; /* if there is a network */
+            break;
         if (protocol && protocol != IPPROTO_UDP)
             return -EPROTONOSUPPORT;
         break;
@@ -378,13 +379,15 @@ int inet_create(struct task *t, int family, int type, int protocol, struct sock 
     default:
         return -ESOCKTNOSUPPORT;
     }
-    if (type == SOCK_DGRAM && protocol == ping && !broker_on())
-        return -EACCES; /* no group may ping (net.ipv4.ping_group_range) */
+    if (type == SOCK_DGRAM && protocol == ping && !ping_allowed(t))
+        return -EACCES;
     s = inet_new(t, family, type);
     if (IS_ERR(s))
         return PTR_ERR(s);
-    if (protocol == ping)
+    if (protocol == ping) {
         s->sk.protocol = ping;
+        s->sk.reuseaddr = true; /* so these begin */
+    }
     *ret = &s->sk;
     return 0;
 }

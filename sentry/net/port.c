@@ -61,7 +61,7 @@ static bool clash(const struct isock *s, const struct isock *o)
 {
     const struct sock *a = &s->sk, *b = &o->sk;
 
-    if (s == o || !overlap(s, o))
+    if (s == o || a->protocol != b->protocol || !overlap(s, o))
         return false;
     if (a->reuseport && b->reuseport && a->uid == b->uid)
         return false;

@@ -13,6 +13,7 @@
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/ipc/pidfd.h"
+#include "sentry/kernel/pid.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/copy.h"
 #include "sentry/net/sock.h"
@@ -137,7 +138,7 @@ int scm_set_cred(struct task *t, struct scm *s, pid_t pid, uid_t uid, gid_t gid)
     if (gid != c->gid && gid != c->egid && gid != c->sgid && !cred_capable(c, CAP_SETGID_))
         return -EPERM;
     lock(&kernel.tasks_lock);
-    g = tgroup_find_locked(pid);
+    g = tgroup_find_locked(t->group->pidns, pid);
     if (g)
         tgroup_ref(g);
     unlock(&kernel.tasks_lock);
@@ -278,7 +279,8 @@ size_t scm_deliver(struct task *t, struct sock *sk, struct recv_req *r, gaddr_t 
     put_ready(&o, r);
     if (sk->passcred && sk->family == AF_UNIX) {
         if (r->scm && r->scm->has_cred) {
-            cred.pid = r->scm->pid;
+            cred.pid = r->scm->group ? pid_seen(t, r->scm->group->pidns->id, r->scm->pid)
+                                     : r->scm->pid;
             cred.uid = r->scm->uid;
             cred.gid = r->scm->gid;
         }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/task.h"
 #include "sentry/kernel/timer.h"
@@ -377,13 +378,21 @@ static int get_meminfo(struct sock *sk, void *v, socklen_t *n)
     return put_opt(v, n, mem, sizeof mem);
 }
 
+/* As the caller sees it: of another pid namespace there is no number. */
+static pid_t peer_pid(const struct sock *sk)
+{
+    const struct tgroup *g = sk->peer.group;
+
+    return g && g->pidns != container_here()->pidns ? 0 : sk->peer.pid;
+}
+
 static int get_locked(struct sock *sk, int opt, void *v, socklen_t *n)
 {
     struct {
         pid_t pid;
         uid_t uid;
         gid_t gid;
-    } cred = { sk->peer.pid, sk->peer.uid, sk->peer.gid };
+    } cred = { peer_pid(sk), sk->peer.uid, sk->peer.gid };
     struct linger linger = { sk->linger, sk->linger_time };
     int val[2] = { 0, 0 }, r;
     struct timeval tv;

@@ -12,6 +12,7 @@
 
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/pid.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/copy.h"
 #include "sentry/net/host.h"
@@ -80,14 +81,17 @@ static void urge_owner(struct sock *sk)
     if (!pid)
         return;
     LOCK_SCOPE(&kernel.tasks_lock);
+    const struct pidns *ns = pidns_find_locked(sk->file.owner.ns);
+    if (!ns)
+        return;
     if (sk->file.owner.type == F_OWNER_PGRP) {
-        tgroup_each_locked(urge_group, sk);
+        tgroup_each_locked(ns, urge_group, sk);
     } else if (sk->file.owner.type == F_OWNER_TID) {
-        t = task_find_locked(pid);
+        t = task_find_locked(ns, pid);
         if (t && owner_may(sk, t))
             signal_send_task_locked(t, SIGURG, NULL);
     } else {
-        g = tgroup_find_locked(pid);
+        g = tgroup_find_locked(ns, pid);
         if (g && !g->zombie && owner_may(sk, g->leader))
             signal_send_group_locked(g, SIGURG, NULL);
     }

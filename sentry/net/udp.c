@@ -16,6 +16,7 @@
 #include "sentry/net/cbpf.h"
 #include "sentry/net/host.h"
 #include "sentry/net/inet.h"
+#include "sentry/net/ping.h"
 #include "sentry/net/tap.h"
 
 #define UDP4_MAX 65507
@@ -90,7 +91,8 @@ static int destination(struct isock *s, const struct send_req *r, const struct i
 
     if (e < 0)
         return e;
-    if (!r->addr && !s->remote.port)
+    if (!r->addr &&
+        (s->sk.protocol == IPPROTO_UDP ? !s->remote.port : s->sk.state != SOCK_CONNECTED))
         return -EDESTADDRREQ;
     *dst = r->addr ? *named : s->remote;
     *src = s->local;
@@ -192,6 +194,8 @@ static int transmit(struct isock *s, struct send_req *r, const struct inet_addr 
         return e;
     atomic_fetch_add(&net_lo_bytes, m->len + 28);
     atomic_fetch_add(&net_lo_packets, 1);
+    if (s->sk.protocol != IPPROTO_UDP)
+        return ping_transmit(s, m, &src, &dst);
     if (inet_is_multicast(&dst)) {
         fill(s, s, m, r, &src, &dst);
         inet_group_send(m, &src, &dst);

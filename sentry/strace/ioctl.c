@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 
 #include "abi/tty.h"
+#include "abi/uffd.h"
 #include "sentry/strace/xlat.h"
 
 enum arg_form {
@@ -84,6 +85,16 @@ static const struct {
     C(SIOCGIFMTU, HEXARG),
     C(SIOCGIFHWADDR, HEXARG),
     C(SIOCOUTQNSD, INT_OUT),
+    { LX_UFFDIO_API, "UFFDIO_API", HEXARG },
+    { LX_UFFDIO_REGISTER, "UFFDIO_REGISTER", HEXARG },
+    { LX_UFFDIO_UNREGISTER, "UFFDIO_UNREGISTER", HEXARG },
+    { LX_UFFDIO_WAKE, "UFFDIO_WAKE", HEXARG },
+    { LX_UFFDIO_COPY, "UFFDIO_COPY", HEXARG },
+    { LX_UFFDIO_ZEROPAGE, "UFFDIO_ZEROPAGE", HEXARG },
+    { LX_UFFDIO_MOVE, "UFFDIO_MOVE", HEXARG },
+    { LX_UFFDIO_WP, "UFFDIO_WRITEPROTECT", HEXARG },
+    { LX_UFFDIO_CONTINUE, "UFFDIO_CONTINUE", HEXARG },
+    { LX_UFFDIO_POISON, "UFFDIO_POISON", HEXARG },
 #undef C
 };
 

@@ -37,7 +37,7 @@ static int cred_of(struct task *t, pid_t pid, struct cred **ret)
     if (pid < 0)
         return -EINVAL;
     LOCK_SCOPE(&kernel.tasks_lock);
-    other = pid == 0 ? t : task_find_locked(pid);
+    other = pid == 0 ? t : task_find_locked(t->group->pidns, pid);
     if (!other)
         return -ESRCH;
     *ret = cred_ref(other->cred);

@@ -97,8 +97,8 @@ static long set_owner(struct task *t, struct file *f, int type, pid_t pid)
     if (type != F_OWNER_TID && type != F_OWNER_PID && type != F_OWNER_PGRP)
         return -EINVAL;
     lock(&kernel.tasks_lock);
-    there = pid == 0 ||
-            (type == F_OWNER_PGRP ? pid_find_locked(pid) != NULL : task_find_locked(pid) != NULL);
+    there = pid == 0 || (type == F_OWNER_PGRP ? pid_find_locked(t->group->pidns, pid) != NULL
+                                              : task_find_locked(t->group->pidns, pid) != NULL);
     unlock(&kernel.tasks_lock);
     if (!there)
         return -ESRCH;

@@ -206,7 +206,7 @@ long sys_pidfd_open(struct task *t, pid_t pid, unsigned flags)
 {
     if ((flags & ~(O_NONBLOCK | PIDFD_THREAD)) || pid <= 0)
         return -EINVAL;
-    return install(t, pidfd_open_pid(pid, flags), true);
+    return install(t, pidfd_open_pid(t, pid, flags), true);
 }
 
 long sys_pidfd_send_signal(struct task *t, int pidfd, int sig, gaddr_t info, unsigned flags)

@@ -43,7 +43,8 @@ static long order(const void *a, const void *b)
 static int get_tables(struct task *t, pid_t pid1, pid_t pid2, struct files *ret[2])
 {
     LOCK_SCOPE(&kernel.tasks_lock);
-    struct task *a = task_find_locked(pid1), *b = task_find_locked(pid2);
+    struct task *a = task_find_locked(t->group->pidns, pid1),
+                *b = task_find_locked(t->group->pidns, pid2);
 
     if (!a || !b)
         return -ESRCH;
@@ -120,7 +121,8 @@ long sys_kcmp(struct task *t, pid_t pid1, pid_t pid2, int type, unsigned long id
         return compare_watched(t, pid1, pid2, idx1, idx2);
 
     LOCK_SCOPE(&kernel.tasks_lock);
-    struct task *a = task_find_locked(pid1), *b = task_find_locked(pid2);
+    struct task *a = task_find_locked(t->group->pidns, pid1),
+                *b = task_find_locked(t->group->pidns, pid2);
 
     if (!a || !b)
         return -ESRCH;

@@ -11,6 +11,7 @@
 #include "sentry/kernel/access.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/kernel.h"
+#include "sentry/kernel/pid.h"
 #include "sentry/mm/copy.h"
 #include "sentry/mm/mempolicy.h"
 #include "sentry/mm/mm.h"
@@ -253,7 +254,7 @@ static int get_mm(struct task *t, pid_t pid, struct mm **ret)
     struct task *other;
 
     LOCK_SCOPE(&kernel.tasks_lock);
-    other = pid ? task_find_locked(pid) : t;
+    other = pid ? task_find_locked(t->group->pidns, pid) : t;
     if (!other)
         return -ESRCH;
     if (!task_may_access_locked(t, other, false))

@@ -13,6 +13,7 @@
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/mm/mm.h"
 #include "sentry/syscalls/path_arg.h"
@@ -44,7 +45,9 @@ bool mount_writers_locked(const struct super *sb, const struct mount *only)
 
     if (only)
         return atomic_load(&only->writers) > 0;
-    for (m = vfs.root; m; m = mount_next_locked(m, vfs.root))
+    m = container_here()
+            ->root; /* where the file system is another's, too, that one's files are not looked for */
+    for (struct mount *top = m; m; m = mount_next_locked(m, top))
         if (m->sb == sb && atomic_load(&m->writers) > 0)
             return true;
     return false;
@@ -60,9 +63,10 @@ static int bind(struct task *t, const char *source, const struct path *at, unsig
     r = walk_path(t, AT_FDCWD, source, WALK_FOLLOW, &from);
     if (r < 0)
         return r;
-    if (!from.mnt || !from.mnt->attached || from.mnt->unbindable)
-        r = -EINVAL;
-    else
+    lock(&vfs.mounts_lock);
+    r = mount_ours_locked(from.mnt) && !from.mnt->unbindable ? 0 : -EINVAL;
+    unlock(&vfs.mounts_lock);
+    if (r == 0)
         r = vfs_bind(&from, at, flags & MS_REC);
     path_put(&from);
     return r;
@@ -75,7 +79,7 @@ static int change_propagation(const struct path *at, unsigned long flags)
     if (at->dentry != at->mnt->root || type & ~PROPAGATION || type & (type - 1))
         return -EINVAL;
     LOCK_SCOPE(&vfs.mounts_lock);
-    if (!at->mnt->attached)
+    if (!mount_ours_locked(at->mnt))
         return -EINVAL;
     for (struct mount *m = at->mnt; m; m = flags & MS_REC ? mount_next_locked(m, at->mnt) : NULL)
         mount_set_propagation_locked(m, type);
@@ -87,7 +91,7 @@ static int rebind(const struct path *at, unsigned long flags)
     if (at->dentry != at->mnt->root)
         return -EINVAL;
     LOCK_SCOPE(&vfs.mounts_lock);
-    if (!at->mnt->attached)
+    if (!mount_ours_locked(at->mnt))
         return -EINVAL;
     if (flags & ~(unsigned long)at->mnt->flags & MS_RDONLY && mount_writers_locked(NULL, at->mnt))
         return -EBUSY;
@@ -101,7 +105,10 @@ static int remount(const struct path *at, unsigned long flags, char *opts)
     struct fs_context fc;
     int r = fscontext_init(&fc, sb->type);
 
-    if (at->dentry != at->mnt->root || !at->mnt->attached)
+    lock(&vfs.mounts_lock);
+    const bool ours = mount_ours_locked(at->mnt);
+    unlock(&vfs.mounts_lock);
+    if (at->dentry != at->mnt->root || !ours)
         return -EINVAL;
     if (r == 0) {
         r = fscontext_options(&fc, opts);
@@ -135,7 +142,7 @@ int mount_graft(struct mount *m, const struct path *at)
 
     path_descend(&to);
     lock(&vfs.mounts_lock);
-    if (!to.mnt->attached)
+    if (!mount_ours_locked(to.mnt))
         r = -EINVAL;
     else if (to.mnt->sb == m->sb && to.dentry == to.mnt->root && m->root == to.dentry)
         r = -EBUSY;
@@ -273,7 +280,7 @@ static bool busy_locked(struct mount *m, int expected)
 /* at is a reference to m, beside the tree's. */
 static int umount_locked(struct task *t, struct mount *m, int flags, struct list *gone)
 {
-    if (!m->attached || !m->parent)
+    if (!mount_ours_locked(m) || !m->parent)
         return -EINVAL;
     if (flags & MNT_EXPIRE) {
         if (m == t->fs->root.mnt || flags & (MNT_FORCE | MNT_DETACH))

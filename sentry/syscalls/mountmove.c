@@ -6,6 +6,7 @@
 #include <sys/mount.h>
 
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/syscalls/mountcalls.h"
 #include "sentry/syscalls/path_arg.h"
@@ -180,8 +181,8 @@ static int set_group(const struct path *from, const struct path *to)
     if (!a || !b || from->dentry != a->root || to->dentry != b->root)
         return -EINVAL;
     LOCK_SCOPE(&vfs.mounts_lock);
-    if (!a->attached || !b->attached || b->group || (!a->group && !a->master) || b->master ||
-        a->sb != b->sb || !dentry_below(b->root, a->root))
+    if (!mount_ours_locked(a) || !mount_ours_locked(b) || b->group || (!a->group && !a->master) ||
+        b->master || a->sb != b->sb || !dentry_below(b->root, a->root))
         return -EINVAL;
     mount_join_locked(b, a);
     return 0;
@@ -198,7 +199,7 @@ static int move_beneath(const struct path *from, const struct path *to)
     if (!m || !top || to->dentry != top->root)
         return -EINVAL;
     lock(&vfs.mounts_lock);
-    if (!top->parent || !top->attached || top->parent->group) {
+    if (!top->parent || !mount_ours_locked(top) || top->parent->group) {
         unlock(&vfs.mounts_lock);
         return -EINVAL;
     }
@@ -256,7 +257,7 @@ static int may_pivot_locked(const struct path *new, const struct path *old, cons
 {
     struct mount *r = root->mnt, *n = new->mnt;
 
-    if (!n->attached || !r->attached || !old->mnt->attached)
+    if (!mount_ours_locked(n) || !mount_ours_locked(r) || !mount_ours_locked(old->mnt))
         return -EINVAL;
     if (old->mnt->group || (n->parent && n->parent->group) || (r->parent && r->parent->group))
         return -EINVAL;
@@ -273,8 +274,8 @@ static int may_pivot_locked(const struct path *new, const struct path *old, cons
 }
 
 /* The references that n's and r's old places were come back in drop[]. */
-static void pivot_locked(struct mount *n, struct mount *r, const struct path *old,
-                         struct path drop[2])
+static void pivot_locked(struct container *c, struct mount *n, struct mount *r,
+                         const struct path *old, struct path drop[2])
 {
     struct mount *top = r->parent;
     struct dentry *at = r->mountpoint;
@@ -291,10 +292,10 @@ static void pivot_locked(struct mount *n, struct mount *r, const struct path *ol
     if (top)
         mount_hang_locked(n, top, at);
     else
-        vfs.root = n;
+        c->root = n;
 }
 
-static int pivot(struct path *new, struct path *old, struct path *root)
+static int pivot(struct container *c, struct path *new, struct path *old, struct path *root)
 {
     struct path drop[2] = {};
     int r;
@@ -303,7 +304,7 @@ static int pivot(struct path *new, struct path *old, struct path *root)
     to_top_locked(old, NULL);
     r = may_pivot_locked(new, old, root);
     if (r == 0)
-        pivot_locked(new->mnt, root->mnt, old, drop);
+        pivot_locked(c, new->mnt, root->mnt, old, drop);
     unlock(&vfs.mounts_lock);
     path_put(&drop[0]);
     path_put(&drop[1]);
@@ -325,7 +326,7 @@ long sys_pivot_root(struct task *t, gaddr_t new_root, gaddr_t put_old)
     r = walk_user(t, AT_FDCWD, put_old, WALK_FOLLOW | WALK_DIR, &old);
     if (r == 0) {
         root = fs_ctx_root(t);
-        r = new.mnt &&old.mnt ? pivot(&new, &old, &root) : -EINVAL;
+        r = new.mnt &&old.mnt ? pivot(t->group->container, &new, &old, &root) : -EINVAL;
         path_put(&root);
         path_put(&old);
     }

@@ -44,13 +44,13 @@ static int walk(struct walk *w, int who)
 
     LOCK_SCOPE(&kernel.tasks_lock);
     if (w->which == PRIO_PROCESS) {
-        one = who ? task_find_locked(who) : w->t;
+        one = who ? task_find_locked(w->t->group->pidns, who) : w->t;
         w->found = one;
         if (one)
             w->each(w, one);
     } else {
         w->who = who ? who : w->which == PRIO_PGRP ? group_pgid(w->t->group) : (int)w->t->cred->uid;
-        tgroup_each_locked(walk_group, w);
+        tgroup_each_locked(w->t->group->pidns, walk_group, w);
     }
     return w->found ? w->error : -ESRCH;
 }

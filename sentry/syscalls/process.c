@@ -63,7 +63,7 @@ long sys_getppid(struct task *t)
 
 static struct tgroup *group_of(struct task *t, pid_t pid)
 {
-    struct task *o = pid ? task_find_locked(pid) : t;
+    struct task *o = pid ? task_find_locked(t->group->pidns, pid) : t;
     return o ? o->group : NULL;
 }
 
@@ -113,7 +113,7 @@ long sys_set_robust_list(struct task *t, gaddr_t head, size_t len)
 static int robust_list_of(struct task *t, pid_t pid, gaddr_t *ret)
 {
     LOCK_SCOPE(&kernel.tasks_lock);
-    struct task *o = pid ? task_find_locked(pid) : t;
+    struct task *o = pid ? task_find_locked(t->group->pidns, pid) : t;
     if (!o)
         return -ESRCH;
     if (!task_may_access_locked(t, o, /* fs= */ false))

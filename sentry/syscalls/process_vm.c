@@ -14,7 +14,7 @@
 static int get_mm(struct task *t, pid_t pid, struct mm **ret)
 {
     LOCK_SCOPE(&kernel.tasks_lock);
-    struct task *target = task_find_locked(pid);
+    struct task *target = task_find_locked(t->group->pidns, pid);
 
     if (!target)
         return -ESRCH;

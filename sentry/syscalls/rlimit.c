@@ -47,7 +47,7 @@ static int do_prlimit(struct task *t, pid_t pid, unsigned res, const struct lx_r
     if (res >= RLIM_NLIMITS)
         return -EINVAL;
     LOCK_SCOPE(&kernel.tasks_lock);
-    other = pid ? task_find_locked(pid) : t;
+    other = pid ? task_find_locked(t->group->pidns, pid) : t;
     if (!other)
         return -ESRCH;
     if (!may_limit_locked(t, other))

@@ -29,7 +29,7 @@
 /* The thread pid names (0: t). tasks_lock held. */
 static struct task *target_locked(struct task *t, pid_t pid)
 {
-    return pid ? task_find_locked(pid) : t;
+    return pid ? task_find_locked(t->group->pidns, pid) : t;
 }
 
 long sys_sched_yield(struct task *t)

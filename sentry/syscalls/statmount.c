@@ -13,6 +13,7 @@
 #include "sentry/fs/nsfs.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/task.h"
 #include "sentry/mm/copy.h"
@@ -47,9 +48,9 @@ static int req_in(struct task *t, gaddr_t at, struct lx_mnt_id_req *ret)
     return ret->mnt_ns_id && ret->mnt_ns_id != NSFS_MNT_ID ? -ENOENT : 0;
 }
 
-static struct mount *find_locked(uint64_t id)
+static struct mount *find_locked(struct mount *top, uint64_t id)
 {
-    for (struct mount *m = vfs.root; m; m = mount_next_locked(m, vfs.root))
+    for (struct mount *m = top; m; m = mount_next_locked(m, top))
         if (mount_unique_id(m) == id)
             return m;
     return NULL;
@@ -145,7 +146,7 @@ static int stat_it(struct task *t, struct answer *a, const struct lx_mnt_id_req 
     int r = 0;
 
     lock(&vfs.mounts_lock);
-    m = find_locked(req->mnt_id);
+    m = find_locked(t->group->container->root, req->mnt_id);
     if (!m)
         r = -ENOENT;
     else if (!mount_reachable_locked(m, m->root, &root) && !task_capable(t, CAP_SYS_ADMIN))
@@ -200,12 +201,13 @@ static int by_id(const void *a, const void *b)
 }
 
 /* The ids of all mounts below `under`, in an array that grows as there are mounts. */
-static int collect_locked(const struct path *under, uint64_t but, uint64_t **ret, size_t *ret_n)
+static int collect_locked(struct mount *top, const struct path *under, uint64_t but, uint64_t **ret,
+                          size_t *ret_n)
 {
     size_t cap = 0, n = 0;
     uint64_t *ids = NULL;
 
-    for (struct mount *m = vfs.root; m; m = mount_next_locked(m, vfs.root)) {
+    for (struct mount *m = top; m; m = mount_next_locked(m, top)) {
         if (mount_unique_id(m) == but || !mount_reachable_locked(m, m->root, under))
             continue;
         if (n == cap) {
@@ -232,7 +234,7 @@ static int list_it(struct task *t, const struct lx_mnt_id_req *req, uint64_t **r
 
     lock(&vfs.mounts_lock);
     if (req->mnt_id != LX_LSMT_ROOT) {
-        m = find_locked(req->mnt_id);
+        m = find_locked(t->group->container->root, req->mnt_id);
         if (m)
             under = (struct path){ m, m->root };
         else
@@ -242,7 +244,7 @@ static int list_it(struct task *t, const struct lx_mnt_id_req *req, uint64_t **r
         !task_capable(t, CAP_SYS_ADMIN))
         r = -EPERM;
     if (r == 0)
-        r = collect_locked(&under, req->mnt_id, ret, ret_n);
+        r = collect_locked(t->group->container->root, &under, req->mnt_id, ret, ret_n);
     unlock(&vfs.mounts_lock);
     path_put(&root);
     return r;

@@ -15,6 +15,7 @@
 #include "sentry/fs/cgroup/cgroup.h"
 #include "sentry/fs/dev.h"
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/sentry.h"
 #include "sentry/vfs/dcache.h"
@@ -83,7 +84,7 @@ static int resolve_link(struct path *p, const char *sofar)
 
 static int find_place(const char *path, struct place *ret)
 {
-    struct path p = path_ref((struct path){ vfs.root, vfs.root->root });
+    struct path p = vfs_root_here();
     const char *s = path;
     char sofar[PATH_MAX];
     int r = 0;
@@ -285,7 +286,7 @@ static int build_one(const struct sentry_mount *m)
         flags = m->flags;
     if (sb)
         sb->learn = m->learn;
-    if (!vfs.root || (mounts && !strcmp(m->path, "/")))
+    if (!container_here()->root || (mounts && !strcmp(m->path, "/")))
         return sb ? vfs_mount(sb, NULL, flags & ~MS_NOSUID, m->source ? m->source : sb->type, NULL)
                   : -EINVAL;
     r = find_place(m->path, &at);
@@ -322,21 +323,21 @@ int vfs_build_dir(const char *path, uint32_t uid, uint32_t gid)
         .kind = SM_DIR, .path = path, .mode = 0755, .uid = uid, .gid = gid });
 }
 
-int vfs_build(const struct sentry_config *cfg, const char **ret_failed)
+int vfs_build(const struct sentry_mount *mounts, unsigned n, const char **ret_failed)
 {
-    if (!cfg->nmounts || strcmp(cfg->mounts[0].path, "/") != 0) {
+    if (!n || strcmp(mounts[0].path, "/") != 0) {
         struct super *sb = tmpfs_new(0755, 0);
         int r = sb ? vfs_mount(sb, NULL, 0, "tmpfs", NULL) : -ENOMEM;
 
         if (r < 0)
             return r;
     }
-    for (unsigned n = 0; n < cfg->nmounts; n++) {
-        int r = build_one(&cfg->mounts[n]);
+    for (unsigned i = 0; i < n; i++) {
+        int r = build_one(&mounts[i]);
 
         if (r < 0) {
-            klog(0, "mount of %s: %s", cfg->mounts[n].path, strerror(-r));
-            *ret_failed = cfg->mounts[n].path;
+            klog(0, "mount of %s: %s", mounts[i].path, strerror(-r));
+            *ret_failed = mounts[i].path;
             return r;
         }
     }

@@ -4,15 +4,14 @@
 
 #include <stdint.h>
 
-struct sentry_config;
 struct sentry_mount;
 struct super;
 
 /*
- * Mounts what cfg->mounts lists, in order, after vfs_init(); single-threaded. 0, or -errno and the path that
+ * Mounts what is listed, in order, as the tree of container_here(), whose first mount is its root. 0, or -errno and the path that
  * could not be mounted (unchanged: it was none of them).
  */
-int vfs_build(const struct sentry_config *cfg, const char **ret_failed);
+int vfs_build(const struct sentry_mount *mounts, unsigned n, const char **ret_failed);
 /* One step of these. */
 int vfs_build_one(const struct sentry_mount *m);
 /* A directory with its parents, whose owner that is, where none is yet. */

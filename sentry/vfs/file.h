@@ -145,6 +145,7 @@ struct file {
     struct {                 /* F_SETOWN, F_SETSIG: kernel/fasync.c; LOCK_LEAF inside */
         int type;
         pid_t pid;
+        uint32_t ns; /* whose number that is (kernel/pid.h) */
         int sig;
         uid_t uid, euid;
     } owner;

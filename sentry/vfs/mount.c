@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/limits.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/dcache.h"
@@ -178,7 +179,15 @@ bool mount_owned_locked(const struct mount *m)
     assert_locked(&vfs.mounts_lock);
     while (m->parent)
         m = m->parent;
-    return m->attached || m->held;
+    return m->held || (m->attached && m == container_here()->root);
+}
+
+bool mount_ours_locked(const struct mount *m)
+{
+    assert_locked(&vfs.mounts_lock);
+    while (m && m->parent)
+        m = m->parent;
+    return m && m->attached && m == container_here()->root;
 }
 
 void mount_hang_locked(struct mount *m, struct mount *parent, struct dentry *at)
@@ -327,7 +336,7 @@ int vfs_mount(struct super *sb, const struct path *at, unsigned flags, const cha
         r = mount_new_at(m, at);
     } else {
         LOCK_SCOPE(&vfs.mounts_lock);
-        vfs.root = m;
+        container_here()->root = m;
         mount_set_attached_locked(m, true);
     }
     if (r == 0 && ret)

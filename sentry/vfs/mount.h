@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the calls on mounts (sentry/syscalls/mount*.c) and vfs/propagate.c need of vfs/mount.c. A
- * tree of mounts is attached (it hangs below vfs.root) or detached (made by open_tree or fsmount, and
+ * tree of mounts is attached (it hangs below a container's root) or detached (made by open_tree or fsmount, and
  * held by one open file). _locked: mounts_lock is held; a list of mounts that went is given to
  * mounts_drop afterwards.
  */
@@ -48,6 +48,8 @@ void mount_hang_locked(struct mount *m, struct mount *parent, struct dentry *at)
 void mount_hang_beneath_locked(struct mount *m, struct mount *parent, struct dentry *at);
 /* Is m in the namespace, or in a detached tree that a file holds, and not taken off? */
 bool mount_owned_locked(const struct mount *m);
+/* Is it in the tree of container_here()? What another one has passed on is not to be changed. */
+bool mount_ours_locked(const struct mount *m);
 /* Takes m off its place; what it held goes to m->drop_*. The tree's reference to m stays. */
 void mount_unhang_locked(struct mount *m);
 /* m and all below it go, and what that takes off elsewhere by propagation: to the list gone. */

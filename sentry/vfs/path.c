@@ -5,6 +5,7 @@
 
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/dcache.h"
 
@@ -119,10 +120,17 @@ void fs_ctx_put(struct fs_ctx *fs)
     kfree(fs);
 }
 
+struct path vfs_root_here(void)
+{
+    struct mount *top = container_here()->root;
+
+    return path_ref((struct path){ top, top->root });
+}
+
 struct path fs_ctx_root(struct task *t)
 {
     if (!t || !t->fs)
-        return path_ref((struct path){ vfs.root, vfs.root->root });
+        return vfs_root_here();
     LOCK_SCOPE(&t->fs->lock);
     return path_ref(t->fs->root);
 }
@@ -130,7 +138,7 @@ struct path fs_ctx_root(struct task *t)
 struct path fs_ctx_cwd(struct task *t)
 {
     if (!t || !t->fs)
-        return path_ref((struct path){ vfs.root, vfs.root->root });
+        return vfs_root_here();
     LOCK_SCOPE(&t->fs->lock);
     return path_ref(t->fs->cwd);
 }

@@ -217,7 +217,7 @@ struct mount {
     char *source;   /* [I] */
     struct list link, children, sibling;
     struct mount *hash_next; /* by parent and mountpoint */
-    bool attached;           /* in the tree that starts at vfs.root */
+    bool attached;           /* in the tree of a container */
     bool held;               /* the top of a detached tree that a file holds */
     _Atomic bool expiring;   /* MNT_EXPIRE has looked at it; any use clears it */
     _Atomic int writers;     /* files open for writing through it; not guarded */
@@ -250,6 +250,8 @@ void fs_ctx_put(struct fs_ctx *fs);
 void fs_ctx_replace_all(const struct path *from, const struct path *to);
 
 /* References to where t stands; t NULL or without an fs_ctx: the root of all. */
+/* A reference to the root of container_here(). */
+struct path vfs_root_here(void);
 struct path fs_ctx_root(struct task *t);
 struct path fs_ctx_cwd(struct task *t);
 
@@ -429,12 +431,11 @@ int mnt_want_write(const struct path *p);
 
 extern struct vfs {
     struct lock mounts_lock, dcache_lock;
-    struct mount *root;
     struct tlock rename;
 } vfs;
 
 void vfs_init(void);
-/* Mounts sb (reference taken over) on at; NULL at: it becomes the root. */
+/* Mounts sb (reference taken over) on at; NULL at: it becomes the root of container_here(). */
 int vfs_mount(struct super *sb, const struct path *at, unsigned flags, const char *source,
               struct mount **ret);
 

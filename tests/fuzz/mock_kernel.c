@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/limits.h"
@@ -96,7 +97,7 @@ static void build_tree(void)
     };
     struct sentry_config cfg = { .mounts = mounts, .nmounts = sizeof mounts / sizeof mounts[0] };
 
-    check(vfs_build(&cfg, &(const char *){ NULL }), "vfs_build");
+    check(vfs_build(cfg.mounts, cfg.nmounts, &(const char *){ NULL }), "vfs_build");
     vfs_each_mount(highest_id, &last_boot_id);
 }
 
@@ -114,9 +115,9 @@ void mock_boot(void)
     dispatch_worker_start();
     vfs_init();
     build_tree();
-    kernel.init = make_idle(NULL)->group;
-    kernel.init->leader->comm[0] = 'i';
-    make_idle(kernel.init->leader);
+    first_container.init = make_idle(NULL)->group;
+    first_container.init->leader->comm[0] = 'i';
+    make_idle(first_container.init->leader);
 }
 
 /* ---- an input's tree ---- */
@@ -204,7 +205,7 @@ struct ctx *mock_spawn(void)
     if (!tree)
         mount_tree();
     root = (struct path){ tree, tree->root };
-    check(task_alloc(kernel.init->leader, 0, SIGCHLD, &t), "task_alloc");
+    check(task_alloc(first_container.init->leader, 0, SIGCHLD, &t), "task_alloc");
     set_limits(t->group);
     memcpy(t->comm, "fuzzed", 7);
     t->fs = fs_ctx_new(&root);

@@ -15,6 +15,7 @@
 
 #include "gofer/client.h"
 #include "gofer/protocol.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/vfs/vfs.h"
 #include "tests/fuzz/calls.h"
@@ -309,12 +310,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     theirs = sv[1];
     more = false;
     booting = true;
-    if (gofer_client_new(ours, -1, &kernel.gofer) < 0)
+    if (gofer_client_new(ours, -1, &first_container.gofer) < 0)
         abort();
     booting = false;
     calls_run(&calls, p, n);
-    gofer_client_free(kernel.gofer);
-    kernel.gofer = NULL;
+    gofer_client_free(first_container.gofer);
+    first_container.gofer = NULL;
     close(theirs);
     ours = theirs = -1;
     return 0;

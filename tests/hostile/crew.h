@@ -41,6 +41,7 @@ bool lent_all(int argc, char **argv);
 bool lentnet_all(int argc, char **argv);
 bool deaths_all(int argc, char **argv);
 bool liars_all(int argc, char **argv);
+bool faults_all(int argc, char **argv);
 bool exhaust_all(int argc, char **argv);
 bool leaks_all(int argc, char **argv);
 bool hunt_all(int argc, char **argv);

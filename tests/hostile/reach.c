@@ -188,8 +188,8 @@ static bool reach_kernel(caller by)
         uint64_t config, more[16];
     } perf = { 1, 128, 0, { 0 } };
 
-    return CALL(SYS_unshare, CLONE_NEWUSER) == 0 || CALL(SYS_userfaultfd, 1) >= 0 ||
-           CALL(SYS_bpf, 0, room, 72) >= 0 || CALL(SYS_perf_event_open, &perf, 0, -1, -1, 0) >= 0 ||
+    return CALL(SYS_unshare, CLONE_NEWUSER) == 0 || CALL(SYS_bpf, 0, room, 72) >= 0 ||
+           CALL(SYS_perf_event_open, &perf, 0, -1, -1, 0) >= 0 ||
            CALL(SYS_keyctl, 22 /* GET_PERSISTENT: not there inside */, -1, -4) >= 0;
 }
 

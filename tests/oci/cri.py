@@ -47,7 +47,8 @@ CNI = {"cniVersion": "0.4.0", "name": "pods", "plugins": [{"type": "bridge", "br
     "type": "host-local", "ranges": [[{"subnet": "10.98.0.0/24"}]], "routes": [{"dst": "0.0.0.0/0"}]}}]}
 
 
-# As the kubelet asks for it, but for pods with shareProcessNamespace, which sbx refuses.
+# As the kubelet asks for it; POD_PIDS: of pods with shareProcessNamespace.
+POD_PIDS = {"security_context": {"namespace_options": {"pid": 0}}}
 OWN_PIDS = {"security_context": {"namespace_options": {"pid": 1}}}
 
 
@@ -137,8 +138,8 @@ def answers(k, rt):
     pod_file = k.file("pod-" + rt, pod)
     pod_id = k.need("runp", "--runtime", rt, pod_file)
 
-    def container(name, *args):
-        spec = {"metadata": {"name": name}, "image": {"image": "sbx.test/box:1"}, "command": list(args), "log_path": name + ".log", "linux": OWN_PIDS}
+    def container(name, *args, linux=OWN_PIDS):
+        spec = {"metadata": {"name": name}, "image": {"image": "sbx.test/box:1"}, "command": list(args), "log_path": name + ".log", "linux": linux}
         ident = k.need("create", pod_id, k.file("%s-%s" % (name, rt), spec), pod_file)
         k.need("start", ident)
         return ident
@@ -160,6 +161,14 @@ def answers(k, rt):
     out["pod is ready"] = (status["status"]["state"], address.startswith("10.98.0."))
     web = container("web", "sh", "-c", "echo up; while :; do echo from-web | nc -l -p 8080; done")
     other = container("other", "sh", "-c", "trap 'exit 7' TERM; hostname; while :; do sleep 0.1; done")
+    proxy = json.loads(k("inspect", other).stdout)["info"]["pid"]
+    with open("/proc/%d/task/%d/children" % (proxy, proxy)) as f:
+        below = [open("/proc/%s/comm" % p).read().strip() for p in f.read().split()]
+    if rt == "sbx" and "sbx-sentry" in below:
+        raise RuntimeError("a sentry of its own: %s" % below)
+    peer = container("peer", "sh", "-c", "sleep 200", linux=POD_PIDS)
+    ask("the pod's processes", "exec", "-s", peer, "sh", "-c", "tr '\\0' ' ' </proc/1/cmdline; [ $$ != 1 ] && echo another")
+    out["its end"] = (k("stop", "-t", "0", peer).returncode, k("rm", peer).returncode)
     out["logs"] = (logs(web, "up"), logs(other, "pod"))
     for name, at in (("the other by localhost", "127.0.0.1"), ("the other by the pod's address", address)):
         text = ""

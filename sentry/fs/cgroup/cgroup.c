@@ -12,6 +12,7 @@
 #include "sentry/fs/proc/proc.h"
 #include "sentry/fs/pseudo/pseudo.h"
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/proc.h"
@@ -59,12 +60,12 @@ static PROC_SHOW(show_members)
 {
     struct members m = { .cap = (size_t)atomic_load(&kernel.ntasks) + 8, .threads = n->arg };
 
-    (void)t, (void)o;
+    (void)o;
     m.of = kzalloc(m.cap * sizeof *m.of);
     if (!m.of)
         return -ENOMEM;
     lock(&kernel.tasks_lock);
-    tgroup_each_locked(add_group, &m);
+    container_groups_locked(t ? t->group->container : container_here(), add_group, &m);
     unlock(&kernel.tasks_lock);
     if (m.n)
         qsort(m.of, m.n, sizeof *m.of, by_number);
@@ -76,7 +77,7 @@ static PROC_SHOW(show_members)
 
 static uint64_t memory_now(void)
 {
-    return proc_rss_total() + kcharged();
+    return proc_rss_of(container_here()) + kcharged();
 }
 
 enum { MEMORY, TASKS, CPU_NS };
@@ -86,7 +87,7 @@ static PROC_SHOW(show_now)
     (void)t, (void)o;
     pt_printf(out, "%lu\n",
               n->arg == MEMORY  ? memory_now()
-              : n->arg == TASKS ? atomic_load(&kernel.ntasks) - 1 /* the sentry */
+              : n->arg == TASKS ? atomic_load(&container_here()->ntasks) - 1 /* the sentry */
                                 : spent_cpu());
     return 0;
 }
@@ -112,7 +113,7 @@ static PROC_SHOW(show_cpuacct_stat)
 
 static PROC_SHOW(show_memory_stat)
 {
-    const uint64_t rss = proc_rss_total(), own = kcharged();
+    const uint64_t rss = proc_rss_of(container_here()), own = kcharged();
 
     (void)t, (void)o;
     if (n->arg == 2) {

@@ -11,6 +11,7 @@
 #include "sentry/fs/gofer/gofer_fs.h"
 #include "sentry/fs/gofer/told.h"
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/kernel.h"
 
 #define GOFER_MAGIC 0x01021997 /* as 9p, which is what comes nearest */
@@ -61,6 +62,7 @@ static void gofer_put_super(struct super *sb)
     if (!fs)
         return;
     gnames_free(fs);
+    gofer_client_put(fs->g);
     lock_done(&fs->lock);
     kfree(fs);
 }
@@ -107,11 +109,12 @@ static const struct super_ops gofer_super_ops = {
 
 struct super *gofer_fs_new(unsigned export_id)
 {
+    struct gofer *g = container_here()->gofer;
     struct gofer_node_reply root;
     struct inode *i;
     bool stable;
 
-    if (!kernel.gofer || gofer_root(kernel.gofer, export_id, &root, &stable) < 0)
+    if (!g || gofer_root(g, export_id, &root, &stable) < 0)
         return NULL;
     struct super *sb = super_new("gofer", &gofer_super_ops, GOFER_MAGIC);
     if (!sb)
@@ -121,7 +124,7 @@ struct super *gofer_fs_new(unsigned export_id)
         goto fail;
     sb->priv = fs;
     sb->readonly = true;
-    fs->g = kernel.gofer;
+    fs->g = gofer_client_ref(g);
     fs->sb = sb;
     fs->stable = sb->stable = stable;
     lock_init(&fs->lock, LOCK_LEAF);

@@ -10,6 +10,7 @@
 #include "sentry/fs/gofer/told.h"
 #include "sentry/fs/live/live.h"
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/timer.h"
 #include "sentry/vfs/notify.h"
@@ -393,6 +394,7 @@ static void live_put_super(struct super *sb)
 
     if (!fs)
         return;
+    gofer_client_put(fs->g);
     lock_done(&fs->lock);
     kfree(fs);
 }
@@ -433,10 +435,11 @@ static struct inode *root_inode(struct live_fs *fs, const struct gofer_node_repl
 
 struct super *live_fs_new(unsigned export_id, const char *file)
 {
+    struct gofer *g = container_here()->shared;
     struct gofer_node_reply root;
     struct inode *i;
 
-    if (!kernel.shared || gofer_root(kernel.shared, export_id, &root, NULL) < 0)
+    if (!g || gofer_root(g, export_id, &root, NULL) < 0)
         return NULL;
     struct super *sb = super_new("live", &live_super_ops, LIVE_MAGIC);
     if (!sb)
@@ -445,7 +448,7 @@ struct super *live_fs_new(unsigned export_id, const char *file)
     if (!fs)
         goto fail;
     sb->priv = fs;
-    fs->g = kernel.shared;
+    fs->g = gofer_client_ref(g);
     fs->sb = sb;
     fs->dev = root.attr.dev;
     lock_init(&fs->lock, LOCK_LEAF);

@@ -5,6 +5,7 @@
  */
 #include "sentry/fs/proc/proc.h"
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/container.h"
 #include "sentry/mm/mm.h"
 
 struct spaces {
@@ -25,7 +26,7 @@ static int add_space(struct tgroup *g, void *arg)
     return 0;
 }
 
-uint64_t proc_rss_total(void)
+uint64_t proc_rss_of(struct container *c)
 {
     struct spaces s = { .cap = atomic_load(&kernel.ntasks) + 8 };
     uint64_t sum = 0;
@@ -34,7 +35,10 @@ uint64_t proc_rss_total(void)
     if (!s.mm)
         return 0;
     lock(&kernel.tasks_lock);
-    tgroup_each_locked(add_space, &s);
+    if (c)
+        container_groups_locked(c, add_space, &s);
+    else
+        tgroup_each_locked(NULL, add_space, &s);
     unlock(&kernel.tasks_lock);
     for (size_t k = 0; k < s.n; k++) {
         struct as_usage u;
@@ -44,6 +48,11 @@ uint64_t proc_rss_total(void)
     }
     kfree(s.mm);
     return sum;
+}
+
+uint64_t proc_rss_total(void)
+{
+    return proc_rss_of(NULL);
 }
 
 uint64_t proc_mem_free(void)

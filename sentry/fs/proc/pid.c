@@ -167,7 +167,7 @@ static int tid_object(struct task *t, const struct pobj *o, int64_t num, struct 
 {
     (void)t;
     LOCK_SCOPE(&kernel.tasks_lock);
-    struct task *c = num <= PID_LIMIT ? task_find_locked((pid_t)num) : NULL;
+    struct task *c = num <= PID_LIMIT ? task_find_locked(o->group->pidns, (pid_t)num) : NULL;
 
     if (!c || c->group != o->group || o->group->reaped)
         return -ENOENT;

@@ -11,6 +11,7 @@
 #include "sentry/fs/pseudo/pseudo.h"
 #include "sentry/kernel/kernel.h"
 
+struct container;
 struct files;
 struct mm;
 
@@ -47,6 +48,7 @@ static inline uint64_t proc_ticks(uint64_t ns)
 
 /* Resident memory of all guest processes together, in bytes. */
 uint64_t proc_rss_total(void);
+uint64_t proc_rss_of(struct container *c); /* the same of one container; NULL: of all */
 /* Free memory that the guest is told of. */
 uint64_t proc_mem_free(void);
 

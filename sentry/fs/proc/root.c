@@ -6,6 +6,7 @@
 
 #include "sentry/fs/cgroup/cgroup.h"
 #include "sentry/fs/proc/proc.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/pid.h"
 #include "sentry/keys/key.h"
 #include "sentry/vfs/fscontext.h"
@@ -23,8 +24,7 @@ static ssize_t read_self(struct task *t, const struct pobj *o, char *buf, size_t
 {
     char text[16];
 
-    (void)o;
-    if (!t)
+    if (!t || t->group->pidns->id != o->ns)
         return -ENOENT;
     snprintf(text, sizeof text, "%d", t->group->pid);
     return put(buf, cap, text);
@@ -34,8 +34,7 @@ static ssize_t read_thread_self(struct task *t, const struct pobj *o, char *buf,
 {
     char text[40];
 
-    (void)o;
-    if (!t)
+    if (!t || t->group->pidns->id != o->ns)
         return -ENOENT;
     snprintf(text, sizeof text, "%d/task/%d", t->group->pid, t->tid);
     return put(buf, cap, text);
@@ -72,21 +71,25 @@ static int64_t next_pid(struct task *t, const struct pobj *o, int64_t min)
 {
     struct search s = { min, -ENOENT };
 
-    (void)t, (void)o;
+    (void)t;
     LOCK_SCOPE(&kernel.tasks_lock);
-    tgroup_each_locked(consider, &s);
+    const struct pidns *ns = pidns_find_locked(o->ns);
+
+    if (ns)
+        tgroup_each_locked(ns, consider, &s);
     return s.best;
 }
 
 /* Threads are found too, though not listed. */
 static int pid_object(struct task *t, const struct pobj *o, int64_t num, struct pobj *ret)
 {
-    (void)t, (void)o;
+    (void)t;
     if (num <= 0 || num >= PID_LIMIT)
         return -ENOENT;
     LOCK_SCOPE(&kernel.tasks_lock);
-    struct tgroup *g = tgroup_find_locked((pid_t)num);
-    struct task *c = g ? NULL : task_find_locked((pid_t)num);
+    const struct pidns *ns = pidns_find_locked(o->ns);
+    struct tgroup *g = ns ? tgroup_find_locked(ns, (pid_t)num) : NULL;
+    struct task *c = g || !ns ? NULL : task_find_locked(ns, (pid_t)num);
 
     if (c)
         g = c->group;
@@ -102,9 +105,9 @@ static int pid_object(struct task *t, const struct pobj *o, int64_t num, struct 
 static uint64_t pid_salt(const struct pobj *o, int64_t num)
 {
     LOCK_SCOPE(&kernel.tasks_lock);
-    struct tgroup *g = tgroup_find_locked((pid_t)num);
+    const struct pidns *ns = pidns_find_locked(o->ns);
+    struct tgroup *g = ns ? tgroup_find_locked(ns, (pid_t)num) : NULL;
 
-    (void)o;
     return g ? (uint64_t)g->start : 0;
 }
 
@@ -227,5 +230,5 @@ struct super *proc_new(void)
         .alive = proc_alive,
     };
 
-    return pseudo_super_new(&fs);
+    return pseudo_super_of(&fs, container_here()->pidns->id);
 }

@@ -27,7 +27,6 @@
 #include "sentry/kernel/pid.h"
 #include "sentry/kernel/sysctl.h"
 #include "sentry/keys/key.h"
-#include "sentry/net/broker.h"
 
 /* What is there already may be written: scripts do, and some put back what they found. */
 static PROC_STORE(refuse)
@@ -55,7 +54,7 @@ static PROC_STORE(refuse)
         .arg = (long)(uintptr_t)(text "\n")                                                        \
     }
 
-enum { HOSTNAME, DOMAINNAME, THREADS_MAX, FILE_NR, NS_LAST_PID, AIO_NR, PINGERS };
+enum { HOSTNAME, DOMAINNAME, THREADS_MAX, FILE_NR, NS_LAST_PID, AIO_NR };
 
 static PROC_SHOW(show_dynamic)
 {
@@ -74,13 +73,10 @@ static PROC_SHOW(show_dynamic)
         pt_printf(out, "%u\t0\t9223372036854775807\n", atomic_load(&kernel.ntasks) * 4);
         break;
     case NS_LAST_PID:
-        pt_printf(out, "%d\n", pid_last());
+        pt_printf(out, "%d\n", pid_last(o->ns));
         break;
     case AIO_NR:
         pt_printf(out, "%" PRIu64 "\n", aio_count());
-        break;
-    case PINGERS: /* everybody or nobody */
-        pt_puts(out, broker_on() ? "0\t2147483647\n" : "1\t0\n");
         break;
     }
     return 0;
@@ -105,11 +101,11 @@ static PROC_STORE(store_last_pid)
     int r = pseudo_parse(buf, len, 0, sysctl_of(SYSCTL_PID_MAX) - 1, &pid);
 
     (void)n, (void)o;
-    if (t && !task_capable(t, CAP_SYS_ADMIN) && !task_capable(t, CAP_CHECKPOINT_RESTORE))
+    if (!t || (!task_capable(t, CAP_SYS_ADMIN) && !task_capable(t, CAP_CHECKPOINT_RESTORE)))
         return -EPERM;
     if (r < 0)
         return r;
-    pid_set_last((pid_t)pid);
+    pid_set_last(t->group->pidns, (pid_t)pid);
     return (ssize_t)len;
 }
 
@@ -131,13 +127,13 @@ static PROC_STORE(store_core_pattern)
     return r < 0 ? r : (ssize_t)len;
 }
 
-/* Advice: what is cached of the host's files is the host's to drop. */
-static PROC_STORE(store_drop)
+/* Advice, of a number up to n->arg: caches and pages are the host's to drop and to move. */
+static PROC_STORE(store_advice)
 {
     int64_t what;
-    int r = pseudo_parse(buf, len, 1, 4, &what);
+    int r = pseudo_parse(buf, len, 1, n->arg, &what);
 
-    (void)t, (void)n, (void)o;
+    (void)t, (void)o;
     return r < 0 ? r : (ssize_t)len;
 }
 
@@ -173,6 +169,18 @@ static PROC_STORE(store_tunable)
         .arg = SYSCTL_##first | (count) << 16                                                      \
     }
 #define TUNABLE(n, id) TUNABLES(n, 0644, id, 1)
+
+/* From a group to another; what is no range is nobody's. */
+static PROC_STORE(store_pingers)
+{
+    ssize_t r = store_tunable(t, n, o, buf, len);
+
+    if (r >= 0 && sysctl_of(SYSCTL_PING_FIRST) > sysctl_of(SYSCTL_PING_LAST)) {
+        atomic_store(&sysctl_values[SYSCTL_PING_FIRST], 1);
+        atomic_store(&sysctl_values[SYSCTL_PING_LAST], 0);
+    }
+    return r;
+}
 
 #define DYNAMIC(n, m, what)                                                                        \
     {                                                                                              \
@@ -331,11 +339,12 @@ static const struct pdir kernel_dir = { PNODES(kernel_nodes) };
 
 static const struct pnode vm_nodes[] = {
     SYSCTL("admin_reserve_kbytes", "8192"),
+    { .name = "compact_memory", .mode = S_IFREG | 0200, .store = store_advice, .arg = 1 },
     SYSCTL("dirty_background_ratio", "10"),
     SYSCTL("dirty_expire_centisecs", "3000"),
     SYSCTL("dirty_ratio", "20"),
     SYSCTL("dirty_writeback_centisecs", "500"),
-    { .name = "drop_caches", .mode = S_IFREG | 0200, .store = store_drop },
+    { .name = "drop_caches", .mode = S_IFREG | 0200, .store = store_advice, .arg = 4 },
     SYSCTL("legacy_va_layout", "0"),
     SYSCTL("max_map_count", "65530"),
     SYSCTL("min_free_kbytes", "67584"),
@@ -349,7 +358,7 @@ static const struct pnode vm_nodes[] = {
     SYSCTL("page-cluster", "3"),
     SYSCTL("panic_on_oom", "0"),
     SYSCTL("swappiness", "60"),
-    SYSCTL("unprivileged_userfaultfd", "0"),
+    TUNABLE("unprivileged_userfaultfd", UNPRIVILEGED_UFFD),
     SYSCTL("user_reserve_kbytes", "131072"),
     SYSCTL("vfs_cache_pressure", "100"),
     SYSCTL("zone_reclaim_mode", "0"),
@@ -418,7 +427,11 @@ static const struct pnode ipv4_nodes[] = {
     SYSCTL("ip_local_reserved_ports", ""),
     SYSCTL("ip_nonlocal_bind", "0"),
     TUNABLE("ip_unprivileged_port_start", PORT_START),
-    DYNAMIC("ping_group_range", 0644, PINGERS),
+    { .name = "ping_group_range",
+      .mode = S_IFREG | 0644,
+      .show = show_tunable,
+      .store = store_pingers,
+      .arg = SYSCTL_PING_FIRST | 2 << 16 },
     SYSCTL("tcp_available_congestion_control", "reno"),
     SYSCTL("tcp_congestion_control", "reno"),
     SYSCTL("tcp_ecn", "2"),

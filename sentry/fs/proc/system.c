@@ -34,7 +34,7 @@ static void take_totals(struct totals *s)
 {
     *s = (struct totals){ .user = 0 };
     lock(&kernel.tasks_lock);
-    tgroup_each_locked(add_group, s);
+    tgroup_each_locked(NULL, add_group, s);
     unlock(&kernel.tasks_lock);
     s->running = MAX(s->running, 1u); /* who reads this runs */
 }
@@ -90,7 +90,7 @@ PROC_SHOW(proc_show_loadavg)
 
     (void)t, (void)n, (void)o;
     take_totals(&s);
-    pt_printf(out, "0.00 0.00 0.00 %u/%u %d\n", s.running, s.threads, pid_last());
+    pt_printf(out, "0.00 0.00 0.00 %u/%u %d\n", s.running, s.threads, pid_last(o->ns));
     return 0;
 }
 

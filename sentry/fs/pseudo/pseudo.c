@@ -175,7 +175,7 @@ static int dir_lookup(struct task *t, struct inode *dir, const char *name, size_
         num = !d->child ? -1 : d->find ? d->find(name, len) : child_number(d, name, len);
         if (num < 0)
             return -ENOENT;
-        obj = (struct pobj){ .num = num };
+        obj = (struct pobj){ .num = num, .ns = o->ns };
         r = d->object(t, o, num, &obj);
         if (r < 0)
             return r;
@@ -340,7 +340,7 @@ static const struct super_ops pseudo_super_ops = {
     .no_negative_cache = true,
 };
 
-struct super *pseudo_super_new(const struct pseudo_fs *fs)
+struct super *pseudo_super_of(const struct pseudo_fs *fs, uint32_t ns)
 {
     struct super *sb = super_new(fs->type, &pseudo_super_ops, fs->magic);
     struct pseudo_super *p = sb ? kzalloc(sizeof *p) : NULL;
@@ -350,11 +350,16 @@ struct super *pseudo_super_new(const struct pseudo_fs *fs)
         p->fs = fs;
         p->root = (struct pnode){ .name = "/", .mode = S_IFDIR | 0555, .dir = fs->root };
         sb->priv = p;
-        root = make_inode(sb, &p->root, (struct pobj){ .num = 0 }, 1);
+        root = make_inode(sb, &p->root, (struct pobj){ .ns = ns }, 1);
     }
     if (root && dentry_make_root(sb, root))
         return sb;
     inode_put(root);
     super_put(sb);
     return NULL;
+}
+
+struct super *pseudo_super_new(const struct pseudo_fs *fs)
+{
+    return pseudo_super_of(fs, 0);
 }

@@ -33,6 +33,7 @@ struct pobj {
     struct tgroup *group;
     struct task *task;
     int64_t num;
+    uint32_t ns; /* of procfs: whose numbers (kernel/pid.h) */
 };
 
 struct pobj pobj_ref(const struct pobj *o);
@@ -92,6 +93,8 @@ struct pseudo_fs {
 };
 
 struct super *pseudo_super_new(const struct pseudo_fs *fs);
+/* The same; its objects are of that pid namespace. */
+struct super *pseudo_super_of(const struct pseudo_fs *fs, uint32_t ns);
 
 const struct pnode *pnode_of(const struct inode *i);
 const struct pobj *pobj_of(const struct inode *i);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * devpts: /dev/pts with ptmx and a node for each pair whose master is open. There is one instance,
- * which every mount shows.
+ * devpts: /dev/pts with ptmx and a node for each pair whose master is open. There is one instance for a
+ * container, which every mount of it shows.
  *
- * The table of numbers is guarded by a leaf lock and holds no references: a pair is taken out when
+ * A table of numbers is guarded by a leaf lock and holds no references: a pair is taken out when
  * its master is closed, before its own reference goes. A node's inode holds a reference to its pair
  * until the inode is evicted, the pair one to the inode until its master is closed.
  */
@@ -15,6 +15,8 @@
 #include <sys/sysmacros.h>
 
 #include "sentry/fs/tty/tty_priv.h"
+#include "sentry/kernel/alloc.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/task.h"
 #include "sentry/vfs/vfs.h"
 
@@ -25,9 +27,15 @@
 #define INO_FIRST 3
 
 static struct lock table_lock;
-static struct tty *table[PTY_MAX]; /* table_lock */
-static struct super *devpts;       /* made once, kept for ever */
-static struct inode *ptmx_inode;
+
+struct devpts {                 /* super->priv */
+    struct tty *table[PTY_MAX]; /* table_lock */
+};
+
+static struct devpts *pts_of(const struct super *sb)
+{
+    return sb->priv;
+}
 
 __attribute__((constructor)) static void devpts_start(void)
 {
@@ -53,19 +61,23 @@ static int index_of(const char *name, size_t len)
 static int devpts_lookup(struct task *t, struct inode *dir, const char *name, size_t len,
                          struct inode **ret)
 {
+    const struct devpts *p = pts_of(dir->sb);
     (void)t;
-    (void)dir;
     if (len == 4 && memcmp(name, "ptmx", 4) == 0) {
-        *ret = inode_ref(ptmx_inode);
+        struct inode *i = inode_new(dir->sb, &node_ops, NULL, S_IFCHR | 0666, INO_PTMX);
+        if (!i)
+            return -ENOMEM;
+        i->rdev = makedev(5, 2);
+        *ret = inode_enter(i);
         return 0;
     }
     int n = index_of(name, len);
     if (n < 0)
         return -ENOENT;
     LOCK_SCOPE(&table_lock);
-    if (!table[n] || !table[n]->inode)
+    if (!p->table[n] || !p->table[n]->inode)
         return -ENOENT;
-    *ret = inode_ref(table[n]->inode);
+    *ret = inode_ref(p->table[n]->inode);
     return 0;
 }
 
@@ -90,7 +102,7 @@ static int devpts_readdir(struct task *t, struct file *f, struct dirent_sink *s)
     for (int n = (int)(f->pos - 3); n >= 0 && n < PTY_MAX; n++) {
         char name[8];
         lock(&table_lock);
-        bool there = table[n];
+        bool there = pts_of(f->inode->sb)->table[n];
         unlock(&table_lock);
         snprintf(name, sizeof name, "%d", n);
         if (there && !emit(s, f, name, (uint64_t)n + INO_FIRST, DT_CHR, n + 4))
@@ -115,7 +127,7 @@ static int devpts_revalidate(struct task *t, struct dentry *d)
     if (!tty)
         return i != NULL;
     LOCK_SCOPE(&table_lock);
-    return table[tty->index] == tty;
+    return pts_of(d->sb)->table[tty->index] == tty;
 }
 
 static void devpts_evict(struct inode *i)
@@ -123,34 +135,67 @@ static void devpts_evict(struct inode *i)
     tty_put(i->priv);
 }
 
+static void devpts_put_super(struct super *sb)
+{
+    kfree(sb->priv);
+}
+
 static const struct super_ops devpts_ops = {
     .evict = devpts_evict,
+    .put_super = devpts_put_super,
     .revalidate = devpts_revalidate,
     .no_negative_cache = true,
 };
 
-struct super *devpts_new(void)
+static struct super *make_super(void)
 {
-    if (!devpts) {
-        struct super *sb = super_new("devpts", &devpts_ops, DEVPTS_MAGIC);
-        struct inode *root = sb ? inode_new(sb, &dir_ops, &dir_fops, S_IFDIR | 0755, 1) : NULL;
-        ptmx_inode = root ? inode_new(sb, &node_ops, NULL, S_IFCHR | 0666, INO_PTMX) : NULL;
-        if (!ptmx_inode)
-            return NULL; /* start-up ends here */
-        ptmx_inode->rdev = makedev(5, 2);
+    struct super *sb = super_new("devpts", &devpts_ops, DEVPTS_MAGIC);
+    struct devpts *p = sb ? kzalloc(sizeof *p) : NULL;
+    struct inode *root = p ? inode_new(sb, &dir_ops, &dir_fops, S_IFDIR | 0755, 1) : NULL;
+    if (sb)
+        sb->priv = p;
+    if (root)
         root->nlink = 2;
-        sb->root = dentry_make_root(sb, root);
-        devpts = sb;
-    }
-    return super_ref(devpts);
+    if (root && dentry_make_root(sb, root))
+        return sb;
+    inode_put(root);
+    super_put(sb);
+    return NULL;
 }
 
-static int take_number(struct tty *tty)
+/* A reference to that of container c, made when it is first asked for. */
+static struct super *of_container(struct container *c)
+{
+    lock(&table_lock);
+    struct super *sb = c->devpts ? super_ref(c->devpts) : NULL, *mine;
+    unlock(&table_lock);
+    if (sb)
+        return sb;
+    mine = make_super();
+    if (!mine)
+        return NULL;
+    lock(&table_lock);
+    if (!c->devpts) {
+        c->devpts = mine;
+        mine = NULL;
+    }
+    sb = super_ref(c->devpts);
+    unlock(&table_lock);
+    super_put(mine);
+    return sb;
+}
+
+struct super *devpts_new(void)
+{
+    return of_container(container_here());
+}
+
+static int take_number(struct devpts *p, struct tty *tty)
 {
     LOCK_SCOPE(&table_lock);
     for (int n = 0; n < PTY_MAX; n++) {
-        if (!table[n]) {
-            table[n] = tty;
+        if (!p->table[n]) {
+            p->table[n] = tty;
             tty->index = n;
             return 0;
         }
@@ -160,19 +205,21 @@ static int take_number(struct tty *tty)
 
 int devpts_add(struct task *t, struct tty *tty)
 {
-    if (!devpts)
-        super_put(devpts_new());
-    if (!devpts)
+    struct super *sb = of_container(t ? t->group->container : container_here());
+    if (!sb)
         return -ENOMEM;
-    int r = take_number(tty);
-    if (r)
+    int r = take_number(pts_of(sb), tty);
+    if (r) {
+        super_put(sb);
         return r;
-    struct inode *i = inode_new(devpts, &node_ops, NULL, S_IFCHR | 0620,
+    }
+    struct inode *i = inode_new(sb, &node_ops, NULL, S_IFCHR | 0620,
                                 (uint64_t)tty->index + INO_FIRST);
     if (!i) {
         lock(&table_lock);
-        table[tty->index] = NULL;
+        pts_of(sb)->table[tty->index] = NULL;
         unlock(&table_lock);
+        super_put(sb);
         return -ENOMEM;
     }
     i->rdev = makedev(136, (unsigned)tty->index);
@@ -180,8 +227,10 @@ int devpts_add(struct task *t, struct tty *tty)
     i->gid = TTY_GID;
     i->priv = tty_ref(tty);
     lock(&table_lock);
-    tty->inode = i;
+    tty->inode = i; /* and by it all of sb that is needed */
+    tty->devpts = sb;
     unlock(&table_lock);
+    super_put(sb);
     return 0;
 }
 
@@ -189,15 +238,16 @@ void devpts_remove(struct tty *tty)
 {
     lock(&table_lock);
     struct inode *i = tty->inode;
-    if (table[tty->index] == tty)
-        table[tty->index] = NULL;
+    if (i)
+        pts_of(i->sb)->table[tty->index] = NULL;
     tty->inode = NULL;
     unlock(&table_lock);
     if (!i)
         return;
     char name[8];
     snprintf(name, sizeof name, "%d", tty->index);
-    struct dentry *d = dentry_cached(devpts->root, name, strlen(name));
+    struct dentry *root = i->sb->root; /* NULL: its container has ended */
+    struct dentry *d = root ? dentry_cached(root, name, strlen(name)) : NULL;
     if (d) {
         if (dentry_inode(d) == i)
             dentry_drop(d);
@@ -206,20 +256,26 @@ void devpts_remove(struct tty *tty)
     inode_put(i);
 }
 
+struct found {
+    const struct super *sb;
+    struct mount *m;
+};
+
 static int find_mount(struct mount *m, void *arg)
 {
-    struct mount **ret = arg;
-    if (m->sb != devpts)
+    struct found *f = arg;
+    if (m->sb != f->sb)
         return 0;
-    *ret = mount_ref(m);
+    f->m = mount_ref(m);
     return 1;
 }
 
 struct file *devpts_open_slave(struct task *t, struct tty *tty, unsigned flags)
 {
-    struct mount *m = NULL;
+    struct found where = { .sb = tty->devpts };
     char name[8];
-    vfs_each_mount(find_mount, &m);
+    vfs_each_mount(find_mount, &where);
+    struct mount *m = where.m;
     if (!m)
         return ERR_PTR(-ENOENT);
     snprintf(name, sizeof name, "%d", tty->index);

@@ -7,6 +7,7 @@
 
 #include "sentry/vfs/file.h"
 
+struct container;
 struct inode;
 struct lx_termios2;
 struct lx_winsize;
@@ -61,10 +62,12 @@ void tty_host_hurry(void);
 
 /*
  * A terminal whose other side is behind the stream socket sock, which is taken over on success. *ret_slave: an
- * open slave. id: the job's, not 0. -ENOSPC: there are too many.
+ * open slave. id: the job's, not 0; TTY_PROGRAM: of the first program of a further container. -ENOSPC: there
+ * are too many.
  */
+#define TTY_PROGRAM UINT32_MAX
 int tty_relay_start(struct task *t, uint32_t id, int sock, const struct lx_winsize *ws,
                     struct file **ret_slave);
-void tty_relay_winsize(uint32_t id, unsigned rows, unsigned cols);
+void tty_relay_winsize(const struct container *c, uint32_t id, unsigned rows, unsigned cols);
 /* The job has ended: what was printed is passed on, then the socket is closed. Any thread. No-op for others. */
-void tty_relay_over(uint32_t id);
+void tty_relay_over(const struct container *c, uint32_t id);

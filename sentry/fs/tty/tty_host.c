@@ -404,7 +404,7 @@ int tty_host_signal(int sig)
     if (!host.tty)
         return -ESRCH;
     LOCK_SCOPE(&kernel.tasks_lock);
-    return host.tty->pgrp ? signal_send_pgrp_locked(host.tty->pgrp->nr, sig, NULL) : -ESRCH;
+    return signal_send_pgrp_locked(host.tty->pgrp, sig, NULL);
 }
 
 void tty_host_hurry(void)

@@ -23,7 +23,7 @@ static bool controls_locked(const struct task *t, const struct tty *tty)
 static void signal_pgrp_locked(struct pid_entry *pgrp, int sig)
 {
     if (pgrp)
-        (void)signal_send_pgrp_locked(pgrp->nr, sig, NULL);
+        (void)signal_send_pgrp_locked(pgrp, sig, NULL);
 }
 
 static void set_pgrp_locked(struct tty *tty, struct pid_entry *pgrp)
@@ -200,7 +200,8 @@ void tty_hangup_session(struct tty *tty)
     struct session *s = tty->session;
     if (s) {
         /* the leader is told, and tells its jobs; at its own end they are told again */
-        struct tgroup *leader = tgroup_find_locked(s->sid);
+        const struct pidns *ns = pidns_find_locked(s->ns);
+        struct tgroup *leader = ns ? tgroup_find_locked(ns, s->sid) : NULL;
         if (leader && !leader->zombie) {
             (void)signal_send_group_locked(leader, SIGHUP, NULL);
             (void)signal_send_group_locked(leader, SIGCONT, NULL);
@@ -240,10 +241,10 @@ static long set_pgrp(struct task *t, struct tty *tty, gaddr_t arg)
     LOCK_SCOPE(&kernel.tasks_lock);
     if (!controls_locked(t, tty) || tty->session != t->group->session)
         return -ENOTTY;
-    struct pid_entry *e = pid_find_locked(nr);
+    struct pid_entry *e = pid_find_locked(t->group->pidns, nr);
     if (!e || list_empty(&e->pgrp))
         return -ESRCH;
-    if (!pgrp_in_session_locked(nr, group_sid(t->group)))
+    if (!pgrp_in_session_locked(e, group_sid(t->group)))
         return -EPERM;
     set_pgrp_locked(tty, e);
     return 0;

@@ -48,7 +48,8 @@ enum {
 
 struct tty {
     _Atomic int refs;
-    int index;        /* [I] number below /dev/pts */
+    int index;                  /* [I] number below /dev/pts */
+    const struct super *devpts; /* [I] where that is; never looked into */
     bool host;        /* [I] the sandbox's own: a host's terminal edits, echoes and prints */
     struct lock lock; /* LOCK_TTY */
 

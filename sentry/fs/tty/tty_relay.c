@@ -23,6 +23,7 @@
 #include "abi/hostio.h"
 #include "sentry/fs/tty/tty_priv.h"
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/event.h"
 #include "sentry/kernel/spent.h"
 #include "sentry/kernel/timer.h"
@@ -33,7 +34,8 @@
 
 /* [R] relays_lock; the rest is the event thread's */
 static struct relay {
-    uint32_t id; /* [R] of the job; 0: it has ended, or there is none */
+    struct container *of; /* a reference */
+    uint32_t id;          /* [R] of a job of its; 0: it has ended, or there is none */
     _Atomic bool over;
     struct tty *tty; /* a reference; NULL: unused */
     int sock;
@@ -127,6 +129,7 @@ static void end(struct relay *r)
     lock(&relays_lock);
     r->id = 0;
     unlock(&relays_lock);
+    container_put(r->of);
     event_unwatch(r->sock);
     wq_del(&r->printed);
     wq_del(&r->was_read);
@@ -187,10 +190,10 @@ static struct relay *unused(void)
     return NULL;
 }
 
-static struct relay *find(uint32_t id)
+static struct relay *find(const struct container *c, uint32_t id)
 {
     for (unsigned i = 0; i < RELAYS_MAX; i++)
-        if (id && relays[i].id == id)
+        if (id && relays[i].id == id && relays[i].of == c)
             return &relays[i];
     return NULL;
 }
@@ -231,24 +234,25 @@ int tty_relay_start(struct task *t, uint32_t id, int sock, const struct lx_winsi
     wq_add(&tty->master_wr, &r->was_read);
     lock(&relays_lock);
     r->id = id;
+    r->of = container_ref(t->group->container);
     unlock(&relays_lock);
     *ret_slave = slave;
     return 0;
 }
 
-void tty_relay_winsize(uint32_t id, unsigned rows, unsigned cols)
+void tty_relay_winsize(const struct container *c, uint32_t id, unsigned rows, unsigned cols)
 {
     const struct lx_winsize ws = { .ws_row = (uint16_t)rows, .ws_col = (uint16_t)cols };
-    struct relay *r = find(id);
+    struct relay *r = find(c, id);
 
     if (r)
         tty_set_winsize(r->tty, &ws);
 }
 
-void tty_relay_over(uint32_t id)
+void tty_relay_over(const struct container *c, uint32_t id)
 {
     LOCK_SCOPE(&relays_lock);
-    struct relay *r = find(id);
+    struct relay *r = find(c, id);
 
     if (r) {
         atomic_store(&r->over, true);

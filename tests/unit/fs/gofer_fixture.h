@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "sentry/kernel/call.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/vfs/vfs.h"
 #include "tests/unit/gofer/fixture.h"
@@ -21,7 +22,7 @@ __attribute__((unused)) static void start(bool public_only)
     fx_fork(&e, 1, -1, 0);
     close(fd);
     ck_assert_int_eq(gofer_client_new(fx_sock, -1, &fx), 0);
-    kernel.gofer = fx;
+    first_container.gofer = fx;
     vfs_init();
     sb = gofer_fs_new(0);
     ck_assert_ptr_nonnull(sb);

@@ -3,6 +3,7 @@
  * Freezing and thawing a busy sandbox on the trap platform, a thousand times: guest code that
  * computes, calls, and waits. While it is frozen nothing moves; afterwards everything goes on.
  */
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/freeze.h"
 
 #include <check.h>
@@ -105,7 +106,7 @@ static void begin(void)
     ck_assert_int_eq(task_alloc(NULL, 0, 0, &init), 0);
     init->cred = cred_new_root();
     init->group->is_sentry = true;
-    kernel.init = init->group;
+    first_container.init = init->group;
     ck_assert_int_eq(task_publish(init), 0);
     start(0, computes, sizeof computes);
     start(1, calls, sizeof calls);
@@ -154,14 +155,14 @@ START_TEST(a_thousand_times)
     usleep(50000);
     wait_until_moved(a);
     for (int n = 0; n < ROUNDS; n++) {
-        ck_assert_int_eq(kernel_freeze(), 0);
+        ck_assert_int_eq(kernel_freeze(&first_container), 0);
         counters(a);
         if (n % 50 == 0)
             usleep(2000);
         counters(b);
         for (int i = 0; i < GUESTS; i++)
             ck_assert_uint_eq(a[i], b[i]);
-        kernel_thaw();
+        kernel_thaw(&first_container);
         if (n % 100 == 0)
             wait_until_moved(b);
         else
@@ -192,14 +193,14 @@ START_TEST(deaf_one_is_killed)
     ck_assert_int_gt(pid, 1);
     ck_assert_int_eq(kill(pid, SIGSTOP), 0);
     usleep(1000);
-    ck_assert_int_eq(kernel_freeze(), 0);
+    ck_assert_int_eq(kernel_freeze(&first_container), 0);
     ck_assert(has_died(deaf));
     counters(a);
     usleep(2000);
     counters(b);
     for (int i = 0; i < GUESTS; i++)
         ck_assert_uint_eq(a[i], b[i]);
-    kernel_thaw();
+    kernel_thaw(&first_container);
     wait_until_moved(b);
     task_put(deaf);
 }

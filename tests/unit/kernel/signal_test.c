@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Signal queues, who takes a signal, stops, and the end of processes, on tasks without contexts. */
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/signal.h"
 
 #include <check.h>
@@ -36,7 +37,7 @@ static void setup(void)
     limits[LIMIT_TASKS] = 100;
     init = new_task(NULL, 0);
     init->group->is_sentry = true;
-    kernel.init = init->group;
+    first_container.init = init->group;
     new_task(init, 0); /* pid 2, whose end would be the sandbox's */
     a = new_task(init, 0);
     a->group->rlim[RLIMIT_SIGPENDING].rlim_cur = 4;
@@ -145,10 +146,14 @@ START_TEST(pgrp_against_fork)
     group_set_pgrp_locked(a->group, e);
     unlock(&kernel.tasks_lock);
     ck_assert_int_eq(task_alloc(a, 0, SIGCHLD, &b), 0);
-    ck_assert_int_eq(signal_send_pgrp(a->group->pid, SIGINT, NULL), 0);
+    lock(&kernel.tasks_lock);
+    ck_assert_int_eq(signal_send_pgrp_locked(e, SIGINT, NULL), 0);
+    unlock(&kernel.tasks_lock);
     ck_assert_int_eq(task_publish(b), -ERESTARTNOINTR);
     task_abort(b);
-    ck_assert_int_eq(signal_send_pgrp(999, SIGINT, NULL), -ESRCH);
+    lock(&kernel.tasks_lock);
+    ck_assert_int_eq(signal_send_pgrp_locked(NULL, SIGINT, NULL), -ESRCH);
+    unlock(&kernel.tasks_lock);
     new_task(a, 0);
 }
 END_TEST
@@ -190,12 +195,12 @@ START_TEST(exit_and_wait)
     ck_assert_int_eq(info.chld.pid, pid);
     ck_assert_int_eq(do_exit(c, 0), -EDETACHED); /* pid 1 reaps at once */
     lock(&kernel.tasks_lock);
-    ck_assert_ptr_null(pid_find_locked(orphan));
-    ck_assert_ptr_nonnull(pid_find_locked(pid));
+    ck_assert_ptr_null(pid_find_locked(&first_pidns, orphan));
+    ck_assert_ptr_nonnull(pid_find_locked(&first_pidns, pid));
     unlock(&kernel.tasks_lock);
     ck_assert_int_eq(do_wait(a, P_ALL, 0, WEXITED, 0, 0, 0, false), pid);
     lock(&kernel.tasks_lock);
-    ck_assert_ptr_null(pid_find_locked(pid));
+    ck_assert_ptr_null(pid_find_locked(&first_pidns, pid));
     unlock(&kernel.tasks_lock);
     ck_assert_int_eq(do_wait(a, P_ALL, 0, WEXITED, 0, 0, 0, false), -ECHILD);
     ck_assert_int_eq(atomic_load(&kernel.ntasks), 3);
@@ -216,9 +221,9 @@ START_TEST(exec_by_a_thread)
     ck_assert_uint_eq(b->group->nlive, 1);
     task_become_leader_locked(b);
     ck_assert_int_eq(b->tid, pid);
-    ck_assert_ptr_eq(task_find_locked(pid), b);
-    ck_assert_ptr_eq(tgroup_find_locked(pid), b->group);
-    ck_assert_ptr_null(task_find_locked(was));
+    ck_assert_ptr_eq(task_find_locked(&first_pidns, pid), b);
+    ck_assert_ptr_eq(tgroup_find_locked(&first_pidns, pid), b->group);
+    ck_assert_ptr_null(task_find_locked(&first_pidns, was));
     unlock(&kernel.tasks_lock);
 }
 END_TEST

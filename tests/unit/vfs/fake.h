@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "sentry/kernel/alloc.h"
+#include "sentry/kernel/container.h"
 #include "sentry/kernel/cred.h"
 #include "sentry/kernel/kernel.h"
 #include "sentry/kernel/task.h"
@@ -22,7 +23,7 @@ static inline struct task *fake_task(uid_t uid, gid_t gid)
 {
     struct task *t = calloc(1, sizeof *t);
     struct tgroup *g = calloc(1, sizeof *g);
-    struct path root = { vfs.root, vfs.root->root };
+    struct path root = { first_container.root, first_container.root->root };
 
     for (int i = 0; i < RLIM_NLIMITS; i++)
         g->rlim[i] = (struct rlimit){ RLIM_INFINITY, RLIM_INFINITY };

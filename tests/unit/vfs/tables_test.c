@@ -14,7 +14,7 @@ START_TEST(inodes_are_found)
     struct inode *found;
 
     fake_vfs();
-    sb = vfs.root->root->sb;
+    sb = first_container.root->root->sb;
     for (unsigned n = 0; n < MANY; n++) {
         struct inode *i = inode_new(sb, &no_ops, NULL, S_IFREG | 0644, 1000000 + n);
 
@@ -40,7 +40,7 @@ START_TEST(names_are_found)
     char name[32];
 
     fake_vfs();
-    root = vfs.root->root;
+    root = first_container.root->root;
     for (unsigned n = 0; n < MANY; n++) {
         struct inode *i = inode_new(root->sb, &no_ops, NULL, S_IFREG | 0644, 0);
         int len = snprintf(name, sizeof name, "name%u", n);
