@@ -141,7 +141,7 @@ void host_lent_traffic(uint64_t *received, uint64_t *sent)
     uint64_t sums[2] = { *received, *sent };
 
     lock(&kernel.tasks_lock);
-    tgroup_each_locked(add_group, sums);
+    tgroup_each_locked(NULL, add_group, sums);
     unlock(&kernel.tasks_lock);
     *received = sums[0];
     *sent = sums[1];
