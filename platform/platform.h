@@ -131,7 +131,17 @@ enum ctx_word {
     CW_RSEQ,    /* area of restartable sequences; 0: none; with its length and signature */
     CW_RSEQ_LEN,
     CW_RSEQ_SIG,
+    CW_RECEIVED, /* bytes, by sockets that were lent; as the guest says */
+    CW_SENT,
     CTX_WORDS
+};
+
+/* How calls of the stub's use a socket that was lent to it. */
+enum {
+    LENT_HOW_NONBLOCK = 1, /* O_NONBLOCK */
+    LENT_HOW_IN_WAITS =
+        2, /* a read that finds nothing waits there; else, like all that fails, it */
+    LENT_HOW_OUT_WAITS = 4, /* comes here; so a write that finds no room */
 };
 
 struct platform_caps {
@@ -169,6 +179,7 @@ struct platform_config {
     int proc_fd;      /* the sentry's own procfs, or -1 */
     uint64_t without; /* SBX_WITHOUT_* bits of features not to use */
     unsigned max_workers;
+    bool lends; /* ctx_lend will be used: stubs are to be let move bytes by sockets */
 };
 
 struct platform {
@@ -245,6 +256,17 @@ struct platform {
     /* Sequentially consistent. With facts the calls about the words are c's own, without not. */
     uint64_t (*ctx_word)(struct ctx *c, enum ctx_word w);
     void (*ctx_set_word)(struct ctx *c, enum ctx_word w, uint64_t v);
+    /*
+     * Lends fd, a connected stream socket of the host's, to the process of c, which is held: its number
+     * there, or -errno. Then threads of that process for which ctx_lends was said (those that have the
+     * descriptor table that gfds are of) move bytes by it without coming here, while as_lent says so of
+     * guest descriptor gfd; n 0: not so. as_unlend ends that, and has the process close it, at the latest
+     * at the next ctx_resume of one of its threads. A hostile stub keeps it. May be NULL.
+     */
+    int (*ctx_lend)(struct ctx *c, int fd);
+    void (*ctx_lends)(struct ctx *c, bool on);
+    void (*as_lent)(struct aspace *as, unsigned gfd, int n, unsigned how);
+    void (*as_unlend)(struct aspace *as, unsigned gfd, int n);
     /* c, held, is about to wait long: the platform may keep it more cheaply until ctx_resume. A hint. */
     void (*ctx_park)(struct ctx *c);
     /* Interrupts guest code or a native futex wait; EV_KICK follows unless another event comes first. */

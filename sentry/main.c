@@ -368,6 +368,7 @@ void sentry_main(const struct sentry_config *cfg)
     struct platform_config pc = { .client = &dispatch_client,
                                   .proc_fd = cfg->proc_fd,
                                   .without = cfg->without,
+                                  .lends = cfg->net.sock >= 0,
                                   .max_workers = 64 };
     struct task *first = NULL;
     int r;

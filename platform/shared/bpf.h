@@ -54,10 +54,11 @@ void filter_native(struct bpf_asm *a, uint32_t slot_hi, int allow, int other);
 
 /*
  * Under the trap platform (trap/filter.c): the base, and on top of it what a listener is told of.
- * slot_hi: upper half of the slot's address. zygote_sock: the descriptor that may be read and sent to.
+ * slot_hi: upper half of the slot's address. zygote_sock: the descriptor that may be read and sent to. lends:
+ * bytes may also go by connected sockets (trap/lend.c).
  */
 int filter_base(struct bpf_asm *a, uint32_t slot_hi, uint32_t blob_size, uint64_t secret,
-                uint32_t zygote_sock);
+                uint32_t zygote_sock, bool lends);
 int filter_listen(struct bpf_asm *a);
 
 /* Under ptrace: native calls pass, all others stop for the tracer, and fail where there is none. */

@@ -139,9 +139,16 @@ blob_born:
     xorl %r10d, %r10d
     xorl %r8d, %r8d
     syscall
+    testb $BORN_CHANNEL, %r14b
+    jnz 1f
     testb $BORN_GIVEN, %r14b
-    jz 1f
-    movq %r14, %rax
+    jnz 7f
+    xorl %edi, %edi                 /* what it has of its maker's, with whom it shares memory */
+    movl $-1, %esi
+    movl $NR_close_range, %eax
+    syscall
+    jmp 1f
+7:  movq %r14, %rax
     shrq $BORN_FD_SHIFT, %rax
     jmp 5f
 1:  movl $NR_BELL, %eax             

@@ -32,6 +32,19 @@
 #define BLOCK_DATA_SIZE (BLOCK_STACK_OFF - BLOCK_DATA_OFF)
 
 /*
+ * One block is no thread's: a word for each descriptor of the guest's that is a socket of the host's which
+ * was lent to the stub (lent.c): its number there, and what a call may do with it. 0: the sentry's.
+ */
+#define LENT_BLOCK 15
+#define LENT_FDS (BLOCK_SIZE / 4)
+#define LENT_FIRST 64 /* the numbers of those that are lent for good, in the stub */
+#define LENT_MAX 1024
+#define LENT_NUMBER 0xffffu
+#define LENT_NONBLOCK 0x10000u  /* the guest's O_NONBLOCK */
+#define LENT_IN_WAITS 0x20000u  /* who waits for something to come waits here */
+#define LENT_OUT_WAITS 0x40000u /* the same for room */
+
+/*
  * The doorbell: rdi kind, rsi block index or nonce, rdx sequence. The number is getppid's, which the
  * blob has no use for: a filter that we are started under (a container's) has to let it pass, and none
  * lets a number pass that it does not know, whose refusal outranks a notification.
@@ -108,7 +121,9 @@
 #define KEPT_RSEQ 3
 #define KEPT_RSEQ_LEN 4
 #define KEPT_RSEQ_SIG 5
-#define KEPT_WORDS 6
+#define KEPT_RECEIVED 6
+#define KEPT_SENT 7
+#define KEPT_WORDS 8
 
 /* block.call.post: a call handed over by memory alone, to a worker that looks at it. */
 #define POST_SHIFT 3
@@ -209,6 +224,8 @@ struct block {
     uint64_t fs;       /* ANS_START: the base */
     uint64_t cpu0;     /* by the stub: the thread's processor time then, in ns */
     uint32_t relisten; /* futex: RELISTEN_* */
+    uint32_t lends;    /* by the sentry: the thread may use the words of LENT_BLOCK, */
+    uint32_t lent_use; /* and by the stub: the number it is using, or 0 */
     uint64_t words[KEPT_WORDS] __attribute__((aligned(64))); /* what the thread keeps with itself */
     struct kept_site sites[KEPT_SITES];                      /* by the stub */
 };

@@ -10,10 +10,14 @@
 
 enum {
     NR_READ = 0,
+    NR_WRITE = 1,
     NR_CLOSE = 3,
+    NR_POLL = 7,
     NR_MUNMAP = 11,
     NR_RT_SIGPROCMASK = 14,
     NR_SCHED_YIELD = 24,
+    NR_SENDTO = 44,
+    NR_RECVFROM = 45,
     NR_SENDMSG = 46,
     NR_CLONE = 56,
     NR_EXIT = 60,
@@ -82,3 +86,9 @@ HIDDEN long blob_touch(char *at);
 HIDDEN int kept_call(struct block *b, uint64_t nr, const uint64_t args[6], long *ret);
 HIDDEN int kept_trap(struct block *b,
                      uint64_t *g); /* a call that has trapped, with its frame's registers */
+
+/* Does with a socket that was lent what needs nobody else (lent.c); 0: the call is the sentry's. */
+HIDDEN int lent_call(struct block *b, uint64_t nr, const uint64_t args[6], long *ret);
+/* That system call, with two more arguments that are 0; -EINTR where a kick has come or comes (light.S). */
+HIDDEN long blob_lent(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t nr,
+                      struct block *b);

@@ -229,4 +229,23 @@ blob_touch_insn:
 blob_touch_fault:
     movl $1, %eax
     ret
+
+    /*
+     * long blob_lent(a0, a1, a2, a3, nr, block): a call that may wait. A kick makes it EINTR wherever
+     * it comes until the call is over (light_signal), so that none is slept through.
+     */
+    .globl blob_lent, blob_lent_insn, blob_lent_kicked
+blob_lent:
+    cmpl $0, BLOCK_KICKED_OFF(%r9)
+    jne blob_lent_kicked
+    movq %rcx, %r10
+    movl %r8d, %eax
+    xorl %r8d, %r8d
+    xorl %r9d, %r9d
+blob_lent_insn:
+    syscall
+    ret
+blob_lent_kicked:
+    movq $-4, %rax
+    ret
     .section .note.GNU-stack, "", @progbits

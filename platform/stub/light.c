@@ -16,6 +16,7 @@ extern HIDDEN char light_handing[], light_undo[], light_undone[], light_plain[],
 extern HIDDEN char light_commit[], light_exit[], light_end[], light_framed[];
 extern HIDDEN char blob_copy_insn[], blob_copy_fault[], blob_string_insn[], blob_string_fault[];
 extern HIDDEN char blob_touch_insn[], blob_touch_fault[];
+extern HIDDEN char blob_lent_insn[], blob_lent_kicked[];
 extern HIDDEN char blob_start[], blob_end[];
 extern HIDDEN uint64_t blob_string(char *to, const char *from, uint64_t cap);
 
@@ -154,7 +155,8 @@ long light_call(struct block *b)
     c->nr = r->rax;
     c->args[0] = r->rdi, c->args[1] = r->rsi, c->args[2] = r->rdx;
     c->args[3] = r->r10, c->args[4] = r->r8, c->args[5] = r->r9;
-    if (kept_call(b, r->rax, c->args, &ret)) {
+    if (kept_call(b, r->rax, c->args, &ret) ||
+        (__atomic_load_n(&b->lends, __ATOMIC_RELAXED) && lent_call(b, r->rax, c->args, &ret))) {
         b->light.rax = (uint64_t)ret;
         b->local++;
         return 0;
@@ -224,6 +226,8 @@ int light_signal(struct block *b, int sig, uint64_t *g)
         if (undo(b, g) || (*rip >= (uint64_t)light_exit && *rip < (uint64_t)light_end))
             return 1;
         b->kicked = 1;
+        if (*rip >= (uint64_t)blob_lent && *rip <= (uint64_t)blob_lent_insn)
+            *rip = (uint64_t)blob_lent_kicked; /* before the call, or to make it again */
         return 0;
     }
     if (*rip == (uint64_t)light_framed)

@@ -25,6 +25,7 @@ struct aspace *aspace_make(void)
     as->mem.hides = patch_owns;
     tlist_init(&as->stubs);
     as->nblocks = BLOCKS_FIRST;
+    as->used[LENT_BLOCK / 64] |= 1ull << (LENT_BLOCK % 64);
     as->chan_fd = memfd_create("channel", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (as->chan_fd < 0)
         goto no_memfd;
@@ -66,6 +67,7 @@ void aspace_free(struct aspace *as)
     munmap(as->chan, CHANNEL_SIZE);
     close(as->chan_fd);
     patches_free(atomic_load(&as->patches));
+    lends_free(as);
     free(as);
 }
 

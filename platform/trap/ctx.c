@@ -38,6 +38,7 @@ struct stub *stub_new(struct aspace *as, struct listener *l)
     tlist_init(&s->pool);
     pthread_mutex_lock(&trap.lock);
     tlist_add(&as->stubs, &s->as_link);
+    s->serial = ++as->nserial;
     pthread_mutex_unlock(&trap.lock);
     return s;
 }
@@ -228,6 +229,8 @@ void ctx_set_word(struct ctx *c, enum ctx_word w, uint64_t v)
 void ctx_words_forget(struct ctx *c)
 {
     __atomic_store_n(&c->block->keeps, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->block->lends, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->block->lent_use, 0, __ATOMIC_RELAXED);
     for (unsigned w = 0; w < CTX_WORDS; w++)
         ctx_set_word(c, (enum ctx_word)w, 0);
 }

@@ -13,7 +13,8 @@
  * with registers of its choice. So every call listed for the blob must be harmless with ANY
  * arguments that pass, from a process that holds no descriptors, has an empty root and no capabilities.
  * Nor may a sentry that was taken over lend it one that makes a call harmful: what is read and sent is
- * told by a number above all that the stub's limit lets it have (zygote.c).
+ * told by a number above all that the stub's limit lets it have (zygote.c), or goes by connected sockets,
+ * without an address (lent_calls).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -114,8 +116,39 @@ static void check_blob(struct bpf_asm *a, unsigned i, uint32_t zygote_sock, int 
     bpf_here(a, next);
 }
 
-static void from_blob(struct bpf_asm *a, uint64_t secret, uint32_t zygote_sock, int allow,
-                      int notify, int trap)
+#define LENT_RECV MSG_DONTWAIT
+#define LENT_SEND (MSG_DONTWAIT | MSG_NOSIGNAL)
+
+/*
+ * Bytes to and from sockets that the sentry has lent (stub/lent.c), and one of them looked at. There is no
+ * address, so none is named and MSG_FASTOPEN connects nothing; no control message; and whatever else a
+ * stub is lent, for a map, is no socket.
+ */
+static void lent_calls(struct bpf_asm *a, int allow, int trap)
+{
+    int send = bpf_label(a), bytes = bpf_label(a), look = bpf_label(a), next = bpf_label(a);
+
+    bpf_jeq(a, SYS_poll, look, BPF_NEXT);
+    bpf_jeq(a, SYS_sendto, send, BPF_NEXT);
+    bpf_jeq(a, SYS_recvfrom, BPF_NEXT, next);
+    bpf_load(a, ARG_LO(3));
+    bpf_jeq(a, LENT_RECV, bytes, trap);
+    bpf_here(a, send);
+    bpf_load(a, ARG_LO(3));
+    bpf_jeq(a, LENT_SEND, bytes, trap);
+    bpf_here(a, bytes);
+    bpf_load(a, ARG_LO(4));
+    bpf_jeq(a, 0, BPF_NEXT, trap);
+    bpf_load(a, ARG_HI(4));
+    bpf_jeq(a, 0, allow, trap);
+    bpf_here(a, look);
+    bpf_load(a, ARG_LO(1));
+    bpf_jeq(a, 1, allow, trap);
+    bpf_here(a, next);
+}
+
+static void from_blob(struct bpf_asm *a, uint64_t secret, uint32_t zygote_sock, bool lends,
+                      int allow, int notify, int trap)
 {
     int clone = bpf_label(a), seccomp = bpf_label(a), prctl_ = bpf_label(a), arch = bpf_label(a);
     int clock = bpf_label(a), advise = bpf_label(a), next;
@@ -131,6 +164,8 @@ static void from_blob(struct bpf_asm *a, uint64_t secret, uint32_t zygote_sock, 
         bpf_ja(a, allow);
     for (unsigned i = 0; i < ARRAY_SIZE(blob_checked); i++)
         check_blob(a, i, zygote_sock, allow, trap);
+    if (lends)
+        lent_calls(a, allow, trap);
     bpf_jeq(a, SYS_madvise, advise, BPF_NEXT);
     bpf_jeq(a, SYS_arch_prctl, arch, BPF_NEXT);
     bpf_jeq(a, SYS_prctl, prctl_, BPF_NEXT);
@@ -197,7 +232,7 @@ static void from_blob(struct bpf_asm *a, uint64_t secret, uint32_t zygote_sock, 
 }
 
 int filter_base(struct bpf_asm *a, uint32_t slot_hi, uint32_t blob_size, uint64_t secret,
-                uint32_t zygote_sock)
+                uint32_t zygote_sock, bool lends)
 {
     int inside = bpf_label(a), outside = bpf_label(a), maybe = bpf_label(a);
     int other = bpf_label(a), yield = bpf_label(a);
@@ -220,7 +255,7 @@ int filter_base(struct bpf_asm *a, uint32_t slot_hi, uint32_t blob_size, uint64_
 
     bpf_here(a, inside);
     allow1 = bpf_label(a), notify1 = bpf_label(a), trap1 = bpf_label(a);
-    from_blob(a, secret, zygote_sock, allow1, notify1, trap1);
+    from_blob(a, secret, zygote_sock, lends, allow1, notify1, trap1);
     bpf_here(a, allow1);
     bpf_ret(a, SECCOMP_RET_ALLOW);
     bpf_here(a, notify1);

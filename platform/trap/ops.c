@@ -34,10 +34,10 @@ static int lend(struct ctx *c, int fd)
     return notif_ioctl(c->l->fd, SECCOMP_IOCTL_NOTIF_ADDFD, &add);
 }
 
-#define LENT_MAX (BLOCK_OPS_MAX - AS_OPS_MAX - CTX_DEFERRED) /* each has its close */
+#define LENT_ONCE (BLOCK_OPS_MAX - AS_OPS_MAX - CTX_DEFERRED - CTX_CLOSING) /* each has its close */
 
 struct lent { /* descriptors that this batch has lent, ours and theirs */
-    int ours[LENT_MAX], theirs[LENT_MAX];
+    int ours[LENT_ONCE], theirs[LENT_ONCE];
     unsigned n;
     bool drawn; /* the stub was drawn to this cpu */
 };
@@ -66,7 +66,7 @@ static int lend_once(struct ctx *c, struct lent *l, int fd)
         if (l->ours[i] == fd)
             return l->theirs[i];
     }
-    int r = l->n == LENT_MAX ? -EMFILE : lend(c, fd);
+    int r = l->n == LENT_ONCE ? -EMFILE : lend(c, fd);
 
     if (r >= 0) {
         l->ours[l->n] = fd;
@@ -103,6 +103,8 @@ static void put_clone(struct ctx *c, struct as_op *op, struct block_op *b, struc
     if (trap.use_gs)
         kind |= BORN_OUR_GS;
 
+    if (!(flags & AS_CLONE_THREAD))
+        atomic_store(&c->stub->as->forks, true);
     if (!(flags & AS_CLONE_VM))
         atomic_store(&child->stub->as->patches, patches_fork(c->stub->as));
     frame_clone(child, c);
@@ -232,11 +234,9 @@ void ops_await_locked(struct ctx *c)
 void ops_send(struct ctx *c)
 {
     struct block_op *b = block_ops(c);
-    unsigned nb = c->ndeferred; /* they come first */
+    unsigned nb = c->ndeferred ? ops_deferred(c) : 0; /* they come first */
     struct lent l = { .n = 0 };
 
-    if (nb)
-        ops_deferred(c);
     for (unsigned i = 0; i < c->nops; i++) {
         struct as_op *op = &c->ops[i];
         int r = translate(c, op, &b[nb], &l);
@@ -324,12 +324,19 @@ bool ctx_defer(struct ctx *c, const struct as_op *op)
     return true;
 }
 
-void ops_deferred(struct ctx *c)
+unsigned ops_deferred(struct ctx *c)
 {
-    memcpy(block_ops(c), c->deferred, c->ndeferred * sizeof c->deferred[0]);
-    __atomic_store_n(&c->block->nops, c->ndeferred, __ATOMIC_RELAXED);
-    atomic_fetch_add_explicit(&trap.st.ops, c->ndeferred, memory_order_relaxed);
+    unsigned n = c->ndeferred;
+
+    memcpy(block_ops(c), c->deferred, n * sizeof c->deferred[0]);
+    if (lend_has_work(c)) {
+        lend_closed(c);
+        n += lend_close(c, block_ops(c) + n);
+    }
+    __atomic_store_n(&c->block->nops, n, __ATOMIC_RELAXED);
+    atomic_fetch_add_explicit(&trap.st.ops, n, memory_order_relaxed);
     c->ndeferred = 0;
+    return n;
 }
 
 /* The clone itself was notified: is it the one that was asked for? Its flags lie in registers. */

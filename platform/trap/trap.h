@@ -42,6 +42,7 @@
 #define TID_HASH 1024
 #define SIG_NUDGE SIGUSR2 /* takes a leader out of RECV; its handler does nothing */
 #define CTX_DEFERRED 2
+#define CTX_CLOSING 8
 #define HELD_MAX 16 /* notifications kept on a listener; each makes every call of it dearer */
 
 enum ctx_state {
@@ -103,6 +104,7 @@ struct stub {
     pid_t pid; /* in our pid namespace; 0 until it is born */
     int pidfd;
     struct aspace *as;
+    unsigned serial;    /* in as, from 1 on */
     struct listener *l; /* that of its first thread */
     struct tlist ctxs;  /* trap.lock */
     struct tlist as_link;
@@ -125,10 +127,13 @@ struct aspace {
     unsigned nblocks;               /* trap.lock; blocks that the memfd has room for */
     uint64_t used[BLOCKS_MAX / 64]; /* trap.lock */
     struct tlist stubs;             /* trap.lock */
+    unsigned nserial;               /* trap.lock; stubs that it has had */
     _Atomic bool killed;
     struct patches *_Atomic patches;
     bool own_gs; /* the guest uses gs itself: no light calls */
     bool no_tsc; /* a thread of it may not read the time stamp counter: nobody spins */
+    struct lends *_Atomic lends; /* lend.c; NULL: none yet */
+    _Atomic bool forks;          /* a process with copies of its descriptors was made from it */
     struct stub_memory mem;
     struct aspace *next; /* house.c: among those that are over, or not used yet */
 };
@@ -197,8 +202,10 @@ struct ctx {
     unsigned nops;
     unsigned ops_held;                      /* trap.lock; workers that look at ops now */
     uint8_t op_slot[AS_OPS_MAX];            /* block op that has the result */
-    struct block_op deferred[CTX_DEFERRED]; /* done at the next resume */
+    struct block_op deferred[CTX_DEFERRED]; /* done at the next resume, */
     unsigned ndeferred;
+    uint16_t closing[CTX_CLOSING]; /* and so is the close of these numbers; then (0: no longer) */
+    unsigned nclosing;             /* they are free (lend.c) */
 };
 
 struct worker {
@@ -216,6 +223,7 @@ extern struct trap {
     bool use_sync, use_killable;
     bool use_getfd; /* pidfd_getfd; else threads share their maker's listener */
     uint32_t light_entry, light_plain, light_exit, light_end, light_framed, light_class;
+    bool lends;  /* sockets to stubs (lend.c) */
     bool use_gs; /* gs bases can be set without a call: call sites may be patched */
     pthread_mutex_t lock;
     struct tlist tids[TID_HASH];
@@ -307,8 +315,8 @@ void frame_fpu_reset(struct ctx *c);
 void ctx_run_ops(struct ctx *c, struct as_op *ops, unsigned n);
 void ctx_want_frame(struct ctx *c);
 bool ctx_defer(struct ctx *c, const struct as_op *op);
-void ops_deferred(struct ctx *c); /* what was deferred, into the block */
-void ops_send(struct ctx *c);     /* c is held by a notification */
+unsigned ops_deferred(struct ctx *c); /* what was deferred, into the block: how many */
+void ops_send(struct ctx *c);         /* c is held by a notification */
 /*
  * c->ops are its owner's, who takes them back once c is gone, or given up: neither is told while they are
  * held. False: it is so already, and they may not be looked at.
@@ -329,6 +337,18 @@ void light_forget(struct ctx *c);
 void light_flush(struct ctx *c);
 ssize_t ctx_read(struct ctx *c, gaddr_t from, void *to, size_t n);
 ssize_t ctx_write(struct ctx *c, gaddr_t to, const void *from, size_t n);
+
+/* lend.c: platform.h has what they do */
+int ctx_lend(struct ctx *c, int fd);
+void ctx_lends(struct ctx *c, bool on);
+void as_lent(struct aspace *as, unsigned gfd, int n, unsigned how);
+void as_unlend(struct aspace *as, unsigned gfd, int n);
+/* c is about to be resumed: numbers that it closed are free, */
+void lend_closed(struct ctx *c);
+/* and others are to be closed by it: operations, at most CTX_CLOSING, into b. */
+unsigned lend_close(struct ctx *c, struct block_op *b);
+bool lend_has_work(struct ctx *c);
+void lends_free(struct aspace *as);
 
 /* patch.c */
 struct patches;

@@ -74,15 +74,13 @@ void ctx_resume(struct ctx *c)
 
     ctx_stop_waiting(c);
     parked = atomic_load(&c->state) == CTX_PARKED;
-    c->start = false;
     if (c->light)
         light_put(c);
     else
         frame_put(c);
-    if (c->ndeferred) {
-        ops_deferred(c);
+    if ((c->ndeferred || (!c->start && lend_has_work(c))) && ops_deferred(c) > 0)
         go = ANS_GO;
-    }
+    c->start = false;
     if (parked)
         ctx_unpark(c, CTX_RUNNING, go);
     else

@@ -67,7 +67,9 @@ int zygote_start(const struct platform_config *cfg)
         return -EIO;
     bpf_init(&base);
     bpf_init(&listen);
-    r = filter_base(&base, (uint32_t)(stubs.slot >> 32), h.size, plan.secret, (uint32_t)plan.sock);
+    trap.lends = cfg->lends && trap.use_gs;
+    r = filter_base(&base, (uint32_t)(stubs.slot >> 32), h.size, plan.secret, (uint32_t)plan.sock,
+                    trap.lends);
     if (r < 0 || (r = filter_listen(&listen)) < 0)
         return r;
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)

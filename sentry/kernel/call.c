@@ -36,6 +36,7 @@ void call_begin(struct task *t, uint64_t nr, const uint64_t args[6])
     c->deadline = KTIME_NEVER;
     c->expired = false;
     c->wait_flags = 0;
+    c->lend = false;
     c->faulted = false;
 }
 

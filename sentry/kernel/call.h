@@ -48,6 +48,7 @@ struct call {
         *paths; /* vfs/callpath.h: resolved and locked so far; call_end: callpath_end(t) */
     const struct cred *fs_cred; /* access(2), for one run: in place of task.cred; else NULL */
     unsigned wait_flags;        /* of the last wait */
+    bool lend;                  /* its file had better be lent: file_ops.lend */
     struct as_op *ops;          /* operations that the thread's own context is doing now */
     unsigned nops;
     /* Where a new file goes instead of the table of descriptors: io_uring. Takes over f. */

@@ -107,6 +107,8 @@ static int wanted_tid(struct task *t, const struct clone_args *a, pid_t *ret)
 
 static int share(struct task *child, struct task *t, uint64_t flags)
 {
+    if ((flags & (CLONE_FILES | CLONE_VM)) == CLONE_FILES)
+        files_unlend(t->files, true);
     child->files = flags & CLONE_FILES ? files_ref(t->files) : files_copy(t->files);
     if (IS_ERR(child->files)) {
         int r = PTR_ERR(child->files);

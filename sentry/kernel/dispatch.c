@@ -30,6 +30,7 @@
 #include "sentry/mm/uffd.h"
 #include "sentry/strace/strace.h"
 #include "sentry/syscalls/table.h"
+#include "sentry/vfs/file.h"
 
 /* ready records that one drain runs before it leaves the rest to the runner */
 #define RUN_AT_ONCE 8
@@ -212,6 +213,8 @@ static void finish_call(struct task *t, long ret)
     run_async_ready();
     if (kernel.strace)
         strace_call(t, ret);
+    if (t->call.lend && t->ctx && t->call.files[0]->ops->lend)
+        t->call.files[0]->ops->lend(t, t->call.files[0], (int)t->call.args[0]);
     call_end(t);
     if (ret == -EDETACHED) {
         if (!t->ctx)

@@ -21,6 +21,7 @@
 #include <sys/stat.h>
 
 #include "sentry/job.h"
+#include "sentry/net/host.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/async.h"
 #include "sentry/kernel/exec.h"
@@ -238,8 +239,10 @@ static long finish(struct task *t, struct exec_state *s)
     kfree(robust_leave(t, false)); /* marks what the old image held; nobody waits in it any more */
     futex_leave(t, /* dies= */ false);
     posix_timers_free(t->group); /* setitimer survives */
-    if (t->files)
+    if (t->files) {
+        files_unlend(t->files, false); /* to the old image */
         files_close_exec(t);
+    }
     take_cred(t, s);
     keys_exec(t);
     set_regs(s, s->ctx, sp);
@@ -257,6 +260,7 @@ static long finish(struct task *t, struct exec_state *s)
         program_started(t);
     if (old_ctx) {
         note_time(t->group, old_ctx);
+        host_lent_over(old_ctx);
         group_note_rss(t->group, old_mm);
         kernel.platform->ctx_set_owner(old_ctx, NULL);
         kernel.platform->ctx_exit(old_ctx);

@@ -13,6 +13,7 @@
 
 #include "sentry/ipc/sysv/sem.h"
 #include "sentry/job.h"
+#include "sentry/net/host.h"
 #include "sentry/kernel/alloc.h"
 #include "sentry/kernel/async.h"
 #include "sentry/kernel/container.h"
@@ -233,6 +234,7 @@ static void end_context(struct task *t, bool last)
     unlock(&kernel.tasks_lock);
     if (!c)
         return;
+    host_lent_over(c);
     if (atomic_load(&t->ctx_gone))
         kernel.platform->ctx_free(c);
     else

@@ -41,9 +41,11 @@ struct mm {
     unsigned nauxv;
     struct file *exe; /* [I] reference; nobody writes to it meanwhile: mm_set_exe */
     bool dumpable;
-    bool thp_disable;       /* as PR_SET_THP_DISABLE said */
-    _Atomic bool secrets;   /* files of FMODE_SECRET have been mapped */
-    struct aio_table *aio;  /* ipc/aio.h; NULL: none yet */
+    struct files
+        *lend_files;       /* whose sockets its process has been lent; only compared; host_lend.c */
+    bool thp_disable;      /* as PR_SET_THP_DISABLE said */
+    _Atomic bool secrets;  /* files of FMODE_SECRET have been mapped */
+    struct aio_table *aio; /* ipc/aio.h; NULL: none yet */
     _Atomic unsigned nuffd; /* userfaultfds with something registered here */
     struct list uffds;      /* uffds_lock (uffd.h) */
 };

@@ -27,6 +27,16 @@ uint32_t host_poll(struct sock *sk); /* own_lock */
 size_t host_inq(struct sock *sk);
 /* Bytes of all TCP connections with the outside, so far. */
 void host_traffic(uint64_t *ret_received, uint64_t *ret_sent);
+void host_count(uint64_t in, uint64_t out);
+
+/* ---- lent to stubs; host_lend.c ---- */
+/* As file_ops. Other than there own_lock may be held for unlend. */
+void host_lend(struct task *t, struct sock *sk, int fd);
+void host_unlend(struct sock *sk, bool gone);
+/* Adds what threads have moved by themselves. */
+void host_lent_traffic(uint64_t *received, uint64_t *sent);
+/* c is about to go: what it has moved is counted. */
+void host_lent_over(struct ctx *c);
 
 /* ---- listening; host_listen.c ---- */
 /* After s listens inside. 0, -EWAITING, or what the host says; then it does not listen outside. */

@@ -132,6 +132,7 @@ int host_leave(struct isock *s)
     if (s->host.fd >= 0 && s->host.nold == ARRAY_SIZE(s->host.old_fds)) {
         r = -ENOBUFS;
     } else if (s->host.fd >= 0) {
+        host_unlend(&s->sk, /* gone= */ true);
         shutdown(s->host.fd, SHUT_RDWR);
         s->host.old_fds[s->host.nold++] = s->host.fd;
         s->host.old_watched |= s->host.watched ? 1u << (s->host.nold - 1) : 0;
@@ -200,12 +201,22 @@ static uint32_t poll_now(int fd)
     return host_ready((uint32_t)p.revents & 0xffff);
 }
 
+static bool is_awaited(struct sock *sk)
+{
+    return wq_active(&sk->rd_wq) || wq_active(&sk->wr_wq) || wq_active(&sk->poll_wq);
+}
+
 static void on_host(void *arg, uint32_t events)
 {
     struct isock *s = arg;
 
     LOCK_SCOPE(&s->sk.own_lock);
     sock_wake_all(&s->sk, host_ready(events));
+    /* who uses it by himself would otherwise wake this thread with all that comes */
+    if (s->host.lent.on && s->host.watched && !is_awaited(&s->sk)) {
+        event_unwatch(s->host.fd);
+        s->host.watched = false;
+    }
 }
 
 static int watch_locked(struct isock *s)
@@ -259,6 +270,13 @@ void host_traffic(uint64_t *ret_received, uint64_t *ret_sent)
 {
     *ret_received = atomic_load_explicit(&received, memory_order_relaxed);
     *ret_sent = atomic_load_explicit(&sent, memory_order_relaxed);
+    host_lent_traffic(ret_received, ret_sent);
+}
+
+void host_count(uint64_t in, uint64_t out)
+{
+    atomic_fetch_add_explicit(&received, in, memory_order_relaxed);
+    atomic_fetch_add_explicit(&sent, out, memory_order_relaxed);
 }
 
 /* A piece to the host: bytes moved, 0 by EAGAIN, or an error. */
@@ -304,6 +322,7 @@ ssize_t host_send(struct task *t, struct sock *sk, struct send_req *r)
         if (sk->err)
             return result(r->done, sock_take_err(sk));
     }
+    t->call.lend = true;
     while (r->it->left > last) {
         n = send_piece(s, r->it, r->it->left - last);
         if (n == 0)
@@ -348,6 +367,7 @@ ssize_t host_recv(struct task *t, struct sock *sk, struct recv_req *r)
     size_t target = (r->flags & MSG_WAITALL) ? total : MIN((size_t)sk->rcvlowat, total);
     ssize_t n;
 
+    t->call.lend = true;
     for (;;) {
         if (!r->it->left)
             return (ssize_t)*r->done;
@@ -363,6 +383,7 @@ ssize_t host_recv(struct task *t, struct sock *sk, struct recv_req *r)
         if (n < 0 && n != -EFAULT && *r->done) {
             LOCK_SCOPE(&sk->own_lock);
             sk->err = (int)-n; /* for the next call */
+            host_unlend(sk, /* gone= */ false);
         }
         if (n <= 0)
             return result(r->done, n);

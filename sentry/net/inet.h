@@ -70,13 +70,19 @@ struct isock {
 
     /* with the outside (host.h); fd -1: none */
     struct {
-        struct bcall call;   /* a connect that is under way */
-        uint32_t tag;        /* [s] of that, as long as it is wanted */
-        struct bcall listen; /* for as long as the broker listens */
-        int fd;              /* set under [s], before SOCK_HOST */
-        uint32_t kept;       /* [s] the broker has it, too, by that tag; 0 */
-        bool watched;        /* [s] */
-        int old_fds[4];      /* [s] that were left; closed with it */
+        struct bcall call;       /* a connect that is under way */
+        uint32_t tag;            /* [s] of that, as long as it is wanted */
+        struct bcall listen;     /* for as long as the broker listens */
+        int fd;                  /* set under [s], before SOCK_HOST */
+        uint32_t kept;           /* [s] the broker has it, too, by that tag; 0 */
+        bool watched;            /* [s] */
+        struct {                 /* host_lend.c has the lock */
+            struct files *files; /* the table of whose descriptor gfd ... NULL: not lent */
+            struct aspace *as;   /* is lent to this one's process, */
+            int gfd, n;          /* as number n there; */
+            bool on;             /* and may be used */
+        } lent;
+        int old_fds[4]; /* [s] that were left; closed with it */
         unsigned nold, old_watched;
         bool listen_answered; /* [s] */
         int listen_error;     /* [s] */

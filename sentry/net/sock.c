@@ -350,6 +350,22 @@ static int sock_mmap(struct task *t, struct file *f, struct mmap_request *req)
     return sk->ops->mmap ? sk->ops->mmap(t, sk, req) : -ENODEV;
 }
 
+static void sock_lend(struct task *t, struct file *f, int fd)
+{
+    struct sock *sk = file_sock(f);
+
+    if (sk->ops->lend)
+        sk->ops->lend(t, sk, fd);
+}
+
+static void sock_unlend(struct file *f, bool gone)
+{
+    struct sock *sk = file_sock(f);
+
+    if (sk->ops->unlend)
+        sk->ops->unlend(sk, gone);
+}
+
 const struct file_ops sock_file_ops = {
     .name = "socket",
     .read = sock_read,
@@ -357,6 +373,8 @@ const struct file_ops sock_file_ops = {
     .poll = sock_poll,
     .ioctl = sock_ioctl,
     .mmap = sock_mmap,
+    .lend = sock_lend,
+    .unlend = sock_unlend,
     .release = sock_release,
 };
 

@@ -97,7 +97,9 @@ struct sock_ops {
     int (*setsockopt)(struct task *t, struct sock *sk, int level, int opt, const void *v,
                       socklen_t n);
     int (*getsockopt)(struct task *t, struct sock *sk, int level, int opt, void *v, socklen_t *n);
-    uint32_t (*poll)(struct sock *sk); /* with sock_lock held */
+    uint32_t (*poll)(struct sock *sk);                     /* with sock_lock held */
+    void (*lend)(struct task *t, struct sock *sk, int fd); /* as file_ops; NULL: never */
+    void (*unlend)(struct sock *sk, bool gone);
     long (*ioctl)(struct task *t, struct sock *sk, unsigned cmd, uint64_t arg); /* NULL: none */
     size_t (*inq)(struct sock *sk);  /* FIONREAD; sock_lock held; NULL: EINVAL */
     size_t (*outq)(struct sock *sk); /* TIOCOUTQ; sock_lock held */

@@ -55,6 +55,8 @@ static long set_flags(struct task *t, struct file *f, int fd, unsigned arg)
     }
     while (!atomic_compare_exchange_weak(&f->flags, &old, (old & ~SETFL_MASK) | (arg & SETFL_MASK)))
         ;
+    if (f->ops->unlend)
+        f->ops->unlend(f, /* gone= */ false);
     return 0;
 }
 

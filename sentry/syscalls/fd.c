@@ -96,6 +96,8 @@ static long set_nonblock(struct task *t, struct file *f, gaddr_t arg)
         atomic_fetch_or(&f->flags, O_NONBLOCK);
     else
         atomic_fetch_and(&f->flags, ~(unsigned)O_NONBLOCK);
+    if (f->ops->unlend)
+        f->ops->unlend(f, /* gone= */ false);
     return 0;
 }
 

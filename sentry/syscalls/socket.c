@@ -262,6 +262,8 @@ long sys_setsockopt(struct task *t, int fd, int level, int optname, gaddr_t optv
         r = -EOPNOTSUPP;
     if (r == 0 && sk->state == SOCK_HOST)
         host_setsockopt(t, sk, level, optname, v, n, &r);
+    if (sk->ops->unlend) /* times, marks */
+        sk->ops->unlend(sk, /* gone= */ false);
     return r;
 }
 

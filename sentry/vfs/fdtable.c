@@ -86,6 +86,8 @@ static struct file *take_locked(struct files *f, unsigned fd)
 
     if (fd >= f->cap || !(file = f->fds[fd].file))
         return NULL;
+    if (f->fds[fd].lent)
+        file->ops->unlend(file, /* gone= */ true);
     f->fds[fd] = (struct fd_entry){ 0 };
     f->used[WORD(fd)] &= ~BIT(fd);
     if (fd < f->next)
@@ -146,6 +148,7 @@ void files_put(struct files *f)
 {
     if (!f || atomic_fetch_sub(&f->refs, 1) != 1)
         return;
+    files_unlend(f, true);
     for (unsigned i = 0; i < f->cap; i++)
         if (f->fds[i].file)
             closed(NULL, f, f->fds[i].file);
@@ -167,8 +170,35 @@ int files_unshare(struct task *t)
     lock(&kernel.tasks_lock);
     t->files = new;
     unlock(&kernel.tasks_lock);
+    if (t->ctx && kernel.platform->ctx_lends)
+        kernel.platform->ctx_lends(t->ctx, false);
     files_put(old);
     return 0;
+}
+
+void fd_lend(struct task *t, int fd, struct file *file, void (*lent)(struct file *f, void *arg),
+             void *arg)
+{
+    struct files *f = t->files;
+
+    LOCK_SCOPE(&f->lock);
+    if (f->no_lend || fd < 0 || (unsigned)fd >= f->cap || f->fds[fd].file != file)
+        return;
+    f->fds[fd].lent = true;
+    lent(file, arg);
+}
+
+void files_unlend(struct files *f, bool never)
+{
+    LOCK_SCOPE(&f->lock);
+    f->no_lend |= never;
+    for (unsigned i = 0; i < f->cap; i++) {
+        struct fd_entry *e = &f->fds[i];
+
+        if (e->file && e->lent)
+            e->file->ops->unlend(e->file, /* gone= */ true);
+        e->lent = false;
+    }
 }
 
 void files_close_exec(struct task *t)

@@ -112,6 +112,13 @@ struct file_ops {
     int (*add_seals)(struct task *t, struct file *f, unsigned seals);
     int (*get_seals)(struct file *f);
 
+    /*
+     * A call of t's by descriptor fd has said call.lend, and is over. unlend: fd, of which fd_lend had
+     * been told, leaves its table (gone; files->lock is held), or what f->flags say has changed.
+     */
+    void (*lend)(struct task *t, struct file *f, int fd);
+    void (*unlend)(struct file *f, bool gone);
+
     /* A descriptor of it was closed by t (NULL: by the end of its process); may be NULL. */
     void (*flush)(struct task *t, struct file *f);
 
@@ -196,6 +203,7 @@ uint32_t file_poll(struct file *f, struct poll_table *pt);
 struct fd_entry {
     struct file *file;
     bool cloexec;
+    bool lent; /* fd_lend */
 };
 
 struct files {
@@ -205,6 +213,7 @@ struct files {
     uint64_t *used; /* a bit for each number in use */
     unsigned cap;   /* a multiple of 64 */
     unsigned next;  /* none below it is free */
+    bool no_lend;   /* tasks of several address spaces share it */
 };
 
 struct files *files_new(void);
@@ -229,6 +238,11 @@ int fd_install_at(struct task *t, struct file *f, int fd, bool cloexec);
 int fd_close(struct task *t, int fd); /* 0 or -EBADF */
 /* Closes (or marks close-on-exec) all numbers from first to last. */
 void fd_close_range(struct task *t, unsigned first, unsigned last, bool cloexec_only);
+/* lent(f, arg) under files->lock, when fd is f's yet, and what unlend is for may be done. */
+void fd_lend(struct task *t, int fd, struct file *f, void (*lent)(struct file *f, void *arg),
+             void *arg);
+/* Nothing of it is lent any more; from now on, too. */
+void files_unlend(struct files *f, bool never);
 int fd_get_cloexec(struct task *t, int fd); /* 0, 1, -EBADF */
 int fd_set_cloexec(struct task *t, int fd, bool on);
 

@@ -38,6 +38,7 @@ bool calls_all(int argc, char **argv);
 bool reach_all(int argc, char **argv);
 bool scribble_all(int argc, char **argv);
 bool lent_all(int argc, char **argv);
+bool lentnet_all(int argc, char **argv);
 bool deaths_all(int argc, char **argv);
 bool liars_all(int argc, char **argv);
 bool faults_all(int argc, char **argv);

@@ -17,12 +17,13 @@ static const struct {
     bool (*run)(int argc, char **argv);
     bool watched; /* by the watchdog */
 } modes[] = {
-    { "jump", jump_all, true },       { "calls", calls_all, true },
-    { "reach", reach_all, true },     { "scribble", scribble_all, true },
-    { "lent", lent_all, true },       { "deaths", deaths_all, true },
-    { "faults", faults_all, true },   { "liars", liars_all, true },
-    { "exhaust", exhaust_all, true }, { "leaks", leaks_all, false },
-    { "hunt", hunt_all, false },      { "locks", locks_all, true },
+    { "jump", jump_all, true },        { "calls", calls_all, true },
+    { "reach", reach_all, true },      { "scribble", scribble_all, true },
+    { "lent", lent_all, true },        { "deaths", deaths_all, true },
+    { "faults", faults_all, true },    { "liars", liars_all, true },
+    { "exhaust", exhaust_all, true },  { "leaks", leaks_all, false },
+    { "hunt", hunt_all, false },       { "locks", locks_all, true },
+    { "lentnet", lentnet_all, false },
 };
 
 static int run(unsigned i, int argc, char **argv)

@@ -234,7 +234,7 @@ static void list_stub(FILE *out)
     struct run r = { .out = out, .ip_known = true };
 
     bpf_init(&base);
-    if (filter_base(&base, SLOT_HI, BLOB_SIZE, SECRET, ZYGOTE_SOCK) < 0)
+    if (filter_base(&base, SLOT_HI, BLOB_SIZE, SECRET, ZYGOTE_SOCK, /* lends= */ true) < 0)
         exit(1);
     r.insn = base.insn;
     r.n = base.n;

@@ -322,23 +322,22 @@ static void new_stub(void)
 }
 
 /* It sends to fd, with an address or without. Was it sent? */
-static bool stub_sends(int fd, const struct sockaddr_in *to, const struct nb_req *data)
+static bool stub_sends(uint32_t nr, int fd, const struct sockaddr_in *to, const struct nb_req *data)
 {
     const uint64_t at = stubs.slot + CHANNEL_OFF + BLOCK_DATA_OFF;
+    const uint64_t flags = MSG_NOSIGNAL | MSG_DONTWAIT;
     struct errand *e = (struct errand *)(stub.chan + BLOCK_DATA_OFF);
     struct block_op *op = (struct block_op *)(stub.chan + BLOCK_OPS_OFF);
 
-    e->data = *data;
     e->iov = (struct iovec){ (void *)(at + offsetof(struct errand, data)), sizeof e->data };
     e->msg = (struct msghdr){ .msg_iov = (void *)(at + offsetof(struct errand, iov)),
                               .msg_iovlen = 1 };
-    if (to) {
-        e->to = *to;
-        e->msg.msg_name = (void *)(at + offsetof(struct errand, to));
-        e->msg.msg_namelen = sizeof e->to;
-    }
-    *op = (struct block_op){ .nr = SYS_sendmsg,
-                             .a = { (uint64_t)fd, at, MSG_NOSIGNAL | MSG_DONTWAIT } };
+    e->data = *data, e->to = to ? *to : (struct sockaddr_in){ 0 };
+    e->msg.msg_name = to ? (void *)(at + offsetof(struct errand, to)) : NULL;
+    e->msg.msg_namelen = to ? sizeof e->to : 0;
+    *op = (struct block_op){ .nr = nr, .a = { (uint64_t)fd, at, flags } };
+    if (nr == SYS_sendto) /* passes without an address */
+        memcpy(&op->a[2], (uint64_t[]){ 1, flags, (uint64_t)e->msg.msg_name, sizeof e->to }, 32);
     ((struct block *)stub.chan)->nops = 1;
     answer_bell(ANS_OPS);
     next_bell(); /* BELL_EVENT: the filter has trapped it */
@@ -350,9 +349,9 @@ static void with_a_stub(const struct sentry_config *cfg)
 {
     static const int numbers[] = { -1,         0,       3, STUB_FILES - 1,
                                    STUB_FILES, 1 << 16, 0 /* the limit's */ };
-    const struct platform_config pc = { .proc_fd = cfg->proc_fd,
-                                        .without = cfg->without,
-                                        .max_workers = 1 };
+    const struct platform_config pc = {
+        .proc_fd = cfg->proc_fd, .without = cfg->without, .max_workers = 1, .lends = true
+    };
     const struct nb_req ask_it = {
         .op = NB_CONNECT, .tag = 8, .proto = IPPROTO_UDP, .addr = at("127.0.0.1", ALLOWED)
     };
@@ -374,9 +373,13 @@ static void with_a_stub(const struct sentry_config *cfg)
             int got = lend(channel ? cfg->net.sock : socket_fd, to, 0);
             if (i == 0 && got < 0)
                 broken("nothing can be lent: %s", strerror(-got));
-            if (stub_sends(got < 0 ? to : got, channel ? NULL : &secret_addr, &ask_it))
+            if (stub_sends(SYS_sendmsg, got < 0 ? to : got, channel ? NULL : &secret_addr, &ask_it))
                 reached("a stub sends by the %s, lent as %d",
                         channel ? "broker's channel" : "socket", got);
+            new_stub();
+            if (!channel && (got = lend(socket_fd, to, 0)) >= 0 &&
+                stub_sends(SYS_sendto, got, &secret_addr, &ask_it))
+                reached("a stub sends to an address by the socket, lent as %d", got);
         }
     new_stub(); /* all the numbers that it can have, from below */
     int last = -1, n = 0;
@@ -384,8 +387,8 @@ static void with_a_stub(const struct sentry_config *cfg)
         last = got;
     if (n < 100)
         broken("only %d descriptors could be lent", n);
-    if (stub_sends(last, &secret_addr, &ask_it) ||
-        (new_stub(), stub_sends(last + 1, &secret_addr, &ask_it)))
+    if (stub_sends(SYS_sendmsg, last, &secret_addr, &ask_it) ||
+        (new_stub(), stub_sends(SYS_sendmsg, last + 1, &secret_addr, &ask_it)))
         reached("a stub that has %d descriptors sends by one of them", n);
     ppoll(NULL, 0, &(struct timespec){ 0, 100000000 }, NULL); /* the helper sees what came */
 }
