@@ -28,7 +28,6 @@
 #include "sentry/vfs/vfs.h"
 
 #define CAP_SYS_ADMIN 21
-#define CAP_CHECKPOINT_RESTORE 40
 
 enum { START, MADE, HELD };
 

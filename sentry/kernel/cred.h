@@ -27,7 +27,8 @@ struct cred {
 #define LX_SECBITS_ALL 0xffu
 #define LX_SECBITS_LOCKS 0xaau /* each bit's lock is the one above it */
 
-#define CAP_LAST 40 /* CAP_CHECKPOINT_RESTORE */
+#define CAP_CHECKPOINT_RESTORE 40 /* older headers have it not */
+#define CAP_LAST CAP_CHECKPOINT_RESTORE
 #define CAP_ALL ((1ull << (CAP_LAST + 1)) - 1)
 
 struct cred *cred_new_root(void);

@@ -15,9 +15,6 @@
 #include <sys/random.h>
 
 #include "abi/resource.h"
-#ifndef CAP_CHECKPOINT_RESTORE
-#define CAP_CHECKPOINT_RESTORE 40
-#endif
 
 #include "sentry/fs/proc/proc.h"
 #include "sentry/fs/proc/sys_set.h"
