@@ -254,6 +254,31 @@ int oci_state_load(const char *id, bool lock, struct oci_state *ret)
     return r;
 }
 
+/* Somebody is at it, who makes it or takes it away. */
+static bool is_held(const struct oci_state *s)
+{
+    int fd = openat(s->dir_fd, "lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK;
+
+    if (fd >= 0)
+        close(fd);
+    return held;
+}
+
+/* What is half made now may be whole in a moment: whose maker died is not. */
+static int load_whole(const char *id, struct oci_state *ret)
+{
+    int r = oci_state_load(id, /* lock= */ false, ret);
+
+    for (unsigned n = 0; n < 3 && r == -EINVAL; n++) {
+        if (is_held(ret))
+            return -ENOENT;
+        usleep(10000); /* its folder is there before its lock */
+        r = oci_state_load(id, /* lock= */ false, ret);
+    }
+    return r;
+}
+
 int oci_state_get(const char *id, bool lock, struct oci_state *ret)
 {
     int r;
@@ -261,7 +286,7 @@ int oci_state_get(const char *id, bool lock, struct oci_state *ret)
     if (!oci_id_ok(id))
         return oci_fail(
             "invalid container ID format: %s (an invalid character in the container ID)", id);
-    r = oci_state_load(id, lock, ret);
+    r = lock ? oci_state_load(id, lock, ret) : load_whole(id, ret);
     if (r == -ENOENT)
         return oci_fail("container does not exist: error opening file `%s/%s/status`: "
                         "No such file or directory",
