@@ -12,6 +12,8 @@
 #include "sentry/vfs/file.h"
 
 #define PIECE (256 * 1024ul) /* that UFFDIO_COPY copies at once */
+#define STRETCH                                                                                    \
+    (64ul << 20) /* that is filled or protected at once: so long a worker is not to be had */
 
 /*
  * What is told of the host's features, and taken. Not there: huge page files, as on a kernel without
@@ -30,6 +32,12 @@
 static int host(const struct uffd *u, unsigned cmd, void *arg)
 {
     return ioctl(u->fd, (int)cmd, arg) < 0 ? -errno : 0;
+}
+
+/* Between two stretches: the caller is to end, and need not be waited for. */
+static bool is_ended(const struct task *t)
+{
+    return atomic_load(&t->fatal) || atomic_load(&t->leaving);
 }
 
 static bool is_ready(struct uffd *u)
@@ -144,7 +152,7 @@ static int64_t copy_pieces(struct task *t, struct uffd *u, const struct lx_uffdi
 {
     int64_t done = 0;
 
-    while ((uint64_t)done < c->len) {
+    while ((uint64_t)done < c->len && !is_ended(t)) {
         size_t n = MIN(cap, c->len - (uint64_t)done);
         struct lx_uffdio_copy p = {
             .dst = c->dst + (uint64_t)done, .src = (uintptr_t)buf, .len = n, .mode = c->mode
@@ -188,6 +196,26 @@ static long do_copy(struct task *t, struct uffd *u, gaddr_t arg)
     return c.copy < 0 ? c.copy : (uint64_t)c.copy == c.len ? 0 : -EAGAIN;
 }
 
+/* One call for each stretch of it; bytes, or why there are none. */
+static int64_t fill(struct task *t, struct uffd *u, unsigned cmd, const struct lx_uffdio_fill *c)
+{
+    uint64_t done = 0;
+    int r = 0;
+
+    while (r == 0 && done < c->range.len && !is_ended(t)) {
+        struct lx_uffdio_fill p = {
+            .range = { c->range.start + done, MIN(STRETCH, c->range.len - done) }, .mode = c->mode
+        };
+
+        kernel.platform->worker_block_begin();
+        r = host(u, cmd, &p);
+        kernel.platform->worker_block_end();
+        if (p.done > 0)
+            done += (uint64_t)p.done;
+    }
+    return done ? (int64_t)done : r < 0 ? r : -EINTR;
+}
+
 /* UFFDIO_ZEROPAGE, UFFDIO_CONTINUE and UFFDIO_POISON. */
 static long do_fill(struct task *t, struct uffd *u, unsigned cmd, gaddr_t arg)
 {
@@ -197,30 +225,37 @@ static long do_fill(struct task *t, struct uffd *u, unsigned cmd, gaddr_t arg)
     if (copy_in(t, &c, arg, offsetof(struct lx_uffdio_fill, done)))
         return -EFAULT;
     r = range_check(c.range.start, c.range.len);
+    if (r == 0 && c.mode & ~(LX_UFFD_DONTWAKE | (cmd == LX_UFFDIO_CONTINUE ? 2u : 0u)))
+        r = -EINVAL;
     if (r < 0)
         return r;
-    c.done = INT64_MIN;
-    kernel.platform->worker_block_begin();
-    r = host(u, cmd, &c);
-    kernel.platform->worker_block_end();
+    c.done = fill(t, u, cmd, &c);
     if (c.done > 0 && !(c.mode & LX_UFFD_DONTWAKE))
         uffd_wake(u, c.range.start, (uint64_t)c.done);
-    if (c.done != INT64_MIN &&
-        copy_out(t, arg + offsetof(struct lx_uffdio_fill, done), &c.done, sizeof c.done))
+    if (copy_out(t, arg + offsetof(struct lx_uffdio_fill, done), &c.done, sizeof c.done))
         return -EFAULT;
-    return r;
+    return c.done < 0 ? c.done : (uint64_t)c.done == c.range.len ? 0 : -EAGAIN;
 }
 
 static long do_protect(struct task *t, struct uffd *u, gaddr_t arg)
 {
     struct lx_uffdio_wp w;
+    uint64_t done = 0;
     int r;
 
     if (get_guest(t, &w, arg))
         return -EFAULT;
     r = range_check(w.range.start, w.range.len);
-    if (r == 0)
-        r = host(u, LX_UFFDIO_WP, &w);
+    while (r == 0 && done < w.range.len) {
+        struct lx_uffdio_wp p = {
+            .range = { w.range.start + done, MIN(STRETCH, w.range.len - done) }, .mode = w.mode
+        };
+
+        kernel.platform->worker_block_begin();
+        r = is_ended(t) ? -EINTR : host(u, LX_UFFDIO_WP, &p);
+        kernel.platform->worker_block_end();
+        done += p.range.len;
+    }
     if (r == 0 && !(w.mode & (1 | LX_UFFD_WP_DONTWAKE)))
         uffd_wake(u, w.range.start, w.range.len);
     return r;
