@@ -213,7 +213,7 @@ static int move(const struct apply_job *job, struct journal *j, const struct pla
 
     if (r < 0)
         return say_failed(job, "", "the journal could not be written", -r);
-    r = journal_move(j, p, &at);
+    r = journal_move(j, p, /* again= */ false, &at);
     if (r == -EREMOTEIO)
         apply_say(job, APPLY_FAILED, at,
                   "could not be written, and not all could be taken back; the next --apply there "

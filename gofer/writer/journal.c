@@ -217,7 +217,7 @@ int journal_recover(int state, int dir, const char **ret_what)
             -ENOENT) { /* somebody removed it; or that directory, whose number is another's now */
             *ret_what = "what an interrupted one had left is gone";
             r = 0;
-        } else if (r == 0 && (r = journal_move(&j, &p, &at)) < 0) {
+        } else if (r == 0 && (r = journal_move(&j, &p, /* again= */ true, &at)) < 0) {
             *ret_what = "an interrupted one was undone";
         }
         if (r < 0 && r != -EREMOTEIO && j.stage >= 0)

@@ -171,39 +171,86 @@ static int do_op(int dir, int stage, const struct op *op)
     return r;
 }
 
-static int undo_op(int dir, int stage, const struct op *op)
+/* What was put there, if it still is: another's that has taken its place stays. */
+static int undo_put(int stage, int parent, const char *name, const struct op *op,
+                    const char *staged)
+{
+    struct stat st;
+    bool ours = there(parent, name, &st) && st.st_ino == op->new_ino;
+    int r;
+
+    if (!ours)
+        return 0;
+    if (there(stage, staged, &st)) /* ended between link and unlink */
+        return unlinkat(parent, name, 0) < 0 ? -errno : 0;
+    r = rename_new(parent, name, stage, staged);
+    if (r < 0 || (there(stage, staged, &st) && st.st_ino == op->new_ino))
+        return r;
+    return rename_new(stage, staged, parent, name);
+}
+
+static int undo_swap(int stage, int parent, const char *name, const struct op *op,
+                     const struct names *n)
+{
+    struct stat st;
+    int r = 0;
+
+    if (there(stage, n->old, &st)) {
+        if (!there(stage, n->staged, &st))
+            r = rename_new(parent, name, stage, n->staged);
+        return r < 0 ? r : rename_new(stage, n->old, parent, name);
+    }
+    if (there(stage, n->staged, &st) && st.st_ino == op->new_ino)
+        return 0;
+    return rename_at(stage, n->staged, parent, name, RENAME_EXCHANGE);
+}
+
+/*
+ * Its directory cannot be had, as why says: is there nothing to take back? Not of what was not done; nor,
+ * when all is done again, of what lies in a directory that has been moved away or is a link by now: there it stays.
+ */
+static bool is_let_be(int stage, const struct op *op, const struct names *n, bool again, int why)
+{
+    struct stat st;
+
+    if (again && (why == -ELOOP || why == -ENOENT || why == -ENOTDIR))
+        return true;
+    if (op->kind == OP_TAKE)
+        return !there(stage, n->old, &st);
+    return (op->kind == OP_PUT || op->kind == OP_SWAP) && there(stage, n->staged, &st) &&
+           st.st_ino == op->new_ino;
+}
+
+/* Of what was not done it does nothing. */
+static int undo_op(int dir, int stage, const struct op *op, bool again)
 {
     const char *name;
     struct names n;
     struct stat st;
     int parent = tree_parent(dir, op->path, &name), r = 0;
 
-    if (parent < 0)
-        return parent;
     name_op(op, &n);
+    if (parent < 0)
+        return is_let_be(stage, op, &n, again, parent) ? 0 : parent;
     switch ((enum op_kind)op->kind) {
     case OP_MKDIR: /* one that was there before is not empty, or it is no loss */
         if (op->old.ino == 0)
             unlinkat(parent, name, AT_REMOVEDIR);
         break;
     case OP_PUT:
-        r = rename_new(parent, name, stage, n.staged);
+        r = undo_put(stage, parent, name, op, n.staged);
         break;
     case OP_SWAP:
-        if (there(stage, n.old, &st)) {
-            r = rename_new(parent, name, stage, n.staged);
-            if (r == 0)
-                r = rename_new(stage, n.old, parent, name);
-        } else {
-            r = rename_at(stage, n.staged, parent, name, RENAME_EXCHANGE);
-        }
+        r = undo_swap(stage, parent, name, op, &n);
         break;
     case OP_TAKE:
-        r = rename_new(stage, n.old, parent, name);
+        if (there(stage, n.old, &st))
+            r = rename_new(stage, n.old, parent, name);
         break;
     case OP_ATTR:
-        r = set_attr(parent, name, op->old.mode & 07777, op->old.mtime_sec, op->old.mtime_nsec,
-                     &op->old);
+        if (there(parent, name, &st) && st.st_ino == op->old.ino && st.st_dev == op->old.dev)
+            r = set_attr(parent, name, op->old.mode & 07777, op->old.mtime_sec, op->old.mtime_nsec,
+                         &op->old);
         break;
     }
     close(parent);
@@ -232,7 +279,7 @@ static int finish_dirs(int dir, const struct plan *p, const char **ret_path)
     return r;
 }
 
-int journal_move(struct journal *j, const struct plan *p, const char **ret_path)
+int journal_move(struct journal *j, const struct plan *p, bool again, const char **ret_path)
 {
     unsigned done = 0;
     int r = 0, undone = 0;
@@ -247,8 +294,10 @@ int journal_move(struct journal *j, const struct plan *p, const char **ret_path)
         r = finish_dirs(j->dir, p, ret_path);
     if (r == 0)
         return 0;
+    if (again) /* an interrupted writer had come further, perhaps */
+        done = p->n;
     while (done-- > 0) {
-        int e = undo_op(j->dir, j->stage, &p->ops[done]);
+        int e = undo_op(j->dir, j->stage, &p->ops[done], again);
 
         undone = undone ? undone : e;
     }

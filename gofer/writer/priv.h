@@ -67,8 +67,11 @@ int journal_recover(int state, int dir, const char **ret_what);
 /* A stage with a name that nobody has, and a journal that says so. */
 int journal_begin(int state, int dir, struct journal *ret);
 int journal_commit(struct journal *j, const struct plan *p);
-/* Does all of p, or nothing: -errno, *ret_path is where. -EREMOTEIO: could not be taken back either. */
-int journal_move(struct journal *j, const struct plan *p, const char **ret_path);
+/*
+ * Does all of p, or nothing: -errno, *ret_path is where. -EREMOTEIO: could not be taken back either.
+ * again: any of it may have been done before, by a writer that was interrupted.
+ */
+int journal_move(struct journal *j, const struct plan *p, bool again, const char **ret_path);
 /* Done, or given up: the stage and then the journal go. */
 int journal_end(struct journal *j);
 

@@ -181,8 +181,41 @@ def one(rng, kill):
     return got
 
 
+def further():
+    """Ended when most was done; then the first of it cannot be done again: all of it is taken back."""
+    for _ in range(40):
+        d = TOP / "further"
+        shutil.rmtree(d, ignore_errors=True)
+        d.mkdir()
+        (d / "a").write_text("a\n")
+        time.sleep(0.02)
+        p = subprocess.Popen([SBX, "run", "--apply=always", "--", "/bin/sh", "-c",
+                              "echo guest >a; i=0; while [ $i -lt 3000 ]; do : >f$i; i=$((i+1)); done"], cwd=d, env=ENV,
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while p.poll() is None and not (d / "f100").exists():
+            pass
+        w = procs.child(p.pid, "sbx-writer")
+        try:
+            os.kill(w, signal.SIGKILL) if w > 1 else None
+        except ProcessLookupError:
+            pass
+        p.wait()
+        there = len([n for n in os.listdir(d) if n.startswith("f")])
+        if not 0 < there < 3000:
+            continue
+        (d / "theirs").write_text("theirs\n")
+        os.rename(d / "theirs", d / "a")
+        r = subprocess.run([SBX, "run", "--apply=always", "--", "true"], cwd=d, env=ENV, stdin=subprocess.DEVNULL, capture_output=True,
+                           text=True, timeout=120, check=False)
+        check("all that was done is taken back", "was undone" in r.stderr and not [n for n in os.listdir(d) if n.startswith("f")],
+              (there, len(os.listdir(d)), r.stderr))
+        return
+    check("it is ended half way", False)
+
+
 try:
     print("seed", SEED)
+    further()
     dice, ends = random.Random(SEED), {}
     for n in range(ROUNDS):
         end = ("killed, " if n % 3 == 2 else "") + str(one(dice, n % 3 == 2))[:60]
