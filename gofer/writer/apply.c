@@ -183,7 +183,7 @@ static int stage_all(const struct apply_job *job, int stage, struct plan *p)
         struct op *op = &p->ops[i];
         const struct apply_change *a = change_of(job, op);
         char name[16];
-        struct stat st;
+        struct stat st = { .st_ino = 0 };
         int r;
 
         if (op->kind != OP_PUT && op->kind != OP_SWAP)

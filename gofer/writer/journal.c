@@ -103,7 +103,7 @@ static int put_state(const struct journal *j, const char *state, const struct pl
         return r;
     }
     put(o, &h, sizeof h);
-    for (unsigned i = 0; i < h.nops; i++) {
+    for (unsigned i = 0; p && i < p->n; i++) {
         put(o, &p->ops[i], offsetof(struct op, path));
         put(o, p->ops[i].path, p->ops[i].path_len);
     }
