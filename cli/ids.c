@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "abi/putfile.h"
 #include "cli/launch.h"
 
 void idmap_own(const char *which, struct idmap *ret)
@@ -42,16 +43,9 @@ static bool has_three(const struct idmap *uids, const struct idmap *gids, uint32
 int ids_write(pid_t pid, const char *name, const char *text)
 {
     char path[64];
-    int fd, r = 0;
 
     snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-    fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    if (write(fd, text, strlen(text)) < 0)
-        r = -errno;
-    close(fd);
-    return r;
+    return put_file(path, text);
 }
 
 void launch_ids(struct launch_ids *ret)

@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "abi/putfile.h"
 #include "cli/error.h"
 #include "oci/cgroup_priv.h"
 #include "oci/oci.h"
@@ -21,14 +22,9 @@
 int cg_put(const char *dir, const char *name, const char *text)
 {
     char *path = xjoin(dir, name);
-    int fd = open(path, O_WRONLY | O_CLOEXEC), r = 0;
+    int r = put_file(path, text);
 
     free(path);
-    if (fd < 0)
-        return -errno;
-    if (write(fd, text, strlen(text)) < 0)
-        r = -errno;
-    close(fd);
     return r;
 }
 

@@ -54,6 +54,11 @@ static int range_check(gaddr_t start, uint64_t len)
                : 0;
 }
 
+static int get_range(struct task *t, gaddr_t arg, struct lx_uffdio_range *ret)
+{
+    return get_guest(t, ret, arg) ? -EFAULT : range_check(ret->start, ret->len);
+}
+
 static int enable(struct task *t, struct uffd *u, struct lx_uffdio_api *a)
 {
     uint64_t features = a->features;
@@ -117,11 +122,8 @@ static long do_register(struct task *t, struct uffd *u, gaddr_t arg)
 static long do_unregister(struct task *t, struct uffd *u, gaddr_t arg)
 {
     struct lx_uffdio_range g;
-    int r;
+    int r = get_range(t, arg, &g);
 
-    if (get_guest(t, &g, arg))
-        return -EFAULT;
-    r = range_check(g.start, g.len);
     if (r == 0)
         r = host(u, LX_UFFDIO_UNREGISTER, &g);
     if (r < 0)
@@ -134,11 +136,8 @@ static long do_unregister(struct task *t, struct uffd *u, gaddr_t arg)
 static long do_wake(struct task *t, struct uffd *u, gaddr_t arg)
 {
     struct lx_uffdio_range g;
-    int r;
+    int r = get_range(t, arg, &g);
 
-    if (get_guest(t, &g, arg))
-        return -EFAULT;
-    r = range_check(g.start, g.len);
     if (r == 0)
         r = host(u, LX_UFFDIO_WAKE, &g);
     if (r == 0)

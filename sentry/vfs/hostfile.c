@@ -4,8 +4,8 @@
  *
  * A regular file is read and written at the host's own position, which others outside share, so
  * that output interleaves as natively; opened again by way of /proc it has a position of its own. Pipes,
- * sockets and other streams must never block a worker:
- * RWF_NOWAIT where the host knows it for that kind, else poll first and move at most PIPE_BUF. A
+ * sockets and other streams must never block a worker: RWF_NOWAIT where the host knows it for that kind, else
+ * poll first and move at most PIPE_BUF. A
  * record that has to wait hangs on the object's queue; the event thread watches the descriptor
  * edge-triggered from the first wait on and wakes the queue at each change.
  *

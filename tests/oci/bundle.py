@@ -151,6 +151,18 @@ class World:
             time.sleep(0.02)
         return False
 
+    def run_cases(self, cases, names, *args):
+        """Those of the names, or all, and the end: the exit status."""
+        try:
+            for case in cases:
+                if not names or case.__name__ in names:
+                    case(*args)
+        except subprocess.TimeoutExpired as e:
+            self.check("timed out: %s" % " ".join(e.cmd), False)
+        finally:
+            status = self.end()
+        return status
+
     def end(self):
         for ident in self.ids:
             self.oci("delete", "--force", ident)

@@ -902,15 +902,7 @@ def main():
     if os.geteuid() != 0:
         skip("only root makes cgroups and namespaces so")
     w = World(sys.argv[1])
-    try:
-        for f in CASES[sys.argv[2]]:
-            if len(sys.argv) == 3 or f.__name__ in sys.argv[3:]:
-                f()
-    except subprocess.TimeoutExpired as e:
-        w.check("timed out: %s" % " ".join(e.cmd), False)
-    finally:
-        status = w.end()
-    sys.exit(status)
+    sys.exit(w.run_cases(CASES[sys.argv[2]], sys.argv[3:]))
 
 
 if __name__ == "__main__":

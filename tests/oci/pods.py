@@ -301,13 +301,7 @@ def main():
     if os.geteuid() != 0:
         skip("this test is started as root")
     world = World(sys.argv[1])
-    try:
-        for part in (shared, reach, commands, ends, crio, same_pids):
-            if len(sys.argv) <= 3 or sys.argv[3] == part.__name__:
-                part(world)
-    finally:
-        status = world.end()
-    sys.exit(status)
+    sys.exit(world.run_cases((shared, reach, commands, ends, crio, same_pids), sys.argv[3:], world))
 
 
 if __name__ == "__main__":

@@ -227,15 +227,7 @@ def main():
     if os.geteuid() != 0:
         skip("only root makes cgroups and namespaces so")
     world = World(sys.argv[1])
-    try:
-        for case in CASES:
-            if len(sys.argv) == 2 or case.__name__ in sys.argv[2:]:
-                case(world)
-    except subprocess.TimeoutExpired as e:
-        world.check("timed out: %s" % " ".join(e.cmd), False)
-    finally:
-        status = world.end()
-    sys.exit(status)
+    sys.exit(world.run_cases(CASES, sys.argv[2:], world))
 
 
 if __name__ == "__main__":
